@@ -1,0 +1,189 @@
+//! What can go wrong with a ledger, said so that somebody can act on it.
+
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+
+pub type Result<T> = std::result::Result<T, Error>;
+
+#[derive(Debug)]
+pub enum Error {
+    /// There is no file at this path.
+    NotFound { path: PathBuf },
+    /// A file that is no ledger; it isn't touched.
+    NotALedger { path: PathBuf, why: String },
+    /// The CSV file of the book chapter's own logger.
+    PlainCsv { path: PathBuf },
+    /// Written by a later version that this one must not guess at.
+    Newer { path: PathBuf, what: String },
+    /// A row that doesn't hold and isn't the rest of an unfinished write.
+    Corrupt {
+        path: PathBuf,
+        row: u64,
+        byte: u64,
+        why: String,
+    },
+    /// A row would be longer than the format allows.
+    RowTooLong { bytes: usize },
+    /// The user interrupted the wait for the lock.
+    Interrupted,
+    /// The system refused something; the ledger is as it was.
+    Io {
+        path: PathBuf,
+        doing: &'static str,
+        source: io::Error,
+    },
+    /// A write failed and its remains could not be removed.
+    Remains { path: PathBuf, source: io::Error },
+    /// The rows are in the file, or were, but the system did not confirm that they are on disk.
+    DurabilityUnknown {
+        path: PathBuf,
+        kept: bool,
+        source: io::Error,
+    },
+}
+
+impl Error {
+    pub(crate) fn io(path: &Path, doing: &'static str, source: io::Error) -> Error {
+        Error::Io {
+            path: path.to_owned(),
+            doing,
+            source,
+        }
+    }
+
+    /// The last part of the condition's class.
+    pub fn class(&self) -> &'static str {
+        match self {
+            Error::NotFound { .. } => "not_found",
+            Error::NotALedger { .. } => "not_a_ledger",
+            Error::PlainCsv { .. } => "plain_csv",
+            Error::Newer { .. } => "newer_format",
+            Error::Corrupt { .. } => "corrupt",
+            Error::RowTooLong { .. } => "row_too_long",
+            Error::Interrupted => "interrupted",
+            Error::Io { .. } => "io",
+            Error::Remains { .. } => "remains",
+            Error::DurabilityUnknown { .. } => "durability_unknown",
+        }
+    }
+
+    /// What to do next.
+    pub fn hint(&self) -> &'static str {
+        match self {
+            Error::NotFound { .. } => "A ledger begins with its first `log_run()`.",
+            Error::NotALedger { .. } => {
+                "The file was not touched. Choose another path for the ledger."
+            }
+            Error::PlainCsv { .. } => {
+                "The file was not touched. Bring its runs over with `import_runs(from, file)`."
+            }
+            Error::Newer { .. } => "Update fitledger to read and write this ledger.",
+            Error::Corrupt { .. } => {
+                "Nothing was written. Compare with a copy of the file; fitledger never repairs a damaged row by itself."
+            }
+            Error::RowTooLong { .. } => {
+                "Nothing was written. Store large values in a file and log its path."
+            }
+            Error::Interrupted => "Nothing was written.",
+            Error::Io { .. } => "The ledger is as it was.",
+            Error::Remains { .. } => {
+                "The next write sets the unfinished rows aside, once the file can be truncated."
+            }
+            Error::DurabilityUnknown { kept: true, .. } => {
+                "The rows are in the file, but a power cut may lose them. Check the disk."
+            }
+            Error::DurabilityUnknown { kept: false, .. } => {
+                "The rows were taken back. Check the disk before you log again."
+            }
+        }
+    }
+
+    pub fn path(&self) -> Option<&Path> {
+        match self {
+            Error::NotFound { path }
+            | Error::NotALedger { path, .. }
+            | Error::PlainCsv { path }
+            | Error::Newer { path, .. }
+            | Error::Corrupt { path, .. }
+            | Error::Io { path, .. }
+            | Error::Remains { path, .. }
+            | Error::DurabilityUnknown { path, .. } => Some(path),
+            Error::RowTooLong { .. } | Error::Interrupted => None,
+        }
+    }
+
+    /// The row and the byte where the damage begins.
+    pub fn place(&self) -> Option<(u64, u64)> {
+        match self {
+            Error::Corrupt { row, byte, .. } => Some((*row, *byte)),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Error::NotFound { path } => write!(f, "There is no file '{}'.", path.display()),
+            Error::NotALedger { path, why } => {
+                write!(f, "'{}' is not a ledger: {why}.", path.display())
+            }
+            Error::PlainCsv { path } => write!(
+                f,
+                "'{}' is a plain CSV of runs, not a ledger.",
+                path.display()
+            ),
+            Error::Newer { path, what } => {
+                write!(
+                    f,
+                    "'{}' was written by a later version: {what}.",
+                    path.display()
+                )
+            }
+            Error::Corrupt {
+                path,
+                row,
+                byte,
+                why,
+            } => write!(
+                f,
+                "'{}' is damaged at row {row} (byte {byte}): {why}.",
+                path.display()
+            ),
+            Error::RowTooLong { bytes } => write!(
+                f,
+                "The row would take {bytes} bytes; a ledger's rows hold at most 16 MiB."
+            ),
+            Error::Interrupted => f.write_str("Interrupted while waiting for the ledger's lock."),
+            Error::Io {
+                path,
+                doing,
+                source,
+            } => {
+                write!(f, "Can't {doing} '{}': {source}.", path.display())
+            }
+            Error::Remains { path, source } => write!(
+                f,
+                "A write to '{}' failed and its remains can't be removed: {source}.",
+                path.display()
+            ),
+            Error::DurabilityUnknown { path, source, .. } => write!(
+                f,
+                "The system did not confirm that '{}' is on disk: {source}.",
+                path.display()
+            ),
+        }
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Error::Io { source, .. }
+            | Error::Remains { source, .. }
+            | Error::DurabilityUnknown { source, .. } => Some(source),
+            _ => None,
+        }
+    }
+}

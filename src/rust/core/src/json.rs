@@ -1,0 +1,362 @@
+//! JSON in the one encoding that the ledger knows: the same value gives the same bytes.
+
+use std::fmt;
+
+use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+
+/// Objects and arrays may stand this deep inside one another.
+pub const MAX_DEPTH: usize = 32;
+
+/// A JSON value; objects keep the order of their keys.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Json {
+    Null,
+    Bool(bool),
+    Int(i64),
+    Double(f64),
+    Str(String),
+    Array(Vec<Json>),
+    Object(Vec<(String, Json)>),
+}
+
+/// Why bytes are not the one encoding of a value.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Malformed(pub String);
+
+impl fmt::Display for Malformed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl Json {
+    /// Reads any JSON text that the ledger can hold, canonical or not.
+    pub fn parse(bytes: &[u8]) -> Result<Json, Malformed> {
+        serde_json::from_slice(bytes).map_err(|e| Malformed(e.to_string()))
+    }
+
+    /// Reads an object and insists on the one encoding: keys unique, depth bounded, and the
+    /// same bytes when written again.
+    pub fn parse_canonical(bytes: &[u8]) -> Result<Json, Malformed> {
+        let json = Json::parse(bytes)?;
+        match &json {
+            Json::Object(pairs) if !pairs.is_empty() => {}
+            _ => return Err(Malformed("not a JSON object with a key".into())),
+        }
+        if json.depth() > MAX_DEPTH {
+            return Err(Malformed(format!("nested deeper than {MAX_DEPTH}")));
+        }
+        if let Some(key) = json.repeated_key() {
+            return Err(Malformed(format!("the key {key:?} stands twice")));
+        }
+        let mut again = Vec::with_capacity(bytes.len());
+        json.write(&mut again);
+        if again != bytes {
+            return Err(Malformed("not in the ledger's one encoding".into()));
+        }
+        Ok(json)
+    }
+
+    pub fn write(&self, out: &mut Vec<u8>) {
+        match self {
+            Json::Null => out.extend_from_slice(b"null"),
+            Json::Bool(x) => write_bool(*x, out),
+            Json::Int(x) => write_int(*x, out),
+            Json::Double(x) => write_double(*x, out),
+            Json::Str(x) => write_str(x, out),
+            Json::Array(items) => write_array(items, out, |item, out| item.write(out)),
+            Json::Object(pairs) => write_object(
+                pairs.iter().map(|(key, value)| (key.as_str(), value)),
+                out,
+                |value, out| value.write(out),
+            ),
+        }
+    }
+
+    /// The value as JSON text.
+    pub fn text(&self) -> String {
+        let mut out = Vec::new();
+        self.write(&mut out);
+        String::from_utf8(out).expect("only UTF-8 was written")
+    }
+
+    /// The value of a key of an object.
+    pub fn get(&self, key: &str) -> Option<&Json> {
+        match self {
+            Json::Object(pairs) => pairs.iter().rev().find(|(k, _)| k == key).map(|(_, v)| v),
+            _ => None,
+        }
+    }
+
+    pub fn as_str(&self) -> Option<&str> {
+        match self {
+            Json::Str(x) => Some(x),
+            _ => None,
+        }
+    }
+
+    pub fn as_int(&self) -> Option<i64> {
+        match self {
+            Json::Int(x) => Some(*x),
+            _ => None,
+        }
+    }
+
+    pub fn as_bool(&self) -> Option<bool> {
+        match self {
+            Json::Bool(x) => Some(*x),
+            _ => None,
+        }
+    }
+
+    fn depth(&self) -> usize {
+        match self {
+            Json::Array(items) => 1 + items.iter().map(Json::depth).max().unwrap_or(0),
+            Json::Object(pairs) => 1 + pairs.iter().map(|(_, v)| v.depth()).max().unwrap_or(0),
+            _ => 0,
+        }
+    }
+
+    fn repeated_key(&self) -> Option<&str> {
+        match self {
+            Json::Array(items) => items.iter().find_map(Json::repeated_key),
+            Json::Object(pairs) => {
+                let mut seen = std::collections::HashSet::with_capacity(pairs.len());
+                pairs
+                    .iter()
+                    .find(|(key, _)| !seen.insert(key.as_str()))
+                    .map(|(key, _)| key.as_str())
+                    .or_else(|| pairs.iter().find_map(|(_, value)| value.repeated_key()))
+            }
+            _ => None,
+        }
+    }
+}
+
+pub fn write_bool(x: bool, out: &mut Vec<u8>) {
+    out.extend_from_slice(if x { b"true" } else { b"false" });
+}
+
+pub fn write_int(x: i64, out: &mut Vec<u8>) {
+    use std::io::Write;
+    write!(out, "{x}").expect("a vector takes all bytes");
+}
+
+/// Writes a finite double in the fewest digits that read back to the same bits.
+///
+/// ryu switches to an exponent exactly where the format does; only the sign is missing.
+pub fn write_double(x: f64, out: &mut Vec<u8>) {
+    debug_assert!(x.is_finite());
+    let mut buffer = ryu::Buffer::new();
+    let text = buffer.format_finite(x);
+    match text.split_once('e') {
+        Some((digits, exponent)) if !exponent.starts_with('-') => {
+            out.extend_from_slice(digits.as_bytes());
+            out.extend_from_slice(b"e+");
+            out.extend_from_slice(exponent.as_bytes());
+        }
+        _ => out.extend_from_slice(text.as_bytes()),
+    }
+}
+
+pub fn write_str(x: &str, out: &mut Vec<u8>) {
+    const HEX: &[u8; 16] = b"0123456789abcdef";
+    out.push(b'"');
+    let mut plain = 0;
+    for (i, &byte) in x.as_bytes().iter().enumerate() {
+        let escape: &[u8] = match byte {
+            b'"' => b"\\\"",
+            b'\\' => b"\\\\",
+            0x08 => b"\\b",
+            0x0c => b"\\f",
+            b'\n' => b"\\n",
+            b'\r' => b"\\r",
+            b'\t' => b"\\t",
+            0..=0x1f => {
+                let (high, low) = (HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]);
+                &[b'\\', b'u', b'0', b'0', high, low]
+            }
+            _ => continue,
+        };
+        out.extend_from_slice(&x.as_bytes()[plain..i]);
+        out.extend_from_slice(escape);
+        plain = i + 1;
+    }
+    out.extend_from_slice(&x.as_bytes()[plain..]);
+    out.push(b'"');
+}
+
+pub fn write_array<T>(items: &[T], out: &mut Vec<u8>, mut write: impl FnMut(&T, &mut Vec<u8>)) {
+    out.push(b'[');
+    for (i, item) in items.iter().enumerate() {
+        if i > 0 {
+            out.push(b',');
+        }
+        write(item, out);
+    }
+    out.push(b']');
+}
+
+pub fn write_object<'a, T>(
+    pairs: impl Iterator<Item = (&'a str, T)>,
+    out: &mut Vec<u8>,
+    mut write: impl FnMut(T, &mut Vec<u8>),
+) {
+    out.push(b'{');
+    for (i, (key, value)) in pairs.enumerate() {
+        if i > 0 {
+            out.push(b',');
+        }
+        write_str(key, out);
+        out.push(b':');
+        write(value, out);
+    }
+    out.push(b'}');
+}
+
+impl<'de> Deserialize<'de> for Json {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Json, D::Error> {
+        deserializer.deserialize_any(JsonVisitor)
+    }
+}
+
+struct JsonVisitor;
+
+/// R's strings end at a NUL, so no text with one is let in.
+fn without_nul<E: serde::de::Error>(text: String) -> Result<String, E> {
+    if memchr::memchr(0, text.as_bytes()).is_some() {
+        return Err(E::custom("a text with U+0000"));
+    }
+    Ok(text)
+}
+
+impl<'de> Visitor<'de> for JsonVisitor {
+    type Value = Json;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON value")
+    }
+
+    fn visit_unit<E>(self) -> Result<Json, E> {
+        Ok(Json::Null)
+    }
+
+    fn visit_bool<E>(self, x: bool) -> Result<Json, E> {
+        Ok(Json::Bool(x))
+    }
+
+    fn visit_i64<E>(self, x: i64) -> Result<Json, E> {
+        Ok(Json::Int(x))
+    }
+
+    fn visit_u64<E: serde::de::Error>(self, x: u64) -> Result<Json, E> {
+        i64::try_from(x)
+            .map(Json::Int)
+            .map_err(|_| E::custom("an integer beyond 2^63"))
+    }
+
+    fn visit_f64<E>(self, x: f64) -> Result<Json, E> {
+        Ok(Json::Double(x))
+    }
+
+    fn visit_str<E: serde::de::Error>(self, x: &str) -> Result<Json, E> {
+        self.visit_string(x.to_owned())
+    }
+
+    fn visit_string<E: serde::de::Error>(self, x: String) -> Result<Json, E> {
+        without_nul(x).map(Json::Str)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Json, A::Error> {
+        let mut items = Vec::new();
+        while let Some(item) = seq.next_element()? {
+            items.push(item);
+        }
+        Ok(Json::Array(items))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Json, A::Error> {
+        let mut pairs = Vec::new();
+        while let Some((key, value)) = map.next_entry::<String, Json>()? {
+            pairs.push((without_nul(key)?, value));
+        }
+        Ok(Json::Object(pairs))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn double(x: f64) -> String {
+        let mut out = Vec::new();
+        write_double(x, &mut out);
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn doubles_switch_to_an_exponent_where_the_format_says() {
+        assert_eq!(double(0.0), "0.0");
+        assert_eq!(double(-0.0), "-0.0");
+        assert_eq!(double(1e-5), "0.00001");
+        assert_eq!(double(9.9e-6), "9.9e-6");
+        assert_eq!(double(9007199254740993.0), "9007199254740992.0");
+        assert_eq!(double(9.999999999999998e15), "9999999999999998.0");
+        assert_eq!(double(1e16), "1e+16");
+        assert_eq!(double(-1.5e300), "-1.5e+300");
+        assert_eq!(double(5e-324), "5e-324");
+    }
+
+    #[test]
+    fn doubles_of_all_bit_patterns_read_back() {
+        let mut bits = 0x9e37_79b9_7f4a_7c15_u64;
+        for _ in 0..100_000 {
+            bits = bits.wrapping_mul(6364136223846793005).wrapping_add(1);
+            let x = f64::from_bits(bits ^ (bits >> 29));
+            if x.is_finite() {
+                let Ok(Json::Double(y)) = Json::parse(double(x).as_bytes()) else {
+                    panic!("{x:?} did not read back as a double");
+                };
+                assert_eq!(x.to_bits(), y.to_bits(), "{x:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn texts_use_exactly_the_escapes_of_the_format() {
+        let mut out = Vec::new();
+        write_str("\"\\\u{8}\u{c}\n\r\t\u{1}\u{1f}\u{7f}é☃", &mut out);
+        assert_eq!(
+            String::from_utf8(out).unwrap(),
+            "\"\\\"\\\\\\b\\f\\n\\r\\t\\u0001\\u001f\u{7f}é☃\""
+        );
+    }
+
+    #[test]
+    fn canonical_means_one_encoding() {
+        let ok = |text: &str| Json::parse_canonical(text.as_bytes()).is_ok();
+        assert!(ok(r#"{"a":1,"b":[1.0,{"c":null}]}"#));
+        for bad in [
+            r#"{}"#,
+            r#"[1]"#,
+            r#"{"a": 1}"#,
+            r#"{"a":1,"a":2}"#,
+            r#"{"a":{"b":1,"b":1}}"#,
+            r#"{"a":-0}"#,
+            r#"{"a":1.00}"#,
+            r#"{"a":1e22}"#,
+            r#"{"a":1E+22}"#,
+            r#"{"a":"\/"}"#,
+            r#"{"a":"\u001F"}"#,
+            r#"{"a":"\u0000"}"#,
+            r#"{"a":"\ud800"}"#,
+            r#"{"a":1}x"#,
+            r#"{"a":99999999999999999999}"#,
+        ] {
+            assert!(!ok(bad), "{bad}");
+        }
+        let deep = |n: usize| format!("{{\"a\":{}{}}}", "[".repeat(n), "]".repeat(n));
+        assert!(ok(&deep(MAX_DEPTH - 1)));
+        assert!(!ok(&deep(MAX_DEPTH)));
+    }
+}

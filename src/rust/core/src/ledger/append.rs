@@ -1,0 +1,533 @@
+//! Appending: lock, look at the tail, write, unlock, flush.
+
+use std::collections::HashMap;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::chain::{self, Head};
+use crate::digest::{Digest, HEX_LEN};
+use crate::error::{Error, Result};
+use crate::id::{self, Random};
+use crate::json::Json;
+use crate::ledger::read::{self, First};
+use crate::ledger::store::Store;
+use crate::ledger::tail::{self, FIRST_ROW, LastRow, Tail};
+use crate::record::{Event, HEADER, Row};
+use crate::sys::FileId;
+use crate::time::Timestamp;
+
+/// The most that one system call writes.
+const PIECE: usize = 64 << 20;
+/// What is read of the end of the file at first; rows are rarely longer.
+const BLOCK: u64 = 4096;
+
+/// With what the rows of one append were made.
+pub struct Session<'a> {
+    /// Changes whenever the context does.
+    pub version: u64,
+    /// The JSON object of the session's context, without its id.
+    pub context: &'a [u8],
+}
+
+/// What an append needs beside its events.
+pub struct Append<'a> {
+    pub session: Session<'a>,
+    /// Whether to wait until the rows are on disk.
+    pub sync: bool,
+    pub now: Timestamp,
+    pub random: Random<'a>,
+    /// Asked while waiting for the lock: shall we give up?
+    pub give_up: &'a mut dyn FnMut() -> bool,
+}
+
+/// What this process knows of the ledgers that it wrote to. A hint and nothing more: everything
+/// in it is checked against the file before it is used.
+#[derive(Default)]
+pub struct Memory {
+    known: HashMap<PathBuf, Known>,
+    process: u32,
+}
+
+struct Known {
+    file: FileId,
+    /// Up to here no event was found that we don't understand and must.
+    understood: u64,
+    session: Option<WrittenSession>,
+    folder_synced: bool,
+}
+
+struct WrittenSession {
+    version: u64,
+    id: String,
+    /// Where the line feed of the session's row stands.
+    end: u64,
+    hash: Digest,
+}
+
+impl Memory {
+    /// A forked child starts afresh: its session is not its parent's.
+    fn known(&mut self, path: &Path, file: FileId) -> &mut Known {
+        if self.process != std::process::id() {
+            self.process = std::process::id();
+            self.known.clear();
+        }
+        let fresh = Known {
+            file,
+            understood: 0,
+            session: None,
+            folder_synced: false,
+        };
+        match self.known.get(path) {
+            Some(known) if known.file == file => {}
+            _ => drop(self.known.insert(path.to_owned(), fresh)),
+        }
+        self.known.get_mut(path).expect("it was just put there")
+    }
+}
+
+/// Appends events as one write, each with its time, and returns the head that they make.
+///
+/// A call that failed has left the ledger as it was, but for the cases that
+/// [`Error::Remains`] and [`Error::DurabilityUnknown`] name.
+pub fn append<S: Store>(
+    mut open: impl FnMut() -> io::Result<S>,
+    path: &Path,
+    memory: &mut Memory,
+    how: &mut Append<'_>,
+    events: Vec<(Timestamp, Event)>,
+) -> Result<Head> {
+    let mut store = loop {
+        let mut store = open().map_err(|e| refuse_open(path, e))?;
+        lock(&mut store, how.give_up)?;
+        match store.is_current() {
+            Ok(true) => break store,
+            Ok(false) => drop(store.unlock()),
+            Err(e) => {
+                drop(store.unlock());
+                return Err(Error::io(path, "look at", e));
+            }
+        }
+    };
+    let known = memory.known(path, store.id());
+    let written = write_locked(&mut store, known, how, events);
+    // A forked child may hold the descriptor too, so closing it would not be enough.
+    let unlocked = store.unlock().map_err(|e| Error::io(path, "unlock", e));
+    let written = written?;
+    unlocked?;
+    if how.sync {
+        flush(&mut store, known, &written, how)?;
+    }
+    Ok(written.head)
+}
+
+fn refuse_open(path: &Path, e: io::Error) -> Error {
+    match std::fs::metadata(path) {
+        Ok(metadata) if !metadata.is_file() => Error::NotALedger {
+            path: path.to_owned(),
+            why: read::not_a_file(&metadata).into(),
+        },
+        _ => Error::io(path, "open", e),
+    }
+}
+
+/// Tries at once, then ever more patiently, never sleeping longer than an interrupt may wait.
+fn lock<S: Store>(store: &mut S, give_up: &mut dyn FnMut() -> bool) -> Result<()> {
+    let mut tries = 0_u32;
+    loop {
+        match store.try_lock() {
+            Ok(true) => return Ok(()),
+            Ok(false) => {}
+            Err(e) => return Err(Error::io(store.path(), "lock", e)),
+        }
+        match tries {
+            0..10 => std::thread::yield_now(),
+            10..50 => std::thread::sleep(Duration::from_micros(200)),
+            _ => std::thread::sleep(Duration::from_millis(5)),
+        }
+        tries += 1;
+        if tries > 10 && give_up() {
+            return Err(Error::Interrupted);
+        }
+    }
+}
+
+/// The rows of one append, as they came to stand in the file.
+struct Written {
+    start: u64,
+    end: u64,
+    head: Head,
+}
+
+fn write_locked<S: Store>(
+    store: &mut S,
+    known: &mut Known,
+    how: &mut Append<'_>,
+    events: Vec<(Timestamp, Event)>,
+) -> Result<Written> {
+    let Start {
+        head,
+        end: start,
+        birth,
+    } = find_start(store, known, how)?;
+    let mut draft = Draft {
+        start,
+        head,
+        bytes: birth,
+    };
+
+    let standing = match &known.session {
+        Some(session) if session.version == how.session.version && stands(store, session)? => {
+            Some(session.id.clone())
+        }
+        _ => None,
+    };
+    let mut fresh_session = None;
+    let session_id = match standing {
+        Some(id) => id,
+        None => {
+            let id = id::short_id(how.random);
+            let event = Event {
+                name: "session",
+                context: joined("id", &id, how.session.context),
+                ..Event::default()
+            };
+            draft.add(how.now, &event)?;
+            fresh_session = Some(WrittenSession {
+                version: how.session.version,
+                id: id.clone(),
+                end: draft.end() - 1,
+                hash: draft.head.hash,
+            });
+            id
+        }
+    };
+    for (time, mut event) in events {
+        event.context = joined("session", &session_id, &event.context);
+        draft.add(time, &event)?;
+    }
+
+    write_all(store, start, &draft.bytes)?;
+    if fresh_session.is_some() {
+        known.session = fresh_session;
+    }
+    known.understood = draft.end();
+    Ok(Written {
+        start,
+        end: draft.end(),
+        head: draft.head,
+    })
+}
+
+/// Rows that are about to be written in one piece.
+struct Draft {
+    start: u64,
+    head: Head,
+    bytes: Vec<u8>,
+}
+
+impl Draft {
+    fn add(&mut self, time: Timestamp, event: &Event) -> Result<()> {
+        chain::write_row(&mut self.head, time, event, &mut self.bytes)
+            .map_err(|chain::TooLong(bytes)| Error::RowTooLong { bytes })
+    }
+
+    fn end(&self) -> u64 {
+        self.start + self.bytes.len() as u64
+    }
+}
+
+/// `{"key":"value"` and then the pairs of `object`.
+fn joined(key: &str, value: &str, object: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(object.len() + key.len() + value.len() + 8);
+    out.push(b'{');
+    crate::json::write_str(key, &mut out);
+    out.push(b':');
+    crate::json::write_str(value, &mut out);
+    match object {
+        b"" | b"{}" => out.push(b'}'),
+        _ => {
+            out.push(b',');
+            out.extend_from_slice(&object[1..]);
+        }
+    }
+    out
+}
+
+fn stands<S: Store>(store: &S, session: &WrittenSession) -> Result<bool> {
+    let mut bytes = [0; HEX_LEN + 1];
+    let read = store
+        .read_at(&mut bytes, session.end - HEX_LEN as u64)
+        .map_err(|e| Error::io(store.path(), "read", e))?;
+    Ok(read == bytes.len() && bytes[..HEX_LEN] == session.hash.hex() && bytes[HEX_LEN] == b'\n')
+}
+
+/// Where the next row goes, and what must come before it.
+struct Start {
+    head: Head,
+    end: u64,
+    birth: Vec<u8>,
+}
+
+fn find_start<S: Store>(store: &mut S, known: &mut Known, how: &mut Append<'_>) -> Result<Start> {
+    let path = store.path().to_owned();
+    let len = store.len().map_err(|e| Error::io(&path, "look at", e))?;
+    check_birth(store, len)?;
+    if len < FIRST_ROW {
+        return begin(store, len, how);
+    }
+    match find_tail(store, len)? {
+        Tail::Whole { head } if head == Head::genesis() => begin(store, len, how),
+        Tail::Whole { head } => {
+            understand(store, known, len)?;
+            Ok(Start {
+                head,
+                end: len,
+                birth: Vec::new(),
+            })
+        }
+        Tail::Torn { head, at } => {
+            if head != Head::genesis() {
+                understand(store, known, at)?;
+            }
+            recover(store, how, head, at, len)
+        }
+        Tail::Corrupt { head, at, why } => Err(Error::Corrupt {
+            path,
+            row: head.seq.next().0,
+            byte: at,
+            why,
+        }),
+    }
+}
+
+/// Refuses every file that doesn't begin as a ledger of a format that we know.
+fn check_birth<S: Store>(store: &S, len: u64) -> Result<()> {
+    let path = store.path();
+    let mut start = vec![0; BLOCK.min(len) as usize];
+    let read = store
+        .read_at(&mut start, 0)
+        .map_err(|e| Error::io(path, "read", e))?;
+    start.truncate(read);
+    read::check_start(path, &start)?;
+    let first = start.get(FIRST_ROW as usize..).unwrap_or(&[]);
+    let line = memchr::memchr(b'\n', first).map(|length| &first[..length]);
+    let Some(Ok(row)) = line.map(Row::parse) else {
+        // The tail decides what a damaged first row is.
+        return Ok(());
+    };
+    read::check_first(&row).map_err(|first| match first {
+        First::Newer(what) => Error::Newer {
+            path: path.to_owned(),
+            what,
+        },
+        First::Wrong => Error::Corrupt {
+            path: path.to_owned(),
+            row: 1,
+            byte: FIRST_ROW,
+            why: "the first row is not the ledger's own".into(),
+        },
+    })
+}
+
+/// A new ledger, over the remains of a birth that was cut short if there are any.
+fn begin<S: Store>(store: &mut S, len: u64, how: &mut Append<'_>) -> Result<Start> {
+    if len > 0 {
+        store
+            .truncate(0)
+            .map_err(|e| Error::io(store.path(), "truncate", e))?;
+    }
+    let mut birth = format!("{HEADER}\n").into_bytes();
+    let mut head = Head::genesis();
+    let context = Json::Object(vec![
+        ("format".into(), Json::Int(read::FORMAT)),
+        ("id".into(), Json::Str(id::ledger_id(how.random))),
+    ]);
+    let event = Event {
+        name: "ledger",
+        context: context.text().into_bytes(),
+        ..Event::default()
+    };
+    chain::write_row(&mut head, how.now, &event, &mut birth).expect("a short row");
+    Ok(Start {
+        head,
+        end: 0,
+        birth,
+    })
+}
+
+fn find_tail<S: Store>(store: &S, len: u64) -> Result<Tail> {
+    let reading = |e| Error::io(store.path(), "read", e);
+    let mut size = BLOCK;
+    loop {
+        let offset = len.saturating_sub(size);
+        let mut block = vec![0; (len - offset) as usize];
+        let read = store.read_at(&mut block, offset).map_err(reading)?;
+        block.truncate(read);
+        let whole_lines = memchr::memrchr(b'\n', &block).map_or(0, |at| at + 1);
+        let unfinished = whole_lines < block.len();
+        if offset > 0 && whole_lines == 0 {
+            size *= 2;
+            continue;
+        }
+        let at = offset + whole_lines as u64;
+        if at == FIRST_ROW {
+            let head = Head::genesis();
+            return Ok(if unfinished {
+                Tail::Torn { head, at }
+            } else {
+                Tail::Whole { head }
+            });
+        }
+        match tail::last_row(&block[..whole_lines], offset) {
+            LastRow::Holds(head) if unfinished => return Ok(Tail::Torn { head, at }),
+            LastRow::Holds(head) => return Ok(Tail::Whole { head }),
+            LastRow::TooShort => size *= 2,
+            LastRow::Doubtful => break,
+        }
+    }
+    let mut rows = vec![0; (len - FIRST_ROW) as usize];
+    let read = store.read_at(&mut rows, FIRST_ROW).map_err(reading)?;
+    rows.truncate(read);
+    Ok(tail::walk(&rows))
+}
+
+/// Sets the torn tail aside and says so in a row of its own.
+fn recover<S: Store>(
+    store: &mut S,
+    how: &mut Append<'_>,
+    head: Head,
+    at: u64,
+    len: u64,
+) -> Result<Start> {
+    let path = store.path().to_owned();
+    let mut torn = vec![0; (len - at) as usize];
+    let read = store
+        .read_at(&mut torn, at)
+        .map_err(|e| Error::io(&path, "read", e))?;
+    torn.truncate(read);
+    let sha256 = Digest::of(&[&torn]).to_string();
+    let mut aside = path.as_os_str().to_owned();
+    aside.push(format!(".torn-{at}-{}", &sha256[..12]));
+    let aside = PathBuf::from(aside);
+    store
+        .keep_aside(&aside, &torn)
+        .map_err(|e| Error::io(&aside, "write", e))?;
+    store
+        .truncate(at)
+        .map_err(|e| Error::io(&path, "truncate", e))?;
+
+    let name = aside
+        .file_name()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned();
+    let context = Json::Object(vec![
+        ("offset".into(), Json::Int(at as i64)),
+        ("length".into(), Json::Int(torn.len() as i64)),
+        ("sha256".into(), Json::Str(sha256)),
+        ("file".into(), Json::Str(name)),
+    ]);
+    let event = Event {
+        name: "recovered",
+        context: context.text().into_bytes(),
+        ..Event::default()
+    };
+    let mut start = if head == Head::genesis() {
+        begin(store, at, how)?
+    } else {
+        Start {
+            head,
+            end: at,
+            birth: Vec::new(),
+        }
+    };
+    chain::write_row(&mut start.head, how.now, &event, &mut start.birth).expect("a short row");
+    Ok(start)
+}
+
+/// Looks through rows that are new to this process for events that we must understand and don't.
+fn understand<S: Store>(store: &S, known: &mut Known, end: u64) -> Result<()> {
+    let path = store.path();
+    let mut at = known.understood.max(FIRST_ROW);
+    let mut block = Vec::new();
+    while at < end {
+        block.resize((end - at).min(PIECE as u64) as usize, 0);
+        let read = store
+            .read_at(&mut block, at)
+            .map_err(|e| Error::io(path, "read", e))?;
+        let lines = &block[..memchr::memrchr(b'\n', &block[..read]).map_or(read, |last| last + 1)];
+        for mark in memchr::memmem::find_iter(lines, b"!,") {
+            let line = memchr::memrchr(b'\n', &lines[..mark]).map_or(0, |last| last + 1);
+            let length = memchr::memchr(b'\n', &lines[line..]).unwrap_or(lines.len() - line);
+            match Row::parse(&lines[line..line + length]) {
+                Ok(row) if row.event.ends_with('!') => return Err(read::newer(path, &row)),
+                _ => {}
+            }
+        }
+        at += lines.len() as u64;
+        if lines.is_empty() {
+            break;
+        }
+    }
+    known.understood = end;
+    Ok(())
+}
+
+/// Writes everything, or takes back what was written.
+fn write_all<S: Store>(store: &mut S, start: u64, bytes: &[u8]) -> Result<()> {
+    let mut rest = bytes;
+    while !rest.is_empty() {
+        let failure = match store.append(&rest[..rest.len().min(PIECE)]) {
+            Ok(0) => io::Error::from(io::ErrorKind::WriteZero),
+            Ok(n) => {
+                rest = &rest[n..];
+                continue;
+            }
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
+            Err(e) => e,
+        };
+        let path = store.path().to_owned();
+        return Err(match store.truncate(start) {
+            Ok(()) => Error::io(&path, "write to", failure),
+            Err(_) => Error::Remains {
+                path,
+                source: failure,
+            },
+        });
+    }
+    Ok(())
+}
+
+/// Waits until the rows are on disk. Writers side by side share the flush, since the lock is free.
+fn flush<S: Store>(
+    store: &mut S,
+    known: &mut Known,
+    written: &Written,
+    how: &mut Append<'_>,
+) -> Result<()> {
+    let mut flushed = store.sync();
+    if flushed.is_ok() && !known.folder_synced {
+        flushed = store.sync_folder();
+        known.folder_synced = flushed.is_ok();
+    }
+    let Err(source) = flushed else {
+        return Ok(());
+    };
+    // The kernel may have dropped the dirty pages, so another flush would prove nothing.
+    let mut kept = true;
+    if lock(store, how.give_up).is_ok() {
+        if store.len().is_ok_and(|len| len == written.end) {
+            kept = store.truncate(written.start).is_err();
+        }
+        drop(store.unlock());
+    }
+    if !kept {
+        known.session = None;
+    }
+    Err(Error::DurabilityUnknown {
+        path: store.path().to_owned(),
+        kept,
+        source,
+    })
+}

@@ -1,0 +1,129 @@
+//! Where a ledger's bytes live. Everything that a write does to the outside goes through here.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use crate::sys::{self, FileId};
+
+/// The storage of one ledger. The methods are the system calls that a write is made of.
+pub trait Store {
+    fn path(&self) -> &Path;
+    fn id(&self) -> FileId;
+    /// Whether the path still means this file.
+    fn is_current(&self) -> io::Result<bool>;
+    fn try_lock(&mut self) -> io::Result<bool>;
+    fn unlock(&mut self) -> io::Result<()>;
+    fn len(&self) -> io::Result<u64>;
+    /// Reads until the buffer is full or the file ends.
+    fn read_at(&self, bytes: &mut [u8], offset: u64) -> io::Result<usize>;
+    /// Appends some of the bytes; how many.
+    fn append(&mut self, bytes: &[u8]) -> io::Result<usize>;
+    fn truncate(&mut self, len: u64) -> io::Result<()>;
+    fn sync(&mut self) -> io::Result<()>;
+    fn sync_folder(&mut self) -> io::Result<()>;
+    /// Keeps bytes durably in a file of its own beside the ledger.
+    fn keep_aside(&mut self, path: &Path, bytes: &[u8]) -> io::Result<()>;
+}
+
+/// A ledger in the file system.
+pub struct FileStore {
+    file: File,
+    path: PathBuf,
+    id: FileId,
+}
+
+impl FileStore {
+    /// Opens the file for appending and creates it if need be.
+    pub fn open(path: &Path) -> io::Result<FileStore> {
+        let mut options = OpenOptions::new();
+        options.read(true).append(true).create(true);
+        let file = sys::never_block(&mut options).open(path)?;
+        let metadata = file.metadata()?;
+        if !metadata.is_file() {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                "not a regular file",
+            ));
+        }
+        let id = sys::file_id(&file, &metadata)?;
+        Ok(FileStore {
+            file,
+            path: path.to_owned(),
+            id,
+        })
+    }
+
+    fn folder(&self) -> &Path {
+        match self.path.parent() {
+            Some(folder) if folder != Path::new("") => folder,
+            _ => Path::new("."),
+        }
+    }
+}
+
+impl Store for FileStore {
+    fn path(&self) -> &Path {
+        &self.path
+    }
+
+    fn id(&self) -> FileId {
+        self.id
+    }
+
+    fn is_current(&self) -> io::Result<bool> {
+        match sys::path_id(&self.path) {
+            Ok(id) => Ok(id == self.id),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(e) => Err(e),
+        }
+    }
+
+    fn try_lock(&mut self) -> io::Result<bool> {
+        sys::try_lock(&self.file)
+    }
+
+    fn unlock(&mut self) -> io::Result<()> {
+        sys::unlock(&self.file)
+    }
+
+    fn len(&self) -> io::Result<u64> {
+        Ok(self.file.metadata()?.len())
+    }
+
+    fn read_at(&self, bytes: &mut [u8], offset: u64) -> io::Result<usize> {
+        let mut read = 0;
+        while read < bytes.len() {
+            match sys::read_at(&self.file, &mut bytes[read..], offset + read as u64) {
+                Ok(0) => break,
+                Ok(n) => read += n,
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                Err(e) => return Err(e),
+            }
+        }
+        Ok(read)
+    }
+
+    fn append(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.file.write(bytes)
+    }
+
+    fn truncate(&mut self, len: u64) -> io::Result<()> {
+        self.file.set_len(len)
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        self.file.sync_data()
+    }
+
+    fn sync_folder(&mut self) -> io::Result<()> {
+        sys::sync_folder(self.folder())
+    }
+
+    fn keep_aside(&mut self, path: &Path, bytes: &[u8]) -> io::Result<()> {
+        let mut file = File::create(path)?;
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        self.sync_folder()
+    }
+}

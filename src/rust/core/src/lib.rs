@@ -1,0 +1,26 @@
+//! A ledger of model fits: one append-only, hash-chained CSV file.
+//!
+//! Layers, each using only those above it in this list:
+//!
+//! - bytes: [`json`], [`digest`], [`time`], [`id`]
+//! - one row: [`value`], [`record`], [`chain`]
+//! - the file: [`ledger`]
+//! - views over the record: [`runs`], [`table`]
+//!
+//! [`git`] and [`sys`] look at the surroundings of a run and stand by themselves.
+
+pub mod chain;
+pub mod digest;
+pub mod error;
+pub mod git;
+pub mod id;
+pub mod json;
+pub mod ledger;
+pub mod record;
+pub mod runs;
+pub mod sys;
+pub mod table;
+pub mod time;
+pub mod value;
+
+pub use error::{Error, Result};

@@ -1,0 +1,274 @@
+//! Runs: what the events of a ledger add up to.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+
+use crate::error::Result;
+use crate::id::Seq;
+use crate::json::{Json, Malformed};
+use crate::ledger::{self, Ledger};
+use crate::record::{Cell, Row};
+use crate::time::Timestamp;
+use crate::value::{self, Value};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Status {
+    Running,
+    Finished,
+    Failed,
+    Interrupted,
+}
+
+impl Status {
+    pub fn name(self) -> &'static str {
+        match self {
+            Status::Running => "running",
+            Status::Finished => "finished",
+            Status::Failed => "failed",
+            Status::Interrupted => "interrupted",
+        }
+    }
+}
+
+/// A run as it stands after the last event that speaks of it.
+#[derive(Debug, Clone)]
+pub struct Run {
+    pub id: String,
+    pub began: Timestamp,
+    pub ended: Option<Timestamp>,
+    pub status: Status,
+    pub void: bool,
+    /// The parameter's place in [`Runs::params`], and its value.
+    pub params: Vec<(usize, Value)>,
+    /// The metric's place in [`Runs::metrics`], and its value; of a series the last.
+    pub metrics: Vec<(usize, Value)>,
+    pub tags: Vec<(String, Value)>,
+    pub seed: Option<Value>,
+    /// Name and hash of each data version.
+    pub data: Vec<(String, String)>,
+    /// Where the run came from, if it was copied from elsewhere.
+    pub origin: Option<Json>,
+    /// How often its sealed metrics were shown.
+    pub looks: u32,
+    pub session: String,
+    sealed: Vec<(String, Value)>,
+}
+
+/// A row that changed nothing, and why.
+#[derive(Debug, Clone, PartialEq)]
+pub struct WithoutEffect {
+    pub seq: Seq,
+    pub why: &'static str,
+}
+
+/// The names of parameters or metrics, in the order in which they first appear.
+#[derive(Debug, Default)]
+pub struct Names {
+    names: Vec<String>,
+    places: HashMap<String, usize>,
+}
+
+impl Names {
+    fn place(&mut self, name: &str) -> usize {
+        if let Some(&place) = self.places.get(name) {
+            return place;
+        }
+        let place = self.names.len();
+        self.names.push(name.to_owned());
+        self.places.insert(name.to_owned(), place);
+        place
+    }
+
+    pub fn contains(&self, name: &str) -> bool {
+        self.places.contains_key(name)
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = &str> {
+        self.names.iter().map(String::as_str)
+    }
+}
+
+/// All runs of a ledger, in the order of their first rows.
+#[derive(Debug, Default)]
+pub struct Runs {
+    pub runs: Vec<Run>,
+    pub params: Names,
+    pub metrics: Names,
+    pub without_effect: Vec<WithoutEffect>,
+    /// The context of each session.
+    pub sessions: HashMap<String, Json>,
+    places: HashMap<String, usize>,
+}
+
+impl Runs {
+    /// Folds the events in their order. Unknown ones are skipped, but for those that must be
+    /// understood.
+    pub fn fold(ledger: &Ledger) -> Result<Runs> {
+        let mut runs = Runs::default();
+        for row in ledger.rows() {
+            let row = row?;
+            if row.event.ends_with('!') {
+                return Err(ledger::newer(ledger.path(), &row));
+            }
+            runs.apply(&row)
+                .map_err(|Malformed(why)| ledger.damaged(&row, why))?;
+        }
+        for run in runs.runs.iter_mut().filter(|run| run.looks > 0) {
+            for (name, value) in std::mem::take(&mut run.sealed) {
+                set(&mut run.metrics, runs.metrics.place(&name), value);
+            }
+        }
+        Ok(runs)
+    }
+
+    pub fn get(&self, id: &str) -> Option<&Run> {
+        self.places.get(id).map(|&place| &self.runs[place])
+    }
+
+    fn apply(&mut self, row: &Row<'_>) -> std::result::Result<(), Malformed> {
+        match row.event {
+            "session" => {
+                let context = Json::Object(row.context.pairs()?);
+                if let Some(id) = context.get("id").and_then(Json::as_str) {
+                    self.sessions.insert(id.to_owned(), context);
+                }
+                return Ok(());
+            }
+            "run" | "start" => return self.begin(row),
+            "resume" | "log" | "end" | "note" | "void" | "reveal" => {}
+            _ => return Ok(()),
+        }
+        let Some(&place) = self.places.get(row.run_id) else {
+            self.without_effect.push(WithoutEffect {
+                seq: row.seq,
+                why: "its run has not begun",
+            });
+            return Ok(());
+        };
+        let run = &mut self.runs[place];
+        let context = Json::Object(row.context.pairs()?);
+        match row.event {
+            "resume" => {
+                run.status = Status::Running;
+                run.ended = None;
+            }
+            "end" => {
+                run.ended = Some(row.time);
+                run.status = match context.get("status").and_then(Json::as_str) {
+                    Some("failed") => Status::Failed,
+                    Some("interrupted") => Status::Interrupted,
+                    _ => Status::Finished,
+                };
+            }
+            "void" => run.void = context.get("void").and_then(Json::as_bool).unwrap_or(true),
+            "reveal" => run.looks += 1,
+            _ => {}
+        }
+        self.record(place, row, context)
+    }
+
+    fn begin(&mut self, row: &Row<'_>) -> std::result::Result<(), Malformed> {
+        let place = self.runs.len();
+        match self.places.entry(row.run_id.to_owned()) {
+            Entry::Occupied(_) => {
+                let why = "its run had begun already";
+                self.without_effect
+                    .push(WithoutEffect { seq: row.seq, why });
+                return Ok(());
+            }
+            Entry::Vacant(entry) => entry.insert(place),
+        };
+        let context = Json::Object(row.context.pairs()?);
+        self.runs.push(Run {
+            id: row.run_id.to_owned(),
+            began: row.time,
+            ended: None,
+            status: if row.event == "run" {
+                Status::Finished
+            } else {
+                Status::Running
+            },
+            void: false,
+            params: Vec::new(),
+            metrics: Vec::new(),
+            tags: Vec::new(),
+            seed: None,
+            data: Vec::new(),
+            origin: context.get("origin").cloned(),
+            looks: 0,
+            session: context
+                .get("session")
+                .and_then(Json::as_str)
+                .unwrap_or_default()
+                .to_owned(),
+            sealed: Vec::new(),
+        });
+        self.record(place, row, context)
+    }
+
+    /// Takes over what a row says of parameters, metrics and the rest: the last value wins.
+    fn record(
+        &mut self,
+        place: usize,
+        row: &Row<'_>,
+        context: Json,
+    ) -> std::result::Result<(), Malformed> {
+        let run = &mut self.runs[place];
+        for (key, json) in row.params.pairs()? {
+            let name = self.params.place(value::unescape_key(&key));
+            set(&mut run.params, name, Value::from_json(&json));
+        }
+        for (name, value) in metrics(row.metrics)? {
+            set(&mut run.metrics, self.metrics.place(&name), value);
+        }
+        if let Some(seed) = context.get("seed") {
+            run.seed = Some(Value::from_json(seed));
+        }
+        for (key, json) in object(context.get("tags")) {
+            set(
+                &mut run.tags,
+                value::unescape_key(key).to_owned(),
+                Value::from_json(json),
+            );
+        }
+        for (name, json) in object(context.get("data")) {
+            if let Some(hash) = json.get("hash").and_then(Json::as_str) {
+                set(&mut run.data, name.clone(), hash.to_owned());
+            }
+        }
+        for (key, json) in object(context.get("sealed")) {
+            set(
+                &mut run.sealed,
+                value::unescape_key(key).to_owned(),
+                Value::from_json(json),
+            );
+        }
+        Ok(())
+    }
+}
+
+fn metrics(cell: Cell<'_>) -> std::result::Result<Vec<(String, Value)>, Malformed> {
+    let last_value = |(key, json): (String, Json)| {
+        let last = match json.get("value") {
+            Some(Json::Array(series)) => series.last().map(Value::from_json),
+            _ => Some(Value::from_json(&json)),
+        };
+        last.map(|value| (value::unescape_key(&key).to_owned(), value))
+    };
+    Ok(cell.pairs()?.into_iter().filter_map(last_value).collect())
+}
+
+fn object(json: Option<&Json>) -> &[(String, Json)] {
+    match json {
+        Some(Json::Object(pairs)) => pairs,
+        _ => &[],
+    }
+}
+
+/// Sets the value of a key that may have one already. Runs have few keys or set each once.
+fn set<K: PartialEq, V>(pairs: &mut Vec<(K, V)>, key: K, value: V) {
+    match pairs.iter_mut().find(|(known, _)| *known == key) {
+        Some((_, old)) => *old = value,
+        None => pairs.push((key, value)),
+    }
+}

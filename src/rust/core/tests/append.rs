@@ -1,0 +1,287 @@
+//! Appending to a real file: births, sessions, torn tails, damage, strangers.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use fitledger_core::Error;
+use fitledger_core::chain::Head;
+use fitledger_core::id::RunId;
+use fitledger_core::ledger::{self, Append, FileStore, Memory, Session};
+use fitledger_core::record::{Event, HEADER};
+use fitledger_core::runs::Runs;
+use fitledger_core::time::Timestamp;
+
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(name: &str) -> Folder {
+        let path = std::env::temp_dir().join(format!("fitledger-{name}-{}", std::process::id()));
+        drop(fs::remove_dir_all(&path));
+        fs::create_dir_all(&path).unwrap();
+        Folder(path)
+    }
+
+    fn ledger(&self) -> PathBuf {
+        self.0.join("log.csv")
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        drop(fs::remove_dir_all(&self.0));
+    }
+}
+
+fn log(path: &Path, memory: &mut Memory, version: u64, ids: &[&str]) -> Result<Head, Error> {
+    let now = Timestamp::parse(b"2026-11-23T04:20:47.000000Z").unwrap();
+    let events = ids
+        .iter()
+        .map(|id| {
+            let event = Event {
+                name: "run",
+                run_id: RunId::new(id),
+                params: br#"{"lambda":0.1}"#.to_vec(),
+                metrics: br#"{"rmse":1.5}"#.to_vec(),
+                ..Event::default()
+            };
+            (now, event)
+        })
+        .collect();
+    let mut how = Append {
+        session: Session {
+            version,
+            context: br#"{"user":"reader"}"#,
+        },
+        sync: true,
+        now,
+        random: &mut |bytes| bytes.fill(version as u8),
+        give_up: &mut || false,
+    };
+    ledger::append(|| FileStore::open(path), path, memory, &mut how, events)
+}
+
+fn events(path: &Path) -> Vec<String> {
+    let ledger = ledger::read(path).unwrap();
+    ledger
+        .rows()
+        .map(|row| row.unwrap().event.to_owned())
+        .collect()
+}
+
+fn runs(path: &Path) -> usize {
+    Runs::fold(&ledger::read(path).unwrap()).unwrap().runs.len()
+}
+
+#[test]
+fn the_first_append_makes_the_ledger_and_its_session() {
+    let folder = Folder::new("birth");
+    let (path, mut memory) = (folder.ledger(), Memory::default());
+    log(&path, &mut memory, 1, &["a"]).unwrap();
+    assert_eq!(events(&path), ["ledger", "session", "run"]);
+    log(&path, &mut memory, 1, &["b", "c"]).unwrap();
+    assert_eq!(events(&path), ["ledger", "session", "run", "run", "run"]);
+    assert!(fs::read_to_string(&path).unwrap().starts_with(HEADER));
+}
+
+#[test]
+fn a_session_is_written_again_when_it_changed_or_is_gone() {
+    let folder = Folder::new("session");
+    let (path, mut memory) = (folder.ledger(), Memory::default());
+    log(&path, &mut memory, 1, &["a"]).unwrap();
+    log(&path, &mut memory, 2, &["b"]).unwrap();
+    assert_eq!(
+        events(&path),
+        ["ledger", "session", "run", "session", "run"]
+    );
+    fs::remove_file(&path).unwrap();
+    log(&path, &mut memory, 2, &["c"]).unwrap();
+    assert_eq!(events(&path), ["ledger", "session", "run"]);
+    log(&path, &mut Memory::default(), 2, &["d"]).unwrap();
+    assert_eq!(
+        events(&path),
+        ["ledger", "session", "run", "session", "run"]
+    );
+}
+
+#[test]
+fn a_ledger_cut_anywhere_goes_on_and_keeps_what_was_torn() {
+    let folder = Folder::new("cut");
+    let path = folder.ledger();
+    log(&path, &mut Memory::default(), 1, &["a", "b", "c"]).unwrap();
+    let whole = fs::read(&path).unwrap();
+    for cut in 0..whole.len() {
+        drop(fs::remove_dir_all(&folder.0));
+        fs::create_dir_all(&folder.0).unwrap();
+        fs::write(&path, &whole[..cut]).unwrap();
+        let lines = whole[..cut].iter().filter(|&&byte| byte == b'\n').count();
+        let kept = lines.saturating_sub(3);
+        assert_eq!(runs(&path), kept, "cut at {cut}");
+        log(&path, &mut Memory::default(), 2, &["d"]).unwrap();
+        assert_eq!(runs(&path), kept + 1, "cut at {cut}");
+
+        let torn = cut > HEADER.len() + 1 && whole[cut - 1] != b'\n';
+        assert_eq!(
+            events(&path).contains(&"recovered".to_owned()),
+            torn,
+            "cut at {cut}"
+        );
+        let aside: Vec<Vec<u8>> = fs::read_dir(&folder.0)
+            .unwrap()
+            .map(|entry| entry.unwrap().path())
+            .filter(|file| *file != path)
+            .map(|file| fs::read(file).unwrap())
+            .collect();
+        let last_line = whole[..cut]
+            .iter()
+            .rposition(|&byte| byte == b'\n')
+            .map_or(0, |at| at + 1);
+        let expected = if torn {
+            vec![whole[last_line..cut].to_vec()]
+        } else {
+            vec![]
+        };
+        assert_eq!(aside, expected, "cut at {cut}");
+    }
+}
+
+#[test]
+fn a_damaged_last_row_is_named_and_nothing_is_written() {
+    let folder = Folder::new("damage");
+    let path = folder.ledger();
+    log(&path, &mut Memory::default(), 1, &["a", "b"]).unwrap();
+    let mut bytes = fs::read(&path).unwrap();
+    let at = bytes.len() - 100;
+    bytes[at] ^= 1;
+    fs::write(&path, &bytes).unwrap();
+    match log(&path, &mut Memory::default(), 1, &["c"]) {
+        Err(Error::Corrupt { row: 4, .. }) => {}
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(fs::read(&path).unwrap(), bytes);
+}
+
+#[test]
+fn other_files_are_refused_and_not_touched() {
+    let folder = Folder::new("strangers");
+    let path = folder.ledger();
+    let crlf = format!("{HEADER}\r\n");
+    let bom = format!("\u{feff}{HEADER}\n");
+    let longer = format!("{HEADER},more\n");
+    let later = "\n1,2026-11-23T04:20:47.000001Z,ledger,,,,,\"{\"\"format\"\":2}\",".to_owned();
+    let later = format!("{HEADER}{later}{}\n", "0".repeat(64));
+    let cases = [
+        ("\"run_id\",\"timestamp\",\"a\"\n", "plain_csv"),
+        ("a,b\n1,2\n", "not_a_ledger"),
+        (&crlf, "not_a_ledger"),
+        (&bom, "not_a_ledger"),
+        (&longer, "not_a_ledger"),
+        (&later, "newer_format"),
+    ];
+    for (text, class) in cases {
+        fs::write(&path, text).unwrap();
+        let e = log(&path, &mut Memory::default(), 1, &["a"]).unwrap_err();
+        assert_eq!(e.class(), class, "{text}");
+        assert_eq!(fs::read_to_string(&path).unwrap(), text);
+        let read = ledger::read(&path).and_then(|ledger| Runs::fold(&ledger));
+        assert_eq!(read.unwrap_err().class(), class, "{text}");
+    }
+    let e = log(&folder.0, &mut Memory::default(), 1, &["a"]).unwrap_err();
+    assert_eq!(e.class(), "not_a_ledger");
+}
+
+#[test]
+fn an_event_that_must_be_understood_stops_queries_and_writes() {
+    let folder = Folder::new("must");
+    let path = folder.ledger();
+    log(&path, &mut Memory::default(), 1, &["a"]).unwrap();
+    let mut head = {
+        let ledger = ledger::read(&path).unwrap();
+        let last = ledger.rows().last().unwrap().unwrap();
+        Head {
+            seq: last.seq,
+            hash: last.hash,
+        }
+    };
+    let mut bytes = fs::read(&path).unwrap();
+    let now = Timestamp::parse(b"2026-11-23T04:20:47.000000Z").unwrap();
+    for name in ["upgrade!", "note"] {
+        let event = Event {
+            name,
+            ..Event::default()
+        };
+        fitledger_core::chain::write_row(&mut head, now, &event, &mut bytes).unwrap();
+    }
+    fs::write(&path, &bytes).unwrap();
+    let e = log(&path, &mut Memory::default(), 1, &["b"]).unwrap_err();
+    assert_eq!(e.class(), "newer_format");
+    let e = Runs::fold(&ledger::read(&path).unwrap()).unwrap_err();
+    assert_eq!(e.class(), "newer_format");
+    assert_eq!(fs::read(&path).unwrap(), bytes);
+}
+
+#[test]
+fn waiting_for_the_lock_can_be_given_up() {
+    use fitledger_core::ledger::Store;
+    let folder = Folder::new("lock");
+    let path = folder.ledger();
+    log(&path, &mut Memory::default(), 1, &["a"]).unwrap();
+    let mut holder = FileStore::open(&path).unwrap();
+    assert!(holder.try_lock().unwrap());
+    let mut how = Append {
+        session: Session {
+            version: 1,
+            context: b"",
+        },
+        sync: false,
+        now: Timestamp::now(),
+        random: &mut |bytes| bytes.fill(1),
+        give_up: &mut || true,
+    };
+    let append = |how: &mut Append<'_>| {
+        ledger::append(
+            || FileStore::open(&path),
+            &path,
+            &mut Memory::default(),
+            how,
+            vec![],
+        )
+    };
+    assert!(matches!(append(&mut how), Err(Error::Interrupted)));
+    holder.unlock().unwrap();
+    assert!(append(&mut how).is_ok());
+}
+
+#[test]
+fn a_row_that_is_too_long_is_refused() {
+    let folder = Folder::new("long");
+    let path = folder.ledger();
+    log(&path, &mut Memory::default(), 1, &["a"]).unwrap();
+    let before = fs::read(&path).unwrap();
+    let params = format!("{{\"a\":\"{}\"}}", "x".repeat(16 << 20)).into_bytes();
+    let event = Event {
+        name: "run",
+        run_id: RunId::new("b"),
+        params,
+        ..Event::default()
+    };
+    let mut how = Append {
+        session: Session {
+            version: 1,
+            context: b"",
+        },
+        sync: false,
+        now: Timestamp::now(),
+        random: &mut |bytes| bytes.fill(1),
+        give_up: &mut || true,
+    };
+    let events = vec![(Timestamp::now(), event)];
+    let e = ledger::append(
+        || FileStore::open(&path),
+        &path,
+        &mut Memory::default(),
+        &mut how,
+        events,
+    );
+    assert_eq!(e.unwrap_err().class(), "row_too_long");
+    assert_eq!(fs::read(&path).unwrap(), before);
+}

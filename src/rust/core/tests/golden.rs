@@ -1,0 +1,106 @@
+//! The golden ledger reads as its description says, and is what we would write.
+
+use std::path::Path;
+
+use fitledger_core::chain::{self, Head};
+use fitledger_core::id::{RunId, Seq};
+use fitledger_core::json::Json;
+use fitledger_core::ledger;
+use fitledger_core::record::{Event, HEADER};
+use fitledger_core::runs::{Runs, Status};
+use fitledger_core::value::{Kind, Value};
+
+const GOLDEN: &str = concat!(
+    env!("CARGO_MANIFEST_DIR"),
+    "/../../../tests/testthat/fixtures/format-1.csv"
+);
+
+#[test]
+fn the_same_events_give_the_same_bytes() {
+    let golden = ledger::read(Path::new(GOLDEN)).unwrap();
+    let mut written = format!("{HEADER}\n").into_bytes();
+    let mut head = Head::genesis();
+    for row in golden.rows() {
+        let row = row.unwrap();
+        let [params, metrics, artifacts, context] = row.cells().map(|cell| {
+            if cell.is_empty() {
+                return Vec::new();
+            }
+            Json::parse_canonical(&cell.text())
+                .unwrap()
+                .text()
+                .into_bytes()
+        });
+        let name = row.event.to_owned().leak();
+        let run_id = RunId::new(row.run_id);
+        let event = Event {
+            name,
+            run_id,
+            params,
+            metrics,
+            artifacts,
+            context,
+        };
+        chain::write_row(&mut head, row.time, &event, &mut written).unwrap();
+        assert_eq!(
+            head,
+            Head {
+                seq: row.seq,
+                hash: row.hash
+            }
+        );
+    }
+    assert_eq!(head.seq, Seq(22));
+    assert_eq!(written, std::fs::read(GOLDEN).unwrap());
+}
+
+#[test]
+fn values_survive_reading_and_writing() {
+    let golden = ledger::read(Path::new(GOLDEN)).unwrap();
+    for row in golden.rows() {
+        for (key, json) in row.unwrap().params.pairs().unwrap() {
+            let mut again = Vec::new();
+            Value::from_json(&json).write(&mut again);
+            assert_eq!(String::from_utf8(again).unwrap(), json.text(), "{key}");
+        }
+    }
+}
+
+#[test]
+fn runs_fold_as_described() {
+    let runs = Runs::fold(&ledger::read(Path::new(GOLDEN)).unwrap()).unwrap();
+    assert_eq!(runs.runs.len(), 9);
+    let void: Vec<&str> = runs
+        .runs
+        .iter()
+        .filter(|run| run.void)
+        .map(|run| run.id.as_str())
+        .collect();
+    assert_eq!(void, ["20261123-042047-000000000008"]);
+
+    let live = runs.get("20261123-042048-00000000000z").unwrap();
+    assert_eq!(live.status, Status::Finished);
+    assert_eq!(live.seed, Some(Value::Int(42)));
+    assert_eq!(
+        live.tags,
+        [("who".to_owned(), Value::Str("=cmd()".to_owned()))]
+    );
+    let metrics: Vec<&str> = runs.metrics.iter().collect();
+    assert_eq!(
+        metrics,
+        ["test_rmse", "loss"],
+        "the sealed metric is not shown"
+    );
+    let values: Vec<&Value> = live.metrics.iter().map(|(_, value)| value).collect();
+    assert_eq!(values, [&Value::Double(0.6), &Value::Double(1.99)]);
+    let missing = runs
+        .params
+        .iter()
+        .position(|name| name == "missing")
+        .unwrap();
+    assert!(live.params.contains(&(missing, Value::Na(Kind::Double))));
+    assert!(runs.params.contains("$cost"));
+
+    let ignored: Vec<u64> = runs.without_effect.iter().map(|row| row.seq.0).collect();
+    assert_eq!(ignored, [21]);
+}
