@@ -6,7 +6,7 @@ makevars=$1
 stop() {
   printf '%s\n' '' "$@" '' \
     "fitledger has a Rust core and is compiled with Cargo and rustc $wanted or newer:" \
-    '  Debian, Ubuntu   apt-get install cargo rustc' \
+    '  Debian, Ubuntu   apt-get install cargo rustc (Debian 12: cargo-web rustc-web)' \
     '  Fedora           dnf install cargo rust' \
     '  macOS            brew install rust' \
     '  anywhere         https://www.rust-lang.org/tools/install' '' >&2
