@@ -33,13 +33,12 @@ print(best[, shown], row.names = FALSE)
 
 png("rmse.png", width = 1200, height = 800, res = 150)
 plot(
-  test_rmse ~ lambda, runs,
-  type = "b", pch = 19,
+  runs$lambda, runs$test_rmse,
+  type = "b", pch = 19, panel.first = grid(),
   xlab = expression(lambda ~ "(ridge penalty)"), ylab = "Holdout RMSE",
   main = "Tracked runs: RMSE and penalty"
 )
-grid()
-points(test_rmse ~ lambda, best, col = "red", pch = 19, cex = 1.8)
-text(best$lambda, best$test_rmse, sprintf("best: lambda = %g", best$lambda), pos = 4, col = "red")
+points(best$lambda, best$test_rmse, col = "red", pch = 19, cex = 1.8)
+text(best$lambda, best$test_rmse, sprintf("best: lambda = %g", best$lambda), pos = 4, offset = 1.2, col = "red")
 invisible(dev.off())
 cat("\nThe figure:", normalizePath("rmse.png"), "\n")
