@@ -5,13 +5,14 @@
 //! - bytes: [`json`], [`digest`], [`time`], [`id`]
 //! - one row: [`value`], [`record`], [`chain`]
 //! - the file: [`ledger`]
-//! - views over the record: [`runs`], [`table`]
+//! - views over the record: [`runs`], [`table`], [`export`]
 //!
 //! [`git`] and [`sys`] look at the surroundings of a run and stand by themselves.
 
 pub mod chain;
 pub mod digest;
 pub mod error;
+pub mod export;
 pub mod git;
 pub mod id;
 pub mod json;

@@ -271,7 +271,7 @@ struct Start {
 
 fn find_start<S: Store>(store: &mut S, known: &mut Known, how: &mut Append<'_>) -> Result<Start> {
     let path = store.path().to_owned();
-    let len = store.len().map_err(|e| Error::io(&path, "look at", e))?;
+    let len = store.size().map_err(|e| Error::io(&path, "look at", e))?;
     check_birth(store, len)?;
     if len < FIRST_ROW {
         return begin(store, len, how);
@@ -517,7 +517,7 @@ fn flush<S: Store>(
     // The kernel may have dropped the dirty pages, so another flush would prove nothing.
     let mut kept = true;
     if lock(store, how.give_up).is_ok() {
-        if store.len().is_ok_and(|len| len == written.end) {
+        if store.size().is_ok_and(|len| len == written.end) {
             kept = store.truncate(written.start).is_err();
         }
         drop(store.unlock());

@@ -14,7 +14,7 @@ pub trait Store {
     fn is_current(&self) -> io::Result<bool>;
     fn try_lock(&mut self) -> io::Result<bool>;
     fn unlock(&mut self) -> io::Result<()>;
-    fn len(&self) -> io::Result<u64>;
+    fn size(&self) -> io::Result<u64>;
     /// Reads until the buffer is full or the file ends.
     fn read_at(&self, bytes: &mut [u8], offset: u64) -> io::Result<usize>;
     /// Appends some of the bytes; how many.
@@ -87,7 +87,7 @@ impl Store for FileStore {
         sys::unlock(&self.file)
     }
 
-    fn len(&self) -> io::Result<u64> {
+    fn size(&self) -> io::Result<u64> {
         Ok(self.file.metadata()?.len())
     }
 

@@ -1,0 +1,115 @@
+#' Conditions
+#'
+#' Every error of fitledger has the class `fitledger_error` and one that says
+#' what happened, so that a script can tell them apart with [tryCatch()]:
+#'
+#' | class | what happened | fields |
+#' |---|---|---|
+#' | `fitledger_error_argument` | an argument is of the wrong kind | `arg` |
+#' | `fitledger_error_value` | a value can't be recorded; nothing was | |
+#' | `fitledger_error_unknown` | no such metric, column or run | `name` |
+#' | `fitledger_error_where` | the condition in `where` can't be answered | |
+#' | `fitledger_error_not_found` | there is no such file | `path` |
+#' | `fitledger_error_not_a_ledger` | the file is something else; it was not touched | `path` |
+#' | `fitledger_error_plain_csv` | the file is a plain CSV of runs | `path` |
+#' | `fitledger_error_newer_format` | a later version wrote the file | `path` |
+#' | `fitledger_error_corrupt` | a row is damaged | `path`, `row`, `byte` |
+#' | `fitledger_error_row_too_long` | a row would exceed 16 MiB | |
+#' | `fitledger_error_exists` | a file would be overwritten | `path` |
+#' | `fitledger_error_io` | the system refused something | `path` |
+#' | `fitledger_error_remains` | a failed write left an unfinished row behind | `path` |
+#' | `fitledger_error_durability_unknown` | the disk did not confirm the write | `path` |
+#' | `fitledger_error_internal` | a bug of ours | |
+#'
+#' `row` counts from 1, the header aside; `byte` is the offset in the file, from
+#' 0. A call that failed has left the ledger as it was; the two exceptions,
+#' `remains` and `durability_unknown`, say so.
+#'
+#' @name fitledger_error
+#' @examples
+#' file <- tempfile(fileext = ".csv")
+#' tryCatch(
+#'   read_runs(file),
+#'   fitledger_error_not_found = function(e) message("Nothing logged yet.")
+#' )
+NULL
+
+# `message` and `hint` may hold a user's text, so they are never formatted.
+abort <- function(class, message, hint = NULL, ..., call = rlang::caller_env()) {
+  rlang::abort(
+    c(message, if (length(hint) && any(nzchar(hint))) c(i = hint[nzchar(hint)])),
+    class = c(paste0("fitledger_error_", class), "fitledger_error"),
+    call = call,
+    ...
+  )
+}
+
+abort_argument <- function(arg, must, x, hint = NULL, call = rlang::caller_env()) {
+  is <- if (missing(x)) "it is missing" else paste("not", describe(x))
+  abort(
+    "argument", paste0("`", arg, "` must be ", must, ", ", is, "."), hint,
+    arg = arg, call = call
+  )
+}
+
+abort_unknown <- function(what, name, known, hint = NULL, call = rlang::caller_env()) {
+  near <- near_names(name, known)
+  if (is.null(hint)) {
+    hint <- if (length(near)) {
+      paste0("Did you mean ", or(near), "?")
+    } else if (length(known)) {
+      paste0("There is ", enumerate(known), ".")
+    }
+  }
+  abort("unknown", paste0("There is no ", what, " `", name, "`."), hint, name = name, call = call)
+}
+
+# What a value is, in a few words.
+describe <- function(x) {
+  if (is.null(x)) {
+    return("NULL")
+  }
+  if (is.data.frame(x)) {
+    return("a data frame")
+  }
+  if (is.function(x)) {
+    return("a function")
+  }
+  if (is.object(x)) {
+    return(paste0("an object of class <", class(x)[[1]], ">"))
+  }
+  if (length(x) == 1 && is.atomic(x)) {
+    if (is.na(x)) {
+      return("NA")
+    }
+    text <- if (is.character(x)) encodeString(x, quote = "\"") else format(x)
+    if (nchar(text, "width") <= 40) {
+      return(text)
+    }
+  }
+  kind <- if (is.list(x)) "list" else if (is.numeric(x)) "numeric vector" else paste(typeof(x), "vector")
+  if (is.atomic(x) || is.list(x)) paste0("a ", kind, " of length ", length(x)) else paste0("a ", typeof(x))
+}
+
+# The known names that somebody may have meant.
+near_names <- function(name, known) {
+  if (!length(known)) {
+    return(character())
+  }
+  distance <- drop(utils::adist(name, known, ignore.case = TRUE))
+  within <- grepl(name, known, fixed = TRUE) & nchar(name) > 2
+  near <- distance <= max(1, nchar(name) %/% 3) | within
+  utils::head(known[near][order(distance[near])], 3)
+}
+
+or <- function(names) {
+  paste0("`", names, "`", collapse = " or ")
+}
+
+enumerate <- function(names, most = 5) {
+  more <- length(names) - most
+  paste0(
+    paste0("`", utils::head(names, most), "`", collapse = ", "),
+    if (more > 0) paste0(" and ", more, " more")
+  )
+}

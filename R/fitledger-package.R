@@ -1,0 +1,3 @@
+#' @keywords internal
+#' @useDynLib fitledger, .registration = TRUE
+"_PACKAGE"

@@ -1,0 +1,58 @@
+# The compiled code is called from here alone. It never throws: it returns a
+# value or a failure, which becomes a condition that names the user's call.
+
+signal_failure <- function(result, call = rlang::caller_env(), hint = result$hint) {
+  if (!inherits(result, "fitledger_failure")) {
+    return(result)
+  }
+  if (result$class == "interrupted") {
+    rlang::interrupt()
+  }
+  fields <- result[c("path", "row", "byte")]
+  fields <- fields[!vapply(fields, is.null, logical(1))]
+  rlang::inject(abort(result$class, result$message, hint, !!!fields, call = call))
+}
+
+is_failure <- function(result, class) {
+  inherits(result, "fitledger_failure") && result$class == class
+}
+
+log_run_native <- function(file, params, metrics, seed, tags, call) {
+  result <- native_log_run(append_target(file), params, metrics, seed, tags)
+  signal_failure(result, call)
+}
+
+log_runs_native <- function(file, params, metrics, rows, origin, call) {
+  result <- native_log_runs(append_target(file), params, metrics, rows, origin)
+  signal_failure(result, call)
+}
+
+# The file, the session of the rows, and whether to wait for the disk.
+append_target <- function(file) {
+  session <- current_session(file)
+  list(file, session$version, session$context, !identical(getOption("fitledger.sync"), "none"))
+}
+
+read_runs_native <- function(file, columns, details, void) {
+  native_read_runs(file, columns, details, void)
+}
+
+export_runs_native <- function(file, to, call) {
+  signal_failure(native_export_runs(file, to), call)
+}
+
+git_look <- function(file) {
+  signal_failure(native_git_look(getwd(), file))
+}
+
+git_state <- function() {
+  signal_failure(native_git_state())
+}
+
+session_json <- function(context) {
+  signal_failure(native_session(context))
+}
+
+process_identity <- function() {
+  signal_failure(native_process())
+}

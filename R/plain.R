@@ -1,0 +1,195 @@
+# The CSV of the chapter's own logger: read as it stands, imported, written back.
+
+plain_table <- function(file, call) {
+  frame <- read_plain(file, call)
+  list(frame = frame, details = NULL, names = names(frame)[-(1:2)], metric = NULL)
+}
+
+read_plain <- function(file, call) {
+  fields <- utils::count.fields(file, sep = ",", quote = "\"", comment.char = "")
+  ragged <- which(!is.na(fields) & fields != fields[[1]])
+  if (length(ragged)) {
+    abort(
+      "not_a_ledger",
+      paste0(
+        "'", file, "' is a plain CSV whose line ", ragged[[1]], " has ", fields[[ragged[[1]]]],
+        " cells where the first has ", fields[[1]], "."
+      ),
+      "A run with other parameters was appended to it. Give it a header of its own in another file.",
+      path = file, call = call
+    )
+  }
+  frame <- tryCatch(
+    utils::read.csv(
+      file,
+      stringsAsFactors = FALSE, check.names = FALSE, encoding = "UTF-8",
+      colClasses = c(run_id = "character", timestamp = "character")
+    ),
+    error = function(e) {
+      abort("not_a_ledger", paste0("'", file, "' can't be read as CSV: ", conditionMessage(e), "."),
+        path = file, call = call
+      )
+    }
+  )
+  frame$timestamp <- parse_plain_time(frame$timestamp)
+  frame
+}
+
+# The chapter's logger writes the local time, `export_runs()` UTC with a Z.
+parse_plain_time <- function(text) {
+  utc <- endsWith(text, "Z")
+  utc[is.na(utc)] <- FALSE
+  time <- rep(as.POSIXct(NA_real_, origin = "1970-01-01", tz = "UTC"), length(text))
+  time[utc] <- as.POSIXct(strptime(text[utc], "%Y-%m-%dT%H:%M:%OSZ", tz = "UTC"))
+  for (format in c("%Y-%m-%d %H:%M:%OS", "%Y-%m-%d %H:%M", "%Y-%m-%d")) {
+    local <- !utc & is.na(time) & !is.na(text)
+    time[local] <- as.POSIXct(strptime(text[local], format))
+  }
+  attr(time, "tzone") <- "UTC"
+  time
+}
+
+#' Bring the runs of a plain CSV over
+#'
+#' Appends the runs of a CSV file as the chapter's own logger writes it
+#' (`run_id`, `timestamp`, then parameters and metrics) to a ledger. They keep
+#' their ids and times, and each row of the ledger says which file they came
+#' from, by name and hash. The file itself is left as it is. Runs that are in the
+#' ledger already are skipped, so an import can be repeated.
+#'
+#' @param from Path of the CSV file.
+#' @param file Path of the ledger.
+#' @param ... Must be empty: arguments after it are given by name.
+#' @param metrics Names of the columns that are metrics; the others are
+#'   parameters. A CSV doesn't say which are which: without `metrics`, numeric
+#'   columns with the usual names of metrics are taken (`rmse`, `auc`, `loss`,
+#'   also as a part, as in `test_rmse`), or else the last column, and a message
+#'   says so.
+#'
+#' @returns The ids of the runs that were appended, invisibly.
+#' @inheritSection log_run Errors
+#' @export
+#' @examples
+#' from <- tempfile(fileext = ".csv")
+#' writeLines(c(
+#'   '"run_id","timestamp","model","lambda","test_rmse"',
+#'   '"20261123-042047-0042","2026-11-23 04:20:47","ridge",0.1,1.96',
+#'   '"20261123-042048-7731","2026-11-23 04:20:48","ridge",1,1.98'
+#' ), from)
+#' best_run(from, "test_rmse")
+#'
+#' file <- tempfile(fileext = ".csv")
+#' import_runs(from, file, metrics = "test_rmse")
+#' best_run(file, "test_rmse")
+import_runs <- function(from, file, ..., metrics = NULL) {
+  check_no_dots(..., known = "metrics")
+  from <- check_path(from, "from")
+  file <- check_path(file, "file")
+  old <- read_runs_native(from, character(), FALSE, FALSE)
+  if (!inherits(old, "fitledger_failure")) {
+    abort(
+      "argument", paste0("'", from, "' is a ledger already."),
+      "`import_runs()` brings over plain CSV files of runs.",
+      arg = "from"
+    )
+  }
+  if (!is_failure(old, "plain_csv")) {
+    signal_failure(old)
+  }
+  runs <- read_plain(from, environment())
+  columns <- names(runs)[-(1:2)]
+  if (anyDuplicated(columns)) {
+    twice <- columns[duplicated(columns)][[1]]
+    abort("not_a_ledger", paste0("'", from, "' has two columns `", twice, "`."), path = from)
+  }
+  metrics <- if (is.null(metrics)) guess_metrics(runs[columns]) else check_columns(metrics, runs, "metrics")
+  runs <- runs[!runs$run_id %in% known_run_ids(file), , drop = FALSE]
+  check_plain_ids(runs$run_id, from)
+
+  params <- setdiff(columns, metrics)
+  origin <- list(runs$run_id, as.numeric(runs$timestamp), from)
+  ids <- log_runs_native(
+    file, unclass(runs)[params], unclass(runs)[metrics], nrow(runs), origin, environment()
+  )
+  invisible(ids)
+}
+
+known_run_ids <- function(file) {
+  if (!file.exists(file)) {
+    return(character())
+  }
+  table <- signal_failure(read_runs_native(file, character(), FALSE, TRUE), rlang::caller_env())
+  table$columns$run_id
+}
+
+check_plain_ids <- function(ids, from, call = rlang::caller_env()) {
+  bad <- which(is.na(ids) | !grepl("^[0-9A-Za-z][0-9A-Za-z._-]{0,127}$", ids) | duplicated(ids))
+  if (length(bad)) {
+    abort(
+      "not_a_ledger",
+      paste0("'", from, "' has a run whose id is unusable or stands twice: ", describe(ids[[bad[[1]]]]), "."),
+      "An id has up to 128 letters, digits, dots, dashes and underscores. Give the run an id of its own.",
+      path = from, call = call
+    )
+  }
+}
+
+guess_metrics <- function(columns) {
+  usual <- c(
+    "rmse", "mse", "mae", "mape", "rsq", "r2", "auc", "roc", "accuracy", "acc", "loss", "logloss",
+    "error", "err", "f1", "precision", "recall", "sensitivity", "specificity", "kappa", "brier",
+    "deviance", "score", "aic", "bic", "time", "seconds", "elapsed", "duration"
+  )
+  numeric <- names(columns)[vapply(columns, is.numeric, logical(1))]
+  parts <- strsplit(tolower(numeric), "[^a-z0-9]+")
+  metrics <- numeric[vapply(parts, function(part) any(part %in% usual), logical(1))]
+  if (!length(metrics)) {
+    metrics <- intersect(utils::tail(names(columns), 1), numeric)
+  }
+  params <- setdiff(names(columns), metrics)
+  cli::cli_inform(c(
+    i = "Taking {.field {metrics}} as {cli::qty(length(metrics))}metric{?s}
+         and {.field {params}} as {cli::qty(length(params))}parameter{?s}.",
+    i = "Say otherwise with {.arg metrics}."
+  ))
+  metrics
+}
+
+#' Write the runs as a plain CSV
+#'
+#' The wide table of [read_runs()] as a file that any program reads: `run_id`,
+#' `timestamp` (UTC), parameters, metrics. Numbers are written in the fewest
+#' digits that read back to the same double, missing values as `NA`, vectors and
+#' lists as JSON. Void runs and sealed metrics are left out.
+#'
+#' The texts in the cells are those that were logged. A spreadsheet may take a
+#' text that begins with `=` for a formula.
+#'
+#' @param file Path of the ledger.
+#' @param to Path of the CSV file to write. An earlier export is replaced; any
+#'   other file is an error.
+#' @returns `to`, invisibly.
+#' @inheritSection log_run Errors
+#' @export
+#' @examples
+#' file <- tempfile(fileext = ".csv")
+#' log_run(file, list(lambda = 0.1), list(rmse = 1.96))
+#' to <- export_runs(file, tempfile(fileext = ".csv"))
+#' cat(readLines(to), sep = "\n")
+export_runs <- function(file, to) {
+  file <- check_path(file, "file")
+  to <- check_path(to, "to")
+  if (file.exists(to) && !is_plain(to)) {
+    abort(
+      "exists", paste0("'", to, "' exists and is not an earlier export."),
+      "Choose another path, or remove the file first.",
+      path = to
+    )
+  }
+  export_runs_native(file, to, environment())
+  invisible(to)
+}
+
+is_plain <- function(path) {
+  is_failure(read_runs_native(path, character(), FALSE, FALSE), "plain_csv")
+}

@@ -1,0 +1,273 @@
+#' Read the runs of a ledger
+#'
+#' One row a run, in the order in which the runs began. Runs of every status are
+#' included but void ones.
+#'
+#' @param file Path of a ledger, or of a plain CSV of runs as the chapter's own
+#'   logger writes it, which is read as it stands.
+#' @param ... Must be empty: arguments after it are given by name.
+#' @param where A condition on the columns, as in [subset()]:
+#'   `lambda > 1 & model == "ridge"`. It sees parameters, metrics, `run_id`,
+#'   `timestamp` and the columns of `details`; columns come before variables of
+#'   the same name, which `.env$x` reaches. Rows for which it is `NA` are left
+#'   out. To compare a column that mixes types is an error.
+#' @param columns Names of the columns wanted, in their order; `run_id` and
+#'   `timestamp` always come first. `NULL` for all.
+#' @param details `TRUE` to add what is on record beside parameters and metrics:
+#'   `status` (`"finished"`, `"running"`, `"failed"`, `"interrupted"`, `"void"`),
+#'   `duration` in seconds, `user`, `host`, `commit`, `dirty`, `seed`, `data`,
+#'   `tags` (a list column) and `looks` (how often sealed metrics were shown). A
+#'   parameter of the same name keeps it, and ours becomes `details.seed`.
+#' @param void `TRUE` to include runs that were declared void.
+#'
+#' @returns A plain data frame: `run_id` (character), `timestamp` (`POSIXct` in
+#'   UTC, when the run began), then a column for each parameter and each metric,
+#'   in the order in which they first appear. A run without a value has `NA`.
+#'   Integers and doubles together become double; values of other different
+#'   types, and vectors, make a list column. A series shows its last value. A
+#'   name that is both parameter and metric becomes `params.x` and `metrics.x`.
+#' @section Errors:
+#' `fitledger_error_unknown` for a column that doesn't exist,
+#' `fitledger_error_where` for a condition that can't be answered, and those of
+#' the file, see [fitledger_error].
+#' @export
+#' @examples
+#' file <- tempfile(fileext = ".csv")
+#' log_run(file, list(model = "ridge", lambda = 0.1), list(rmse = 1.2))
+#' log_run(file, list(model = "tree", depth = 3L), list(rmse = 1.4), tags = list(by = "ann"))
+#' read_runs(file)
+#' read_runs(file, where = model == "ridge", columns = "rmse")
+#' read_runs(file, details = TRUE)[, c("model", "status", "user")]
+read_runs <- function(file, ..., where = NULL, columns = NULL, details = FALSE, void = FALSE) {
+  check_no_dots(..., known = c("where", "columns", "details", "void"))
+  file <- check_path(file, "file")
+  where <- rlang::enquo(where)
+  if (!is.null(columns) && (!is.character(columns) || anyNA(columns))) {
+    abort_argument("columns", "names of columns", columns)
+  }
+  check_flag(details, "details")
+  check_flag(void, "void")
+
+  filtered <- !rlang::quo_is_null(where)
+  table <- run_table(file, if (!filtered) columns, details || filtered, void)
+  if (filtered) {
+    table <- filter_table(table, where)
+  }
+  select_columns(table, columns, details)
+}
+
+#' Find the best run
+#'
+#' The run with the smallest value of a metric, or the largest: the argmin over
+#' the log. As with [which.min()], missing values are left out and the first of
+#' equals wins. Only finished runs are candidates.
+#'
+#' @inheritParams read_runs
+#' @param metric Name of the metric.
+#' @param maximize `TRUE` if larger is better.
+#' @param n How many of the best to return, at most.
+#' @param where A condition that candidates fulfil, see [read_runs()].
+#'
+#' @returns A data frame like that of [read_runs()] with up to `n` rows, the best
+#'   first; no rows where there is no candidate.
+#' @inheritSection read_runs Errors
+#' @export
+#' @examples
+#' file <- tempfile(fileext = ".csv")
+#' grid <- data.frame(k = 1:20)
+#' grid$accuracy <- 0.9 - abs(grid$k - 7) / 100
+#' log_runs(file, grid, params = "k", metrics = "accuracy")
+#' best_run(file, "accuracy", maximize = TRUE)
+#' best_run(file, "accuracy", maximize = TRUE, n = 3, where = k > 7)
+best_run <- function(file, metric, maximize = FALSE, ..., n = 1, where = NULL) {
+  check_no_dots(..., known = c("n", "where"))
+  file <- check_path(file, "file")
+  check_name(metric, "metric")
+  check_flag(maximize, "maximize")
+  check_count(n, "n")
+  where <- rlang::enquo(where)
+
+  table <- run_table(file, NULL, details = TRUE, void = FALSE)
+  column <- metric_column(table, metric)
+  if (!rlang::quo_is_null(where)) {
+    table <- filter_table(table, where)
+  }
+  value <- table$frame[[column]]
+  finished <- if (is.null(table$details)) TRUE else table$details$status == "finished"
+  candidates <- which(finished & !is.na(value))
+  ranks <- order(value[candidates], decreasing = maximize, method = "radix")
+  chosen <- candidates[ranks[seq_len(min(n, length(ranks)))]]
+  take_rows(table$frame, chosen)
+}
+
+# Runs as columns: `frame` with those asked for, `details`, `names` of all
+# parameters and metrics, and `metric`, which of them are metrics (NULL where
+# nobody knows).
+run_table <- function(file, columns, details, void, call = rlang::caller_env()) {
+  result <- read_runs_native(file, columns, details, void)
+  if (is_failure(result, "plain_csv")) {
+    return(plain_table(file, call))
+  }
+  hint <- if (is_failure(result, "not_found")) gone_hint(file) else result$hint
+  result <- signal_failure(result, call, hint)
+  result$frame <- as_frame(result$columns)
+  if (!is.null(result$details)) {
+    result$details <- as_frame(result$details)
+  }
+  result
+}
+
+# A rendered document often has its ledger in a temporary folder, and a cached
+# chunk brings the path back, but not the file.
+gone_hint <- function(file) {
+  folder <- normalizePath(dirname(file), winslash = "/", mustWork = FALSE)
+  temporary <- grepl("/Rtmp[[:alnum:]]{6}(/|$)", folder) ||
+    startsWith(folder, normalizePath(tempdir(), winslash = "/", mustWork = FALSE))
+  if (!temporary) {
+    return("A ledger begins with its first `log_run()`. Check the path and `getwd()`.")
+  }
+  c(
+    "It was in a temporary folder, which goes with the R session that made it.",
+    if (isTRUE(getOption("knitr.in.progress"))) {
+      "A cached chunk remembers the path, but not the file. Keep the ledger beside the document."
+    }
+  )
+}
+
+as_frame <- function(columns) {
+  rows <- length(columns[[1]])
+  structure(columns, row.names = .set_row_names(rows), class = "data.frame")
+}
+
+take_rows <- function(frame, rows) {
+  as_frame(lapply(unclass(frame), `[`, rows))
+}
+
+# Ours give way to the user's names.
+detail_names <- function(table) {
+  ours <- names(table$details)
+  taken <- ours %in% c("run_id", "timestamp", table$names)
+  ours[taken] <- paste0("details.", ours[taken])
+  ours
+}
+
+select_columns <- function(table, columns, details) {
+  frame <- unclass(table$frame)
+  if (details && !is.null(table$details)) {
+    frame <- c(frame, rlang::set_names(unclass(table$details), detail_names(table)))
+    frame$row.names <- NULL
+  }
+  attr(frame, "row.names") <- NULL
+  if (!is.null(columns)) {
+    wanted <- unique(c("run_id", "timestamp", columns))
+    unknown <- setdiff(wanted, names(frame))
+    if (length(unknown)) {
+      known <- union(table$names, names(frame))
+      abort_unknown("column", unknown[[1]], known, call = rlang::caller_env())
+    }
+    frame <- frame[wanted]
+  }
+  as_frame(frame)
+}
+
+metric_column <- function(table, metric, call = rlang::caller_env()) {
+  names <- table$names
+  if (is.null(table$metric)) {
+    if (metric %in% names) {
+      return(metric)
+    }
+    abort_unknown("column", metric, names, call = call)
+  }
+  metrics <- names[table$metric]
+  found <- intersect(c(metric, paste0("metrics.", metric)), metrics)
+  # Before the first run there is nothing to know a metric by.
+  if (length(found) || nrow(table$frame) == 0) {
+    return(c(found, metric)[[1]])
+  }
+  if (metric %in% names) {
+    abort(
+      "unknown", paste0("`", metric, "` is a parameter, not a metric."),
+      paste0("There is ", enumerate(metrics), "."),
+      name = metric, call = call
+    )
+  }
+  abort_unknown("metric", metric, metrics, call = call)
+}
+
+filter_table <- function(table, where, call = rlang::caller_env()) {
+  columns <- unclass(table$frame)
+  if (!is.null(table$details)) {
+    columns <- c(columns, rlang::set_names(unclass(table$details), detail_names(table)))
+  }
+  keep <- evaluate_where(where, columns, nrow(table$frame), call)
+  table$frame <- take_rows(table$frame, keep)
+  if (!is.null(table$details)) {
+    table$details <- take_rows(table$details, keep)
+  }
+  table
+}
+
+# The rows for which a condition is TRUE.
+evaluate_where <- function(where, columns, rows, call) {
+  mask <- Map(guard_mixed, columns, names(columns))
+  keep <- tryCatch(
+    rlang::eval_tidy(where, mask),
+    error = function(e) {
+      missing <- unknown_variable(e)
+      near <- if (!is.null(missing)) near_names(missing, names(columns))
+      abort(
+        "where", paste0("The condition `", rlang::as_label(where), "` can't be answered."),
+        c(
+          conditionMessage(e),
+          if (length(near)) paste0("Did you mean ", or(near), "?")
+        ),
+        call = call
+      )
+    }
+  )
+  if (!is.logical(keep) || !length(keep) %in% c(1L, rows)) {
+    abort(
+      "where",
+      paste0(
+        "`where` must give TRUE or FALSE for each of ", rows, " runs, not ", describe(keep), "."
+      ),
+      "Write a condition on the columns, such as `lambda > 1`.",
+      call = call
+    )
+  }
+  which(rep_len(keep, rows))
+}
+
+unknown_variable <- function(e) {
+  message <- conditionMessage(e)
+  match <- regmatches(message, regexec("^object '(.*)' not found$", message))[[1]]
+  if (length(match)) match[[2]]
+}
+
+# A list column has no order and no equality that would be right for all its
+# values, so comparing it is refused rather than answered wrongly.
+guard_mixed <- function(column, name) {
+  if (is.list(column) && !is.object(column)) {
+    structure(column, class = "fitledger_mixed", name = name)
+  } else {
+    column
+  }
+}
+
+refuse_mixed <- function(x) {
+  stop(
+    "`", attr(x, "name"), "` holds vectors or values of different types, which can't be compared; ",
+    "read it with `read_runs()` and look at each element.",
+    call. = FALSE
+  )
+}
+
+#' @export
+Ops.fitledger_mixed <- function(e1, e2) {
+  refuse_mixed(if (inherits(e1, "fitledger_mixed")) e1 else e2)
+}
+
+#' @export
+mtfrm.fitledger_mixed <- function(x) {
+  refuse_mixed(x)
+}

@@ -1,0 +1,129 @@
+#' Log a finished run
+#'
+#' Appends one run to a ledger: what you chose, what came out, and, without being
+#' asked, with what it was made ([fitledger_context]). The ledger is created by
+#' its first run. Several processes may log to one file at the same time.
+#'
+#' When the call returns, the run is on disk: a crash of R or a power cut
+#' afterwards doesn't lose it (see `fitledger.sync` in [fitledger_context]).
+#' R's random stream is not touched.
+#'
+#' @param file Path of the ledger, a CSV file.
+#' @param params Parameters, the inputs you chose: a named list, a named vector,
+#'   or a data frame with one row. Kept are logical, integer, double, character,
+#'   `Date`, `POSIXct`, `difftime`, factor (as its label) and
+#'   `bit64::integer64` values, vectors and lists of them, `NULL`, `NA` of each
+#'   type, and code (formulas, calls, functions) as text. Anything else is an
+#'   error that names a conversion.
+#' @param metrics Metrics, the numbers that came out: a named list, a named
+#'   vector, or a data frame with one row. Each is one number; a `difftime`
+#'   counts in seconds, `NA` is a missing number.
+#' @param ... Must be empty: arguments after it are given by name.
+#' @param seed The seed that you set, a whole number. It is recorded, not set.
+#' @param tags Anything to find the run by: a named list or a named vector.
+#'
+#' @returns The run's id, a string, invisibly: the time in UTC to the second and
+#'   60 random bits, `20261123-042047-3k9zq4m1c8ad`.
+#' @section Errors:
+#' `fitledger_error_argument`, `fitledger_error_value` and those of the file,
+#' see [fitledger_error]. A call that failed has logged nothing.
+#' @seealso [log_runs()] for many runs at once, [read_runs()] and [best_run()].
+#' @export
+#' @examples
+#' file <- tempfile(fileext = ".csv")
+#' for (lambda in c(0.1, 1, 10)) {
+#'   log_run(
+#'     file,
+#'     params = list(model = "ridge", lambda = lambda),
+#'     metrics = list(rmse = (lambda - 1)^2 + 2)
+#'   )
+#' }
+#' best_run(file, "rmse")
+log_run <- function(file, params, metrics, ..., seed = NULL, tags = NULL) {
+  if (...length()) {
+    check_no_dots(..., known = c("seed", "tags"))
+  }
+  file <- check_path(file, "file")
+  if (missing(params)) {
+    abort_argument("params", "a named list")
+  }
+  if (missing(metrics)) {
+    abort_argument("metrics", "a named list")
+  }
+  seed <- check_seed(seed)
+  invisible(log_run_native(file, params, metrics, seed, tags, environment()))
+}
+
+#' Log many finished runs at once
+#'
+#' Each row of a data frame becomes a run: a tuning grid with its results, say.
+#' All of them are logged in one write, or none.
+#'
+#' @param file Path of the ledger, a CSV file.
+#' @param runs A data frame, one row a run. Columns that are neither parameters
+#'   nor metrics are left out. A list column gives each run its element.
+#' @param params,metrics Names of the columns that are parameters and metrics.
+#' @inheritParams log_run
+#'
+#' @returns The runs' ids, a character vector as long as `runs` has rows, invisibly.
+#' @inheritSection log_run Errors
+#' @export
+#' @examples
+#' file <- tempfile(fileext = ".csv")
+#' grid <- expand.grid(depth = 1:3, eta = c(0.1, 0.3))
+#' grid$rmse <- 2 + abs(grid$depth - 2) + grid$eta
+#' log_runs(file, grid, params = c("depth", "eta"), metrics = "rmse")
+#' best_run(file, "rmse")
+log_runs <- function(file, runs, params, metrics, ...) {
+  check_no_dots(..., known = character())
+  file <- check_path(file, "file")
+  if (missing(runs)) {
+    abort_argument("runs", "a data frame")
+  }
+  if (!is.data.frame(runs)) {
+    abort_argument("runs", "a data frame", runs)
+  }
+  params <- check_columns(params, runs, "params")
+  metrics <- check_columns(metrics, runs, "metrics")
+  both <- intersect(params, metrics)
+  if (length(both)) {
+    abort(
+      "argument", paste0("The column `", both[[1]], "` is given as a parameter and as a metric."),
+      "Choose one, or give the data frame a second column.",
+      arg = "metrics"
+    )
+  }
+  columns <- unclass(runs)
+  invisible(log_runs_native(
+    file, columns[params], columns[metrics], nrow(runs), NULL, environment()
+  ))
+}
+
+check_columns <- function(x, runs, arg, call = rlang::caller_env()) {
+  if (missing(x)) {
+    abort_argument(arg, "the names of columns of `runs`", call = call)
+  }
+  if (is.null(x)) {
+    return(character())
+  }
+  if (!is.character(x) || anyNA(x) || anyDuplicated(x)) {
+    abort_argument(arg, "the names of columns of `runs`, each once", x, call = call)
+  }
+  unknown <- setdiff(x, names(runs))
+  if (length(unknown)) {
+    abort_unknown("column", unknown[[1]], names(runs), call = call)
+  }
+  twice <- intersect(x, names(runs)[duplicated(names(runs))])
+  if (length(twice)) {
+    abort("argument", paste0("`runs` has two columns `", twice[[1]], "`."), arg = arg, call = call)
+  }
+  ours <- intersect(x, c("run_id", "timestamp"))
+  if (length(ours)) {
+    abort(
+      "value", paste0("`", ours[[1]], "` is the name of a column that every run has."),
+      "Rename the column, or leave it out.",
+      call = call
+    )
+  }
+  x
+}

@@ -1,0 +1,207 @@
+# With what the rows are made: looked at in each call, recorded when it changed.
+
+session_memory <- new.env(parent = emptyenv())
+session_memory$version <- 0
+
+context_groups <- c("user", "host", "script", "git", "packages")
+
+#' What a ledger records of its surroundings
+#'
+#' Each row of a ledger names a *session*: a row that says with what the runs
+#' after it were made. It is written once, and again when something in it has
+#' changed. You choose what it holds with
+#' `options(fitledger.context = c("user", "host", "script", "git", "packages"))`,
+#' which is the default; `character()` turns it all off.
+#'
+#' - `user`: the name of the user.
+#' - `host`: the name of the machine, its boot, the process and when it began,
+#'   the platform, the locale and the time zone.
+#' - `script`: the script or document that is run, relative to the repository,
+#'   or its base name outside one.
+#' - `git`: commit, branch, and whether files differ from the commit. `dirty` is
+#'   asked of git at most every 10 seconds and is absent where git takes longer
+#'   than a second; the ledger and the files beside it don't count. In CI also
+#'   the commit and the run's number as CI names them.
+#' - `packages`: R's version, the loaded packages with theirs, and the kinds of
+#'   random number generators.
+#'
+#' Never recorded: other environment variables, command-line arguments, addresses
+#' of remote repositories. A chain of hashes can't forget, so keep what must be
+#' erasable out of the ledger.
+#'
+#' R's own random stream is never touched.
+#'
+#' @section Options:
+#' - `fitledger.context`: what is recorded, as above.
+#' - `fitledger.sync`: `"none"` doesn't wait until a row is on disk, for those
+#'   who would rather lose the last moments in a power cut. The default waits.
+#'
+#' @name fitledger_context
+#' @examples
+#' old <- options(fitledger.context = character())
+#' file <- tempfile(fileext = ".csv")
+#' log_run(file, list(lambda = 1), list(rmse = 2))
+#' cat(readLines(file)[3], "\n")
+#' options(old)
+NULL
+
+current_session <- function(file, call = rlang::caller_env(3)) {
+  wanted <- getOption("fitledger.context", context_groups)
+  if (!is.character(wanted) || !all(wanted %in% context_groups)) {
+    abort_argument(
+      "options(fitledger.context)", paste("some of", or(context_groups)), wanted,
+      call = call
+    )
+  }
+  packages <- "packages" %in% wanted
+  key <- list(
+    wanted, Sys.getpid(),
+    if (packages) loadedNamespaces(),
+    if (packages) random_kinds(),
+    if ("script" %in% wanted) current_script(),
+    if ("git" %in% wanted || "script" %in% wanted) c(getwd(), git_look(file))
+  )
+  if (!identical(key, session_memory$key)) {
+    session_memory$context <- session_json(session_context(wanted))
+    session_memory$key <- key
+    session_memory$version <- session_memory$version + 1
+  }
+  session_memory
+}
+
+session_context <- function(wanted) {
+  git <- if ("git" %in% wanted || "script" %in% wanted) git_state()
+  script <- if ("script" %in% wanted) current_script()
+  context <- c(
+    if ("user" %in% wanted) list(user = user_name()),
+    if ("host" %in% wanted) host_context(),
+    if ("packages" %in% wanted) package_context(),
+    if (!is.null(script)) list(script = script_path(script, git$root)),
+    if ("git" %in% wanted) {
+      list(git = drop_null(git[c("commit", "branch", "dirty")]), ci = ci_context())
+    }
+  )
+  context <- drop_null(context)
+  context[lengths(context) > 0]
+}
+
+# The number in which R keeps the kinds of its generators; asking `RNGkind()`
+# would cost more than writing the row. Before the first draw they are R's own.
+random_kinds <- function() {
+  seed <- globalenv()[[".Random.seed"]]
+  if (is.integer(seed)) seed[[1]] else 10403L
+}
+
+drop_null <- function(x) {
+  x[!vapply(x, is.null, logical(1))]
+}
+
+user_name <- function() {
+  as_utf8(Sys.info()[["user"]])
+}
+
+host_context <- function() {
+  process <- process_identity()
+  list(
+    host = process$host,
+    pid = Sys.getpid(),
+    boot = process$boot,
+    started = process$started,
+    platform = R.version$platform,
+    locale = Sys.getlocale("LC_CTYPE"),
+    timezone = time_zone()
+  )
+}
+
+# `Sys.timezone()` may start a process to find this out.
+time_zone <- function() {
+  set <- Sys.getenv("TZ")
+  if (nzchar(set)) {
+    return(set)
+  }
+  link <- Sys.readlink("/etc/localtime")
+  if (grepl("zoneinfo/", link, fixed = TRUE)) {
+    return(sub(".*zoneinfo/", "", link))
+  }
+  Sys.timezone(location = FALSE)
+}
+
+package_context <- function() {
+  names <- sort(loadedNamespaces(), method = "radix")
+  versions <- lapply(names, function(name) unname(getNamespaceVersion(name)))
+  list(
+    r = paste(R.version$major, R.version$minor, sep = "."),
+    rng = RNGkind(),
+    packages = rlang::set_names(versions, names)
+  )
+}
+
+ci_context <- function() {
+  known <- list(
+    commit = c("GITHUB_SHA", "CI_COMMIT_SHA", "BUILDKITE_COMMIT", "CIRCLE_SHA1"),
+    run = c("GITHUB_RUN_ID", "CI_PIPELINE_ID", "BUILDKITE_BUILD_NUMBER", "CIRCLE_BUILD_NUM")
+  )
+  drop_null(lapply(known, function(names) {
+    values <- Sys.getenv(names)
+    values <- values[nzchar(values)]
+    if (length(values)) as_utf8(values[[1]])
+  }))
+}
+
+# What isn't valid text can't be recorded, and must not keep a run from being logged.
+as_utf8 <- function(x) {
+  iconv(enc2utf8(x), "UTF-8", "UTF-8", sub = "byte")
+}
+
+# The document that knitr is at, else the script that R was started with, else
+# the file that is being sourced.
+current_script <- function() {
+  if (isTRUE(getOption("knitr.in.progress"))) {
+    input <- knitr::current_input(dir = TRUE)
+    if (!is.null(input)) {
+      return(quarto_source(input))
+    }
+  }
+  started_script() %||% sourced_script()
+}
+
+# Quarto hands knitr a copy of the document under another ending.
+quarto_source <- function(input) {
+  qmd <- sub("\\.rmarkdown$", ".qmd", input)
+  if (file.exists(qmd)) qmd else input
+}
+
+started_script <- function() {
+  if (is.null(session_memory$started)) {
+    arguments <- commandArgs(trailingOnly = FALSE)
+    until <- match("--args", arguments, nomatch = length(arguments) + 1)
+    arguments <- arguments[seq_len(until - 1)]
+    script <- sub("^--file=", "", grep("^--file=", arguments, value = TRUE))
+    after_f <- match("-f", arguments)
+    if (!length(script) && !is.na(after_f)) {
+      script <- arguments[after_f + 1]
+    }
+    script <- setdiff(gsub("~+~", " ", script, fixed = TRUE), "-")
+    session_memory$started <- as.character(utils::head(script, 1))
+  }
+  if (length(session_memory$started)) session_memory$started
+}
+
+sourced_script <- function() {
+  for (frame in sys.frames()) {
+    file <- frame[["ofile"]]
+    if (is.character(file) && length(file) == 1 && identical(parent.env(frame), asNamespace("base"))) {
+      return(file)
+    }
+  }
+  NULL
+}
+
+script_path <- function(script, root) {
+  full <- normalizePath(script, winslash = "/", mustWork = FALSE)
+  root <- if (!is.null(root)) normalizePath(root, winslash = "/", mustWork = FALSE)
+  inside <- !is.null(root) && startsWith(full, paste0(root, "/"))
+  as_utf8(if (inside) substring(full, nchar(root) + 2) else basename(full))
+}
+
+`%||%` <- function(x, y) if (is.null(x)) y else x

@@ -1,0 +1,90 @@
+//! What a call gives back: a value, or a failure that R signals as a condition.
+
+use std::cell::RefCell;
+use std::panic::{self, AssertUnwindSafe};
+use std::sync::Once;
+
+use extendr_api::prelude::*;
+use fitledger_core::Error;
+
+/// Why a call failed, in the words and with the fields of its condition.
+#[derive(Debug, Default)]
+pub struct Failure {
+    pub class: &'static str,
+    pub message: String,
+    pub hint: String,
+    pub path: Option<String>,
+    /// Row and byte of the damage.
+    pub place: Option<(u64, u64)>,
+}
+
+impl From<Error> for Failure {
+    fn from(e: Error) -> Failure {
+        Failure {
+            class: e.class(),
+            message: e.to_string(),
+            hint: e.hint().to_owned(),
+            path: e.path().map(|path| path.display().to_string()),
+            place: e.place(),
+        }
+    }
+}
+
+impl Failure {
+    /// An argument that R's side should have refused.
+    pub fn argument(name: &str) -> Failure {
+        Failure {
+            class: "internal",
+            message: format!("`{name}` has a type that the compiled code does not take."),
+            ..Failure::default()
+        }
+    }
+
+    fn into_robj(self) -> Robj {
+        let text = |text: String| Robj::from(text.replace('\0', "\\0"));
+        let number = |number: Option<u64>| number.map_or(Robj::from(()), |n| Robj::from(n as f64));
+        let mut list = List::from_names_and_values(
+            ["class", "message", "hint", "path", "row", "byte"],
+            [
+                Robj::from(self.class),
+                text(self.message),
+                text(self.hint),
+                self.path.map_or(Robj::from(()), text),
+                number(self.place.map(|(row, _)| row)),
+                number(self.place.map(|(_, byte)| byte)),
+            ],
+        )
+        .expect("as many names as values")
+        .into_robj();
+        list.set_attrib("class", "fitledger_failure")
+            .expect("a list takes a class");
+        list
+    }
+}
+
+thread_local! {
+    static PANIC: RefCell<Option<String>> = const { RefCell::new(None) };
+}
+
+/// Runs a call. A panic becomes a failure like any other, so R goes on.
+pub fn answer(call: impl FnOnce() -> Result<Robj, Failure>) -> Robj {
+    static HOOK: Once = Once::new();
+    HOOK.call_once(|| {
+        panic::set_hook(Box::new(|info| {
+            PANIC.with(|text| *text.borrow_mut() = Some(info.to_string()))
+        }));
+    });
+    let outcome = panic::catch_unwind(AssertUnwindSafe(call)).unwrap_or_else(|_| {
+        let what = PANIC
+            .with(|text| text.borrow_mut().take())
+            .unwrap_or_default();
+        Err(Failure {
+            class: "internal",
+            message: format!("fitledger's compiled code stopped: {what}"),
+            hint: "This is a bug in fitledger; please report it with the call that led here."
+                .into(),
+            ..Failure::default()
+        })
+    });
+    outcome.unwrap_or_else(Failure::into_robj)
+}

@@ -1,0 +1,563 @@
+//! R's values as the ledger's: what each becomes, and what is refused.
+
+use extendr_ffi::{R_IsNA, R_NaInt, SEXPTYPE};
+use fitledger_core::json::MAX_DEPTH;
+use fitledger_core::time;
+use fitledger_core::value::{Kind, Value, write_key};
+
+use crate::answer::Failure;
+use crate::r::{R, Text};
+
+/// A value that can't be kept: where it stands, what it is, and what would do instead.
+fn refuse(place: &str, what: impl Into<String>, instead: impl Into<String>) -> Failure {
+    Failure {
+        class: "value",
+        message: format!("`{place}` can't be recorded: {}.", what.into()),
+        hint: instead.into(),
+        ..Failure::default()
+    }
+}
+
+/// The name and value of each parameter (or tag): of a named list, a named vector or a data frame
+/// with one row.
+pub fn pairs(x: R, what: &str) -> Result<Vec<(String, Value)>, Failure> {
+    named(x, what)?
+        .into_iter()
+        .map(|(name, place, item)| Ok((name, item.value(&place)?)))
+        .collect()
+}
+
+/// The name and number of each metric.
+pub fn metrics(x: R, what: &str) -> Result<Vec<(String, Value)>, Failure> {
+    named(x, what)?
+        .into_iter()
+        .map(|(name, place, item)| Ok((name, item.metric(&place)?)))
+        .collect()
+}
+
+/// An object whose keys are a user's names.
+pub fn object(pairs: &[(String, Value)]) -> Vec<u8> {
+    let mut out = Vec::new();
+    out.push(b'{');
+    for (i, (key, value)) in pairs.iter().enumerate() {
+        if i > 0 {
+            out.push(b',');
+        }
+        write_key(key, &mut out);
+        value.write(&mut out);
+    }
+    out.push(b'}');
+    out
+}
+
+/// An element of a list, or of a vector.
+enum Item {
+    Whole(R),
+    Of(Atomic, usize),
+}
+
+impl Item {
+    fn value(&self, place: &str) -> Result<Value, Failure> {
+        let value = match self {
+            Item::Whole(x) => value(*x, place, 0)?,
+            Item::Of(vector, i) => vector.get(*i, place)?,
+        };
+        if value.depth() + 1 > MAX_DEPTH {
+            return Err(too_deep(place));
+        }
+        Ok(value)
+    }
+
+    fn metric(&self, place: &str) -> Result<Value, Failure> {
+        match self {
+            Item::Whole(x) => metric(*x, place),
+            Item::Of(vector, i) => vector.metric(*i, place),
+        }
+    }
+}
+
+fn named(x: R, what: &str) -> Result<Vec<(String, String, Item)>, Failure> {
+    if x.len() == 0 {
+        return Ok(Vec::new());
+    }
+    let classes = x.classes();
+    let frame = classes.iter().any(|class| class == "data.frame");
+    let items: Vec<Item> = match x.ty() {
+        SEXPTYPE::VECSXP if frame => (0..x.len())
+            .map(|i| {
+                let column = x.element(i);
+                match (column.len(), column.ty()) {
+                    (1, SEXPTYPE::VECSXP) => Ok(Item::Whole(column.element(0))),
+                    (1, _) => Ok(Item::Whole(column)),
+                    (rows, _) => Err(refuse(
+                        what,
+                        format!("it is a data frame of {rows} rows"),
+                        "Give one row, or log each row as a run with `log_runs()`.",
+                    )),
+                }
+            })
+            .collect::<Result<_, _>>()?,
+        SEXPTYPE::VECSXP if classes.is_empty() => {
+            (0..x.len()).map(|i| Item::Whole(x.element(i))).collect()
+        }
+        SEXPTYPE::LGLSXP | SEXPTYPE::INTSXP | SEXPTYPE::REALSXP | SEXPTYPE::STRSXP => {
+            let vector = Atomic::of(x, what)?;
+            (0..x.len()).map(|i| Item::Of(vector.clone(), i)).collect()
+        }
+        _ => {
+            let is = describe(x, &classes);
+            return Err(refuse(
+                what,
+                format!("it is {is}"),
+                "Give a named list or a named vector.",
+            ));
+        }
+    };
+    let names = names(x, what)?.ok_or_else(|| {
+        refuse(
+            what,
+            "it has no names",
+            format!("Name each element: `{what} = list(name = value)`."),
+        )
+    })?;
+    if let Some(taken) = names
+        .iter()
+        .find(|name| *name == "run_id" || *name == "timestamp")
+    {
+        return Err(refuse(
+            &format!("{what}${taken}"),
+            format!("`{taken}` is the name of a column that every run has"),
+            "Choose another name.",
+        ));
+    }
+    let places: Vec<String> = names.iter().map(|name| place(what, name)).collect();
+    Ok(names
+        .into_iter()
+        .zip(places)
+        .zip(items)
+        .map(|((name, place), item)| (name, place, item))
+        .collect())
+}
+
+/// The names of an object: all there, none twice.
+fn names(x: R, what: &str) -> Result<Option<Vec<String>>, Failure> {
+    let Some(names) = x.names() else {
+        return Ok(None);
+    };
+    let mut out = Vec::with_capacity(names.len());
+    let mut seen = std::collections::HashSet::with_capacity(names.len());
+    for i in 0..names.len() {
+        let name = match names.text(i) {
+            Text::Is(name) if !name.is_empty() => name,
+            Text::Is(_) | Text::Na => {
+                let element = format!("its element {} has no name", i + 1);
+                return Err(refuse(what, element, "Name every element or none."));
+            }
+            Text::Invalid => {
+                let element = format!("the name of its element {} is not valid text", i + 1);
+                return Err(refuse(
+                    what,
+                    element,
+                    "Convert it with `iconv()` or `enc2utf8()`.",
+                ));
+            }
+        };
+        if !seen.insert(name.clone()) {
+            return Err(refuse(
+                what,
+                format!("the name `{name}` stands twice"),
+                "Give each element its own name.",
+            ));
+        }
+        out.push(name);
+    }
+    Ok(Some(out))
+}
+
+/// How somebody would write the way to an element.
+fn place(what: &str, name: &str) -> String {
+    let syntactic = name.starts_with(|c: char| c.is_alphabetic() || c == '.')
+        && name
+            .chars()
+            .all(|c| c.is_alphanumeric() || c == '.' || c == '_');
+    if syntactic {
+        format!("{what}${name}")
+    } else {
+        format!("{what}[[{name:?}]]")
+    }
+}
+
+fn too_deep(place: &str) -> Failure {
+    refuse(
+        place,
+        format!("it nests more than {MAX_DEPTH} levels deep"),
+        "Flatten it, or store it as a file.",
+    )
+}
+
+/// One value of any kind that the ledger keeps.
+pub fn value(x: R, at: &str, depth: usize) -> Result<Value, Failure> {
+    if depth > MAX_DEPTH {
+        return Err(too_deep(at));
+    }
+    match x.ty() {
+        SEXPTYPE::NILSXP => Ok(Value::Null),
+        SEXPTYPE::LANGSXP
+        | SEXPTYPE::SYMSXP
+        | SEXPTYPE::CLOSXP
+        | SEXPTYPE::BUILTINSXP
+        | SEXPTYPE::SPECIALSXP => match x.deparse() {
+            Text::Is(text) => Ok(Value::Code(text)),
+            _ => Err(refuse(
+                at,
+                "its code has no text",
+                "Give its text yourself.",
+            )),
+        },
+        SEXPTYPE::LGLSXP | SEXPTYPE::INTSXP | SEXPTYPE::REALSXP | SEXPTYPE::STRSXP => {
+            let vector = Atomic::of(x, at)?;
+            let cells = |at: &str| {
+                (0..x.len())
+                    .map(|i| vector.get(i, at))
+                    .collect::<Result<Vec<Value>, _>>()
+            };
+            match names(x, at)? {
+                _ if x.len() == 0 => Ok(Value::Empty(vector.kind)),
+                Some(names) => Ok(Value::NamedVector(
+                    names.into_iter().zip(cells(at)?).collect(),
+                )),
+                None if x.len() == 1 => vector.get(0, at),
+                None => Ok(Value::Vector(cells(at)?)),
+            }
+        }
+        SEXPTYPE::VECSXP => list(x, at, depth),
+        _ => {
+            let classes = x.classes();
+            Err(refuse(
+                at,
+                format!("it is {}", describe(x, &classes)),
+                instead(x, &classes),
+            ))
+        }
+    }
+}
+
+fn list(x: R, at: &str, depth: usize) -> Result<Value, Failure> {
+    let classes = x.classes();
+    let strange = x.attributes().into_iter().find(|name| name != "names");
+    if !classes.is_empty() || x.has_dim() || strange.is_some() {
+        return Err(refuse(
+            at,
+            format!("it is {}", describe(x, &classes)),
+            instead(x, &classes),
+        ));
+    }
+    match names(x, at)? {
+        Some(names) => names
+            .into_iter()
+            .enumerate()
+            .map(|(i, name)| {
+                let inner = value(x.element(i), &place(at, &name), depth + 1)?;
+                Ok((name, inner))
+            })
+            .collect::<Result<_, _>>()
+            .map(Value::NamedList),
+        None => (0..x.len())
+            .map(|i| value(x.element(i), &format!("{at}[[{}]]", i + 1), depth + 1))
+            .collect::<Result<_, _>>()
+            .map(Value::List),
+    }
+}
+
+/// An atomic vector whose class we know.
+#[derive(Clone)]
+pub struct Atomic {
+    x: R,
+    pub kind: Kind,
+    levels: Option<R>,
+    /// Seconds in the unit of a difftime.
+    unit: f64,
+}
+
+impl Atomic {
+    pub fn of(x: R, at: &str) -> Result<Atomic, Failure> {
+        let classes = x.classes();
+        let plain = |kind| {
+            Ok(Atomic {
+                x,
+                kind,
+                levels: None,
+                unit: 1.0,
+            })
+        };
+        let class = classes.first().map(String::as_str);
+        let is = |name: &str| classes.iter().any(|class| class == name);
+        let known = match (x.ty(), class) {
+            (SEXPTYPE::INTSXP, Some("factor" | "ordered")) if is("factor") => Ok(Atomic {
+                x,
+                kind: Kind::Character,
+                levels: x.levels(),
+                unit: 1.0,
+            }),
+            (SEXPTYPE::INTSXP | SEXPTYPE::REALSXP, Some("Date")) => plain(Kind::Date),
+            (SEXPTYPE::INTSXP | SEXPTYPE::REALSXP, Some("POSIXct")) => plain(Kind::Datetime),
+            (SEXPTYPE::INTSXP | SEXPTYPE::REALSXP, Some("difftime")) => {
+                let unit = x.named_attribute(c"units").and_then(R::string);
+                let unit = match unit.as_deref() {
+                    Some("secs") => 1.0,
+                    Some("mins") => 60.0,
+                    Some("hours") => 3600.0,
+                    Some("days") => 86_400.0,
+                    Some("weeks") => 604_800.0,
+                    _ => {
+                        return Err(refuse(
+                            at,
+                            "it is a difftime without units",
+                            "Give it units.",
+                        ));
+                    }
+                };
+                Ok(Atomic {
+                    x,
+                    kind: Kind::Difftime,
+                    levels: None,
+                    unit,
+                })
+            }
+            (SEXPTYPE::REALSXP, Some("integer64")) => plain(Kind::Integer64),
+            (_, Some(_)) => Err(refuse(
+                at,
+                format!("it is {}", describe(x, &classes)),
+                instead(x, &classes),
+            )),
+            (SEXPTYPE::LGLSXP, None) => plain(Kind::Logical),
+            (SEXPTYPE::INTSXP, None) => plain(Kind::Integer),
+            (SEXPTYPE::REALSXP, None) => plain(Kind::Double),
+            _ => plain(Kind::Character),
+        }?;
+        const KNOWN: [&str; 5] = ["names", "class", "levels", "units", "tzone"];
+        if x.has_attributes() {
+            if let Some(odd) = x
+                .attributes()
+                .iter()
+                .find(|name| !KNOWN.contains(&name.as_str()))
+            {
+                let is = if odd == "dim" {
+                    describe(x, &classes)
+                } else {
+                    format!("a vector with the attribute `{odd}`")
+                };
+                return Err(refuse(at, format!("it is {is}"), instead(x, &classes)));
+            }
+        }
+        Ok(known)
+    }
+
+    /// An element as a value.
+    pub fn get(&self, i: usize, at: &str) -> Result<Value, Failure> {
+        let na = Value::Na(self.kind);
+        if self.x.ty() == SEXPTYPE::STRSXP || self.levels.is_some() {
+            return self.label(i, at);
+        }
+        if self.x.ty() == SEXPTYPE::LGLSXP {
+            let x = self.x.logicals()[i];
+            return Ok(if is_na(x) { na } else { Value::Bool(x != 0) });
+        }
+        if self.kind == Kind::Integer {
+            let x = self.x.integers()[i];
+            return Ok(if is_na(x) { na } else { Value::Int(x) });
+        }
+        if self.kind == Kind::Integer64 {
+            let x = self.x.doubles()[i].to_bits() as i64;
+            return Ok(if x == i64::MIN {
+                na
+            } else {
+                Value::Integer64(x)
+            });
+        }
+        let x = self.number(i);
+        if x.is_nan() && (self.kind != Kind::Double || is_na_double(x)) {
+            return Ok(na);
+        }
+        match self.kind {
+            Kind::Date => day(x).map(Value::Date).ok_or_else(|| {
+                refuse(
+                    at,
+                    "it is no whole day within the years 0 to 9999",
+                    "Round it with `as.Date(floor(as.numeric(x)), origin = \"1970-01-01\")`, or record its text.",
+                )
+            }),
+            Kind::Datetime if time::instant_text(x).is_none() => Err(refuse(
+                at,
+                "its time is finer than a nanosecond, or outside the years 0 to 9999",
+                "Round it with `round(x)`, or record its text.",
+            )),
+            Kind::Datetime => Ok(Value::Datetime(x)),
+            Kind::Difftime => Ok(Value::Difftime(x * self.unit)),
+            _ => Ok(Value::Double(x)),
+        }
+    }
+
+    /// An element as a metric.
+    pub fn metric(&self, i: usize, at: &str) -> Result<Value, Failure> {
+        let value = self.get(i, at)?;
+        match value {
+            Value::Int(_) | Value::Double(_) | Value::Na(Kind::Integer | Kind::Double) => Ok(value),
+            Value::Na(Kind::Logical | Kind::Difftime) => Ok(Value::Na(Kind::Double)),
+            Value::Difftime(seconds) => Ok(Value::Double(seconds)),
+            _ => {
+                let is = describe(self.x, &self.x.classes());
+                let hint = "A metric is one number: convert it with `as.numeric()`, or log it as a parameter.";
+                Err(refuse(at, format!("it is {is}"), hint))
+            }
+        }
+    }
+
+    fn number(&self, i: usize) -> f64 {
+        if self.x.ty() == SEXPTYPE::INTSXP {
+            let x = self.x.integers()[i];
+            return if is_na(x) { f64::NAN } else { f64::from(x) };
+        }
+        self.x.doubles()[i]
+    }
+
+    fn label(&self, i: usize, at: &str) -> Result<Value, Failure> {
+        let text = match self.levels {
+            None => self.x.text(i),
+            Some(levels) => match self.x.integers()[i] {
+                code if is_na(code) => Text::Na,
+                code if code >= 1 && code as usize <= levels.len() => {
+                    levels.text(code as usize - 1)
+                }
+                _ => Text::Invalid,
+            },
+        };
+        match text {
+            Text::Na => Ok(Value::Na(Kind::Character)),
+            Text::Is(text) => Ok(Value::Str(text)),
+            Text::Invalid => Err(refuse(
+                at,
+                "it holds bytes that are not valid text",
+                "Convert it with `iconv()`, or store the bytes in a file.",
+            )),
+        }
+    }
+}
+
+/// One number.
+pub fn metric(x: R, at: &str) -> Result<Value, Failure> {
+    let classes = x.classes();
+    let number = matches!(
+        x.ty(),
+        SEXPTYPE::LGLSXP | SEXPTYPE::INTSXP | SEXPTYPE::REALSXP
+    );
+    if number && x.len() == 1 && (classes.is_empty() || classes == ["difftime"]) {
+        let kind = match x.ty() {
+            _ if !classes.is_empty() => return Atomic::of(x, at)?.metric(0, at),
+            SEXPTYPE::LGLSXP => Kind::Logical,
+            SEXPTYPE::INTSXP => Kind::Integer,
+            _ => Kind::Double,
+        };
+        return Atomic {
+            x,
+            kind,
+            levels: None,
+            unit: 1.0,
+        }
+        .metric(0, at);
+    }
+    let hint = match x.len() {
+        0 | 1 => {
+            "A metric is one number: convert it with `as.numeric()`, or log it as a parameter."
+        }
+        _ => "A metric is one number: summarise it, or log it as a parameter.",
+    };
+    Err(refuse(at, format!("it is {}", describe(x, &classes)), hint))
+}
+
+fn is_na(x: i32) -> bool {
+    // SAFETY: a constant of R's.
+    x == unsafe { R_NaInt }
+}
+
+fn is_na_double(x: f64) -> bool {
+    // SAFETY: looks at the bits of its argument only.
+    unsafe { R_IsNA(x) != 0 }
+}
+
+fn day(x: f64) -> Option<i32> {
+    let whole = x as i32;
+    (f64::from(whole) == x && time::day_text(whole).is_some()).then_some(whole)
+}
+
+/// An object in a few words.
+fn describe(x: R, classes: &[String]) -> String {
+    let is = |name: &str| classes.iter().any(|class| class == name);
+    if is("data.frame") {
+        return "a data frame".into();
+    }
+    if x.has_dim() {
+        return "a matrix or an array".into();
+    }
+    if let Some(class) = classes.first() {
+        return format!("an object of class <{class}>");
+    }
+    let many = x.len() != 1;
+    let vector = |kind: &str| {
+        if many {
+            format!("a {kind} vector of length {}", x.len())
+        } else {
+            format!("a {kind}")
+        }
+    };
+    match x.ty() {
+        SEXPTYPE::NILSXP => "NULL".into(),
+        SEXPTYPE::LGLSXP => vector("logical"),
+        SEXPTYPE::INTSXP | SEXPTYPE::REALSXP => vector("numeric"),
+        SEXPTYPE::STRSXP => vector("character"),
+        SEXPTYPE::CPLXSXP => vector("complex"),
+        SEXPTYPE::RAWSXP => "raw bytes".into(),
+        SEXPTYPE::VECSXP => "a list".into(),
+        SEXPTYPE::ENVSXP => "an environment".into(),
+        SEXPTYPE::EXTPTRSXP => "a pointer".into(),
+        SEXPTYPE::S4SXP => "an S4 object".into(),
+        SEXPTYPE::EXPRSXP => "an expression".into(),
+        SEXPTYPE::CLOSXP | SEXPTYPE::BUILTINSXP | SEXPTYPE::SPECIALSXP => "a function".into(),
+        SEXPTYPE::LANGSXP | SEXPTYPE::SYMSXP => "code".into(),
+        _ => "an object of an unusual type".into(),
+    }
+}
+
+/// The conversion that would do.
+fn instead(x: R, classes: &[String]) -> &'static str {
+    let is = |name: &str| classes.iter().any(|class| class == name);
+    if is("POSIXlt") {
+        "Convert it with `as.POSIXct()`."
+    } else if is("data.frame") {
+        "Record what matters of it: numbers, a name, a hash. Or `as.list()` it."
+    } else if is("AsIs") || is("noquote") || is("glue") || is("numeric_version") {
+        "Convert it with `as.character()` or `unclass()`."
+    } else if x.has_dim()
+        || x.classes().is_empty()
+            && matches!(
+                x.ty(),
+                SEXPTYPE::INTSXP | SEXPTYPE::REALSXP | SEXPTYPE::LGLSXP | SEXPTYPE::STRSXP
+            )
+    {
+        "Drop its attributes with `as.vector()`, or record what matters of it."
+    } else {
+        match x.ty() {
+            SEXPTYPE::CPLXSXP => "Record `Re()` and `Im()`, or `format()` it.",
+            SEXPTYPE::RAWSXP => "Record its text with `rawToChar()`, or store the bytes in a file.",
+            SEXPTYPE::EXPRSXP => "Record its text with `as.character()`.",
+            SEXPTYPE::ENVSXP => "Record what matters in it as a named list.",
+            SEXPTYPE::INTSXP | SEXPTYPE::REALSXP | SEXPTYPE::STRSXP | SEXPTYPE::LGLSXP => {
+                "Convert it with `as.numeric()`, `as.character()` or `format()`."
+            }
+            SEXPTYPE::VECSXP => {
+                "Record what matters of it, or `unclass()` it if it is plain inside."
+            }
+            _ => "Record what matters of it, or its text with `format()`.",
+        }
+    }
+}

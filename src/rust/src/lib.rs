@@ -1,0 +1,22 @@
+//! The seam between R and the ledger: functions that convert and call, nothing else.
+//!
+//! Every function takes plain R objects and gives an R object back: its value, or a failure that
+//! `R/native.R` signals as a condition. Nothing here throws an R error, and nothing that allocates
+//! in R runs while the ledger is locked.
+
+mod answer;
+mod from_r;
+mod log;
+mod query;
+mod r;
+mod surroundings;
+mod to_r;
+
+use extendr_api::prelude::*;
+
+extendr_module! {
+    mod fitledger;
+    use log;
+    use query;
+    use surroundings;
+}

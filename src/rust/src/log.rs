@@ -1,0 +1,347 @@
+//! Appending runs.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError, TryLockError};
+
+use extendr_api::prelude::*;
+use extendr_ffi::SEXPTYPE;
+use fitledger_core::digest::Digest;
+use fitledger_core::id::RunId;
+use fitledger_core::json::Json;
+use fitledger_core::ledger::{self, Append, FileStore, Memory, Session};
+use fitledger_core::record::Event;
+use fitledger_core::sys;
+use fitledger_core::time::Timestamp;
+use fitledger_core::value::write_key;
+
+use crate::answer::{Failure, answer};
+use crate::from_r::{self, Atomic};
+use crate::r::{self, R};
+
+static MEMORY: Mutex<Option<Memory>> = Mutex::new(None);
+
+/// Random bytes of the system's, fetched some hundred at a time.
+struct Entropy {
+    bytes: [u8; 256],
+    used: usize,
+}
+
+impl Entropy {
+    fn new() -> Entropy {
+        Entropy {
+            bytes: [0; 256],
+            used: 256,
+        }
+    }
+
+    fn fill(&mut self, out: &mut [u8]) {
+        for byte in out {
+            if self.used == self.bytes.len() {
+                sys::random(&mut self.bytes).expect("the system has random bytes");
+                self.used = 0;
+            }
+            *byte = self.bytes[self.used];
+            self.used += 1;
+        }
+    }
+}
+
+/// The absolute path that a user's text means.
+pub fn path(file: &Robj) -> Result<PathBuf, Failure> {
+    let text = R::of(file)
+        .string()
+        .ok_or_else(|| Failure::argument("file"))?;
+    std::path::absolute(&text).map_err(|e| Failure {
+        class: "io",
+        message: format!("'{text}' is no path: {e}."),
+        ..Failure::default()
+    })
+}
+
+/// The ledger to append to, the session of the rows, and whether to wait for the disk:
+/// `list(file, version, context, sync)`, the context as JSON.
+struct Target {
+    path: PathBuf,
+    version: u64,
+    context: Vec<u8>,
+    sync: bool,
+}
+
+impl Target {
+    fn of(target: &Robj) -> Result<Target, Failure> {
+        let list = R::of(target);
+        if list.ty() != SEXPTYPE::VECSXP || list.len() != 4 {
+            return Err(Failure::argument("target"));
+        }
+        let file = list
+            .element(0)
+            .string()
+            .ok_or_else(|| Failure::argument("file"))?;
+        let version = list.element(1);
+        if version.ty() != SEXPTYPE::REALSXP || version.len() != 1 {
+            return Err(Failure::argument("version"));
+        }
+        Ok(Target {
+            path: path(&Robj::from(file))?,
+            version: version.doubles()[0] as u64,
+            context: list
+                .element(2)
+                .string()
+                .ok_or_else(|| Failure::argument("context"))?
+                .into_bytes(),
+            sync: list.element(3).is_true(),
+        })
+    }
+
+    fn append(
+        &self,
+        entropy: &mut Entropy,
+        events: Vec<(Timestamp, Event)>,
+    ) -> Result<(), Failure> {
+        let mut fresh = None;
+        // While we wait for the lock R may run an event that logs too: it starts afresh.
+        let mut shared = match MEMORY.try_lock() {
+            Ok(memory) => Some(memory),
+            Err(TryLockError::Poisoned(e)) => Some(PoisonError::into_inner(e)),
+            Err(TryLockError::WouldBlock) => None,
+        };
+        let memory = shared
+            .as_deref_mut()
+            .unwrap_or(&mut fresh)
+            .get_or_insert_default();
+        let mut how = Append {
+            session: Session {
+                version: self.version,
+                context: &self.context,
+            },
+            sync: self.sync,
+            now: Timestamp::now(),
+            random: &mut |bytes| entropy.fill(bytes),
+            give_up: &mut r::interrupted,
+        };
+        ledger::append(
+            || FileStore::open(&self.path),
+            &self.path,
+            memory,
+            &mut how,
+            events,
+        )?;
+        Ok(())
+    }
+}
+
+/// Logs one finished run; its id.
+///
+/// @noRd
+#[extendr]
+fn native_log_run(target: Robj, params: Robj, metrics: Robj, seed: Robj, tags: Robj) -> Robj {
+    answer(|| {
+        let params = from_r::object(&from_r::pairs(R::of(&params), "params")?);
+        let metrics = from_r::object(&from_r::metrics(R::of(&metrics), "metrics")?);
+        let context = context(R::of(&seed), R::of(&tags))?;
+        let target = Target::of(&target)?;
+
+        let (now, mut entropy) = (Timestamp::now(), Entropy::new());
+        let id = RunId::generate(now, &mut |bytes| entropy.fill(bytes));
+        let run_id = Some(id.clone());
+        let event = Event {
+            name: "run",
+            run_id,
+            params,
+            metrics,
+            context,
+            ..Event::default()
+        };
+        target.append(&mut entropy, vec![(now, event)])?;
+        Ok(Robj::from(id.as_str()))
+    })
+}
+
+/// What a run says of itself beside parameters and metrics.
+fn context(seed: R, tags: R) -> Result<Vec<u8>, Failure> {
+    let mut out = b"{".to_vec();
+    if !seed.is_null() {
+        out.extend_from_slice(b"\"seed\":");
+        from_r::value(seed, "seed", 0)?.write(&mut out);
+    }
+    let tags = from_r::pairs(tags, "tags")?;
+    if !tags.is_empty() {
+        if out.len() > 1 {
+            out.push(b',');
+        }
+        out.extend_from_slice(b"\"tags\":");
+        out.extend_from_slice(&from_r::object(&tags));
+    }
+    out.push(b'}');
+    Ok(out)
+}
+
+/// Columns of a data frame that become the cells of many runs.
+struct Columns {
+    keys: Vec<Vec<u8>>,
+    names: Vec<String>,
+    columns: Vec<Column>,
+}
+
+enum Column {
+    Atomic(Atomic),
+    List(R),
+}
+
+impl Columns {
+    fn of(frame: R, what: &str) -> Result<Columns, Failure> {
+        let mut out = Columns {
+            keys: Vec::new(),
+            names: Vec::new(),
+            columns: Vec::new(),
+        };
+        for i in 0..frame.len() {
+            let name = frame.names().map(|names| names.text(i));
+            let Some(r::Text::Is(name)) = name else {
+                return Err(Failure::argument(what));
+            };
+            let mut key = Vec::new();
+            write_key(&name, &mut key);
+            let column = frame.element(i);
+            out.columns.push(match column.ty() {
+                SEXPTYPE::VECSXP if column.classes().is_empty() => Column::List(column),
+                _ => Column::Atomic(Atomic::of(column, &name)?),
+            });
+            out.keys.push(key);
+            out.names.push(name);
+        }
+        Ok(out)
+    }
+
+    fn cell(&self, row: usize, metric: bool) -> Result<Vec<u8>, Failure> {
+        let mut out = b"{".to_vec();
+        for (i, column) in self.columns.iter().enumerate() {
+            let name = &self.names[i];
+            let value = match column {
+                Column::Atomic(vector) if metric => vector.metric(row, name),
+                Column::Atomic(vector) => vector.get(row, name),
+                Column::List(list) if metric => from_r::metric(list.element(row), name),
+                Column::List(list) => from_r::value(list.element(row), name, 0),
+            };
+            let value = value.map_err(|failure| Failure {
+                message: format!("Row {}: {}", row + 1, failure.message),
+                ..failure
+            })?;
+            if i > 0 {
+                out.push(b',');
+            }
+            out.extend_from_slice(&self.keys[i]);
+            value.write(&mut out);
+        }
+        out.push(b'}');
+        Ok(out)
+    }
+}
+
+/// Logs each row of two data frames as a finished run, in one write; the ids.
+///
+/// `origin` is `NULL`, or `list(run_ids, seconds, file)`: runs that an older file recorded keep
+/// their ids and times.
+///
+/// @noRd
+#[extendr]
+fn native_log_runs(target: Robj, params: Robj, metrics: Robj, rows: Robj, origin: Robj) -> Robj {
+    answer(|| {
+        let rows = R::of(&rows);
+        let rows = match rows.ty() {
+            SEXPTYPE::INTSXP if rows.len() == 1 => rows.integers()[0] as usize,
+            _ => return Err(Failure::argument("rows")),
+        };
+        let params = Columns::of(R::of(&params), "params")?;
+        let metrics = Columns::of(R::of(&metrics), "metrics")?;
+        let origin = Origin::of(R::of(&origin))?;
+        let target = Target::of(&target)?;
+
+        let (now, mut entropy) = (Timestamp::now(), Entropy::new());
+        let mut events = Vec::with_capacity(rows);
+        let mut ids = Vec::with_capacity(rows);
+        for row in 0..rows {
+            let (id, time) = match &origin {
+                None => (RunId::generate(now, &mut |bytes| entropy.fill(bytes)), now),
+                Some(origin) => origin.run(row, now)?,
+            };
+            ids.push(id.as_str().to_owned());
+            let event = Event {
+                name: "run",
+                run_id: Some(id),
+                params: params.cell(row, false)?,
+                metrics: metrics.cell(row, true)?,
+                context: origin
+                    .as_ref()
+                    .map_or_else(Vec::new, |origin| origin.context.clone()),
+                ..Event::default()
+            };
+            events.push((time, event));
+        }
+        if rows > 0 {
+            target.append(&mut entropy, events)?;
+        }
+        Ok(Robj::from(ids))
+    })
+}
+
+/// Where imported runs come from.
+struct Origin {
+    run_ids: R,
+    seconds: R,
+    context: Vec<u8>,
+}
+
+impl Origin {
+    fn of(list: R) -> Result<Option<Origin>, Failure> {
+        if list.is_null() {
+            return Ok(None);
+        }
+        let file = list
+            .element(2)
+            .string()
+            .ok_or_else(|| Failure::argument("origin"))?;
+        let (hash, _) = hash_file(Path::new(&file))?;
+        let name = Path::new(&file)
+            .file_name()
+            .map(|name| name.to_string_lossy().into_owned());
+        let origin = Json::Object(vec![
+            ("file".into(), Json::Str(name.unwrap_or_default())),
+            ("hash".into(), Json::Str(format!("sha256:{hash}"))),
+        ]);
+        let context = Json::Object(vec![("origin".into(), origin)])
+            .text()
+            .into_bytes();
+        Ok(Some(Origin {
+            run_ids: list.element(0),
+            seconds: list.element(1),
+            context,
+        }))
+    }
+
+    fn run(&self, row: usize, now: Timestamp) -> Result<(RunId, Timestamp), Failure> {
+        let id = match self.run_ids.text(row) {
+            r::Text::Is(text) => RunId::new(&text),
+            _ => None,
+        };
+        let id = id.ok_or_else(|| Failure::argument("run_ids"))?;
+        let time = Timestamp::from_seconds(self.seconds.doubles()[row]).unwrap_or(now);
+        Ok((id, time))
+    }
+}
+
+fn hash_file(path: &Path) -> Result<(Digest, u64), Failure> {
+    let hashed = std::fs::File::open(path).and_then(|mut file| Digest::of_reader(&mut file));
+    hashed.map_err(|e| Failure {
+        class: "io",
+        message: format!("Can't read '{}': {e}.", path.display()),
+        path: Some(path.display().to_string()),
+        ..Failure::default()
+    })
+}
+
+extendr_module! {
+    mod log;
+    fn native_log_run;
+    fn native_log_runs;
+}

@@ -1,0 +1,193 @@
+//! Reading runs.
+
+use std::collections::HashSet;
+
+use extendr_api::prelude::*;
+use extendr_ffi::SEXPTYPE;
+use fitledger_core::export;
+use fitledger_core::json::Json;
+use fitledger_core::ledger;
+use fitledger_core::runs::{Run, Runs};
+use fitledger_core::table::{self, Role};
+use fitledger_core::value::Value;
+
+use crate::answer::{Failure, answer};
+use crate::log::path;
+use crate::r::{R, Text};
+use crate::to_r;
+
+/// The columns of the runs: `list(columns, details, names, metric)`.
+///
+/// `columns` and `details` are named lists of vectors. `names` are those of all parameters and
+/// metrics, and `metric` says which of them are metrics. `wanted` is `NULL` for all of them.
+///
+/// @noRd
+#[extendr]
+fn native_read_runs(file: Robj, wanted: Robj, details: Robj, void: Robj) -> Robj {
+    answer(|| {
+        let wanted = wanted_names(R::of(&wanted))?;
+        let (details, void) = (R::of(&details).is_true(), R::of(&void).is_true());
+        let runs = Runs::fold(&ledger::read(&path(&file)?)?)?;
+        let rows: Vec<&Run> = runs.runs.iter().filter(|run| void || !run.void).collect();
+
+        let names = table::column_names(&runs);
+        let is_wanted = |name: &str| wanted.as_ref().is_none_or(|wanted| wanted.contains(name));
+        let columns = table::columns(&runs, &rows, is_wanted);
+
+        let mut labels = vec!["run_id".to_owned(), "timestamp".to_owned()];
+        let mut vectors = vec![
+            to_r::strings(rows.iter().map(|run| Some(run.id.as_str()))),
+            to_r::instants(rows.iter().map(|run| run.began.seconds())),
+        ];
+        for column in &columns {
+            labels.push(column.name.clone());
+            vectors.push(to_r::column(column));
+        }
+        let details = if details {
+            self::details(&runs, &rows)
+        } else {
+            Robj::from(())
+        };
+        let metric: Vec<bool> = names
+            .iter()
+            .map(|(_, role)| *role == Role::Metric)
+            .collect();
+        Ok(list!(
+            columns = named_list(&labels, vectors),
+            details = details,
+            names = to_r::strings(names.iter().map(|(name, _)| Some(name.as_str()))),
+            metric = metric
+        )
+        .into())
+    })
+}
+
+fn named_list(names: &[String], values: Vec<Robj>) -> Robj {
+    let mut list: Robj = List::from_values(values).into();
+    let names = to_r::strings(names.iter().map(|name| Some(name.as_str())));
+    list.set_attrib("names", names)
+        .expect("as many names as values");
+    list
+}
+
+fn wanted_names(names: R) -> Result<Option<HashSet<String>>, Failure> {
+    if names.is_null() {
+        return Ok(None);
+    }
+    if names.ty() != SEXPTYPE::STRSXP {
+        return Err(Failure::argument("columns"));
+    }
+    let text = |i| match names.text(i) {
+        Text::Is(name) => Some(name),
+        _ => None,
+    };
+    Ok(Some((0..names.len()).filter_map(text).collect()))
+}
+
+/// What is on record of the runs beside parameters and metrics.
+fn details(runs: &Runs, rows: &[&Run]) -> Robj {
+    let of_session = |path: &'static [&'static str]| {
+        move |run: &Run| -> Option<&Json> {
+            let mut found = runs.sessions.get(&run.session)?;
+            for key in path {
+                found = found.get(key)?;
+            }
+            Some(found)
+        }
+    };
+    let texts = |path: &'static [&'static str]| {
+        let find = of_session(path);
+        to_r::strings(rows.iter().map(move |run| find(run).and_then(Json::as_str)))
+    };
+    let dirty = of_session(&["git", "dirty"]);
+    let dirty: Vec<Option<bool>> = rows
+        .iter()
+        .map(|run| dirty(run).and_then(Json::as_bool))
+        .collect();
+    let duration = rows.iter().map(|run| match run.ended {
+        Some(ended) => (ended.micros() - run.began.micros()) as f64 / 1e6,
+        // SAFETY: a constant of R's.
+        None => unsafe { extendr_ffi::R_NaReal },
+    });
+    let seeds: Vec<Option<&Value>> = rows.iter().map(|run| run.seed.as_ref()).collect();
+    let seeds = table::Column {
+        name: "seed".into(),
+        ty: table::common_type(&seeds),
+        cells: seeds,
+    };
+    let data: Vec<Option<String>> = rows.iter().map(|run| data(run)).collect();
+    let tags = rows
+        .iter()
+        .map(|run| to_r::value(&Value::NamedList(run.tags.clone())));
+    list!(
+        status = to_r::strings(rows.iter().map(|run| Some(if run.void {
+            "void"
+        } else {
+            run.status.name()
+        }))),
+        duration = to_r::doubles(duration),
+        user = texts(&["user"]),
+        host = texts(&["host"]),
+        commit = texts(&["git", "commit"]),
+        dirty = dirty
+            .into_iter()
+            .map(|dirty| dirty.map_or(Rbool::na_value(), Rbool::from))
+            .collect::<Logicals>(),
+        seed = to_r::column(&seeds),
+        data = to_r::strings(data.iter().map(Option::as_deref)),
+        tags = List::from_values(tags.collect::<Vec<Robj>>()),
+        looks = rows
+            .iter()
+            .map(|run| run.looks as i32)
+            .collect::<Vec<i32>>()
+    )
+    .into()
+}
+
+/// The hash of the data, or each with its name where there are several.
+fn data(run: &Run) -> Option<String> {
+    match run.data.as_slice() {
+        [] => None,
+        [(_, hash)] => Some(hash.clone()),
+        several => {
+            let parts: Vec<String> = several
+                .iter()
+                .map(|(name, hash)| format!("{name}={hash}"))
+                .collect();
+            Some(parts.join(" "))
+        }
+    }
+}
+
+/// Writes the wide table to a new file; it appears under its name when it is whole.
+///
+/// @noRd
+#[extendr]
+fn native_export_runs(file: Robj, to: Robj) -> Robj {
+    answer(|| {
+        let runs = Runs::fold(&ledger::read(&path(&file)?)?)?;
+        let to = path(&to)?;
+        let mut name = to.file_name().unwrap_or_default().to_owned();
+        name.push(format!(".{}.tmp", std::process::id()));
+        let unfinished = to.with_file_name(name);
+        let written = std::fs::File::create(&unfinished)
+            .and_then(|out| Ok(export::write_csv(&runs, std::io::BufWriter::new(out))?))
+            .and_then(|()| std::fs::rename(&unfinished, &to));
+        written.map_err(|e| {
+            drop(std::fs::remove_file(&unfinished));
+            Failure {
+                class: "io",
+                message: format!("Can't write '{}': {e}.", to.display()),
+                path: Some(to.display().to_string()),
+                ..Failure::default()
+            }
+        })?;
+        Ok(Robj::from(()))
+    })
+}
+
+extendr_module! {
+    mod query;
+    fn native_read_runs;
+    fn native_export_runs;
+}

@@ -1,0 +1,298 @@
+//! R objects as borrowed values, for the length of one call.
+
+use extendr_api::Robj;
+use extendr_ffi::{
+    INTEGER, LOGICAL, R_BaseEnv, R_CHAR, R_ClassSymbol, R_DimSymbol, R_LevelsSymbol, R_NaString,
+    R_NamesSymbol, R_NilValue, REAL, Rf_cons, Rf_getAttrib, Rf_install, Rf_lcons, Rf_protect,
+    Rf_unprotect, Rf_xlength, SEXP, SEXPTYPE, STRING_ELT, TYPEOF, VECTOR_ELT,
+};
+
+#[allow(
+    improper_ctypes,
+    reason = "R's own pointer type, as extendr-ffi declares it"
+)]
+unsafe extern "C" {
+    fn Rf_getCharCE(x: SEXP) -> i32;
+    fn R_ToplevelExec(
+        f: unsafe extern "C" fn(*mut std::ffi::c_void),
+        data: *mut std::ffi::c_void,
+    ) -> i32;
+    fn R_CheckUserInterrupt();
+}
+
+/// An R object that the caller of the whole call protects.
+#[derive(Clone, Copy)]
+pub struct R(SEXP);
+
+/// What an element of a character vector is.
+pub enum Text {
+    Na,
+    Is(String),
+    /// Bytes that are no text in any encoding that R names.
+    Invalid,
+}
+
+impl R {
+    pub fn of(object: &Robj) -> R {
+        use extendr_api::GetSexp;
+        // SAFETY: the object outlives the call, and nothing is written through the pointer.
+        R(unsafe { object.get() })
+    }
+
+    pub fn ty(self) -> SEXPTYPE {
+        // SAFETY: `self` is a live object; so in all the accessors below.
+        unsafe { TYPEOF(self.0) }
+    }
+
+    pub fn len(self) -> usize {
+        unsafe { Rf_xlength(self.0) as usize }
+    }
+
+    pub fn is_null(self) -> bool {
+        self.ty() == SEXPTYPE::NILSXP
+    }
+
+    /// The elements of a double vector.
+    pub fn doubles(self) -> &'static [f64] {
+        assert_eq!(self.ty(), SEXPTYPE::REALSXP);
+        slice(unsafe { REAL(self.0) }, self.len())
+    }
+
+    pub fn integers(self) -> &'static [i32] {
+        assert_eq!(self.ty(), SEXPTYPE::INTSXP);
+        slice(unsafe { INTEGER(self.0) }, self.len())
+    }
+
+    pub fn logicals(self) -> &'static [i32] {
+        assert_eq!(self.ty(), SEXPTYPE::LGLSXP);
+        slice(unsafe { LOGICAL(self.0) }, self.len())
+    }
+
+    /// An element of a list.
+    pub fn element(self, i: usize) -> R {
+        assert!(self.ty() == SEXPTYPE::VECSXP && i < self.len());
+        R(unsafe { VECTOR_ELT(self.0, i as _) })
+    }
+
+    /// An element of a character vector, in UTF-8.
+    pub fn text(self, i: usize) -> Text {
+        assert!(self.ty() == SEXPTYPE::STRSXP && i < self.len());
+        text(unsafe { STRING_ELT(self.0, i as _) })
+    }
+
+    /// A single text that is not missing.
+    pub fn string(self) -> Option<String> {
+        if self.ty() != SEXPTYPE::STRSXP || self.len() != 1 {
+            return None;
+        }
+        match self.text(0) {
+            Text::Is(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// A single `TRUE`.
+    pub fn is_true(self) -> bool {
+        self.ty() == SEXPTYPE::LGLSXP && self.logicals() == [1]
+    }
+
+    pub fn names(self) -> Option<R> {
+        self.attribute(unsafe { R_NamesSymbol })
+    }
+
+    pub fn levels(self) -> Option<R> {
+        self.attribute(unsafe { R_LevelsSymbol })
+    }
+
+    pub fn has_dim(self) -> bool {
+        self.attribute(unsafe { R_DimSymbol }).is_some()
+    }
+
+    pub fn named_attribute(self, name: &std::ffi::CStr) -> Option<R> {
+        self.attribute(unsafe { Rf_install(name.as_ptr()) })
+    }
+
+    fn attribute(self, symbol: SEXP) -> Option<R> {
+        let value = R(unsafe { Rf_getAttrib(self.0, symbol) });
+        (!value.is_null()).then_some(value)
+    }
+
+    pub fn classes(self) -> Vec<String> {
+        let Some(class) = self.attribute(unsafe { R_ClassSymbol }) else {
+            return Vec::new();
+        };
+        (0..class.len())
+            .filter_map(|i| match class.text(i) {
+                Text::Is(name) => Some(name),
+                _ => None,
+            })
+            .collect()
+    }
+
+    /// Whether an atomic vector has any attribute. R has no cheap question for it, but knows
+    /// quickly whether a single value is identical to a bare copy.
+    pub fn has_attributes(self) -> bool {
+        if self.len() != 1 {
+            return !self.attributes().is_empty();
+        }
+        // SAFETY: the copy has the type and the length of the original, and lives for two calls.
+        unsafe {
+            let copy = Rf_protect(extendr_ffi::Rf_allocVector(self.ty(), 1));
+            match self.ty() {
+                SEXPTYPE::LGLSXP => *LOGICAL(copy) = self.logicals()[0],
+                SEXPTYPE::INTSXP => *INTEGER(copy) = self.integers()[0],
+                SEXPTYPE::REALSXP => *REAL(copy) = self.doubles()[0],
+                _ => extendr_ffi::SET_STRING_ELT(copy, 0, STRING_ELT(self.0, 0)),
+            }
+            let same = extendr_ffi::R_compute_identical(self.0, copy, 16);
+            Rf_unprotect(1);
+            !bool::from(same)
+        }
+    }
+
+    /// The names of all attributes.
+    pub fn attributes(self) -> Vec<String> {
+        let call = base_call(c"attributes", self, &[]);
+        let Some(attributes) = call else {
+            return Vec::new();
+        };
+        let names = R::of(&attributes).names();
+        names.map_or_else(Vec::new, |names| {
+            (0..names.len())
+                .filter_map(|i| match names.text(i) {
+                    Text::Is(name) => Some(name),
+                    _ => None,
+                })
+                .collect()
+        })
+    }
+
+    /// The text of code.
+    pub fn deparse(self) -> Text {
+        let width = Robj::from(500);
+        let Some(lines) = base_call(c"deparse", self, &[R::of(&width)]) else {
+            return Text::Invalid;
+        };
+        let lines = R::of(&lines);
+        let mut out = Vec::with_capacity(lines.len());
+        for i in 0..lines.len() {
+            match lines.text(i) {
+                Text::Is(line) => out.push(line),
+                _ => return Text::Invalid,
+            }
+        }
+        Text::Is(out.join("\n"))
+    }
+}
+
+fn slice<T>(pointer: *const T, len: usize) -> &'static [T] {
+    if len == 0 {
+        return &[];
+    }
+    // SAFETY: R vectors have `len` elements from `pointer` on and outlive the call; nothing that
+    // is borrowed here is kept beyond it.
+    unsafe { std::slice::from_raw_parts(pointer, len) }
+}
+
+fn text(element: SEXP) -> Text {
+    const UTF8: i32 = 1;
+    const BYTES: i32 = 2;
+    const LATIN1: i32 = 4;
+    // SAFETY: `element` is an element of a live character vector.
+    if unsafe { element == R_NaString } {
+        return Text::Na;
+    }
+    let (bytes, encoding) = unsafe {
+        (
+            std::ffi::CStr::from_ptr(R_CHAR(element)).to_bytes(),
+            Rf_getCharCE(element),
+        )
+    };
+    let valid = std::str::from_utf8(bytes).ok().map(str::to_owned);
+    match encoding {
+        BYTES if !bytes.is_ascii() => Text::Invalid,
+        UTF8 => valid.map_or(Text::Invalid, Text::Is),
+        LATIN1 => from_latin1(element),
+        // Unmarked text is in the session's encoding, and in the C locale in none: then what is
+        // valid as UTF-8 is that.
+        _ => match valid {
+            Some(text) => Text::Is(text),
+            None if session_is_latin1() => from_latin1(element),
+            None => Text::Invalid,
+        },
+    }
+}
+
+/// R knows what it means by latin1 on each platform.
+fn from_latin1(element: SEXP) -> Text {
+    // SAFETY: the new vector is protected until it is an `Robj`.
+    let vector = unsafe {
+        let vector = Rf_protect(extendr_ffi::Rf_allocVector(SEXPTYPE::STRSXP, 1));
+        extendr_ffi::SET_STRING_ELT(vector, 0, element);
+        let kept = Robj::from_sexp(vector);
+        Rf_unprotect(1);
+        kept
+    };
+    let Some(converted) = base_call(c"enc2utf8", R::of(&vector), &[]) else {
+        return Text::Invalid;
+    };
+    // SAFETY: `converted` is a character vector of length 1.
+    let bytes = unsafe { std::ffi::CStr::from_ptr(R_CHAR(STRING_ELT(R::of(&converted).0, 0))) };
+    bytes
+        .to_str()
+        .map_or(Text::Invalid, |text| Text::Is(text.to_owned()))
+}
+
+fn session_is_latin1() -> bool {
+    let info = eval(unsafe { Rf_lcons(Rf_install(c"l10n_info".as_ptr()), R_NilValue) });
+    info.is_some_and(|info| {
+        let info = R::of(&info);
+        info.ty() == SEXPTYPE::VECSXP && info.len() > 2 && info.element(2).is_true()
+    })
+}
+
+/// Calls a function of base R on an object as it is, unevaluated, and further plain arguments.
+/// `None` when it fails.
+pub fn base_call(function: &std::ffi::CStr, object: R, more: &[R]) -> Option<Robj> {
+    // SAFETY: every new cell is protected until the call has been evaluated.
+    unsafe {
+        let mut arguments = Rf_protect(R_NilValue);
+        let mut protected = 1;
+        for argument in more.iter().rev() {
+            arguments = Rf_protect(Rf_cons(argument.0, arguments));
+            protected += 1;
+        }
+        let quoted = Rf_protect(Rf_lcons(
+            Rf_install(c"quote".as_ptr()),
+            Rf_cons(object.0, R_NilValue),
+        ));
+        arguments = Rf_protect(Rf_cons(quoted, arguments));
+        let call = Rf_protect(Rf_lcons(Rf_install(function.as_ptr()), arguments));
+        let result = eval(call);
+        Rf_unprotect(protected + 3);
+        result
+    }
+}
+
+/// Evaluates a call in base R; `None` when it fails.
+fn eval(call: SEXP) -> Option<Robj> {
+    // SAFETY: `R_tryEvalSilent` catches every error.
+    unsafe {
+        let call = Rf_protect(call);
+        let mut failed = 0;
+        let result = extendr_ffi::R_tryEvalSilent(call, R_BaseEnv, &mut failed);
+        let kept = (failed == 0).then(|| Robj::from_sexp(result));
+        Rf_unprotect(1);
+        kept
+    }
+}
+
+/// Whether the user wants to stop. R may run its event loop here.
+pub fn interrupted() -> bool {
+    unsafe extern "C" fn check(_: *mut std::ffi::c_void) {
+        // SAFETY: a jump ends in `R_ToplevelExec`; no Rust frame with anything to drop is between.
+        unsafe { R_CheckUserInterrupt() }
+    }
+    // SAFETY: `check` uses no data.
+    unsafe { R_ToplevelExec(check, std::ptr::null_mut()) == 0 }
+}

@@ -1,0 +1,118 @@
+//! What a session records of its surroundings, as far as R doesn't know it.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::Instant;
+
+use extendr_api::prelude::*;
+use fitledger_core::git::Watch;
+use fitledger_core::json::Json;
+use fitledger_core::sys;
+
+use crate::answer::{Failure, answer};
+use crate::from_r;
+use crate::log::path;
+use crate::r::R;
+
+static WATCH: Mutex<Option<Watch>> = Mutex::new(None);
+
+/// The JSON of a session's context. It is the format's own, so whole numbers are integers.
+///
+/// @noRd
+#[extendr]
+fn native_session(context: Robj) -> Robj {
+    answer(|| {
+        let context = R::of(&context);
+        if context.len() == 0 {
+            return Ok(Robj::from("{}"));
+        }
+        let mut text = Vec::new();
+        from_r::value(context, "context", 0)?.write(&mut text);
+        let json = Json::parse(&text).map_err(|_| Failure::argument("context"))?;
+        Ok(Robj::from(whole_numbers(json).text()))
+    })
+}
+
+fn whole_numbers(json: Json) -> Json {
+    const LIMIT: f64 = 9_007_199_254_740_992.0;
+    match json {
+        Json::Double(x) if x.fract() == 0.0 && x.abs() <= LIMIT => Json::Int(x as i64),
+        Json::Object(pairs) => Json::Object(
+            pairs
+                .into_iter()
+                .map(|(key, value)| (key, whole_numbers(value)))
+                .collect(),
+        ),
+        other => other,
+    }
+}
+
+/// The host's name, its boot, and when this process began: `list(host, boot, started)`.
+///
+/// @noRd
+#[extendr]
+fn native_process() -> Robj {
+    answer(|| {
+        let text = |text: Option<String>| text.map_or(Robj::from(()), Robj::from);
+        let (boot, started) = sys::process();
+        let started = started.map_or(Robj::from(()), |ticks| Robj::from(ticks as f64));
+        Ok(list!(
+            host = text(sys::host()),
+            boot = text(boot),
+            started = started
+        )
+        .into())
+    })
+}
+
+/// Looks at git for a folder; a number that grows when what it says has changed.
+///
+/// @noRd
+#[extendr]
+fn native_git_look(folder: Robj, file: Robj) -> Robj {
+    answer(|| {
+        let (folder, ledger) = (path(&folder)?, path(&file)?);
+        let mut watch = WATCH.lock().unwrap_or_else(PoisonError::into_inner);
+        if watch.as_ref().is_none_or(|watch| watch.folder() != folder) {
+            *watch = Some(Watch::new(&folder));
+        }
+        let watch = watch.as_mut().expect("there is one now");
+        if watch.root().is_none() {
+            return Ok(Robj::from(0.0));
+        }
+        Ok(Robj::from(f64::from(watch.look(&ledger, Instant::now()))))
+    })
+}
+
+/// What git said at the last look: `list(root, commit, branch, dirty)`, or `NULL` outside a
+/// repository.
+///
+/// @noRd
+#[extendr]
+fn native_git_state() -> Robj {
+    answer(|| {
+        let watch = WATCH.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some((watch, root)) = watch
+            .as_ref()
+            .and_then(|watch| Some((watch, watch.root()?)))
+        else {
+            return Ok(Robj::from(()));
+        };
+        let state = watch.state();
+        let text = |text: &Option<String>| text.as_deref().map_or(Robj::from(()), Robj::from);
+        Ok(list!(
+            root = root.display().to_string(),
+            commit = text(&state.commit),
+            branch = text(&state.branch),
+            dirty = state.dirty.map_or(Robj::from(()), Robj::from)
+        )
+        .into())
+    })
+}
+
+extendr_module! {
+    mod surroundings;
+    fn native_session;
+    fn native_process;
+    fn native_git_look;
+    fn native_git_state;
+}

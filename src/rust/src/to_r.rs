@@ -1,0 +1,220 @@
+//! The ledger's values as R's.
+
+use extendr_api::prelude::*;
+use extendr_ffi::{
+    INTEGER, LOGICAL, R_NaInt, R_NaReal, R_NaString, REAL, Rf_allocVector, Rf_mkCharLenCE,
+    Rf_protect, Rf_unprotect, SET_STRING_ELT, SEXPTYPE, cetype_t,
+};
+use fitledger_core::table::{Column, Type};
+use fitledger_core::value::{Kind, Value};
+
+use crate::r::base_call;
+
+/// A column as a vector; a run without the value has NA.
+pub fn column(column: &Column<'_>) -> Robj {
+    match column.ty {
+        Type::Atomic(kind) => vector(kind, &column.cells),
+        Type::Mixed => {
+            let cells = column.cells.iter().map(|cell| match cell {
+                None | Some(Value::Null) => Robj::from(NA_LOGICAL),
+                Some(value) => self::value(value),
+            });
+            List::from_values(cells.collect::<Vec<Robj>>()).into()
+        }
+    }
+}
+
+const NA_LOGICAL: Rbool = Rbool::na_value();
+
+/// One value, as a parameter may hold it.
+pub fn value(value: &Value) -> Robj {
+    match value {
+        Value::Null => Robj::from(()),
+        Value::Redacted => Robj::from(NA_LOGICAL),
+        Value::Code(text) | Value::Unknown(text) => Robj::from(text.as_str()),
+        Value::Empty(kind) => vector(*kind, &[]),
+        Value::Vector(items) => {
+            let kind = items.first().and_then(Value::kind).unwrap_or(Kind::Logical);
+            vector(kind, &items.iter().map(Some).collect::<Vec<_>>())
+        }
+        Value::NamedVector(pairs) => {
+            let kind = pairs
+                .first()
+                .and_then(|(_, value)| value.kind())
+                .unwrap_or(Kind::Logical);
+            let items = vector(
+                kind,
+                &pairs
+                    .iter()
+                    .map(|(_, value)| Some(value))
+                    .collect::<Vec<_>>(),
+            );
+            with_names(items, pairs)
+        }
+        Value::List(items) => List::from_values(items.iter().map(self::value)).into(),
+        Value::NamedList(pairs) => {
+            let list = List::from_values(pairs.iter().map(|(_, value)| self::value(value)));
+            with_names(list.into(), pairs)
+        }
+        single => vector(single.kind().unwrap_or(Kind::Logical), &[Some(single)]),
+    }
+}
+
+fn with_names(mut object: Robj, pairs: &[(String, Value)]) -> Robj {
+    let names = strings(pairs.iter().map(|(name, _)| Some(name.as_str())));
+    object
+        .set_attrib("names", names)
+        .expect("as many names as elements");
+    object
+}
+
+/// A character vector, in UTF-8.
+pub fn strings<'a>(texts: impl ExactSizeIterator<Item = Option<&'a str>>) -> Robj {
+    // SAFETY: the vector has as many elements as the iterator, and each new element is put into it
+    // before the next allocation.
+    unsafe {
+        let vector = Rf_protect(Rf_allocVector(SEXPTYPE::STRSXP, texts.len() as _));
+        for (i, text) in texts.enumerate() {
+            let element = match text {
+                None => R_NaString,
+                Some(text) => {
+                    Rf_mkCharLenCE(text.as_ptr().cast(), text.len() as i32, cetype_t::CE_UTF8)
+                }
+            };
+            SET_STRING_ELT(vector, i as _, element);
+        }
+        let kept = Robj::from_sexp(vector);
+        Rf_unprotect(1);
+        kept
+    }
+}
+
+/// A double vector.
+pub fn doubles(numbers: impl ExactSizeIterator<Item = f64>) -> Robj {
+    // SAFETY: the vector has as many elements as the iterator.
+    unsafe {
+        let vector = Rf_protect(Rf_allocVector(SEXPTYPE::REALSXP, numbers.len() as _));
+        let start = REAL(vector);
+        for (i, number) in numbers.enumerate() {
+            *start.add(i) = number;
+        }
+        let kept = Robj::from_sexp(vector);
+        Rf_unprotect(1);
+        kept
+    }
+}
+
+fn integers(ty: SEXPTYPE, numbers: impl ExactSizeIterator<Item = i32>) -> Robj {
+    // SAFETY: the vector has as many elements as the iterator; logicals are integers inside.
+    unsafe {
+        let vector = Rf_protect(Rf_allocVector(ty, numbers.len() as _));
+        let start = if ty == SEXPTYPE::LGLSXP {
+            LOGICAL(vector)
+        } else {
+            INTEGER(vector)
+        };
+        for (i, number) in numbers.enumerate() {
+            *start.add(i) = number;
+        }
+        let kept = Robj::from_sexp(vector);
+        Rf_unprotect(1);
+        kept
+    }
+}
+
+/// Instants in UTC.
+pub fn instants(seconds: impl ExactSizeIterator<Item = f64>) -> Robj {
+    let mut out = doubles(seconds);
+    out.set_attrib("class", ["POSIXct", "POSIXt"])
+        .expect("a vector takes a class");
+    out.set_attrib("tzone", "UTC")
+        .expect("a vector takes a time zone");
+    out
+}
+
+fn vector(kind: Kind, cells: &[Option<&Value>]) -> Robj {
+    let (na_int, na_real) = unsafe { (R_NaInt, R_NaReal) };
+    let real = |pick: fn(&Value) -> Option<f64>| {
+        doubles(
+            cells
+                .iter()
+                .map(move |cell| cell.and_then(pick).unwrap_or(na_real)),
+        )
+    };
+    match kind {
+        Kind::Logical => integers(
+            SEXPTYPE::LGLSXP,
+            cells.iter().map(|cell| match cell {
+                Some(Value::Bool(x)) => i32::from(*x),
+                _ => na_int,
+            }),
+        ),
+        Kind::Integer => integers(
+            SEXPTYPE::INTSXP,
+            cells.iter().map(|cell| match cell {
+                Some(Value::Int(x)) => *x,
+                _ => na_int,
+            }),
+        ),
+        Kind::Double => real(|value| match value {
+            Value::Double(x) => Some(*x),
+            Value::Int(x) => Some(f64::from(*x)),
+            _ => None,
+        }),
+        Kind::Character => strings(cells.iter().map(|cell| match cell {
+            Some(Value::Str(text) | Value::Code(text)) => Some(text.as_str()),
+            _ => None,
+        })),
+        Kind::Date => {
+            let mut out = real(|value| match value {
+                Value::Date(days) => Some(f64::from(*days)),
+                _ => None,
+            });
+            out.set_attrib("class", "Date")
+                .expect("a vector takes a class");
+            out
+        }
+        Kind::Datetime => instants(cells.iter().map(|cell| match cell {
+            Some(Value::Datetime(x)) => *x,
+            _ => na_real,
+        })),
+        Kind::Difftime => {
+            let mut out = real(|value| match value {
+                Value::Difftime(x) => Some(*x),
+                _ => None,
+            });
+            out.set_attrib("class", "difftime")
+                .expect("a vector takes a class");
+            out.set_attrib("units", "secs")
+                .expect("a vector takes units");
+            out
+        }
+        Kind::Integer64 => integer64(cells),
+    }
+}
+
+/// bit64's integers where it is installed, else their digits.
+fn integer64(cells: &[Option<&Value>]) -> Robj {
+    let installed = base_call(
+        c"requireNamespace",
+        crate::r::R::of(&Robj::from("bit64")),
+        &[],
+    );
+    if !installed.is_some_and(|answer| crate::r::R::of(&answer).is_true()) {
+        let digits: Vec<Option<String>> = cells
+            .iter()
+            .map(|cell| match cell {
+                Some(Value::Integer64(x)) => Some(x.to_string()),
+                _ => None,
+            })
+            .collect();
+        return strings(digits.iter().map(Option::as_deref));
+    }
+    let mut out = doubles(cells.iter().map(|cell| match cell {
+        Some(Value::Integer64(x)) => f64::from_bits(*x as u64),
+        _ => f64::from_bits(i64::MIN as u64),
+    }));
+    out.set_attrib("class", "integer64")
+        .expect("a vector takes a class");
+    out
+}
