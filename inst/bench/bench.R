@@ -1,0 +1,90 @@
+# Rscript bench.R [small|full] [--only NAME[,NAME]] [--csv FILE] [--durable FOLDER]
+#
+# Times fitledger beside its peers and prints a table, microseconds a call. A row
+# is in rows.R, how it is timed in measure.R. What is durable is written in FOLDER
+# (else FITLEDGER_BENCH_DIR, else the session's temporary folder): where that is
+# in memory, waiting for the disk costs nothing and the row means nothing.
+
+library(fitledger)
+
+here <- sub("^--file=", "", grep("^--file=", commandArgs(), value = TRUE))
+here <- dirname(gsub("~+~", " ", here, fixed = TRUE))
+source(file.path(here, "measure.R"))
+source(file.path(here, "rows.R"))
+
+sizes <- list(
+  small = list(rounds = 2, calls = 10, grown = 1000, runs = 2000),
+  full = list(rounds = 7, calls = 200, grown = 100000, runs = 100000)
+)
+
+parse_arguments <- function(arguments) {
+  chosen <- list(
+    size = "full", only = names(rows), csv = NULL,
+    durable = Sys.getenv("FITLEDGER_BENCH_DIR", tempdir())
+  )
+  while (length(arguments)) {
+    key <- sub("^--", "", arguments[[1]])
+    if (arguments[[1]] %in% c("--only", "--csv", "--durable") && length(arguments) > 1) {
+      chosen[[key]] <- arguments[[2]]
+      arguments <- arguments[-1]
+    } else if (arguments[[1]] %in% names(sizes)) {
+      chosen$size <- arguments[[1]]
+    } else {
+      stop("Unknown argument or no value: ", arguments[[1]], call. = FALSE)
+    }
+    arguments <- arguments[-1]
+  }
+  chosen$only <- unlist(strsplit(chosen$only, ",", fixed = TRUE))
+  unknown <- setdiff(chosen$only, names(rows))
+  if (length(unknown)) {
+    stop(
+      "No row `", unknown[[1]], "`; there is ", toString(names(rows)), ".",
+      call. = FALSE
+    )
+  }
+  if (!dir.exists(chosen$durable)) {
+    stop("There is no folder '", chosen$durable, "'.", call. = FALSE)
+  }
+  chosen
+}
+
+file_system <- function(folder) {
+  type <- tryCatch(
+    suppressWarnings(system2(
+      "df", c("--output=fstype", shQuote(folder)),
+      stdout = TRUE, stderr = FALSE
+    )),
+    error = function(e) character()
+  )
+  if (length(type) == 2) trimws(type[[2]]) else "unknown"
+}
+
+version_of <- function(package) {
+  if (requireNamespace(package, quietly = TRUE)) {
+    paste(package, utils::packageVersion(package))
+  } else {
+    paste(package, "missing")
+  }
+}
+
+chosen <- parse_arguments(commandArgs(trailingOnly = TRUE))
+size <- sizes[[chosen$size]]
+versions <- vapply(c("fitledger", "data.table", "RSQLite"), version_of, character(1))
+type <- file_system(chosen$durable)
+in_memory <- type %in% c("tmpfs", "ramfs")
+cat(
+  "R ", format(getRversion()), "; ", toString(versions), "\n",
+  "size ", chosen$size, ": medians of ", size$rounds, " rounds; range: the ratios of the rounds\n",
+  "durable rows on ", type, if (in_memory) ", IN MEMORY: the disk isn't measured", "\n\n",
+  sep = ""
+)
+
+table <- do.call(rbind, lapply(chosen$only, function(name) {
+  message(name, " ...")
+  measure(name, rows[[name]](size), size, chosen$durable)
+}))
+rownames(table) <- NULL
+print_table(table)
+if (!is.null(chosen$csv)) {
+  utils::write.csv(cbind(size = chosen$size, file_system = type, table), chosen$csv, row.names = FALSE)
+}

@@ -1,0 +1,282 @@
+# The rows of the table: what is timed, and beside what.
+
+params <- list(model = "ridge", lambda = 0.1, depth = 3L, center = TRUE, fold = "a")
+metrics <- list(rmse = 1.95909394844885, mae = 1.52731268134967, r2 = 0.839127604021379)
+
+many_runs <- function(n) {
+  i <- seq_len(n)
+  data.frame(
+    model = c("ridge", "lasso", "tree")[i %% 3 + 1],
+    lambda = i / 7,
+    depth = i %% 10L,
+    center = i %% 2 == 0,
+    fold = letters[i %% 5 + 1],
+    rmse = 2 + sin(i),
+    mae = 1.5 + cos(i),
+    r2 = 0.9 - (i %% 1000) / 1777
+  )
+}
+
+log_many <- function(file, runs) {
+  log_runs(file, runs, params = names(params), metrics = names(metrics))
+}
+
+# --- Ours --------------------------------------------------------------------
+
+ours_logs <- function(rows = 0, name = "fitledger", aim = NA) {
+  contender(name, aim = aim, prepare = function(folder) {
+    file <- file.path(folder, "ledger.csv")
+    if (rows > 0) log_many(file, many_runs(rows))
+    ready(function() log_run(file, params, metrics))
+  })
+}
+
+# Called before it is timed: a new file and whatever else comes once.
+ready <- function(call) {
+  for (i in 1:3) call()
+  call
+}
+
+# --- The chapter's logger, in our words --------------------------------------
+
+chapter_log_run <- function(file, params, metrics) {
+  stopifnot(is.list(params), is.list(metrics))
+  id <- sprintf("%s-%04d", format(Sys.time(), "%Y%m%d-%H%M%S"), sample.int(9999, 1))
+  line <- data.frame(
+    run_id = id, timestamp = as.character(Sys.time()), c(params, metrics),
+    stringsAsFactors = FALSE
+  )
+  known <- file.exists(file)
+  utils::write.table(
+    line, file,
+    append = known, col.names = !known, row.names = FALSE, sep = ","
+  )
+  invisible(id)
+}
+
+chapter_read_runs <- function(file) {
+  utils::read.csv(file, stringsAsFactors = FALSE)
+}
+
+chapter_best_run <- function(file, metric) {
+  runs <- chapter_read_runs(file)
+  runs[which.min(runs[[metric]]), , drop = FALSE]
+}
+
+chapter_logs <- function(aim) {
+  contender("chapter's log_run()", aim = aim, prepare = function(folder) {
+    file <- file.path(folder, "runs.csv")
+    ready(function() chapter_log_run(file, params, metrics))
+  })
+}
+
+# The table that the chapter's logger would have made.
+chapter_csv <- function(file, runs) {
+  now <- Sys.time()
+  id <- sprintf("%s-%04d", format(now, "%Y%m%d-%H%M%S"), seq_len(nrow(runs)) %% 10000L)
+  runs <- cbind(run_id = id, timestamp = as.character(now), runs)
+  utils::write.table(runs, file, row.names = FALSE, sep = ",")
+  file
+}
+
+# --- Packages ----------------------------------------------------------------
+
+lacking <- function(package) {
+  if (!requireNamespace(package, quietly = TRUE)) paste(package, "is not installed")
+}
+
+# A row that is ready to be written: making id and time would come on top.
+ready_row <- function() {
+  c(list(run_id = "20261123-042047-0001", timestamp = "2026-11-23 04:20:47"), params, metrics)
+}
+
+fwrite_logs <- function(aim) {
+  contender(
+    "fwrite(append = TRUE), ready row",
+    aim = aim, lacking = lacking("data.table"),
+    prepare = function(folder) {
+      file <- file.path(folder, "runs.csv")
+      row <- ready_row()
+      data.table::fwrite(row, file)
+      ready(function() data.table::fwrite(row, file, append = TRUE))
+    }
+  )
+}
+
+# The connection stays open and the statement prepared; each run is a transaction.
+sqlite_logs <- function(synchronous, aim = NA) {
+  contender(
+    paste0("RSQLite, WAL, synchronous=", synchronous, ", ready row"),
+    aim = aim, lacking = lacking("RSQLite"),
+    prepare = function(folder) {
+      connection <- DBI::dbConnect(
+        RSQLite::SQLite(), file.path(folder, "runs.sqlite"),
+        synchronous = synchronous
+      )
+      DBI::dbGetQuery(connection, "PRAGMA journal_mode = WAL")
+      row <- unname(ready_row())
+      DBI::dbCreateTable(connection, "runs", as.data.frame(ready_row()))
+      marks <- toString(rep("?", length(row)))
+      insert <- DBI::dbSendStatement(connection, paste0("INSERT INTO runs VALUES (", marks, ")"))
+      call <- ready(function() DBI::dbBind(insert, row))
+      structure(call, close = function() {
+        DBI::dbClearResult(insert)
+        DBI::dbDisconnect(connection)
+      })
+    }
+  )
+}
+
+fread_best <- function(file) {
+  i <- which.min(data.table::fread(file, select = "rmse")[["rmse"]])
+  data.table::fread(file, skip = i, nrows = 1, header = FALSE)
+}
+
+# --- The floor: write() and fdatasync(), in C --------------------------------
+
+compile_floor <- function() {
+  folder <- tempfile("floor")
+  dir.create(folder)
+  file.copy(file.path(here, "floor.c"), folder)
+  old <- setwd(folder)
+  on.exit(setwd(old))
+  status <- suppressWarnings(system2(
+    file.path(R.home("bin"), "R"), c("CMD", "SHLIB", "floor.c"),
+    stdout = FALSE, stderr = FALSE
+  ))
+  library <- file.path(folder, paste0("floor", .Platform$dynlib.ext))
+  if (status == 0 && file.exists(library)) dyn.load(library)
+}
+
+row_bytes <- function() {
+  old <- options(fitledger.sync = "none")
+  file <- tempfile(fileext = ".csv")
+  on.exit({
+    options(old)
+    unlink(file)
+  })
+  ready(function() log_run(file, params, metrics))
+  before <- file.size(file)
+  log_run(file, params, metrics)
+  file.size(file) - before
+}
+
+floor_logs <- function(aim) {
+  compiled <- compile_floor()
+  bytes <- row_bytes()
+  contender(
+    paste("write + fdatasync of", bytes, "bytes"),
+    aim = aim, lacking = if (is.null(compiled)) "no C compiler",
+    prepare = function(folder) {
+      descriptor <- .Call(compiled$floor_open, file.path(folder, "floor"))
+      row <- as.raw(rep(c(utf8ToInt("x"), 10), c(bytes - 1, 1)))
+      call <- ready(function() .Call(compiled$floor_write, descriptor, row))
+      structure(call, close = function() .Call(compiled$floor_close, descriptor))
+    }
+  )
+}
+
+# --- Questions ---------------------------------------------------------------
+
+# Asks of a copy of a file that it has not seen.
+asks <- function(name, file, question, aim = NA, lacking = NULL) {
+  contender(name, aim = aim, lacking = lacking, prepare = function(folder) {
+    copy <- file.path(folder, basename(file))
+    file.copy(file, copy)
+    function() question(copy)
+  })
+}
+
+written <- function(n) {
+  runs <- many_runs(n)
+  ledger <- tempfile(fileext = ".csv")
+  old <- options(fitledger.sync = "none")
+  on.exit(options(old))
+  log_many(ledger, runs)
+  list(ledger = ledger, csv = chapter_csv(tempfile(fileext = ".csv"), runs), runs = runs)
+}
+
+count <- function(n) format(n, big.mark = ",", scientific = FALSE)
+
+# --- Rows --------------------------------------------------------------------
+
+rows <- list()
+
+rows[["log-one"]] <- function(size) {
+  bench_row(
+    "log one run, no fsync", size$calls, ours_logs(),
+    list(chapter_logs(aim = 0.1), fwrite_logs(aim = 1), sqlite_logs("off"), sqlite_logs("normal"))
+  )
+}
+
+# As in life: what is logged has just been fitted, and the caches are full of that.
+rows[["log-fitted"]] <- function(size) {
+  row <- rows[["log-one"]](size)
+  row$work <- "log one run after a fit, no fsync"
+  row$between <- function() stats::lm(mpg ~ ., datasets::mtcars)
+  row
+}
+
+rows[["log-durable"]] <- function(size) {
+  bench_row(
+    "log one run, durable", size$calls, ours_logs(),
+    list(floor_logs(aim = 1.3), sqlite_logs("full")),
+    sync = TRUE
+  )
+}
+
+rows[["log-grown"]] <- function(size) {
+  bench_row(
+    paste("log one run to", count(size$grown), "rows, no fsync"), size$calls,
+    ours_logs(size$grown), list(ours_logs(10, "itself, 10 rows", aim = 1))
+  )
+}
+
+rows[["log-many"]] <- function(size) {
+  runs <- many_runs(size$runs)
+  writes <- function(name, write, ...) {
+    contender(name, ..., prepare = function(folder) {
+      function() write(file.path(folder, "runs.csv"))
+    })
+  }
+  bench_row(
+    paste("log", count(size$runs), "runs at once, no fsync"), 1,
+    writes("fitledger", function(file) log_many(file, runs)),
+    list(writes(
+      "fwrite", function(file) data.table::fwrite(runs, file),
+      aim = 3, lacking = lacking("data.table")
+    ))
+  )
+}
+
+rows[["best"]] <- function(size) {
+  files <- written(size$runs)
+  stopifnot(best_run(files$ledger, "rmse")$rmse == min(files$runs$rmse))
+  bench_row(
+    paste("best of", count(size$runs), "runs"), 1,
+    asks("fitledger", files$ledger, function(file) best_run(file, "rmse")),
+    list(
+      asks(
+        "fread(select =) + which.min", files$csv, fread_best,
+        aim = 1, lacking = lacking("data.table")
+      ),
+      asks("chapter's best_run()", files$csv, function(file) chapter_best_run(file, "rmse"))
+    )
+  )
+}
+
+rows[["read"]] <- function(size) {
+  files <- written(size$runs)
+  stopifnot(all.equal(read_runs(files$ledger)[names(files$runs)], files$runs))
+  bench_row(
+    paste("read", count(size$runs), "runs"), 1,
+    asks("fitledger", files$ledger, read_runs),
+    list(
+      asks(
+        "fread", files$csv, function(file) data.table::fread(file),
+        aim = 1, lacking = lacking("data.table")
+      ),
+      asks("chapter's read_runs()", files$csv, chapter_read_runs)
+    )
+  )
+}
