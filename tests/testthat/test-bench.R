@@ -1,0 +1,41 @@
+run_bench <- function(...) {
+  withr::local_envvar(R_LIBS = paste(.libPaths(), collapse = .Platform$path.sep), R_TESTS = "")
+  script <- system.file("bench", "bench.R", package = "fitledger")
+  out <- suppressWarnings(system2(
+    file.path(R.home("bin"), "Rscript"), c(shQuote(script), ...),
+    stdout = TRUE, stderr = FALSE
+  ))
+  list(out = out, status = attr(out, "status"))
+}
+
+test_that("the benchmark times each row beside each peer", {
+  skip_on_cran()
+  csv <- tempfile(fileext = ".csv")
+  on.exit(unlink(csv))
+  bench <- run_bench("small", "--csv", shQuote(csv))
+  expect_null(bench$status)
+
+  table <- read.csv(csv)
+  peers <- c(
+    "log-one" = 4, "log-fitted" = 4, "log-durable" = 2, "log-grown" = 1,
+    "log-many" = 1, best = 2, read = 2
+  )
+  expect_identical(table$name, rep(names(peers), peers))
+  printed <- sub(" .*", "", bench$out)
+  expect_identical(printed[printed %in% names(peers)], table$name)
+
+  positive <- function(x) is.finite(x) & x > 0
+  expect_true(all(positive(table$ours_us)))
+  missing <- !is.na(table$note) & nzchar(table$note)
+  expect_identical(positive(table$peer_us), !missing)
+  expect_identical(positive(table$ratio), !missing)
+})
+
+test_that("a row is chosen by its name", {
+  skip_on_cran()
+  bench <- run_bench("small", "--only", "log-grown")
+  expect_null(bench$status)
+  expect_length(grep("^log-grown ", bench$out), 1)
+  expect_length(grep("^(log-one|best) ", bench$out), 0)
+  expect_identical(run_bench("small", "--only", "no-such-row")$status, 1L)
+})
