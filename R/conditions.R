@@ -36,8 +36,10 @@ NULL
 
 # `message` and `hint` may hold a user's text, so they are never formatted.
 abort <- function(class, message, hint = NULL, ..., call = rlang::caller_env()) {
+  hint <- as.character(hint[nzchar(hint)])
+  names(hint) <- rep("i", length(hint))
   rlang::abort(
-    c(message, if (length(hint) && any(nzchar(hint))) c(i = hint[nzchar(hint)])),
+    c(message, hint),
     class = c(paste0("fitledger_error_", class), "fitledger_error"),
     call = call,
     ...
@@ -98,7 +100,7 @@ near_names <- function(name, known) {
   }
   distance <- drop(utils::adist(name, known, ignore.case = TRUE))
   within <- grepl(name, known, fixed = TRUE) & nchar(name) > 2
-  near <- distance <= max(1, nchar(name) %/% 3) | within
+  near <- distance <= max(1, nchar(name) %/% 3) & distance < nchar(name) | within
   utils::head(known[near][order(distance[near])], 3)
 }
 

@@ -95,6 +95,9 @@ best_run <- function(file, metric, maximize = FALSE, ..., n = 1, where = NULL) {
   value <- table$frame[[column]]
   finished <- if (is.null(table$details)) TRUE else table$details$status == "finished"
   candidates <- which(finished & !is.na(value))
+  if (!length(candidates)) {
+    return(take_rows(table$frame, candidates))
+  }
   ranks <- order(value[candidates], decreasing = maximize, method = "radix")
   chosen <- candidates[ranks[seq_len(min(n, length(ranks)))]]
   take_rows(table$frame, chosen)
@@ -121,16 +124,15 @@ run_table <- function(file, columns, details, void, call = rlang::caller_env()) 
 # chunk brings the path back, but not the file.
 gone_hint <- function(file) {
   folder <- normalizePath(dirname(file), winslash = "/", mustWork = FALSE)
-  temporary <- grepl("/Rtmp[[:alnum:]]{6}(/|$)", folder) ||
-    startsWith(folder, normalizePath(tempdir(), winslash = "/", mustWork = FALSE))
-  if (!temporary) {
+  rendering <- isTRUE(getOption("knitr.in.progress"))
+  ours <- startsWith(folder, normalizePath(tempdir(), winslash = "/", mustWork = FALSE))
+  ended <- grepl("/Rtmp[[:alnum:]]{6}(/|$)", folder) && !dir.exists(folder)
+  if (!ended && !(ours && rendering)) {
     return("A ledger begins with its first `log_run()`. Check the path and `getwd()`.")
   }
   c(
-    "It was in a temporary folder, which goes with the R session that made it.",
-    if (isTRUE(getOption("knitr.in.progress"))) {
-      "A cached chunk remembers the path, but not the file. Keep the ledger beside the document."
-    }
+    "A temporary folder is gone when the R session that made it ends, and the ledger with it.",
+    if (rendering) "A cached chunk isn't run again. Keep the ledger beside the document."
   )
 }
 

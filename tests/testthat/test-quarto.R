@@ -99,6 +99,6 @@ test_that("a cached chunk whose ledger was temporary: the reader says that it is
 
   again <- paste(render(book, "temporary.qmd"), collapse = "\n")
   expect_match(again, "There is no file '.*experiments.csv'")
-  expect_match(again, "It was in a temporary folder, which goes with the R session that made it.", fixed = TRUE)
-  expect_match(again, "A cached chunk remembers the path, but not the file.", fixed = TRUE)
+  expect_match(again, "temporary folder", ignore.case = TRUE)
+  expect_match(again, "cached chunk", ignore.case = TRUE)
 })

@@ -188,8 +188,9 @@ fn place(what: &str, name: &str) -> String {
 }
 
 fn too_deep(place: &str) -> Failure {
+    let start: String = place.chars().take(40).collect();
     refuse(
-        place,
+        &format!("{start}…"),
         format!("it nests more than {MAX_DEPTH} levels deep"),
         "Flatten it, or store it as a file.",
     )
@@ -502,20 +503,16 @@ fn describe(x: R, classes: &[String]) -> String {
     if let Some(class) = classes.first() {
         return format!("an object of class <{class}>");
     }
-    let many = x.len() != 1;
-    let vector = |kind: &str| {
-        if many {
-            format!("a {kind} vector of length {}", x.len())
-        } else {
-            format!("a {kind}")
-        }
+    let vector = |kind: &str, one: &str| match x.len() {
+        1 => one.to_owned(),
+        length => format!("a {kind} vector of length {length}"),
     };
     match x.ty() {
         SEXPTYPE::NILSXP => "NULL".into(),
-        SEXPTYPE::LGLSXP => vector("logical"),
-        SEXPTYPE::INTSXP | SEXPTYPE::REALSXP => vector("numeric"),
-        SEXPTYPE::STRSXP => vector("character"),
-        SEXPTYPE::CPLXSXP => vector("complex"),
+        SEXPTYPE::LGLSXP => vector("logical", "a logical value"),
+        SEXPTYPE::INTSXP | SEXPTYPE::REALSXP => vector("numeric", "a number"),
+        SEXPTYPE::STRSXP => vector("character", "a text"),
+        SEXPTYPE::CPLXSXP => vector("complex", "a complex number"),
         SEXPTYPE::RAWSXP => "raw bytes".into(),
         SEXPTYPE::VECSXP => "a list".into(),
         SEXPTYPE::ENVSXP => "an environment".into(),

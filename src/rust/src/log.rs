@@ -46,16 +46,11 @@ impl Entropy {
     }
 }
 
-/// The absolute path that a user's text means.
+/// A path as the user gave it.
 pub fn path(file: &Robj) -> Result<PathBuf, Failure> {
-    let text = R::of(file)
-        .string()
-        .ok_or_else(|| Failure::argument("file"))?;
-    std::path::absolute(&text).map_err(|e| Failure {
-        class: "io",
-        message: format!("'{text}' is no path: {e}."),
-        ..Failure::default()
-    })
+    let text = R::of(file).string();
+    text.map(PathBuf::from)
+        .ok_or_else(|| Failure::argument("file"))
 }
 
 /// The ledger to append to, the session of the rows, and whether to wait for the disk:

@@ -195,9 +195,10 @@ fn slice<T>(pointer: *const T, len: usize) -> &'static [T] {
 }
 
 fn text(element: SEXP) -> Text {
+    // R's `cetype_t`.
     const UTF8: i32 = 1;
-    const BYTES: i32 = 2;
-    const LATIN1: i32 = 4;
+    const LATIN1: i32 = 2;
+    const BYTES: i32 = 3;
     // SAFETY: `element` is an element of a live character vector.
     if unsafe { element == R_NaString } {
         return Text::Na;

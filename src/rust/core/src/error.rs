@@ -86,6 +86,9 @@ impl Error {
                 "Nothing was written. Store large values in a file and log its path."
             }
             Error::Interrupted => "Nothing was written.",
+            Error::Io { source, .. } if source.kind() == io::ErrorKind::NotFound => {
+                "Does its folder exist? `dir.create()` makes it."
+            }
             Error::Io { .. } => "The ledger is as it was.",
             Error::Remains { .. } => {
                 "The next write sets the unfinished rows aside, once the file can be truncated."

@@ -29,7 +29,7 @@ pub struct Watch {
     state: State,
     stamps: Vec<Option<Stamp>>,
     asked_dirty: Option<Instant>,
-    /// Ledgers: they and what lies beside them don't count as changes.
+    /// Ledgers, as they were named: they and what lies beside them don't count as changes.
     ignored: Vec<PathBuf>,
     version: u32,
 }
@@ -84,8 +84,9 @@ impl Watch {
         let Some(repository) = &self.repository else {
             return self.version;
         };
-        if !self.ignored.iter().any(|known| known == ledger) {
-            self.ignored.push(ledger.to_owned());
+        let ledger = std::path::absolute(ledger).unwrap_or_else(|_| ledger.to_owned());
+        if !self.ignored.contains(&ledger) {
+            self.ignored.push(ledger);
             self.asked_dirty = None;
         }
         let before = self.state.clone();
@@ -188,7 +189,8 @@ impl Repository {
             .root
             .canonicalize()
             .unwrap_or_else(|_| self.root.clone());
-        let Some(inside) = ledger.strip_prefix(root).ok().and_then(slashed) else {
+        let inside = without_links(ledger);
+        let Some(inside) = inside.strip_prefix(root).ok().and_then(slashed) else {
             return Vec::new();
         };
         let pattern: String = inside
@@ -198,6 +200,14 @@ impl Repository {
         ["", ".objects/**", ".torn-*"]
             .map(|ending| OsString::from(format!(":(top,exclude,glob){pattern}{ending}")))
             .to_vec()
+    }
+}
+
+/// The path of a file that need not be there yet, without links in its folder.
+fn without_links(file: &Path) -> PathBuf {
+    match (file.parent().map(Path::canonicalize), file.file_name()) {
+        (Some(Ok(folder)), Some(name)) => folder.join(name),
+        _ => file.to_owned(),
     }
 }
 

@@ -72,17 +72,18 @@ impl Memory {
             self.process = std::process::id();
             self.known.clear();
         }
-        let fresh = Known {
+        let fresh = || Known {
             file,
             understood: 0,
             session: None,
             folder_synced: false,
         };
-        match self.known.get(path) {
-            Some(known) if known.file == file => {}
-            _ => drop(self.known.insert(path.to_owned(), fresh)),
+        let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+        let known = self.known.entry(path).or_insert_with(&fresh);
+        if known.file != file {
+            *known = fresh();
         }
-        self.known.get_mut(path).expect("it was just put there")
+        known
     }
 }
 

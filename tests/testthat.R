@@ -1,0 +1,4 @@
+library(testthat)
+library(fitledger)
+
+test_check("fitledger")

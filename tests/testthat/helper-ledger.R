@@ -1,0 +1,60 @@
+# A path for a ledger that goes with the test.
+local_ledger <- function(env = parent.frame()) {
+  withr::local_tempfile(fileext = ".csv", .local_envir = env)
+}
+
+golden <- function() {
+  test_path("fixtures", "format-1.csv")
+}
+
+# Everything of the file, to see that nothing has changed.
+bytes <- function(file) {
+  readBin(file, "raw", file.size(file))
+}
+
+# The cells of a ledger as any reader of CSV sees them.
+cells <- function(file) {
+  utils::read.csv(file, colClasses = "character", encoding = "UTF-8")
+}
+
+# Whether each row is sealed by the one before it, computed without the package.
+chain_holds <- function(file) {
+  lines <- readLines(file, encoding = "UTF-8")
+  sha256 <- function(text) {
+    input <- withr::local_tempfile()
+    writeBin(charToRaw(text), input)
+    substr(system2("sha256sum", input, stdout = TRUE), 1, 64)
+  }
+  hash <- sha256(lines[[1]])
+  for (line in lines[-1]) {
+    body <- substr(line, 1, nchar(line) - 65)
+    hash <- sha256(paste0(hash, body))
+    if (hash != substr(line, nchar(line) - 63, nchar(line))) {
+      return(FALSE)
+    }
+  }
+  TRUE
+}
+
+# Runs R code in processes of their own, at the same time, and waits for them.
+run_apart <- function(code, times = 1, env = character()) {
+  script <- withr::local_tempfile(fileext = ".R", lines = code)
+  logs <- replicate(times, tempfile())
+  libraries <- paste(.libPaths(), collapse = .Platform$path.sep)
+  for (i in seq_len(times)) {
+    withr::with_envvar(c(env, R_LIBS = libraries), {
+      system2(
+        file.path(R.home("bin"), "Rscript"), c("--vanilla", shQuote(script), i),
+        stdout = logs[[i]], stderr = logs[[i]], wait = i == times
+      )
+    })
+  }
+  deadline <- Sys.time() + 60
+  done <- function(log) any(readLines(log, warn = FALSE) == "done")
+  while (!all(vapply(logs, done, logical(1))) && Sys.time() < deadline) {
+    Sys.sleep(0.05)
+  }
+  output <- lapply(logs, readLines, warn = FALSE)
+  unlink(logs)
+  output
+}

@@ -1,0 +1,79 @@
+# Texts from a file reach conditions; none may be taken for a format.
+
+hostile_ledger <- function(params) {
+  file <- withr::local_tempfile(.local_envir = parent.frame())
+  header <- "seq,time,event,run_id,params,metrics,artifacts,context,hash"
+  quoted <- function(x) if (nzchar(x)) paste0('"', gsub('"', '""', x), '"') else ""
+  row <- function(seq, event, id, params, context) {
+    paste(
+      seq, sprintf("2026-11-23T04:20:47.%06dZ", seq), event, id, quoted(params), "", "",
+      quoted(context), strrep("0", 64),
+      sep = ","
+    )
+  }
+  writeLines(useBytes = TRUE, c(
+    header,
+    row(1, "ledger", "", "", '{"format":1,"id":"0123456789abcdef0123456789abcdef"}'),
+    row(2, "run", "a", params, "")
+  ), file)
+  file
+}
+
+test_that("a format string in a name from a file is only text", {
+  names <- c("%s%n%s%n%s%n%s%n", "{stop('x')}", "%d%d%d%d", "\\u001b[31m")
+  for (name in names) {
+    file <- hostile_ledger(sprintf('{"%s":1,"other":"%%s%%n"}', name))
+    runs <- read_runs(file)
+    expect_equal(ncol(runs), 4)
+    e <- expect_error(best_run(file, paste0(names(runs)[[3]], "x")), class = "fitledger_error_unknown")
+    expect_match(conditionMessage(e), names(runs)[[3]], fixed = TRUE)
+  }
+})
+
+test_that("a NUL in a name or a value from a file is damage, not a crash", {
+  for (params in c('{"a\\u0000b":1}', '{"a":"\\u0000%s%n"}', '{"a":["x","\\u0000"]}')) {
+    file <- hostile_ledger(params)
+    e <- expect_error(read_runs(file), class = "fitledger_error_corrupt")
+    expect_equal(e$row, 2)
+  }
+})
+
+test_that("JSON that is no object, or none at all, is damage", {
+  for (params in c('{"a":}', '{"a":1e999}', '{"a":\\ud800"}', '{}}', '{"a":"\\ud800"}')) {
+    expect_error(read_runs(hostile_ledger(params)), class = "fitledger_error_corrupt")
+  }
+})
+
+test_that("a path with a format string is only text", {
+  path <- file.path(withr::local_tempdir(), "%s%n{x}.csv")
+  expect_error(read_runs(path), "%s%n{x}.csv", fixed = TRUE, class = "fitledger_error_not_found")
+  log_run(path, list(a = 1), list(m = 1))
+  expect_equal(nrow(read_runs(path)), 1)
+})
+
+test_that("other files are refused and not touched by a byte", {
+  file <- local_ledger()
+  header <- "seq,time,event,run_id,params,metrics,artifacts,context,hash"
+  strangers <- list(
+    text = "hello", csv = "a,b\n1,2\n", crlf = paste0(header, "\r\n"), bom = paste0("\ufeff", header, "\n"),
+    longer = paste0(header, ",more\n"), binary = rawToChar(as.raw(c(0x1f, 0x8b, 0x08)))
+  )
+  for (kind in names(strangers)) {
+    writeBin(charToRaw(strangers[[kind]]), file)
+    before <- bytes(file)
+    expect_error(log_run(file, list(a = 1), list(m = 1)), class = "fitledger_error_not_a_ledger", info = kind)
+    expect_error(read_runs(file), class = "fitledger_error_not_a_ledger", info = kind)
+    expect_identical(bytes(file), before, info = kind)
+  }
+})
+
+test_that("a ledger of a later format is left alone", {
+  file <- local_ledger()
+  log_run(file, list(a = 1), list(m = 1))
+  later <- sub('""format"":1', '""format"":2', readLines(file), fixed = TRUE)
+  writeLines(later, file)
+  before <- bytes(file)
+  expect_error(log_run(file, list(a = 1), list(m = 1)), class = "fitledger_error_newer_format")
+  expect_error(read_runs(file), class = "fitledger_error_newer_format")
+  expect_identical(bytes(file), before)
+})

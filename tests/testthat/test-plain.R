@@ -1,0 +1,109 @@
+# The CSV that the chapter's logger writes, made with the same base functions.
+chapter_csv <- function(env = parent.frame()) {
+  file <- withr::local_tempfile(fileext = ".csv", .local_envir = env)
+  runs <- data.frame(
+    run_id = paste0("20261123-04204", 1:3, "-000", 1:3),
+    timestamp = c("2026-11-23 04:20:41", "2026-11-23 04:20:42.25", "2026-11-23"),
+    model = "ridge", lambda = c(0, 0.1, 1), test_rmse = c(1.95909394844885, NA, 1.96141953679432)
+  )
+  write.table(runs, file, sep = ",", row.names = FALSE)
+  file
+}
+
+test_that("the chapter's CSV is read as it stands", {
+  file <- chapter_csv()
+  before <- bytes(file)
+  withr::local_timezone("America/New_York")
+  runs <- read_runs(file)
+  expect_named(runs, c("run_id", "timestamp", "model", "lambda", "test_rmse"))
+  expect_identical(runs$test_rmse, c(1.95909394844885, NA, 1.96141953679432))
+  expect_identical(
+    runs$timestamp,
+    as.POSIXct(c("2026-11-23 09:20:41", "2026-11-23 09:20:42.25", "2026-11-23 05:00:00"), tz = "UTC")
+  )
+  expect_equal(best_run(file, "test_rmse")$lambda, 0)
+  expect_equal(best_run(file, "test_rmse", where = lambda > 0)$lambda, 1)
+  expect_named(read_runs(file, columns = "lambda"), c("run_id", "timestamp", "lambda"))
+  expect_error(best_run(file, "rmse"), class = "fitledger_error_unknown")
+  expect_identical(bytes(file), before)
+})
+
+test_that("the chapter's CSV is never written to", {
+  file <- chapter_csv()
+  before <- bytes(file)
+  expect_error(log_run(file, list(a = 1), list(m = 1)), "import_runs", class = "fitledger_error_plain_csv")
+  expect_identical(bytes(file), before)
+})
+
+test_that("a plain CSV with ragged lines is named, line and all", {
+  file <- chapter_csv()
+  cat('"20261123-042044-0004","2026-11-23 04:20:44","tree",3,5,1.2\n', file = file, append = TRUE)
+  expect_error(read_runs(file), "line 5 has 6 cells", class = "fitledger_error_not_a_ledger")
+})
+
+test_that("imported runs keep their ids, times and numbers", {
+  from <- chapter_csv()
+  file <- local_ledger()
+  before <- bytes(from)
+  expect_snapshot(ids <- import_runs(from, file))
+  old <- read_runs(from)
+  expect_identical(ids, old$run_id)
+  expect_equal(read_runs(file), old, tolerance = 0)
+  expect_equal(best_run(file, "test_rmse")$lambda, 0)
+  origin <- cells(file)$context[[3]]
+  expect_match(origin, "\"origin\":{\"file\":", fixed = TRUE)
+  expect_match(origin, basename(from), fixed = TRUE)
+  expect_identical(bytes(from), before)
+
+  expect_length(import_runs(from, file, metrics = "test_rmse"), 0)
+  expect_equal(nrow(read_runs(file)), 3)
+})
+
+test_that("what can't be imported is an error", {
+  from <- chapter_csv()
+  file <- local_ledger()
+  expect_error(import_runs(from, file, metrics = "rmse"), class = "fitledger_error_unknown")
+  expect_error(import_runs(golden(), file), class = "fitledger_error_argument")
+  expect_error(import_runs(tempfile(), file), class = "fitledger_error_not_found")
+  expect_false(file.exists(file))
+  lines <- readLines(from)
+  writeLines(c(lines, lines[[2]]), from)
+  expect_error(import_runs(from, file, metrics = "test_rmse"), "stands twice", class = "fitledger_error_not_a_ledger")
+  expect_false(file.exists(file))
+})
+
+test_that("metrics are told from parameters by their names, or are the last column", {
+  guess <- function(...) suppressMessages(guess_metrics(data.frame(...)))
+  expect_identical(guess(lambda = 1, val_loss = 2, auc = 3, note = "x"), c("val_loss", "auc"))
+  expect_identical(guess(a = 1, b = 2), "b")
+  expect_identical(guess(a = 1, rmse = "x"), character())
+})
+
+test_that("an export reads back, by us and by read.csv", {
+  file <- local_ledger()
+  to <- withr::local_tempfile(fileext = ".csv")
+  log_run(file, list(model = "a,\"b\"\nc", x = 1 / 3, n = 5L, flag = TRUE), list(rmse = 1e-300))
+  log_run(file, list(model = "=cmd()", grid = 1:2), list(rmse = 2))
+  expect_identical(export_runs(file, to), to)
+  runs <- read_runs(to)
+  expect_identical(runs$rmse, c(1e-300, 2))
+  expect_identical(runs$x, c(1 / 3, NA))
+  expect_identical(runs$model, c("a,\"b\"\nc", "=cmd()"))
+  expect_identical(runs$grid, c(NA, "[1,2]"))
+  expect_identical(runs$timestamp, read_runs(file)$timestamp)
+  expect_identical(read.csv(to)$run_id, runs$run_id)
+  expect_no_error(export_runs(file, to))
+  expect_identical(dir(dirname(to), paste0(basename(to), ".")), character())
+})
+
+test_that("an export replaces nothing but an export", {
+  file <- local_ledger()
+  log_run(file, list(a = 1), list(m = 1))
+  other <- local_ledger()
+  writeLines("precious", other)
+  expect_error(export_runs(file, other), class = "fitledger_error_exists")
+  expect_error(export_runs(file, file), class = "fitledger_error_exists")
+  expect_identical(readLines(other), "precious")
+  expect_error(export_runs(tempfile(), tempfile()), class = "fitledger_error_not_found")
+  expect_error(export_runs(file, file.path(tempfile(), "x.csv")), class = "fitledger_error_io")
+})

@@ -1,0 +1,194 @@
+search <- function(file) {
+  log_run(file, list(model = "ridge", lambda = 1), list(rmse = 2))
+  log_run(file, list(model = "ridge", lambda = 10), list(rmse = 1))
+  log_run(file, list(model = "tree", depth = 3L), list(rmse = 1, mae = NA))
+  log_run(file, list(model = "tree", depth = 5L), list(rmse = NaN, mae = 0.5))
+}
+
+test_that("the golden ledger reads as described", {
+  runs <- read_runs(golden(), details = TRUE)
+  expect_equal(nrow(runs), 8)
+  expect_equal(nrow(read_runs(golden(), void = TRUE)), 9)
+  expect_equal(best_run(golden(), "test_rmse")$lambda, 0)
+  expect_false("holdout_rmse" %in% names(runs))
+  live <- runs[8, ]
+  expect_equal(live$test_rmse, 1.99)
+  expect_equal(live$loss, 0.6)
+  expect_identical(live$seed, 42L)
+  expect_identical(live$status, "finished")
+  expect_equal(live$duration, 2)
+  expect_identical(live$tags, list(list(who = "=cmd()")))
+  expect_match(live$data, "^sha256:116f54c4")
+  expect_identical(live$user, "reader")
+  expect_identical(live$dirty, FALSE)
+  void <- read_runs(golden(), void = TRUE, details = TRUE)
+  expect_identical(void$status[[8]], "void")
+  expect_identical(void$lambda[[8]], 100)
+
+  expect_identical(live$model, "gbm \"quoted\", comma\nand line")
+  expect_identical(live[["gr\u00f6\u00dfe"]], "na\u00efve \u2603 \u0001")
+  expect_identical(live[["$cost"]], 2L)
+  expect_identical(live$depths, list(1:3))
+  expect_identical(live$named, list(c(a = 1, b = 2)))
+  expect_identical(live$when, as.Date("2026-11-23"))
+  expect_equal(as.numeric(live$at), 1795407648.25)
+  expect_identical(1 / live$minus, -Inf)
+  expect_identical(live$edge, 1e-5)
+})
+
+test_that("ties go to the first, NA is left out, as which.min() does", {
+  file <- local_ledger()
+  search(file)
+  runs <- read_runs(file)
+  expect_identical(best_run(file, "rmse")$lambda, 10)
+  expect_identical(best_run(file, "rmse")$run_id, runs$run_id[[which.min(runs$rmse)]])
+  expect_identical(best_run(file, "rmse", maximize = TRUE)$lambda, 1)
+  expect_identical(best_run(file, "mae")$depth, 5L)
+  expect_identical(best_run(file, "rmse", n = 2)$run_id, runs$run_id[c(2, 3)])
+  expect_identical(best_run(file, "rmse", n = Inf)$run_id, runs$run_id[c(2, 3, 1)])
+  expect_identical(best_run(file, "rmse", TRUE, n = 3)$run_id, runs$run_id[c(1, 2, 3)])
+})
+
+test_that("without a candidate there are no rows", {
+  file <- local_ledger()
+  log_run(file, list(a = 1), list(m = NA))
+  expect_equal(nrow(best_run(file, "m")), 0)
+  expect_named(best_run(file, "m"), c("run_id", "timestamp", "a", "m"))
+  expect_equal(nrow(best_run(file, "m", where = a > 5)), 0)
+
+  empty <- local_ledger()
+  writeLines(readLines(file)[1:2], empty)
+  expect_equal(nrow(read_runs(empty)), 0)
+  expect_named(read_runs(empty), c("run_id", "timestamp"))
+  expect_equal(nrow(best_run(empty, "m")), 0)
+  file.create(empty)
+  file.remove(empty)
+  file.create(empty)
+  expect_equal(nrow(read_runs(empty)), 0)
+})
+
+test_that("only finished runs are candidates", {
+  file <- local_ledger()
+  lines <- readLines(golden())[1:12]
+  writeLines(lines, file)
+  expect_identical(read_runs(file, details = TRUE)$status, rep(c("finished", "running"), c(8, 1)))
+  expect_equal(nrow(best_run(file, "test_rmse", n = Inf)), 8)
+})
+
+test_that("what isn't there is named, with what may have been meant", {
+  file <- local_ledger()
+  search(file)
+  expect_snapshot(error = TRUE, {
+    best_run(file, "rsme")
+    best_run(file, "lambda")
+    best_run(file, "something")
+    best_run(file, 1)
+    best_run(file)
+    best_run(file, "rmse", maximise = TRUE)
+    best_run(file, "rmse", maximize = NA)
+    best_run(file, "rmse", n = 0)
+    read_runs(file, columns = "modle")
+    read_runs(file, columns = 1)
+    read_runs(file, "rmse")
+  })
+})
+
+test_that("`where` is a condition on the columns", {
+  file <- local_ledger()
+  search(file)
+  ids <- read_runs(file)$run_id
+  asked <- function(...) match(read_runs(file, ...)$run_id, ids)
+  lambda <- 10
+  expect_identical(asked(where = lambda > 1), 2L)
+  expect_identical(asked(where = lambda == .env$lambda & model == "ridge"), 2L)
+  expect_identical(asked(where = model == "tree" | lambda == 1), c(1L, 3L, 4L))
+  expect_identical(asked(where = is.na(depth)), 1:2)
+  expect_identical(asked(where = status == "finished" & rmse < 2), 2:3)
+  expect_identical(asked(where = run_id == ids[[3]]), 3L)
+  expect_identical(asked(where = timestamp < Sys.time() + 10), 1:4)
+  expect_identical(asked(where = TRUE), 1:4)
+  expect_identical(asked(where = NA), integer())
+  expect_identical(asked(where = .data$depth == 3), 3L)
+  expect_named(read_runs(file, where = rmse > 1), names(read_runs(file)))
+  ask <- function(at_least) read_runs(file, where = rmse >= at_least)
+  expect_equal(nrow(ask(2)), 1)
+})
+
+test_that("a condition that can't be answered is an error", {
+  file <- local_ledger()
+  search(file)
+  log_run(file, list(model = 1, layers = 1:2), list())
+  expect_snapshot(error = TRUE, {
+    read_runs(file, where = lamda > 1)
+    read_runs(file, where = model == "ridge")
+    read_runs(file, where = model %in% "ridge")
+    read_runs(file, where = layers > 1)
+    read_runs(file, where = rmse)
+    read_runs(file, where = rmse[1:2] > 1)
+    read_runs(file, where = stop("%s%n {oops}"))
+  })
+})
+
+test_that("columns are chosen and ordered", {
+  file <- local_ledger()
+  search(file)
+  expect_named(read_runs(file, columns = c("rmse", "model")), c("run_id", "timestamp", "rmse", "model"))
+  expect_named(read_runs(file, columns = character()), c("run_id", "timestamp"))
+  expect_named(
+    read_runs(file, columns = c("status", "rmse"), details = TRUE, where = depth > 3),
+    c("run_id", "timestamp", "status", "rmse")
+  )
+})
+
+test_that("types are unified without changing a value", {
+  file <- local_ledger()
+  log_run(file, list(a = 1L, b = 1L, c = NA, d = "x", e = TRUE, f = y ~ x), list())
+  log_run(file, list(a = 2.5, b = 2L, c = "x", d = NULL, e = "TRUE", f = "z"), list())
+  runs <- read_runs(file)
+  expect_identical(runs$a, c(1, 2.5))
+  expect_identical(runs$b, 1:2)
+  expect_identical(runs$c, c(NA, "x"))
+  expect_identical(runs$d, c("x", NA))
+  expect_identical(runs$e, list(TRUE, "TRUE"))
+  expect_identical(runs$f, c("y ~ x", "z"))
+})
+
+test_that("names that collide are told apart", {
+  file <- local_ledger()
+  log_run(file, list(x = 1, seed = 7), list(x = 2), seed = 1)
+  expect_named(read_runs(file), c("run_id", "timestamp", "params.x", "seed", "metrics.x"))
+  expect_identical(best_run(file, "x")$metrics.x, 2)
+  expect_identical(best_run(file, "metrics.x")$metrics.x, 2)
+  runs <- read_runs(file, details = TRUE)
+  expect_identical(runs$seed, 7)
+  expect_identical(runs$details.seed, 1L)
+  expect_false(anyDuplicated(names(runs)) > 0)
+})
+
+test_that("a file that isn't there is an error that says what to do", {
+  withr::local_dir(withr::local_tempdir())
+  expect_snapshot(error = TRUE, {
+    read_runs("nothing.csv")
+    best_run("nothing.csv", "rmse")
+    read_runs(".")
+  })
+  gone <- "/tmp/RtmpAbCd12/log.csv"
+  expect_snapshot(read_runs(gone), error = TRUE)
+  withr::local_options(knitr.in.progress = TRUE)
+  expect_snapshot(read_runs(gone), error = TRUE)
+  expect_error(read_runs("nothing.csv"), class = "fitledger_error_not_found")
+})
+
+test_that("a row in flight is not seen, damage is named", {
+  file <- local_ledger()
+  search(file)
+  whole <- bytes(file)
+  writeBin(whole[1:(length(whole) - 1)], file)
+  expect_equal(nrow(read_runs(file)), 3)
+  damaged <- whole
+  damaged[[300]] <- as.raw(0)
+  writeBin(damaged, file)
+  e <- expect_error(read_runs(file), class = "fitledger_error_corrupt")
+  expect_equal(e$row, 2)
+  expect_equal(e$byte, which(whole == charToRaw("\n"))[[2]])
+})

@@ -1,0 +1,230 @@
+test_that("params and metrics are lists, vectors or one row", {
+  file <- local_ledger()
+  log_run(file, list(a = 1, b = "x"), list(m = 1))
+  log_run(file, c(a = 2), c(m = 2))
+  log_run(file, data.frame(a = 3, b = "z"), data.frame(m = 3L))
+  log_run(file, list(), NULL)
+  runs <- read_runs(file)
+  expect_identical(runs$a, c(1, 2, 3, NA))
+  expect_identical(runs$b, c("x", NA, "z", NA))
+  expect_identical(runs$m, c(1, 2, 3, NA))
+})
+
+test_that("runs with other parameters and metrics are ordinary", {
+  file <- local_ledger()
+  log_run(file, list(model = "ridge", lambda = 1), list(rmse = 1))
+  log_run(file, list(model = "tree", depth = 3L), list(rmse = 2, mae = 1.5))
+  runs <- read_runs(file)
+  expect_named(runs, c("run_id", "timestamp", "model", "lambda", "depth", "rmse", "mae"))
+  expect_identical(runs$depth, c(NA, 3L))
+  expect_identical(runs$mae, c(NA, 1.5))
+})
+
+test_that("a metric is one number", {
+  file <- local_ledger()
+  log_run(file, list(), list(
+    double = 1.5, integer = 2L, missing = NA, took = as.difftime(2, units = "mins"),
+    named = c(x = 3), product = crossprod(1:2), inf = -Inf, nan = NaN
+  ))
+  metrics <- as.list(read_runs(file)[-(1:2)])
+  expect_identical(metrics, list(
+    double = 1.5, integer = 2L, missing = NA_real_, took = 120,
+    named = 3, product = 5, inf = -Inf, nan = NaN
+  ))
+})
+
+test_that("what can't be kept is refused by name and nothing is written", {
+  file <- local_ledger()
+  log_run(file, list(a = 1), list(m = 1))
+  before <- bytes(file)
+  refused <- function(params = list(), metrics = list(), ...) {
+    expect_snapshot(log_run(file, params, metrics, ...), error = TRUE)
+  }
+  refused(list(1))
+  refused(list(a = 1, 2))
+  refused(list(a = 1, a = 2))
+  refused(list(run_id = 1))
+  refused(list(a = iris))
+  refused(list(a = matrix(1:4, 2)))
+  refused(list(a = 1i))
+  refused(list(a = as.raw(1)))
+  refused(list(a = globalenv()))
+  refused(list(a = as.POSIXlt("2026-11-23", tz = "UTC")))
+  refused(list(a = numeric_version("1.2")))
+  refused(list(a = methods::getClass("numeric")))
+  refused(list(a = structure(1, unit = "cm")))
+  refused(list(a = as.Date(0.5, origin = "1970-01-01")))
+  refused(list(a = "\xff\xfe"))
+  refused(list(a = list(b = list(1, c = 2))))
+  refused(list(a = c(x = 1, x = 2)))
+  refused(iris)
+  refused(mean)
+  refused(metrics = list(m = c(1, 2)))
+  refused(metrics = list(m = "1"))
+  refused(metrics = list(m = TRUE))
+  refused(metrics = list(m = list(1)))
+  refused(tags = list(1))
+  expect_identical(bytes(file), before)
+})
+
+test_that("arguments are checked", {
+  file <- local_ledger()
+  expect_snapshot(error = TRUE, {
+    log_run()
+    log_run(1, list(), list())
+    log_run(c("a", "b"), list(), list())
+    log_run(file)
+    log_run(file, list(a = 1))
+    log_run(file, list(a = 1), list(m = 1), tag = "x")
+    log_run(file, list(a = 1), list(m = 1), "x")
+    log_run(file, list(a = 1), list(m = 1), seed = 1.5)
+    log_run(file, list(a = 1), list(m = 1), seed = "1")
+  })
+  expect_false(file.exists(file))
+  expect_error(log_run(file, 1, 2), class = "fitledger_error")
+  expect_error(log_run(file, 1, 2), class = "fitledger_error_value")
+})
+
+test_that("values nested too deep are refused, however deep", {
+  file <- local_ledger()
+  nest <- function(depth) {
+    x <- 1
+    for (i in seq_len(depth)) x <- list(x)
+    x
+  }
+  log_run(file, list(a = nest(15)), list())
+  expect_identical(read_runs(file)$a[[1]], nest(15))
+  expect_error(log_run(file, list(a = nest(16)), list()), class = "fitledger_error_value")
+  expect_error(log_run(file, list(a = nest(1e5)), list()), class = "fitledger_error_value")
+  named <- list(a = list(b = list(c = list(d = 1))))
+  log_run(file, named, list())
+  expect_identical(read_runs(file)$a[[2]], named$a)
+})
+
+test_that("hostile names and values stay text", {
+  file <- local_ledger()
+  texts <- c(
+    "a,b", "\"quoted\"", "line\nfeed", "cr\r\nlf", "tab\t", "=cmd()", "+1", "-1", "@x", "'", "\\",
+    "{\"a\":1}", "$na", "$$", "%s%n", "{cli}", "\u00e9", "e\u0301", "\u2603", "\U1F600", " ", "NA",
+    "\001\002", "\u007f", "\u2028", "</script>", "params.x", "details.seed", "status", "seed"
+  )
+  log_run(file, rlang::set_names(as.list(texts), texts), list(m = 1))
+  runs <- read_runs(file)
+  expect_identical(names(runs), c("run_id", "timestamp", texts, "m"))
+  expect_identical(unlist(runs[texts], use.names = FALSE), texts)
+  expect_true(chain_holds(file))
+  expect_length(readLines(file), 4)
+})
+
+test_that("large values and many parameters are kept", {
+  file <- local_ledger()
+  big <- strrep("\u00e9\"", 5e5)
+  many <- rlang::set_names(as.list(as.numeric(1:10000)), paste0("p", 1:10000))
+  log_run(file, list(big = big), list(m = 1))
+  log_run(file, many, list(m = 2))
+  runs <- read_runs(file)
+  expect_identical(runs$big[[1]], big)
+  expect_identical(as.list(runs[2, names(many)]), many)
+  expect_error(
+    log_run(file, list(big = strrep("x", 17e6)), list()),
+    class = "fitledger_error_row_too_long"
+  )
+  expect_equal(nrow(read_runs(file)), 2)
+})
+
+test_that("text is kept as UTF-8, whatever it was", {
+  file <- local_ledger()
+  latin1 <- "gr\xf6\xdfe"
+  Encoding(latin1) <- "latin1"
+  log_run(file, rlang::set_names(list(latin1), latin1), list(m = 1))
+  runs <- read_runs(file)
+  expect_identical(runs[["gr\u00f6\u00dfe"]], "gr\u00f6\u00dfe")
+  marked <- "x"
+  Encoding(marked) <- "bytes"
+  expect_no_error(log_run(file, list(a = marked), list(m = 1)))
+})
+
+test_that("seed and tags are on record", {
+  file <- local_ledger()
+  log_run(file, list(a = 1), list(m = 1), seed = 42, tags = list(by = "ann", try = 2L))
+  log_run(file, list(a = 1), list(m = 1))
+  runs <- read_runs(file, details = TRUE)
+  expect_identical(runs$seed, c(42L, NA))
+  expect_identical(runs$tags[[1]], list(by = "ann", try = 2L))
+  expect_length(runs$tags[[2]], 0)
+  expect_equal(read_runs(file, where = seed == 42)$run_id, runs$run_id[[1]])
+})
+
+test_that("a data frame of runs is logged in one write", {
+  file <- local_ledger()
+  grid <- data.frame(
+    model = factor(c("a", "b", NA)), eta = c(0.1, NA, 1e-300), rounds = c(1L, NA, 3L),
+    day = as.Date("2026-11-23") + 0:2, ignored = 1:3, rmse = c(1, NaN, Inf)
+  )
+  grid$layers <- list(1:2, "x", NULL)
+  ids <- log_runs(file, grid, c("model", "eta", "rounds", "day", "layers"), "rmse")
+  runs <- read_runs(file)
+  expect_identical(runs$run_id, ids)
+  expect_identical(runs$model, c("a", "b", NA))
+  expect_identical(runs$eta, grid$eta)
+  expect_identical(runs$rounds, grid$rounds)
+  expect_identical(runs$day, grid$day)
+  expect_identical(runs$layers, list(1:2, "x", NA))
+  expect_identical(runs$rmse, grid$rmse)
+  expect_named(runs, c("run_id", "timestamp", "model", "eta", "rounds", "day", "layers", "rmse"))
+  expect_true(chain_holds(file))
+  expect_length(log_runs(file, grid[0, ], "eta", "rmse"), 0)
+})
+
+test_that("a data frame of runs is logged whole or not at all", {
+  file <- local_ledger()
+  grid <- data.frame(a = 1:3, m = c("1", "2", "3"))
+  grid$l <- list(1, 2, globalenv())
+  expect_snapshot(error = TRUE, {
+    log_runs(file, grid, "a", "m")
+    log_runs(file, grid, c("a", "l"), character())
+    log_runs(file, grid, "b", "m")
+    log_runs(file, grid, "a", "a")
+    log_runs(file, 1:3, "a", "m")
+    log_runs(file, grid, 1, "m")
+    log_runs(file, grid, "a")
+  })
+  expect_false(file.exists(file))
+})
+
+test_that("writers in several processes lose nothing", {
+  skip_on_cran()
+  file <- local_ledger()
+  code <- c(
+    "library(fitledger)",
+    "me <- as.integer(commandArgs(TRUE))",
+    sprintf("file <- %s", deparse(file)),
+    "for (i in 1:500) log_run(file, list(writer = me, i = i), list(m = i / me))",
+    "cat('done\\n')"
+  )
+  output <- run_apart(code, times = 2)
+  expect_identical(output, list("done", "done"))
+  runs <- read_runs(file)
+  expect_equal(nrow(runs), 1000)
+  expect_setequal(paste(runs$writer, runs$i), outer(1:2, 1:500, paste))
+  expect_identical(runs$m, runs$i / runs$writer)
+  expect_false(anyDuplicated(runs$run_id) > 0)
+  seq <- as.integer(cells(file)$seq)
+  expect_identical(seq, seq_along(seq))
+  expect_true(chain_holds(file))
+})
+
+test_that("forked processes log under sessions of their own", {
+  skip_on_os("windows")
+  file <- local_ledger()
+  log_run(file, list(a = 0L), list(m = 0))
+  parallel::mclapply(1:4, function(i) log_run(file, list(a = i), list(m = i)), mc.cores = 2)
+  log_run(file, list(a = 5L), list(m = 5))
+  expect_setequal(read_runs(file)$a, 0:5)
+  rows <- cells(file)
+  runs <- rows[rows$event == "run", ]
+  session <- sub('.*"session":"([^"]+)".*', "\\1", runs$context)
+  parent <- runs$params %in% c('{"a":0}', '{"a":5}')
+  expect_length(intersect(session[parent], session[!parent]), 0)
+  expect_true(chain_holds(file))
+})

@@ -1,0 +1,114 @@
+sessions <- function(file) {
+  rows <- cells(file)
+  lapply(rows$context[rows$event == "session"], function(json) {
+    jsonlite::fromJSON(json, simplifyVector = TRUE)
+  })
+}
+
+events <- function(file) cells(file)$event
+
+test_that("a session is written once and names its surroundings", {
+  skip_if_not_installed("jsonlite")
+  file <- local_ledger()
+  log_run(file, list(a = 1), list(m = 1))
+  log_run(file, list(a = 2), list(m = 1))
+  expect_identical(events(file), c("ledger", "session", "run", "run"))
+  session <- sessions(file)[[1]]
+  expect_identical(session$r, paste(R.version$major, R.version$minor, sep = "."))
+  expect_identical(session$pid, Sys.getpid())
+  expect_identical(session$user, Sys.info()[["user"]])
+  expect_identical(session$packages$fitledger, as.character(utils::packageVersion("fitledger")))
+  expect_identical(session$rng, RNGkind())
+  expect_false(any(grepl("commandArgs|PATH|HOME", names(session))))
+})
+
+test_that("a change gives a session of its own", {
+  skip_if_not_installed("jsonlite")
+  file <- local_ledger()
+  log_run(file, list(a = 1), list(m = 1))
+  withr::with_dir(withr::local_tempdir(), log_run(file, list(a = 2), list(m = 1)))
+  expect_identical(sum(events(file) == "session"), 2L)
+
+  log_run(file, list(a = 3), list(m = 1))
+  before <- length(sessions(file))
+  withr::local_seed(1, .rng_kind = "Wichmann-Hill")
+  log_run(file, list(a = 4), list(m = 1))
+  expect_length(sessions(file), before + 1)
+  expect_identical(sessions(file)[[before + 1]]$rng[[1]], "Wichmann-Hill")
+})
+
+test_that("a new ledger after file.remove() has its own session row", {
+  file <- local_ledger()
+  log_run(file, list(a = 1), list(m = 1))
+  file.remove(file)
+  log_run(file, list(a = 1), list(m = 1))
+  expect_identical(events(file), c("ledger", "session", "run"))
+})
+
+test_that("the option turns any of it off", {
+  skip_if_not_installed("jsonlite")
+  file <- local_ledger()
+  withr::local_options(fitledger.context = character())
+  log_run(file, list(a = 1), list(m = 1))
+  expect_named(sessions(file)[[1]], "id")
+  options(fitledger.context = "user")
+  log_run(file, list(a = 1), list(m = 1))
+  expect_named(sessions(file)[[2]], c("id", "user"))
+  options(fitledger.context = c("user", "hosts"))
+  expect_snapshot(log_run(file, list(a = 1), list(m = 1)), error = TRUE)
+  expect_identical(sum(events(file) == "run"), 2L)
+})
+
+test_that("git's commit, branch and changes are seen, the ledger aside", {
+  skip_on_cran()
+  skip_if(!nzchar(Sys.which("git")), "git is not installed")
+  skip_if_not_installed("jsonlite")
+  folder <- withr::local_tempdir()
+  withr::local_dir(folder)
+  git <- function(...) {
+    system2("git", c("-c", "user.name=a", "-c", "user.email=a@example.com", ...), stdout = TRUE, stderr = TRUE)
+  }
+  git("init", "-q", "-b", "main")
+  writeLines("1", "a.R")
+  git("add", ".")
+  git("commit", "-q", "-m", "one")
+  dir.create("runs")
+  log_run("runs/log.csv", list(a = 1), list(m = 1))
+  log_run("runs/log.csv", list(a = 2), list(m = 1))
+  first <- sessions("runs/log.csv")
+  expect_length(first, 1)
+  expect_identical(first[[1]]$git$commit, git("rev-parse", "HEAD"))
+  expect_identical(first[[1]]$git$branch, "main")
+  expect_identical(first[[1]]$git$dirty, FALSE)
+
+  writeLines("2", "a.R")
+  git("commit", "-q", "-a", "-m", "two")
+  writeLines("3", "a.R")
+  log_run("runs/log.csv", list(a = 3), list(m = 1))
+  second <- sessions("runs/log.csv")
+  expect_length(second, 2)
+  expect_identical(second[[2]]$git$commit, git("rev-parse", "HEAD"))
+  runs <- read_runs("runs/log.csv", details = TRUE)
+  expect_identical(runs$commit[[3]], git("rev-parse", "HEAD"))
+
+  code <- c(
+    "library(fitledger)", "log_run('runs/log.csv', list(a = 4), list(m = 1))", "cat('done\\n')"
+  )
+  writeLines(code, "fit.R")
+  libraries <- paste(.libPaths(), collapse = .Platform$path.sep)
+  withr::with_envvar(c(R_LIBS = libraries), system2(file.path(R.home("bin"), "Rscript"), "fit.R", stdout = TRUE))
+  third <- sessions("runs/log.csv")[[3]]
+  expect_identical(third$script, "fit.R")
+  expect_identical(third$git$dirty, TRUE)
+})
+
+test_that("a script that is sourced is recorded by its base name outside a repository", {
+  skip_if_not_installed("jsonlite")
+  folder <- withr::local_tempdir()
+  skip_if(!is.null(started_script()), "R was started with a script")
+  script <- file.path(folder, "train.R")
+  file <- local_ledger()
+  writeLines(sprintf("log_run(%s, list(a = 1), list(m = 1))", deparse(file)), script)
+  source(script)
+  expect_identical(sessions(file)[[1]]$script, "train.R")
+})
