@@ -86,5 +86,6 @@ table <- do.call(rbind, lapply(chosen$only, function(name) {
 rownames(table) <- NULL
 print_table(table)
 if (!is.null(chosen$csv)) {
-  utils::write.csv(cbind(size = chosen$size, file_system = type, table), chosen$csv, row.names = FALSE)
+  table <- cbind(size = chosen$size, file_system = type, table)
+  utils::write.csv(table, chosen$csv, row.names = FALSE)
 }

@@ -144,8 +144,8 @@ compile_floor <- function() {
     file.path(R.home("bin"), "R"), c("CMD", "SHLIB", "floor.c"),
     stdout = FALSE, stderr = FALSE
   ))
-  library <- file.path(folder, paste0("floor", .Platform$dynlib.ext))
-  if (status == 0 && file.exists(library)) dyn.load(library)
+  object <- file.path(folder, paste0("floor", .Platform$dynlib.ext))
+  if (status == 0 && file.exists(object)) dyn.load(object)
 }
 
 row_bytes <- function() {
