@@ -4,19 +4,20 @@ check_no_dots <- function(..., known = NULL, call = rlang::caller_env()) {
   if (...length() == 0) {
     return(invisible())
   }
+  named <- if (length(known)) paste0("The arguments by name are ", enumerate(known, 20), ".")
   names <- rlang::names2(rlang::enexprs(...))
   name <- names[nzchar(names)]
   if (!length(name)) {
     abort(
       "argument", "There are more arguments than expected.",
-      "Name every argument after the first few.",
+      named %||% "Every argument of the call has its place.",
       arg = "...", call = call
     )
   }
   near <- near_names(name[[1]], known)
   abort(
     "argument", paste0("There is no argument `", name[[1]], "`."),
-    if (length(near)) paste0("Did you mean ", or(near), "?") else paste0("There is ", enumerate(known, 20), "."),
+    if (length(near)) paste0("Did you mean ", or(near), "?") else named,
     arg = name[[1]], call = call
   )
 }
@@ -41,6 +42,13 @@ check_name <- function(x, arg, call = rlang::caller_env()) {
   if (missing(x)) {
     abort_argument(arg, "a name", call = call)
   }
+  x <- tryCatch(x, error = function(e) {
+    abort(
+      "argument", paste0("`", arg, "` can't be evaluated: ", conditionMessage(e), "."),
+      "Give the name in quotes.",
+      arg = arg, call = call
+    )
+  })
   if (!is.character(x) || length(x) != 1 || is.na(x)) {
     abort_argument(arg, "a name", x, call = call)
   }

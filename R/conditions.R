@@ -100,7 +100,7 @@ near_names <- function(name, known) {
   }
   distance <- drop(utils::adist(name, known, ignore.case = TRUE))
   within <- grepl(name, known, fixed = TRUE) & nchar(name) > 2
-  near <- distance <= max(1, nchar(name) %/% 3) & distance < nchar(name) | within
+  near <- distance <= max(1, nchar(name) %/% 2) & distance < nchar(name) | within
   utils::head(known[near][order(distance[near])], 3)
 }
 

@@ -20,7 +20,8 @@ native_log_runs <- function(target, params, metrics, rows, origin) .Call(wrap__n
 #' The columns of the runs: `list(columns, details, names, metric)`.
 #'
 #' `columns` and `details` are named lists of vectors. `names` are those of all parameters and
-#' metrics, and `metric` says which of them are metrics. `wanted` is `NULL` for all of them.
+#' metrics, and `metric` says which of them are metrics. `wanted` is `NULL` for all of them;
+#' `details` names those that are wanted.
 #'
 #' @noRd
 native_read_runs <- function(file, wanted, details, void) .Call(wrap__native_read_runs, file, wanted, details, void)

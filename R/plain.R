@@ -2,7 +2,7 @@
 
 plain_table <- function(file, call) {
   frame <- read_plain(file, call)
-  list(frame = frame, details = NULL, names = names(frame)[-(1:2)], metric = NULL)
+  list(frame = frame, details = as_frame(list(), nrow(frame)), names = names(frame)[-(1:2)], metric = NULL)
 }
 
 read_plain <- function(file, call) {
@@ -85,7 +85,7 @@ import_runs <- function(from, file, ..., metrics = NULL) {
   check_no_dots(..., known = "metrics")
   from <- check_path(from, "from")
   file <- check_path(file, "file")
-  old <- read_runs_native(from, character(), FALSE, FALSE)
+  old <- read_runs_native(from, character(), character(), FALSE)
   if (!inherits(old, "fitledger_failure")) {
     abort(
       "argument", paste0("'", from, "' is a ledger already."),
@@ -118,7 +118,7 @@ known_run_ids <- function(file) {
   if (!file.exists(file)) {
     return(character())
   }
-  table <- signal_failure(read_runs_native(file, character(), FALSE, TRUE), rlang::caller_env())
+  table <- signal_failure(read_runs_native(file, character(), character(), TRUE), rlang::caller_env())
   table$columns$run_id
 }
 
@@ -147,7 +147,7 @@ guess_metrics <- function(columns) {
     metrics <- intersect(utils::tail(names(columns), 1), numeric)
   }
   params <- setdiff(names(columns), metrics)
-  cli::cli_inform(c(
+  cli_inform(c(
     i = "Taking {.field {metrics}} as {cli::qty(length(metrics))}metric{?s}
          and {.field {params}} as {cli::qty(length(params))}parameter{?s}.",
     i = "Say otherwise with {.arg metrics}."
@@ -191,5 +191,5 @@ export_runs <- function(file, to) {
 }
 
 is_plain <- function(path) {
-  is_failure(read_runs_native(path, character(), FALSE, FALSE), "plain_csv")
+  is_failure(read_runs_native(path, character(), character(), FALSE), "plain_csv")
 }

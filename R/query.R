@@ -11,8 +11,9 @@
 #'   `timestamp` and the columns of `details`; columns come before variables of
 #'   the same name, which `.env$x` reaches. Rows for which it is `NA` are left
 #'   out. To compare a column that mixes types is an error.
-#' @param columns Names of the columns wanted, in their order; `run_id` and
-#'   `timestamp` always come first. `NULL` for all.
+#' @param columns Names of the columns wanted, in their order, those of `details`
+#'   included; `run_id` and `timestamp` always come first. `NULL` for all
+#'   parameters and metrics.
 #' @param details `TRUE` to add what is on record beside parameters and metrics:
 #'   `status` (`"finished"`, `"running"`, `"failed"`, `"interrupted"`, `"void"`),
 #'   `duration` in seconds, `user`, `host`, `commit`, `dirty`, `seed`, `data`,
@@ -37,11 +38,11 @@
 #' log_run(file, list(model = "tree", depth = 3L), list(rmse = 1.4), tags = list(by = "ann"))
 #' read_runs(file)
 #' read_runs(file, where = model == "ridge", columns = "rmse")
-#' read_runs(file, details = TRUE)[, c("model", "status", "user")]
+#' read_runs(file, where = tags$by == "ann", columns = c("model", "status"))
 read_runs <- function(file, ..., where = NULL, columns = NULL, details = FALSE, void = FALSE) {
   check_no_dots(..., known = c("where", "columns", "details", "void"))
   file <- check_path(file, "file")
-  where <- rlang::enquo(where)
+  where <- enquo(where)
   if (!is.null(columns) && (!is.character(columns) || anyNA(columns))) {
     abort_argument("columns", "names of columns", columns)
   }
@@ -49,7 +50,8 @@ read_runs <- function(file, ..., where = NULL, columns = NULL, details = FALSE, 
   check_flag(void, "void")
 
   filtered <- !rlang::quo_is_null(where)
-  table <- run_table(file, if (!filtered) columns, details || filtered, void)
+  wanted <- if (details) detail_columns else details_named(c(columns, quo_names(where)))
+  table <- run_table(file, if (!filtered) columns, wanted, void)
   if (filtered) {
     table <- filter_table(table, where)
   }
@@ -85,15 +87,15 @@ best_run <- function(file, metric, maximize = FALSE, ..., n = 1, where = NULL) {
   check_name(metric, "metric")
   check_flag(maximize, "maximize")
   check_count(n, "n")
-  where <- rlang::enquo(where)
+  where <- enquo(where)
 
-  table <- run_table(file, NULL, details = TRUE, void = FALSE)
+  table <- run_table(file, NULL, details_named(c("status", quo_names(where))), void = FALSE)
   column <- metric_column(table, metric)
   if (!rlang::quo_is_null(where)) {
     table <- filter_table(table, where)
   }
   value <- table$frame[[column]]
-  finished <- if (is.null(table$details)) TRUE else table$details$status == "finished"
+  finished <- if (length(table$details)) table$details$status == "finished" else TRUE
   candidates <- which(finished & !is.na(value))
   if (!length(candidates)) {
     return(take_rows(table$frame, candidates))
@@ -103,8 +105,23 @@ best_run <- function(file, metric, maximize = FALSE, ..., n = 1, where = NULL) {
   take_rows(table$frame, chosen)
 }
 
-# Runs as columns: `frame` with those asked for, `details`, `names` of all
-# parameters and metrics, and `metric`, which of them are metrics (NULL where
+detail_columns <- c(
+  "status", "duration", "user", "host", "commit", "dirty", "seed", "data", "tags", "looks"
+)
+
+# The details that names may mean.
+details_named <- function(names) {
+  intersect(detail_columns, sub("^details\\.", "", names))
+}
+
+# The names that a condition speaks of; all of ours where it may compute them.
+quo_names <- function(where) {
+  names <- all.names(rlang::quo_get_expr(where))
+  if (any(c(".data", "get", "eval") %in% names)) detail_columns else names
+}
+
+# Runs as columns: `frame` with those asked for, `details` likewise, `names` of
+# all parameters and metrics, and `metric`, which of them are metrics (NULL where
 # nobody knows).
 run_table <- function(file, columns, details, void, call = rlang::caller_env()) {
   result <- read_runs_native(file, columns, details, void)
@@ -114,9 +131,7 @@ run_table <- function(file, columns, details, void, call = rlang::caller_env()) 
   hint <- if (is_failure(result, "not_found")) gone_hint(file) else result$hint
   result <- signal_failure(result, call, hint)
   result$frame <- as_frame(result$columns)
-  if (!is.null(result$details)) {
-    result$details <- as_frame(result$details)
-  }
+  result$details <- as_frame(result$details, nrow(result$frame))
   result
 }
 
@@ -136,38 +151,47 @@ gone_hint <- function(file) {
   )
 }
 
-as_frame <- function(columns) {
-  rows <- length(columns[[1]])
+as_frame <- function(columns, rows = length(columns[[1]])) {
   structure(columns, row.names = .set_row_names(rows), class = "data.frame")
 }
 
 take_rows <- function(frame, rows) {
-  as_frame(lapply(unclass(frame), `[`, rows))
+  as_frame(lapply(columns_of(frame), `[`, rows), length(rows))
 }
 
 # Ours give way to the user's names.
-detail_names <- function(table) {
-  ours <- names(table$details)
-  taken <- ours %in% c("run_id", "timestamp", table$names)
-  ours[taken] <- paste0("details.", ours[taken])
-  ours
+detail_names <- function(names, table) {
+  taken <- names %in% table$names
+  names[taken] <- paste0("details.", names[taken])
+  names
 }
 
-select_columns <- function(table, columns, details) {
-  frame <- unclass(table$frame)
-  if (details && !is.null(table$details)) {
-    frame <- c(frame, rlang::set_names(unclass(table$details), detail_names(table)))
-    frame$row.names <- NULL
-  }
+# All columns of a table, as a list.
+all_columns <- function(table) {
+  details <- unclass(table$details)
+  names(details) <- detail_names(names(details), table)
+  c(columns_of(table$frame), columns_of(details))
+}
+
+columns_of <- function(frame) {
+  frame <- unclass(frame)
   attr(frame, "row.names") <- NULL
+  frame
+}
+
+select_columns <- function(table, columns, details, call = rlang::caller_env()) {
+  all <- all_columns(table)
+  frame <- columns_of(table$frame)
   if (!is.null(columns)) {
-    wanted <- unique(c("run_id", "timestamp", columns))
-    unknown <- setdiff(wanted, names(frame))
+    unknown <- setdiff(columns, names(all))
     if (length(unknown)) {
-      known <- union(table$names, names(frame))
-      abort_unknown("column", unknown[[1]], known, call = rlang::caller_env())
+      known <- c(table$names, detail_names(detail_columns, table))
+      abort_unknown("column", unknown[[1]], known, call = call)
     }
-    frame <- frame[wanted]
+    frame <- all[unique(c("run_id", "timestamp", columns))]
+  }
+  if (details) {
+    frame <- c(frame, all[setdiff(names(all), c(names(frame), table$names))])
   }
   as_frame(frame)
 }
@@ -197,15 +221,9 @@ metric_column <- function(table, metric, call = rlang::caller_env()) {
 }
 
 filter_table <- function(table, where, call = rlang::caller_env()) {
-  columns <- unclass(table$frame)
-  if (!is.null(table$details)) {
-    columns <- c(columns, rlang::set_names(unclass(table$details), detail_names(table)))
-  }
-  keep <- evaluate_where(where, columns, nrow(table$frame), call)
+  keep <- evaluate_where(where, all_columns(table), nrow(table$frame), call)
   table$frame <- take_rows(table$frame, keep)
-  if (!is.null(table$details)) {
-    table$details <- take_rows(table$details, keep)
-  }
+  table$details <- take_rows(table$details, keep)
   table
 }
 
@@ -249,7 +267,9 @@ unknown_variable <- function(e) {
 # A list column has no order and no equality that would be right for all its
 # values, so comparing it is refused rather than answered wrongly.
 guard_mixed <- function(column, name) {
-  if (is.list(column) && !is.object(column)) {
+  if (name == "tags" && is.list(column)) {
+    structure(column, class = "fitledger_tags")
+  } else if (is.list(column) && !is.object(column)) {
     structure(column, class = "fitledger_mixed", name = name)
   } else {
     column
@@ -262,6 +282,18 @@ refuse_mixed <- function(x) {
     "read it with `read_runs()` and look at each element.",
     call. = FALSE
   )
+}
+
+# `tags$by` in a condition is the value of a tag in each run.
+#' @export
+`$.fitledger_tags` <- function(x, name) {
+  values <- lapply(unclass(x), function(tags) tags[[name]] %||% NA)
+  types <- vapply(values, function(value) typeof(value)[!identical(value, NA)][1], character(1))
+  if (all(lengths(values) == 1) && length(unique(types[!is.na(types)])) <= 1) {
+    do.call(c, values)
+  } else {
+    guard_mixed(values, paste0("tags$", name))
+  }
 }
 
 #' @export

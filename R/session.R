@@ -45,43 +45,46 @@ context_groups <- c("user", "host", "script", "git", "packages")
 #' options(old)
 NULL
 
+# The session and the number of its version, which grows with each change.
 current_session <- function(file, call = rlang::caller_env(3)) {
-  wanted <- getOption("fitledger.context", context_groups)
-  if (!is.character(wanted) || !all(wanted %in% context_groups)) {
-    abort_argument(
-      "options(fitledger.context)", paste("some of", or(context_groups)), wanted,
-      call = call
-    )
+  option <- getOption("fitledger.context", context_groups)
+  if (!identical(option, session_memory$option)) {
+    check_context(option, call)
+    session_memory$option <- option
+    session_memory$records <- rlang::set_names(as.list(context_groups %in% option), context_groups)
   }
-  packages <- "packages" %in% wanted
+  records <- session_memory$records
   key <- list(
-    wanted, Sys.getpid(),
-    if (packages) loadedNamespaces(),
-    if (packages) random_kinds(),
-    if ("script" %in% wanted) current_script(),
-    if ("git" %in% wanted || "script" %in% wanted) c(getwd(), git_look(file))
+    records, Sys.getpid(),
+    if (records$packages) loadedNamespaces(),
+    if (records$packages) random_kinds(),
+    if (records$script) current_script(),
+    if (records$git || records$script) c(getwd(), git_look(file))
   )
   if (!identical(key, session_memory$key)) {
-    session_memory$context <- session_json(session_context(wanted))
+    session_memory$context <- session_json(session_context(records))
     session_memory$key <- key
     session_memory$version <- session_memory$version + 1
   }
   session_memory
 }
 
-session_context <- function(wanted) {
-  git <- if ("git" %in% wanted || "script" %in% wanted) git_state()
-  script <- if ("script" %in% wanted) current_script()
-  context <- c(
-    if ("user" %in% wanted) list(user = user_name()),
-    if ("host" %in% wanted) host_context(),
-    if ("packages" %in% wanted) package_context(),
+check_context <- function(option, call) {
+  if (!is.character(option) || !all(option %in% context_groups)) {
+    abort_argument("options(fitledger.context)", paste("among", enumerate(context_groups)), option, call = call)
+  }
+}
+
+session_context <- function(records) {
+  git <- if (records$git || records$script) git_state()
+  script <- if (records$script) current_script()
+  context <- drop_null(c(
+    if (records$user) list(user = user_name()),
+    if (records$host) host_context(),
+    if (records$packages) package_context(),
     if (!is.null(script)) list(script = script_path(script, git$root)),
-    if ("git" %in% wanted) {
-      list(git = drop_null(git[c("commit", "branch", "dirty")]), ci = ci_context())
-    }
-  )
-  context <- drop_null(context)
+    if (records$git) list(git = drop_null(git[c("commit", "branch", "dirty")]), ci = ci_context())
+  ))
   context[lengths(context) > 0]
 }
 

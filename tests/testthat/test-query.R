@@ -84,6 +84,7 @@ test_that("what isn't there is named, with what may have been meant", {
     best_run(file, "something")
     best_run(file, 1)
     best_run(file)
+    best_run(file, rmse)
     best_run(file, "rmse", maximise = TRUE)
     best_run(file, "rmse", maximize = NA)
     best_run(file, "rmse", n = 0)
@@ -114,6 +115,18 @@ test_that("`where` is a condition on the columns", {
   expect_equal(nrow(ask(2)), 1)
 })
 
+test_that("tags can be asked for", {
+  file <- local_ledger()
+  log_run(file, list(a = 1), list(), tags = list(by = "ann", try = 1L))
+  log_run(file, list(a = 2), list(), tags = list(by = "bob", try = "x"))
+  log_run(file, list(a = 3), list())
+  expect_identical(read_runs(file, where = tags$by == "bob")$a, 2)
+  expect_identical(read_runs(file, where = is.na(tags$by))$a, 3)
+  expect_equal(nrow(read_runs(file, where = tags$nothing == 1)), 0)
+  expect_error(read_runs(file, where = tags$try == 1), class = "fitledger_error_where")
+  expect_error(read_runs(file, where = tags == 1), class = "fitledger_error_where")
+})
+
 test_that("a condition that can't be answered is an error", {
   file <- local_ledger()
   search(file)
@@ -135,8 +148,12 @@ test_that("columns are chosen and ordered", {
   expect_named(read_runs(file, columns = c("rmse", "model")), c("run_id", "timestamp", "rmse", "model"))
   expect_named(read_runs(file, columns = character()), c("run_id", "timestamp"))
   expect_named(
-    read_runs(file, columns = c("status", "rmse"), details = TRUE, where = depth > 3),
+    read_runs(file, columns = c("status", "rmse"), where = depth > 3),
     c("run_id", "timestamp", "status", "rmse")
+  )
+  expect_named(
+    read_runs(file, columns = c("status", "rmse"), details = TRUE),
+    c("run_id", "timestamp", "status", "rmse", setdiff(detail_columns, "status"))
   )
 })
 

@@ -188,6 +188,7 @@ test_that("a data frame of runs is logged whole or not at all", {
     log_runs(file, 1:3, "a", "m")
     log_runs(file, grid, 1, "m")
     log_runs(file, grid, "a")
+    log_runs(file, grid, "a", "m", seed = 1)
   })
   expect_false(file.exists(file))
 })

@@ -22,6 +22,18 @@ test_that("a session is written once and names its surroundings", {
   expect_false(any(grepl("commandArgs|PATH|HOME", names(session))))
 })
 
+test_that("a fresh process writes one session", {
+  skip_on_cran()
+  file <- local_ledger()
+  code <- c(
+    "library(fitledger)",
+    sprintf("for (i in 1:3) log_run(%s, list(i = i), list(m = 1))", deparse(file)),
+    "cat('done\\n')"
+  )
+  run_apart(code)
+  expect_identical(events(file), c("ledger", "session", "run", "run", "run"))
+})
+
 test_that("a change gives a session of its own", {
   skip_if_not_installed("jsonlite")
   file <- local_ledger()

@@ -19,14 +19,20 @@ use crate::to_r;
 /// The columns of the runs: `list(columns, details, names, metric)`.
 ///
 /// `columns` and `details` are named lists of vectors. `names` are those of all parameters and
-/// metrics, and `metric` says which of them are metrics. `wanted` is `NULL` for all of them.
+/// metrics, and `metric` says which of them are metrics. `wanted` is `NULL` for all of them;
+/// `details` names those that are wanted.
 ///
 /// @noRd
 #[extendr]
 fn native_read_runs(file: Robj, wanted: Robj, details: Robj, void: Robj) -> Robj {
     answer(|| {
-        let wanted = wanted_names(R::of(&wanted))?;
-        let (details, void) = (R::of(&details).is_true(), R::of(&void).is_true());
+        let wanted = R::of(&wanted);
+        let wanted: Option<HashSet<String>> = match wanted.is_null() {
+            true => None,
+            false => Some(texts(wanted)?.into_iter().collect()),
+        };
+        let details = texts(R::of(&details))?;
+        let void = R::of(&void).is_true();
         let runs = Runs::fold(&ledger::read(&path(&file)?)?)?;
         let rows: Vec<&Run> = runs.runs.iter().filter(|run| void || !run.void).collect();
 
@@ -43,11 +49,7 @@ fn native_read_runs(file: Robj, wanted: Robj, details: Robj, void: Robj) -> Robj
             labels.push(column.name.clone());
             vectors.push(to_r::column(column));
         }
-        let details = if details {
-            self::details(&runs, &rows)
-        } else {
-            Robj::from(())
-        };
+        let details = self::details(&runs, &rows, &details);
         let metric: Vec<bool> = names
             .iter()
             .map(|(_, role)| *role == Role::Metric)
@@ -70,78 +72,73 @@ fn named_list(names: &[String], values: Vec<Robj>) -> Robj {
     list
 }
 
-fn wanted_names(names: R) -> Result<Option<HashSet<String>>, Failure> {
-    if names.is_null() {
-        return Ok(None);
-    }
+/// The texts of a character vector.
+fn texts(names: R) -> Result<Vec<String>, Failure> {
     if names.ty() != SEXPTYPE::STRSXP {
-        return Err(Failure::argument("columns"));
+        return Err(Failure::argument("names"));
     }
     let text = |i| match names.text(i) {
         Text::Is(name) => Some(name),
         _ => None,
     };
-    Ok(Some((0..names.len()).filter_map(text).collect()))
+    Ok((0..names.len()).filter_map(text).collect())
 }
 
 /// What is on record of the runs beside parameters and metrics.
-fn details(runs: &Runs, rows: &[&Run]) -> Robj {
-    let of_session = |path: &'static [&'static str]| {
-        move |run: &Run| -> Option<&Json> {
-            let mut found = runs.sessions.get(&run.session)?;
-            for key in path {
-                found = found.get(key)?;
-            }
-            Some(found)
+fn details(runs: &Runs, rows: &[&Run], wanted: &[String]) -> Robj {
+    let vectors = wanted.iter().map(|name| detail(runs, rows, name));
+    named_list(wanted, vectors.collect())
+}
+
+fn detail(runs: &Runs, rows: &[&Run], name: &str) -> Robj {
+    let of_session = |run: &Run, path: &[&str]| -> Option<&Json> {
+        let session = runs.sessions.get(&run.session);
+        path.iter().try_fold(session?, |json, key| json.get(key))
+    };
+    let texts = |path: &[&str]| {
+        let text = |run: &&Run| of_session(run, path).and_then(Json::as_str);
+        to_r::strings(rows.iter().map(text))
+    };
+    match name {
+        "status" => {
+            let status = |run: &&Run| Some(if run.void { "void" } else { run.status.name() });
+            to_r::strings(rows.iter().map(status))
         }
-    };
-    let texts = |path: &'static [&'static str]| {
-        let find = of_session(path);
-        to_r::strings(rows.iter().map(move |run| find(run).and_then(Json::as_str)))
-    };
-    let dirty = of_session(&["git", "dirty"]);
-    let dirty: Vec<Option<bool>> = rows
-        .iter()
-        .map(|run| dirty(run).and_then(Json::as_bool))
-        .collect();
-    let duration = rows.iter().map(|run| match run.ended {
-        Some(ended) => (ended.micros() - run.began.micros()) as f64 / 1e6,
-        // SAFETY: a constant of R's.
-        None => unsafe { extendr_ffi::R_NaReal },
-    });
-    let seeds: Vec<Option<&Value>> = rows.iter().map(|run| run.seed.as_ref()).collect();
-    let seeds = table::Column {
-        name: "seed".into(),
-        ty: table::common_type(&seeds),
-        cells: seeds,
-    };
-    let data: Vec<Option<String>> = rows.iter().map(|run| data(run)).collect();
-    let tags = rows
-        .iter()
-        .map(|run| to_r::value(&Value::NamedList(run.tags.clone())));
-    list!(
-        status = to_r::strings(rows.iter().map(|run| Some(if run.void {
-            "void"
-        } else {
-            run.status.name()
-        }))),
-        duration = to_r::doubles(duration),
-        user = texts(&["user"]),
-        host = texts(&["host"]),
-        commit = texts(&["git", "commit"]),
-        dirty = dirty
-            .into_iter()
+        "duration" => to_r::doubles(rows.iter().map(|run| match run.ended {
+            Some(ended) => (ended.micros() - run.began.micros()) as f64 / 1e6,
+            // SAFETY: a constant of R's.
+            None => unsafe { extendr_ffi::R_NaReal },
+        })),
+        "user" => texts(&["user"]),
+        "host" => texts(&["host"]),
+        "commit" => texts(&["git", "commit"]),
+        "dirty" => rows
+            .iter()
+            .map(|run| of_session(run, &["git", "dirty"]).and_then(Json::as_bool))
             .map(|dirty| dirty.map_or(Rbool::na_value(), Rbool::from))
-            .collect::<Logicals>(),
-        seed = to_r::column(&seeds),
-        data = to_r::strings(data.iter().map(Option::as_deref)),
-        tags = List::from_values(tags.collect::<Vec<Robj>>()),
-        looks = rows
+            .collect::<Logicals>()
+            .into(),
+        "seed" => {
+            let cells: Vec<Option<&Value>> = rows.iter().map(|run| run.seed.as_ref()).collect();
+            let (name, ty) = (name.to_owned(), table::common_type(&cells));
+            to_r::column(&table::Column { name, ty, cells })
+        }
+        "data" => {
+            let data: Vec<Option<String>> = rows.iter().map(|run| data(run)).collect();
+            to_r::strings(data.iter().map(Option::as_deref))
+        }
+        "tags" => {
+            let tags = rows
+                .iter()
+                .map(|run| to_r::value(&Value::NamedList(run.tags.clone())));
+            List::from_values(tags.collect::<Vec<Robj>>()).into()
+        }
+        _ => rows
             .iter()
             .map(|run| run.looks as i32)
             .collect::<Vec<i32>>()
-    )
-    .into()
+            .into(),
+    }
 }
 
 /// The hash of the data, or each with its name where there are several.
