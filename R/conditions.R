@@ -17,6 +17,7 @@
 #' | `fitledger_error_row_too_long` | a row would exceed 16 MiB | |
 #' | `fitledger_error_exists` | a file would be overwritten | `path` |
 #' | `fitledger_error_io` | the system refused something | `path` |
+#' | `fitledger_error_network` | the file is on a network file system whose locks can't be relied on | `path` |
 #' | `fitledger_error_remains` | a failed write left an unfinished row behind | `path` |
 #' | `fitledger_error_durability_unknown` | the disk did not confirm the write | `path` |
 #' | `fitledger_error_internal` | a bug of ours | |

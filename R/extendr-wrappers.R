@@ -51,3 +51,18 @@ native_git_look <- function(folder, file) .Call(wrap__native_git_look, folder, f
 #'
 #' @noRd
 native_git_state <- function() .Call(wrap__native_git_state)
+
+#' `list(status, anchored, rows, row, byte, why, problems)`; `checkpoint` is `NULL` or its text.
+#'
+#' @noRd
+native_verify <- function(file, checkpoint) .Call(wrap__native_verify, file, checkpoint)
+
+#' The text of a checkpoint of the ledger as it is on disk now.
+#'
+#' @noRd
+native_checkpoint <- function(file) .Call(wrap__native_checkpoint, file)
+
+#' Sets damage aside: `list(byte, bytes)`, or `NULL` when every row holds.
+#'
+#' @noRd
+native_repair <- function(file) .Call(wrap__native_repair, file)

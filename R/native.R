@@ -56,3 +56,15 @@ session_json <- function(context) {
 process_identity <- function() {
   signal_failure(native_process())
 }
+
+verify_native <- function(file, checkpoint, call) {
+  signal_failure(native_verify(file, checkpoint), call)
+}
+
+checkpoint_native <- function(file, call) {
+  signal_failure(native_checkpoint(file), call)
+}
+
+repair_native <- function(file, call) {
+  signal_failure(native_repair(file), call)
+}

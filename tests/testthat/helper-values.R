@@ -4,7 +4,8 @@ random_values <- function(n) {
     bits <- as.raw(sample(0:255, 8, replace = TRUE))
     readBin(bits, "double")
   }
-  text <- function() intToUtf8(sample(c(1:0xd7ff, 0xe000:0xfffd, 0x10000:0x10ffff), sample(0:20, 1)))
+  code_points <- c(1:0xd7ff, 0xe000:0xfffd, 0x10000:0x10ffff)
+  text <- function() intToUtf8(code_points[sample.int(length(code_points), sample(0:20, 1), replace = TRUE)])
   instant <- function() {
     as.POSIXct(round(stats::runif(1, -6e10, 2.5e11), sample(0:6, 1)), origin = "1970-01-01", tz = "UTC")
   }

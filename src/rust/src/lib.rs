@@ -11,6 +11,7 @@ mod query;
 mod r;
 mod surroundings;
 mod to_r;
+mod trust;
 
 use extendr_api::prelude::*;
 
@@ -19,4 +20,5 @@ extendr_module! {
     use log;
     use query;
     use surroundings;
+    use trust;
 }

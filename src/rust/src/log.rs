@@ -21,20 +21,20 @@ use crate::r::{self, R};
 static MEMORY: Mutex<Option<Memory>> = Mutex::new(None);
 
 /// Random bytes of the system's, fetched some hundred at a time.
-struct Entropy {
+pub struct Entropy {
     bytes: [u8; 256],
     used: usize,
 }
 
 impl Entropy {
-    fn new() -> Entropy {
+    pub fn new() -> Entropy {
         Entropy {
             bytes: [0; 256],
             used: 256,
         }
     }
 
-    fn fill(&mut self, out: &mut [u8]) {
+    pub fn fill(&mut self, out: &mut [u8]) {
         for byte in out {
             if self.used == self.bytes.len() {
                 sys::random(&mut self.bytes).expect("the system has random bytes");

@@ -5,11 +5,13 @@
 //! - bytes: [`json`], [`digest`], [`time`], [`id`]
 //! - one row: [`value`], [`record`], [`chain`]
 //! - the file: [`ledger`]
-//! - views over the record: [`runs`], [`table`], [`export`]
+//! - views over the record: [`runs`] with [`table`] and [`export`], [`registry`],
+//!   [`verify`] with [`checkpoint`]
 //!
 //! [`git`] and [`sys`] look at the surroundings of a run and stand by themselves.
 
 pub mod chain;
+pub mod checkpoint;
 pub mod digest;
 pub mod error;
 pub mod export;
@@ -18,10 +20,12 @@ pub mod id;
 pub mod json;
 pub mod ledger;
 pub mod record;
+pub mod registry;
 pub mod runs;
 pub mod sys;
 pub mod table;
 pub mod time;
 pub mod value;
+pub mod verify;
 
 pub use error::{Error, Result};

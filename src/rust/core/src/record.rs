@@ -123,6 +123,13 @@ pub struct Row<'a> {
     pub body: &'a [u8],
 }
 
+/// A row that changed nothing, and why.
+#[derive(Debug, Clone, PartialEq)]
+pub struct WithoutEffect {
+    pub seq: Seq,
+    pub why: &'static str,
+}
+
 /// What is wrong with the form of a row.
 pub type Defect = &'static str;
 

@@ -4,10 +4,9 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
 use crate::error::Result;
-use crate::id::Seq;
 use crate::json::{Json, Malformed};
 use crate::ledger::{self, Ledger};
-use crate::record::{Cell, Row};
+use crate::record::{Cell, Row, WithoutEffect};
 use crate::time::Timestamp;
 use crate::value::{self, Value};
 
@@ -52,13 +51,6 @@ pub struct Run {
     pub looks: u32,
     pub session: String,
     sealed: Vec<(String, Value)>,
-}
-
-/// A row that changed nothing, and why.
-#[derive(Debug, Clone, PartialEq)]
-pub struct WithoutEffect {
-    pub seq: Seq,
-    pub why: &'static str,
 }
 
 /// The names of parameters or metrics, in the order in which they first appear.

@@ -11,6 +11,7 @@ use crate::error::{Error, Result};
 use crate::id::{self, Random};
 use crate::json::Json;
 use crate::ledger::read::{self, First};
+use crate::ledger::scan::scan;
 use crate::ledger::store::Store;
 use crate::ledger::tail::{self, FIRST_ROW, LastRow, Tail};
 use crate::record::{Event, HEADER, Row};
@@ -92,24 +93,13 @@ impl Memory {
 /// A call that failed has left the ledger as it was, but for the cases that
 /// [`Error::Remains`] and [`Error::DurabilityUnknown`] name.
 pub fn append<S: Store>(
-    mut open: impl FnMut() -> io::Result<S>,
+    open: impl FnMut() -> io::Result<S>,
     path: &Path,
     memory: &mut Memory,
     how: &mut Append<'_>,
     events: Vec<(Timestamp, Event)>,
 ) -> Result<Head> {
-    let mut store = loop {
-        let mut store = open().map_err(|e| refuse_open(path, e))?;
-        lock(&mut store, how.give_up)?;
-        match store.is_current() {
-            Ok(true) => break store,
-            Ok(false) => drop(store.unlock()),
-            Err(e) => {
-                drop(store.unlock());
-                return Err(Error::io(path, "look at", e));
-            }
-        }
-    };
+    let mut store = lock_current(open, path, how.give_up)?;
     let known = memory.known(path, store.id());
     let written = write_locked(&mut store, known, how, events);
     // A forked child may hold the descriptor too, so closing it would not be enough.
@@ -122,7 +112,27 @@ pub fn append<S: Store>(
     Ok(written.head)
 }
 
-fn refuse_open(path: &Path, e: io::Error) -> Error {
+/// Opens the file that the path means at the moment when its lock is held.
+pub(super) fn lock_current<S: Store>(
+    mut open: impl FnMut() -> io::Result<S>,
+    path: &Path,
+    give_up: &mut dyn FnMut() -> bool,
+) -> Result<S> {
+    loop {
+        let mut store = open().map_err(|e| refuse_open(path, e))?;
+        lock(&mut store, give_up)?;
+        match store.is_current() {
+            Ok(true) => return Ok(store),
+            Ok(false) => drop(store.unlock()),
+            Err(e) => {
+                drop(store.unlock());
+                return Err(Error::io(path, "look at", e));
+            }
+        }
+    }
+}
+
+pub(super) fn refuse_open(path: &Path, e: io::Error) -> Error {
     match std::fs::metadata(path) {
         Ok(metadata) if !metadata.is_file() => Error::NotALedger {
             path: path.to_owned(),
@@ -133,7 +143,7 @@ fn refuse_open(path: &Path, e: io::Error) -> Error {
 }
 
 /// Tries at once, then ever more patiently, never sleeping longer than an interrupt may wait.
-fn lock<S: Store>(store: &mut S, give_up: &mut dyn FnMut() -> bool) -> Result<()> {
+pub(super) fn lock<S: Store>(store: &mut S, give_up: &mut dyn FnMut() -> bool) -> Result<()> {
     let mut tries = 0_u32;
     loop {
         match store.try_lock() {
@@ -264,10 +274,10 @@ fn stands<S: Store>(store: &S, session: &WrittenSession) -> Result<bool> {
 }
 
 /// Where the next row goes, and what must come before it.
-struct Start {
-    head: Head,
-    end: u64,
-    birth: Vec<u8>,
+pub(super) struct Start {
+    pub head: Head,
+    pub end: u64,
+    pub birth: Vec<u8>,
 }
 
 fn find_start<S: Store>(store: &mut S, known: &mut Known, how: &mut Append<'_>) -> Result<Start> {
@@ -287,7 +297,7 @@ fn find_start<S: Store>(store: &mut S, known: &mut Known, how: &mut Append<'_>) 
                 birth: Vec::new(),
             })
         }
-        Tail::Torn { head, at } => {
+        Tail::Torn { head, at } | Tail::Pending { head, at } => {
             if head != Head::genesis() {
                 understand(store, known, at)?;
             }
@@ -303,7 +313,7 @@ fn find_start<S: Store>(store: &mut S, known: &mut Known, how: &mut Append<'_>) 
 }
 
 /// Refuses every file that doesn't begin as a ledger of a format that we know.
-fn check_birth<S: Store>(store: &S, len: u64) -> Result<()> {
+pub(super) fn check_birth<S: Store>(store: &S, len: u64) -> Result<()> {
     let path = store.path();
     let mut start = vec![0; BLOCK.min(len) as usize];
     let read = store
@@ -332,7 +342,7 @@ fn check_birth<S: Store>(store: &S, len: u64) -> Result<()> {
 }
 
 /// A new ledger, over the remains of a birth that was cut short if there are any.
-fn begin<S: Store>(store: &mut S, len: u64, how: &mut Append<'_>) -> Result<Start> {
+pub(super) fn begin<S: Store>(store: &mut S, len: u64, how: &mut Append<'_>) -> Result<Start> {
     if len > 0 {
         store
             .truncate(0)
@@ -357,7 +367,7 @@ fn begin<S: Store>(store: &mut S, len: u64, how: &mut Append<'_>) -> Result<Star
     })
 }
 
-fn find_tail<S: Store>(store: &S, len: u64) -> Result<Tail> {
+pub(super) fn find_tail<S: Store>(store: &S, len: u64) -> Result<Tail> {
     let reading = |e| Error::io(store.path(), "read", e);
     let mut size = BLOCK;
     loop {
@@ -390,11 +400,11 @@ fn find_tail<S: Store>(store: &S, len: u64) -> Result<Tail> {
     let mut rows = vec![0; (len - FIRST_ROW) as usize];
     let read = store.read_at(&mut rows, FIRST_ROW).map_err(reading)?;
     rows.truncate(read);
-    Ok(tail::walk(&rows))
+    Ok(scan(&rows))
 }
 
 /// Sets the torn tail aside and says so in a row of its own.
-fn recover<S: Store>(
+pub(super) fn recover<S: Store>(
     store: &mut S,
     how: &mut Append<'_>,
     head: Head,
@@ -476,7 +486,7 @@ fn understand<S: Store>(store: &S, known: &mut Known, end: u64) -> Result<()> {
 }
 
 /// Writes everything, or takes back what was written.
-fn write_all<S: Store>(store: &mut S, start: u64, bytes: &[u8]) -> Result<()> {
+pub(super) fn write_all<S: Store>(store: &mut S, start: u64, bytes: &[u8]) -> Result<()> {
     let mut rest = bytes;
     while !rest.is_empty() {
         let failure = match store.append(&rest[..rest.len().min(PIECE)]) {

@@ -2,9 +2,13 @@
 
 mod append;
 mod read;
+mod repair;
+mod scan;
 mod store;
 mod tail;
 
 pub use append::{Append, Memory, Session, append};
-pub use read::{Ledger, newer, read};
+pub use read::{Ledger, examine, newer, read};
+pub use repair::{repair, settle};
 pub use store::{FileStore, Store};
+pub use tail::Tail;

@@ -1,13 +1,15 @@
 //! Reading a ledger without a lock: rows that a writer hasn't finished yet aren't seen.
 
-use std::fs::OpenOptions;
-use std::io::{self, Read};
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read, Seek};
 use std::path::{Path, PathBuf};
 
+use crate::chain::Head;
 use crate::error::{Error, Result};
 use crate::id::Seq;
 use crate::json::Json;
-use crate::ledger::tail;
+use crate::ledger::scan::scan;
+use crate::ledger::tail::{self, Tail};
 use crate::record::{HEADER, Row};
 use crate::sys;
 
@@ -22,17 +24,43 @@ pub struct Ledger {
 
 /// Reads a ledger's file.
 pub fn read(path: &Path) -> Result<Ledger> {
+    let ledger = read_bytes(path, &mut open(path)?)?;
+    check_start(path, &ledger.bytes)?;
+    Ok(ledger)
+}
+
+/// Reads a ledger's file and checks every row from its bytes.
+///
+/// An unfinished row at the end is looked at again under the lock, if that can be had: then no
+/// writer is at it.
+pub fn examine(path: &Path) -> Result<(Ledger, Tail)> {
+    let mut file = open(path)?;
+    let ledger = read_bytes(path, &mut file)?;
+    check_header(&ledger)?;
+    let tail = ledger.tail();
+    let Tail::Torn { head, at } = tail else {
+        return Ok((ledger, tail));
+    };
+    if !sys::try_lock(&file).unwrap_or(true) {
+        return Ok((ledger, Tail::Pending { head, at }));
+    }
+    let again = file.rewind().map_err(|e| Error::io(path, "read", e));
+    let again = again.and_then(|()| read_bytes(path, &mut file));
+    drop(sys::unlock(&file));
+    let ledger = again?;
+    let tail = ledger.tail();
+    Ok((ledger, tail))
+}
+
+fn open(path: &Path) -> Result<File> {
     let mut options = OpenOptions::new();
     let opened = sys::never_block(options.read(true)).open(path);
-    let mut file = match opened {
-        Ok(file) => file,
-        Err(e) if e.kind() == io::ErrorKind::NotFound => {
-            return Err(Error::NotFound {
-                path: path.to_owned(),
-            });
-        }
-        Err(e) => return Err(Error::io(path, "open", e)),
-    };
+    let file = opened.map_err(|e| match e.kind() {
+        io::ErrorKind::NotFound => Error::NotFound {
+            path: path.to_owned(),
+        },
+        _ => Error::io(path, "open", e),
+    })?;
     let metadata = file.metadata().map_err(|e| Error::io(path, "look at", e))?;
     if !metadata.is_file() {
         return Err(Error::NotALedger {
@@ -40,13 +68,40 @@ pub fn read(path: &Path) -> Result<Ledger> {
             why: not_a_file(&metadata).into(),
         });
     }
-    let mut bytes = Vec::with_capacity(metadata.len() as usize + 1);
+    Ok(file)
+}
+
+fn read_bytes(path: &Path, file: &mut File) -> Result<Ledger> {
+    let mut bytes = Vec::new();
     file.read_to_end(&mut bytes)
         .map_err(|e| Error::io(path, "read", e))?;
-    check_start(path, &bytes)?;
     Ok(Ledger {
         path: path.to_owned(),
         bytes,
+    })
+}
+
+/// A damaged header over rows that are a ledger's is damage at row 0.
+fn check_header(ledger: &Ledger) -> Result<()> {
+    let Err(e) = check_start(&ledger.path, &ledger.bytes) else {
+        return Ok(());
+    };
+    let header = HEADER.as_bytes();
+    let second = ledger.bytes.splitn(3, |&byte| byte == b'\n').nth(1);
+    if !second.is_some_and(|line| Row::parse(line).is_ok_and(|row| row.event == "ledger")) {
+        return Err(e);
+    }
+    let same = ledger
+        .bytes
+        .iter()
+        .zip(header)
+        .take_while(|(a, b)| a == b)
+        .count();
+    Err(Error::Corrupt {
+        path: ledger.path.clone(),
+        row: 0,
+        byte: same as u64,
+        why: "the header is not a ledger's".into(),
     })
 }
 
@@ -98,6 +153,41 @@ impl Ledger {
             at: start,
             next: Seq(1),
         }
+    }
+
+    /// The ledger's id, as its first row states it.
+    pub fn id(&self) -> Option<String> {
+        let first = self.rows().next()?.ok()?;
+        let context = Json::parse(&first.context.text()).ok()?;
+        context.get("id").and_then(Json::as_str).map(str::to_owned)
+    }
+
+    /// How many bytes there are.
+    pub fn size(&self) -> u64 {
+        self.bytes.len() as u64
+    }
+
+    /// How the ledger ends, after a check of every row.
+    pub fn tail(&self) -> Tail {
+        let rows = self.bytes.get(tail::FIRST_ROW as usize..);
+        match rows {
+            Some(rows) => scan(rows),
+            None if self.bytes.is_empty() => Tail::Whole {
+                head: Head::genesis(),
+            },
+            None => Tail::Torn {
+                head: Head::genesis(),
+                at: 0,
+            },
+        }
+    }
+
+    /// The ledger up to a byte.
+    pub fn prefix(mut self, end: Option<u64>) -> Ledger {
+        if let Some(end) = end {
+            self.bytes.truncate(end as usize);
+        }
+        self
     }
 
     /// That a row doesn't say what it should.

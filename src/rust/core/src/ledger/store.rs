@@ -38,7 +38,16 @@ impl FileStore {
     pub fn open(path: &Path) -> io::Result<FileStore> {
         let mut options = OpenOptions::new();
         options.read(true).append(true).create(true);
-        let file = sys::never_block(&mut options).open(path)?;
+        FileStore::of(sys::never_block(&mut options).open(path)?, path)
+    }
+
+    /// Opens a file that is there, to read it and to lock it.
+    pub fn open_to_read(path: &Path) -> io::Result<FileStore> {
+        let mut options = OpenOptions::new();
+        FileStore::of(sys::never_block(options.read(true)).open(path)?, path)
+    }
+
+    fn of(file: File, path: &Path) -> io::Result<FileStore> {
         let metadata = file.metadata()?;
         if !metadata.is_file() {
             return Err(io::Error::new(

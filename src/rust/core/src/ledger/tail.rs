@@ -9,10 +9,24 @@ use crate::record::{HEADER, MAX_ROW, Row};
 pub enum Tail {
     /// The last row holds and the file ends with it.
     Whole { head: Head },
+    /// What follows the head, from `at` on, is being written by a process that holds the lock.
+    Pending { head: Head, at: u64 },
     /// What follows the head, from `at` on, is the rest of a write that never finished.
     Torn { head: Head, at: u64 },
     /// The row after `head`, at byte `at`, is damaged.
     Corrupt { head: Head, at: u64, why: String },
+}
+
+impl Tail {
+    /// The last row that holds.
+    pub fn head(&self) -> Head {
+        match self {
+            Tail::Whole { head }
+            | Tail::Pending { head, .. }
+            | Tail::Torn { head, .. }
+            | Tail::Corrupt { head, .. } => *head,
+        }
+    }
 }
 
 /// The bytes before the first row.
@@ -55,38 +69,6 @@ pub fn last_row(block: &[u8], offset: u64) -> LastRow {
             hash: row.hash,
         }),
         _ => LastRow::Doubtful,
-    }
-}
-
-/// Walks the whole chain and says where and how it ends. `bytes` is the file after its header.
-pub fn walk(bytes: &[u8]) -> Tail {
-    let mut head = Head::genesis();
-    let mut at = 0;
-    while let Some(length) = memchr::memchr(b'\n', &bytes[at..]) {
-        let why = match Row::parse(&bytes[at..at + length]) {
-            Err(defect) => defect,
-            Ok(row) if row.seq != head.seq.next() => "its seq is out of order",
-            Ok(row) if chain::link(&head.hash, row.body) != row.hash => "its hash doesn't match",
-            Ok(row) => {
-                head = Head {
-                    seq: row.seq,
-                    hash: row.hash,
-                };
-                at += length + 1;
-                continue;
-            }
-        };
-        return broken(head, &bytes[at..], FIRST_ROW + at as u64, why);
-    }
-    if at == bytes.len() {
-        Tail::Whole { head }
-    } else {
-        broken(
-            head,
-            &bytes[at..],
-            FIRST_ROW + at as u64,
-            "it is unfinished",
-        )
     }
 }
 

@@ -1,0 +1,183 @@
+#' Verify a ledger
+#'
+#' Recomputes everything from the file's raw bytes: the form of each row, its
+#' number, its hash and that of the row before it, and the bytes of stored
+#' artifacts. Nothing is changed.
+#'
+#' A chain of hashes shows every change but two: a cut exactly between two rows,
+#' and a file that somebody wrote anew from the first row on. A *checkpoint*
+#' that is kept elsewhere shows these too, so without one the verdict is never
+#' more than "ok, unanchored". The ledger is tamper-evident; it is not
+#' tamper-proof.
+#'
+#' `system.file("verify", "verify.R", package = "fitledger")` does the same for
+#' the chain in a few lines of base R, for those who would rather not take our
+#' word for it.
+#'
+#' @param file Path of the ledger.
+#' @param checkpoint What [checkpoint_ledger()] returned earlier: a string, or its
+#'   lines as [readLines()] gives them.
+#'
+#' @returns An object of class `fitledger_verification`, a list of:
+#' - `status`: `"ok"`; `"pending"`, a row is being written at this moment;
+#'   `"torn"`, the file ends in the rest of a write that never finished, which
+#'   the next writer sets aside; `"truncated"`, rows that the checkpoint covers
+#'   are missing at the end; `"corrupt"`, a row doesn't hold; `"forked"`, all rows
+#'   hold, but they are not those that the checkpoint covers.
+#' - `anchored`: `TRUE` if a checkpoint was given and the ledger extends it.
+#' - `rows`: how many rows hold, from the first one on.
+#' - `row`, `byte`: where the first fault is, `NA` where there is none. Rows count
+#'   from 1, 0 is the header; bytes count from 0.
+#' - `why`: what is wrong there, or `NULL`.
+#' - `problems`: a data frame with columns `row`, `kind` and `problem`: rows that
+#'   changed nothing (`"without effect"`), such as an event of a run that never
+#'   began, and stored artifacts that are not what their rows say (`"artifact"`).
+#' @inheritSection log_run Errors
+#' @export
+#' @examples
+#' file <- tempfile(fileext = ".csv")
+#' log_run(file, list(lambda = 1), list(rmse = 2))
+#' checkpoint <- checkpoint_ledger(file)
+#' log_run(file, list(lambda = 2), list(rmse = 1))
+#' verify_ledger(file, checkpoint)
+#'
+#' # Somebody improves a result.
+#' lines <- readLines(file)
+#' writeLines(sub('rmse"":1.0', 'rmse"":0.5', lines), file)
+#' verify_ledger(file)$status
+verify_ledger <- function(file, checkpoint = NULL) {
+  file <- check_path(file, "file")
+  result <- verify_native(file, check_checkpoint(checkpoint), environment())
+  result$problems <- as_frame(result$problems)
+  structure(c(result["status"], file = file, result[-1]), class = "fitledger_verification")
+}
+
+check_checkpoint <- function(x, call = rlang::caller_env()) {
+  if (is.null(x)) {
+    return(NULL)
+  }
+  if (!is.character(x) || !length(x) || anyNA(x)) {
+    abort_argument("checkpoint", "what `checkpoint_ledger()` returned", x, call = call)
+  }
+  if (length(x) == 1 && !grepl("\n", x, fixed = TRUE) && file.exists(x)) {
+    abort(
+      "argument", "`checkpoint` is the path of a file.",
+      "Give its lines: `verify_ledger(file, readLines(path))`.",
+      arg = "checkpoint", call = call
+    )
+  }
+  paste(x, collapse = "\n")
+}
+
+#' @export
+format.fitledger_verification <- function(x, ...) {
+  rows <- function(n) paste(format(n, big.mark = " ", scientific = FALSE), if (n == 1) "row" else "rows")
+  verdict <- switch(x$status,
+    ok = paste0("ok: ", rows(x$rows), " hold", if (x$rows == 1) "s"),
+    pending = paste0("pending: ", rows(x$rows), " hold and another is being written"),
+    torn = paste0("torn: ", rows(x$rows), " hold, then a write that never finished"),
+    truncated = paste0("truncated: rows that the checkpoint covers are missing after row ", x$rows),
+    corrupt = if (x$rows == 0) {
+      "corrupt: no row holds"
+    } else {
+      paste0("corrupt: the first ", rows(x$rows), " hold", if (x$rows == 1) "s", ", the next doesn't")
+    },
+    forked = "forked: every row holds, but they are not those of the checkpoint"
+  )
+  where <- if (!is.na(x$row)) {
+    paste0("Row ", x$row, ", at byte ", format(x$byte, scientific = FALSE), ": ", x$why, ".")
+  }
+  anchor <- if (x$anchored) {
+    "Anchored: the ledger extends the checkpoint."
+  } else if (x$status == "ok") {
+    "Unanchored: without a checkpoint a cut between rows, or a file written anew, would not show."
+  }
+  next_step <- switch(x$status,
+    torn = "The next write sets it aside, in a file beside the ledger.",
+    truncated = "Look for a copy of the file that has the missing rows.",
+    corrupt = "Compare with a copy of the file. `repair_ledger()` sets aside everything from there on.",
+    forked = "Somebody wrote the file anew, or the checkpoint is of another ledger."
+  )
+  problems <- if (nrow(x$problems)) {
+    c(
+      paste0(nrow(x$problems), if (nrow(x$problems) == 1) " problem" else " problems", " beside the chain:"),
+      paste0("  row ", x$problems$row, ": ", x$problems$problem)
+    )
+  }
+  c(paste0("<", basename(x$file), "> ", verdict), where, anchor, next_step, problems)
+}
+
+#' @export
+print.fitledger_verification <- function(x, ...) {
+  cat(encodeString(format(x)), sep = "\n")
+  invisible(x)
+}
+
+#' Keep a checkpoint of a ledger
+#'
+#' Waits until everything that the ledger holds is on disk and returns three
+#' lines to keep elsewhere: in git, in a paper, in the log of a CI job. With them
+#' [verify_ledger()] proves that a later file extends today's.
+#'
+#' @param file Path of the ledger.
+#' @returns A string of class `fitledger_checkpoint`: `fitledger/1` and the
+#'   ledger's id, the number of its last row, and that row's hash, each on a line.
+#' @inheritSection log_run Errors
+#' @export
+#' @examples
+#' file <- tempfile(fileext = ".csv")
+#' log_run(file, list(lambda = 1), list(rmse = 2))
+#' checkpoint <- checkpoint_ledger(file)
+#' checkpoint
+#'
+#' path <- tempfile(fileext = ".txt")
+#' writeLines(checkpoint, path, sep = "")
+#' verify_ledger(file, readLines(path))$anchored
+checkpoint_ledger <- function(file) {
+  file <- check_path(file, "file")
+  structure(checkpoint_native(file, environment()), class = "fitledger_checkpoint")
+}
+
+#' @export
+print.fitledger_checkpoint <- function(x, ...) {
+  cat(x)
+  invisible(x)
+}
+
+#' Set the damaged part of a ledger aside
+#'
+#' Only on request: fitledger never heals damage by itself. Everything from the
+#' first row that doesn't hold to the end of the file is copied to a file beside
+#' the ledger, `<ledger>.torn-<byte>-<12 digits of its hash>`, and cut off; a
+#' `recovered` row says so. Rows behind the damage go with it: the chain to them
+#' is broken. A ledger whose rows all hold is left as it is.
+#'
+#' Look for a copy of the file first. A copy that verifies is better than any
+#' repair.
+#'
+#' @param file Path of the ledger.
+#' @returns The [verify_ledger()] of the file afterwards, invisibly. A message
+#'   says what was done.
+#' @inheritSection log_run Errors
+#' @export
+#' @examples
+#' file <- tempfile(fileext = ".csv")
+#' log_run(file, list(lambda = 1), list(rmse = 2))
+#' log_run(file, list(lambda = 2), list(rmse = 1))
+#' lines <- readLines(file)
+#' writeLines(sub('rmse"":1.0', 'rmse"":0.5', lines), file)
+#' repair_ledger(file)
+#' read_runs(file)
+repair_ledger <- function(file) {
+  file <- check_path(file, "file")
+  aside <- repair_native(file, environment())
+  if (is.null(aside)) {
+    cli_inform(c(v = "Every row of {.path {file}} holds; nothing was done."))
+  } else {
+    cli_inform(c(
+      "!" = "Set aside {.val {aside$bytes}} byte{?s} of {.path {file}}, from byte {.val {aside$byte}} on.",
+      i = "They are in {.path {file}.torn-{aside$byte}-*}."
+    ))
+  }
+  invisible(verify_ledger(file))
+}

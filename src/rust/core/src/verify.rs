@@ -1,0 +1,247 @@
+//! Whether a ledger is what it was when it was written.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+use crate::checkpoint::Checkpoint;
+use crate::digest::Digest;
+use crate::error::{Error, Result};
+use crate::id::Seq;
+use crate::json::Json;
+use crate::ledger::{self, Ledger, Tail};
+use crate::registry::Registry;
+use crate::runs::Runs;
+
+/// The verdict.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Status {
+    Ok,
+    /// The last row is being written at this moment.
+    Pending,
+    /// The file ends in the rest of a write that never finished.
+    Torn,
+    /// Rows that the checkpoint covers are missing at the end.
+    Truncated,
+    /// A row doesn't hold.
+    Corrupt,
+    /// Every row holds, but they are not those that the checkpoint covers.
+    Forked,
+}
+
+impl Status {
+    pub fn name(self) -> &'static str {
+        match self {
+            Status::Ok => "ok",
+            Status::Pending => "pending",
+            Status::Torn => "torn",
+            Status::Truncated => "truncated",
+            Status::Corrupt => "corrupt",
+            Status::Forked => "forked",
+        }
+    }
+}
+
+/// Where the first fault is. Row 0 is the header.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Fault {
+    pub row: u64,
+    pub byte: u64,
+    pub why: String,
+}
+
+/// Something that doesn't break the chain, and that somebody should know.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Problem {
+    pub row: u64,
+    pub kind: &'static str,
+    pub what: String,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Report {
+    pub status: Status,
+    /// A checkpoint was given and the ledger extends it.
+    pub anchored: bool,
+    /// How many rows hold, from the first one on.
+    pub rows: u64,
+    pub fault: Option<Fault>,
+    pub problems: Vec<Problem>,
+}
+
+/// Recomputes everything from the raw bytes and changes nothing.
+pub fn verify(path: &Path, checkpoint: Option<&Checkpoint>) -> Result<Report> {
+    let (ledger, tail) = match ledger::examine(path) {
+        Ok(examined) => examined,
+        Err(Error::Corrupt {
+            row: 0, byte, why, ..
+        }) => {
+            return Ok(Report {
+                status: Status::Corrupt,
+                anchored: false,
+                rows: 0,
+                fault: Some(Fault { row: 0, byte, why }),
+                problems: Vec::new(),
+            });
+        }
+        Err(e) => return Err(e),
+    };
+    let head = tail.head();
+    let (mut status, mut fault) = match &tail {
+        Tail::Whole { .. } => (Status::Ok, None),
+        Tail::Pending { at, .. } => (
+            Status::Pending,
+            Some((*at, "it is being written".to_owned())),
+        ),
+        Tail::Torn { at, .. } => (
+            Status::Torn,
+            Some((*at, "it was never finished".to_owned())),
+        ),
+        Tail::Corrupt { at, why, .. } => (Status::Corrupt, Some((*at, why.clone()))),
+    };
+    let whole = ledger.prefix(fault.as_ref().map(|(at, _)| *at));
+    let mut anchored = false;
+    if let Some(checkpoint) = checkpoint {
+        match compare(&whole, head.seq, checkpoint) {
+            Ok(()) => anchored = true,
+            Err(verdict) if status != Status::Corrupt => {
+                (status, fault) = (verdict.status, fault.or(verdict.fault));
+            }
+            Err(_) => {}
+        }
+    }
+    Ok(Report {
+        status,
+        anchored,
+        rows: head.seq.0,
+        fault: fault.map(|(byte, why)| Fault {
+            row: head.seq.next().0,
+            byte,
+            why,
+        }),
+        problems: problems(&whole)?,
+    })
+}
+
+struct Mismatch {
+    status: Status,
+    fault: Option<(u64, String)>,
+}
+
+/// Whether the rows that hold extend those of the checkpoint.
+fn compare(
+    ledger: &Ledger,
+    last: Seq,
+    checkpoint: &Checkpoint,
+) -> std::result::Result<(), Mismatch> {
+    let forked = Mismatch {
+        status: Status::Forked,
+        fault: None,
+    };
+    if ledger.id().is_some_and(|id| id != checkpoint.ledger) {
+        return Err(forked);
+    }
+    if last < checkpoint.head.seq {
+        let missing = checkpoint.head.seq.0 - last.0;
+        let why = match missing {
+            1 => "a row that the checkpoint covers is missing".to_owned(),
+            _ => format!("{missing} rows that the checkpoint covers are missing"),
+        };
+        return Err(Mismatch {
+            status: Status::Truncated,
+            fault: Some((ledger.size(), why)),
+        });
+    }
+    let row = ledger
+        .rows()
+        .flatten()
+        .find(|row| row.seq == checkpoint.head.seq);
+    match row {
+        Some(row) if row.hash == checkpoint.head.hash => Ok(()),
+        _ => Err(forked),
+    }
+}
+
+/// Rows without effect, and stored artifacts that are not what their rows say.
+fn problems(ledger: &Ledger) -> Result<Vec<Problem>> {
+    let mut problems = match Runs::fold(ledger) {
+        Err(Error::Newer { what, .. }) => {
+            return Ok(vec![Problem {
+                row: 0,
+                kind: "newer",
+                what,
+            }]);
+        }
+        runs => {
+            let runs = runs?.without_effect;
+            let registry = Registry::fold(ledger)?.without_effect;
+            let without_effect = runs.into_iter().chain(registry);
+            without_effect
+                .map(|row| Problem {
+                    row: row.seq.0,
+                    kind: "without effect",
+                    what: row.why.to_owned(),
+                })
+                .collect::<Vec<_>>()
+        }
+    };
+    problems.extend(artifact_problems(ledger)?);
+    problems.sort_by_key(|problem| problem.row);
+    Ok(problems)
+}
+
+fn artifact_problems(ledger: &Ledger) -> Result<Vec<Problem>> {
+    let mut seen: HashMap<String, Option<&'static str>> = HashMap::new();
+    let mut problems = Vec::new();
+    for row in ledger.rows() {
+        let row = row?;
+        let artifacts = row
+            .artifacts
+            .pairs()
+            .map_err(|e| ledger.damaged(&row, e.0))?;
+        for (name, artifact) in artifacts {
+            let stored = artifact.get("stored").and_then(Json::as_bool) == Some(true);
+            let Some(sha256) = artifact
+                .get("sha256")
+                .and_then(Json::as_str)
+                .filter(|_| stored)
+            else {
+                continue;
+            };
+            let check = || check_object(&object_path(ledger.path(), sha256), sha256);
+            if let Some(wrong) = *seen.entry(sha256.to_owned()).or_insert_with(check) {
+                let what = format!("the stored bytes of the artifact '{name}' {wrong}");
+                problems.push(Problem {
+                    row: row.seq.0,
+                    kind: "artifact",
+                    what,
+                });
+            }
+        }
+    }
+    Ok(problems)
+}
+
+/// Where the bytes with this hash are stored beside a ledger.
+fn object_path(ledger: &Path, sha256: &str) -> PathBuf {
+    let mut folder = ledger.as_os_str().to_owned();
+    folder.push(".objects");
+    PathBuf::from(folder)
+        .join(sha256.get(..2).unwrap_or(""))
+        .join(sha256)
+}
+
+fn check_object(path: &Path, sha256: &str) -> Option<&'static str> {
+    let Some(expected) = Digest::from_hex(sha256.as_bytes()) else {
+        return Some("are named by no hash");
+    };
+    match std::fs::symlink_metadata(path) {
+        Err(_) => return Some("are not there"),
+        Ok(metadata) if !metadata.is_file() => return Some("are not a regular file"),
+        Ok(_) => {}
+    }
+    match std::fs::File::open(path).and_then(|mut file| Digest::of_reader(&mut file)) {
+        Ok((digest, _)) if digest == expected => None,
+        Ok(_) => Some("have changed"),
+        Err(_) => Some("can't be read"),
+    }
+}
