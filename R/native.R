@@ -13,24 +13,39 @@ signal_failure <- function(result, call = rlang::caller_env(), hint = result$hin
   rlang::inject(abort(result$class, result$message, hint, !!!fields, call = call))
 }
 
+signal_warning <- function(result, call) {
+  text <- attr(result, "warning")
+  if (is.null(text)) {
+    return(result)
+  }
+  rlang::warn(text, class = c("fitledger_warning_network", "fitledger_warning"), call = call)
+  attr(result, "warning") <- NULL
+  result
+}
+
 is_failure <- function(result, class) {
   inherits(result, "fitledger_failure") && result$class == class
 }
 
 log_run_native <- function(file, params, metrics, seed, tags, call) {
   result <- native_log_run(append_target(file), params, metrics, seed, tags)
-  signal_failure(result, call)
+  signal_warning(signal_failure(result, call), call)
 }
 
 log_runs_native <- function(file, params, metrics, rows, origin, call) {
   result <- native_log_runs(append_target(file), params, metrics, rows, origin)
-  signal_failure(result, call)
+  signal_warning(signal_failure(result, call), call)
 }
 
-# The file, the session of the rows, and whether to wait for the disk.
+# The file, the session of the rows, whether to wait for the disk, and whether to
+# go on where locks can't be relied on.
 append_target <- function(file) {
   session <- current_session(file)
-  list(file, session$version, session$context, !identical(getOption("fitledger.sync"), "none"))
+  list(
+    file, session$version, session$context,
+    !identical(getOption("fitledger.sync"), "none"),
+    identical(getOption("fitledger.network"), "allow")
+  )
 }
 
 read_runs_native <- function(file, columns, details, void) {

@@ -35,6 +35,9 @@ context_groups <- c("user", "host", "script", "git", "packages")
 #' - `fitledger.context`: what is recorded, as above.
 #' - `fitledger.sync`: `"none"` doesn't wait until a row is on disk, for those
 #'   who would rather lose the last moments in a power cut. The default waits.
+#' - `fitledger.network`: `"allow"` writes to a ledger on a network file system,
+#'   which is refused otherwise, since locks there can't be relied on. NFS version
+#'   4 is not refused; the first write to such a ledger warns.
 #'
 #' @name fitledger_context
 #' @examples

@@ -77,3 +77,9 @@ test_that("a ledger of a later format is left alone", {
   expect_error(read_runs(file), class = "fitledger_error_newer_format")
   expect_identical(bytes(file), before)
 })
+
+test_that("what the core has to say is a warning with a class, and not part of the value", {
+  result <- structure("id", warning = "on %s%n {NFS}")
+  expect_warning(id <- signal_warning(result, NULL), "on %s%n {NFS}", fixed = TRUE, class = "fitledger_warning_network")
+  expect_identical(id, "id")
+})

@@ -132,6 +132,15 @@ test_that("large values and many parameters are kept", {
   expect_equal(nrow(read_runs(file)), 2)
 })
 
+test_that("a first run that fails leaves no file", {
+  file <- local_ledger()
+  expect_error(log_run(file, list(big = strrep("x", 17e6)), list()), class = "fitledger_error_row_too_long")
+  expect_false(file.exists(file))
+  file.create(file)
+  expect_error(log_run(file, list(big = strrep("x", 17e6)), list()), class = "fitledger_error_row_too_long")
+  expect_true(file.exists(file))
+})
+
 test_that("text is kept as UTF-8, whatever it was", {
   file <- local_ledger()
   latin1 <- "gr\xf6\xdfe"

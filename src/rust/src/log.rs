@@ -54,18 +54,19 @@ pub fn path(file: &Robj) -> Result<PathBuf, Failure> {
 }
 
 /// The ledger to append to, the session of the rows, and whether to wait for the disk:
-/// `list(file, version, context, sync)`, the context as JSON.
+/// `list(file, version, context, sync, allow_network)`, the context as JSON.
 struct Target {
     path: PathBuf,
     version: u64,
     context: Vec<u8>,
     sync: bool,
+    allow_network: bool,
 }
 
 impl Target {
     fn of(target: &Robj) -> Result<Target, Failure> {
         let list = R::of(target);
-        if list.ty() != SEXPTYPE::VECSXP || list.len() != 4 {
+        if list.ty() != SEXPTYPE::VECSXP || list.len() != 5 {
             return Err(Failure::argument("target"));
         }
         let file = list
@@ -85,14 +86,16 @@ impl Target {
                 .ok_or_else(|| Failure::argument("context"))?
                 .into_bytes(),
             sync: list.element(3).is_true(),
+            allow_network: list.element(4).is_true(),
         })
     }
 
+    /// Appends, and says what somebody should be told.
     fn append(
         &self,
         entropy: &mut Entropy,
         events: Vec<(Timestamp, Event)>,
-    ) -> Result<(), Failure> {
+    ) -> Result<Option<String>, Failure> {
         let mut fresh = None;
         // While we wait for the lock R may run an event that logs too: it starts afresh.
         let mut shared = match MEMORY.try_lock() {
@@ -104,6 +107,7 @@ impl Target {
             .as_deref_mut()
             .unwrap_or(&mut fresh)
             .get_or_insert_default();
+        memory.allow_network = self.allow_network;
         let mut how = Append {
             session: Session {
                 version: self.version,
@@ -121,8 +125,18 @@ impl Target {
             &mut how,
             events,
         )?;
-        Ok(())
+        Ok(memory.take_warning())
     }
+}
+
+/// A value that R's side hands on after it has warned.
+fn with_warning(mut value: Robj, warning: Option<String>) -> Robj {
+    if let Some(text) = warning {
+        value
+            .set_attrib("warning", text)
+            .expect("a vector takes an attribute");
+    }
+    value
 }
 
 /// Logs one finished run; its id.
@@ -147,8 +161,8 @@ fn native_log_run(target: Robj, params: Robj, metrics: Robj, seed: Robj, tags: R
             context,
             ..Event::default()
         };
-        target.append(&mut entropy, vec![(now, event)])?;
-        Ok(Robj::from(id.as_str()))
+        let warning = target.append(&mut entropy, vec![(now, event)])?;
+        Ok(with_warning(Robj::from(id.as_str()), warning))
     })
 }
 
@@ -273,10 +287,11 @@ fn native_log_runs(target: Robj, params: Robj, metrics: Robj, rows: Robj, origin
             };
             events.push((time, event));
         }
-        if rows > 0 {
-            target.append(&mut entropy, events)?;
-        }
-        Ok(Robj::from(ids))
+        let warning = match rows {
+            0 => None,
+            _ => target.append(&mut entropy, events)?,
+        };
+        Ok(with_warning(Robj::from(ids), warning))
     })
 }
 

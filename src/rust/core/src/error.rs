@@ -27,6 +27,8 @@ pub enum Error {
     RowTooLong { bytes: usize },
     /// The user interrupted the wait for the lock.
     Interrupted,
+    /// The file is on a network file system on which locks can't be relied on.
+    Network { path: PathBuf, system: String },
     /// The system refused something; the ledger is as it was.
     Io {
         path: PathBuf,
@@ -62,6 +64,7 @@ impl Error {
             Error::Corrupt { .. } => "corrupt",
             Error::RowTooLong { .. } => "row_too_long",
             Error::Interrupted => "interrupted",
+            Error::Network { .. } => "network",
             Error::Io { .. } => "io",
             Error::Remains { .. } => "remains",
             Error::DurabilityUnknown { .. } => "durability_unknown",
@@ -86,6 +89,9 @@ impl Error {
                 "Nothing was written. Store large values in a file and log its path."
             }
             Error::Interrupted => "Nothing was written.",
+            Error::Network { .. } => {
+                "Keep the ledger on a local disk. If only one machine writes to it, `options(fitledger.network = \"allow\")` goes on."
+            }
             Error::Io { source, .. } if source.kind() == io::ErrorKind::NotFound => {
                 "Does its folder exist? `dir.create()` makes it."
             }
@@ -109,6 +115,7 @@ impl Error {
             | Error::PlainCsv { path }
             | Error::Newer { path, .. }
             | Error::Corrupt { path, .. }
+            | Error::Network { path, .. }
             | Error::Io { path, .. }
             | Error::Remains { path, .. }
             | Error::DurabilityUnknown { path, .. } => Some(path),
@@ -159,6 +166,11 @@ impl fmt::Display for Error {
                 "The row would take {bytes} bytes; a ledger's rows hold at most 16 MiB."
             ),
             Error::Interrupted => f.write_str("Interrupted while waiting for the ledger's lock."),
+            Error::Network { path, system } => write!(
+                f,
+                "'{}' lies on a network file system ({system}), where writers may lose each other's rows.",
+                path.display()
+            ),
             Error::Io {
                 path,
                 doing,

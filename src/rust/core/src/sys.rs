@@ -7,6 +7,15 @@ use std::io;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct FileId(u64, u64);
 
+/// A file system on which other machines may work at the same time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Network {
+    /// Locks work between machines; what one writes is not at once seen by all.
+    Nfs4,
+    /// Any other, by its name.
+    Other(String),
+}
+
 #[cfg(unix)]
 mod imp {
     use std::os::fd::AsRawFd;
@@ -65,6 +74,48 @@ mod imp {
     /// Makes a new name in a folder durable.
     pub fn sync_folder(folder: &Path) -> io::Result<()> {
         File::open(folder)?.sync_all()
+    }
+
+    /// Asks the system for the type of the file system, and the table of mounts for its name.
+    #[cfg(target_os = "linux")]
+    pub fn network(file: &File, _path: &Path) -> io::Result<Option<Network>> {
+        let mut info = std::mem::MaybeUninit::<libc::statfs>::uninit();
+        // SAFETY: the descriptor is open, and the structure is the one asked for.
+        let magic = unsafe {
+            if libc::fstatfs(file.as_raw_fd(), info.as_mut_ptr()) != 0 {
+                return Err(io::Error::last_os_error());
+            }
+            info.assume_init().f_type
+        };
+        let device = file.metadata()?.dev();
+        let device = format!("{}:{}", libc::major(device), libc::minor(device));
+        let mounts = || std::fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+        Ok(super::by_magic(magic as u32, || {
+            super::mounted_as(&mounts(), &device)
+        }))
+    }
+
+    #[cfg(target_os = "macos")]
+    pub fn network(file: &File, _path: &Path) -> io::Result<Option<Network>> {
+        let mut info = std::mem::MaybeUninit::<libc::statfs>::uninit();
+        // SAFETY: the descriptor is open, and the structure is the one asked for; its name ends
+        // in a NUL.
+        unsafe {
+            if libc::fstatfs(file.as_raw_fd(), info.as_mut_ptr()) != 0 {
+                return Err(io::Error::last_os_error());
+            }
+            let info = info.assume_init();
+            if info.f_flags & libc::MNT_LOCAL as u32 != 0 {
+                return Ok(None);
+            }
+            let name = std::ffi::CStr::from_ptr(info.f_fstypename.as_ptr());
+            Ok(Some(Network::Other(name.to_string_lossy().into_owned())))
+        }
+    }
+
+    #[cfg(not(any(target_os = "linux", target_os = "macos")))]
+    pub fn network(_file: &File, _path: &Path) -> io::Result<Option<Network>> {
+        Ok(None)
     }
 
     pub fn random(bytes: &mut [u8]) -> io::Result<()> {
@@ -135,6 +186,7 @@ mod imp {
             high: u32,
             at: *mut Overlapped,
         ) -> i32;
+        fn GetDriveTypeW(root: *const u16) -> u32;
         fn GetFileInformationByHandle(file: *mut c_void, information: *mut FileInformation) -> i32;
     }
 
@@ -210,6 +262,26 @@ mod imp {
         file.seek_read(bytes, offset)
     }
 
+    /// A share by its name, or a drive that stands for one.
+    pub fn network(_file: &File, path: &Path) -> io::Result<Option<Network>> {
+        use std::path::{Component, Prefix};
+        const DRIVE_REMOTE: u32 = 4;
+        let absolute = std::path::absolute(path)?;
+        let remote = match absolute.components().next() {
+            Some(Component::Prefix(prefix)) => match prefix.kind() {
+                Prefix::UNC(..) | Prefix::VerbatimUNC(..) => true,
+                Prefix::Disk(letter) | Prefix::VerbatimDisk(letter) => {
+                    let root = [u16::from(letter), u16::from(b':'), u16::from(b'\\'), 0];
+                    // SAFETY: the text ends in a NUL.
+                    unsafe { GetDriveTypeW(root.as_ptr()) == DRIVE_REMOTE }
+                }
+                _ => false,
+            },
+            _ => false,
+        };
+        Ok(remote.then(|| Network::Other("a network share".into())))
+    }
+
     /// NTFS journals names by itself.
     pub fn sync_folder(_folder: &Path) -> io::Result<()> {
         Ok(())
@@ -241,6 +313,66 @@ mod imp {
 
 pub use imp::*;
 
+/// Linux's numbers of the file systems that span machines.
+#[cfg_attr(not(target_os = "linux"), allow(dead_code))]
+fn by_magic(magic: u32, mounted_as: impl FnOnce() -> Option<String>) -> Option<Network> {
+    const NFS: u32 = 0x6969;
+    const FUSE: u32 = 0x6573_5546;
+    const OTHERS: [(u32, &str); 11] = [
+        (0x517b, "SMB"),
+        (0xff53_4d42, "CIFS"),
+        (0xfe53_4d42, "SMB"),
+        (0x0102_1997, "9P"),
+        (0x5346_414f, "AFS"),
+        (0x7375_7245, "Coda"),
+        (0x00c3_6400, "Ceph"),
+        (0x0bd0_0bd0, "Lustre"),
+        (0x4750_4653, "GPFS"),
+        (0x1983_0326, "BeeGFS"),
+        (0x7461_636f, "OCFS2"),
+    ];
+    const OVER_FUSE: [&str; 8] = [
+        "sshfs",
+        "s3fs",
+        "rclone",
+        "gcsfuse",
+        "glusterfs",
+        "davfs",
+        "juicefs",
+        "cephfs",
+    ];
+    let other = |name: &str| Some(Network::Other(name.to_owned()));
+    match magic {
+        NFS => match mounted_as().as_deref() {
+            Some("nfs4") => Some(Network::Nfs4),
+            _ => other("NFS before version 4"),
+        },
+        FUSE => {
+            let name = mounted_as()?;
+            let driver = name.strip_prefix("fuse.").unwrap_or(&name);
+            OVER_FUSE
+                .iter()
+                .any(|known| driver.contains(known))
+                .then(|| Network::Other(driver.to_owned()))
+        }
+        _ => OTHERS
+            .iter()
+            .find(|(number, _)| *number == magic)
+            .and_then(|(_, name)| other(name)),
+    }
+}
+
+/// The file system's name in a line of the kernel's table of mounts:
+/// `36 35 98:0 / /mnt rw shared:1 - nfs4 server:/ rw`.
+#[cfg_attr(not(target_os = "linux"), allow(dead_code))]
+fn mounted_as(mounts: &str, device: &str) -> Option<String> {
+    mounts.lines().find_map(|line| {
+        let (mount, system) = line.split_once(" - ")?;
+        let here = mount.split(' ').nth(2) == Some(device);
+        here.then(|| system.split(' ').next().map(str::to_owned))?
+    })
+}
+
 /// What tells this process from every other: the machine's boot and the process's start in clock
 /// ticks since then, where the system says so.
 pub fn process() -> (Option<String>, Option<i64>) {
@@ -252,4 +384,43 @@ pub fn process() -> (Option<String>, Option<i64>) {
         after_name.split_whitespace().nth(19)?.parse().ok()
     });
     (boot.map(|id| id.trim().to_owned()), started)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn network_file_systems_are_recognised() {
+        let mounts = "36 35 98:0 / /a b rw shared:1 - ext4 /dev/x rw\n\
+                      37 35 0:44 / /nfs rw - nfs4 server:/ rw\n\
+                      38 35 0:45 / /old rw - nfs server:/ rw\n\
+                      39 35 0:46 / /ssh rw - fuse.sshfs me@there: rw\n\
+                      40 35 0:47 / /ntfs rw - fuseblk /dev/y rw\n";
+        let at = |magic, device: &str| by_magic(magic, || mounted_as(mounts, device));
+        assert_eq!(at(0xef53, "98:0"), None);
+        assert_eq!(at(0x6969, "0:44"), Some(Network::Nfs4));
+        assert_eq!(
+            at(0x6969, "0:45"),
+            Some(Network::Other("NFS before version 4".into()))
+        );
+        assert_eq!(
+            at(0x6969, "0:99"),
+            Some(Network::Other("NFS before version 4".into()))
+        );
+        assert_eq!(
+            at(0x6573_5546, "0:46"),
+            Some(Network::Other("sshfs".into()))
+        );
+        assert_eq!(at(0x6573_5546, "0:47"), None);
+        assert_eq!(at(0xff53_4d42, "0:48"), Some(Network::Other("CIFS".into())));
+    }
+
+    #[test]
+    fn a_temporary_file_is_local() {
+        let path = std::env::temp_dir().join(format!("fitledger-local-{}", std::process::id()));
+        let file = File::create(&path).unwrap();
+        assert_eq!(network(&file, &path).unwrap(), None);
+        std::fs::remove_file(path).unwrap();
+    }
 }

@@ -1,14 +1,16 @@
 //! Appending to a real file: births, sessions, torn tails, damage, strangers.
 
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use fitledger_core::Error;
 use fitledger_core::chain::Head;
 use fitledger_core::id::RunId;
-use fitledger_core::ledger::{self, Append, FileStore, Memory, Session};
+use fitledger_core::ledger::{self, Append, FileStore, Memory, Session, Store};
 use fitledger_core::record::{Event, HEADER};
 use fitledger_core::runs::Runs;
+use fitledger_core::sys::{FileId, Network};
 use fitledger_core::time::Timestamp;
 
 struct Folder(PathBuf);
@@ -221,7 +223,6 @@ fn an_event_that_must_be_understood_stops_queries_and_writes() {
 
 #[test]
 fn waiting_for_the_lock_can_be_given_up() {
-    use fitledger_core::ledger::Store;
     let folder = Folder::new("lock");
     let path = folder.ledger();
     log(&path, &mut Memory::default(), 1, &["a"]).unwrap();
@@ -284,4 +285,93 @@ fn a_row_that_is_too_long_is_refused() {
     );
     assert_eq!(e.unwrap_err().class(), "row_too_long");
     assert_eq!(fs::read(&path).unwrap(), before);
+}
+
+/// A local file that says it lies elsewhere.
+struct Elsewhere {
+    file: FileStore,
+    network: Network,
+}
+
+impl Store for Elsewhere {
+    fn path(&self) -> &Path {
+        self.file.path()
+    }
+    fn id(&self) -> FileId {
+        self.file.id()
+    }
+    fn is_current(&self) -> io::Result<bool> {
+        self.file.is_current()
+    }
+    fn try_lock(&mut self) -> io::Result<bool> {
+        self.file.try_lock()
+    }
+    fn unlock(&mut self) -> io::Result<()> {
+        self.file.unlock()
+    }
+    fn size(&self) -> io::Result<u64> {
+        self.file.size()
+    }
+    fn read_at(&self, bytes: &mut [u8], offset: u64) -> io::Result<usize> {
+        self.file.read_at(bytes, offset)
+    }
+    fn append(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.file.append(bytes)
+    }
+    fn truncate(&mut self, len: u64) -> io::Result<()> {
+        self.file.truncate(len)
+    }
+    fn sync(&mut self) -> io::Result<()> {
+        self.file.sync()
+    }
+    fn sync_folder(&mut self) -> io::Result<()> {
+        self.file.sync_folder()
+    }
+    fn discard_if_new(&mut self) -> io::Result<()> {
+        self.file.discard_if_new()
+    }
+    fn network(&self) -> io::Result<Option<Network>> {
+        Ok(Some(self.network.clone()))
+    }
+    fn keep_aside(&mut self, path: &Path, bytes: &[u8]) -> io::Result<()> {
+        self.file.keep_aside(path, bytes)
+    }
+}
+
+#[test]
+fn network_file_systems_are_refused_or_warned_of_once() {
+    let folder = Folder::new("network");
+    let path = folder.ledger();
+    let append = |memory: &mut Memory, network: Network| {
+        let mut how = Append {
+            session: Session {
+                version: 1,
+                context: b"",
+            },
+            sync: true,
+            now: Timestamp::now(),
+            random: &mut |bytes| bytes.fill(1),
+            give_up: &mut || false,
+        };
+        let open = || {
+            FileStore::open(&path).map(|file| Elsewhere {
+                file,
+                network: network.clone(),
+            })
+        };
+        ledger::append(open, &path, memory, &mut how, vec![])
+    };
+    let mut memory = Memory::default();
+    let e = append(&mut memory, Network::Other("CIFS".into())).unwrap_err();
+    assert_eq!(e.class(), "network");
+    assert!(!path.exists(), "nothing is left behind");
+    memory.allow_network = true;
+    append(&mut memory, Network::Other("CIFS".into())).unwrap();
+    assert_eq!(memory.take_warning(), None);
+
+    let mut memory = Memory::default();
+    append(&mut memory, Network::Nfs4).unwrap();
+    assert!(memory.take_warning().unwrap().contains("NFS"));
+    append(&mut memory, Network::Nfs4).unwrap();
+    assert_eq!(memory.take_warning(), None);
 }

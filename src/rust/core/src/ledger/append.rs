@@ -15,7 +15,7 @@ use crate::ledger::scan::scan;
 use crate::ledger::store::Store;
 use crate::ledger::tail::{self, FIRST_ROW, LastRow, Tail};
 use crate::record::{Event, HEADER, Row};
-use crate::sys::FileId;
+use crate::sys::{FileId, Network};
 use crate::time::Timestamp;
 
 /// The most that one system call writes.
@@ -46,12 +46,17 @@ pub struct Append<'a> {
 /// in it is checked against the file before it is used.
 #[derive(Default)]
 pub struct Memory {
+    /// Whether to write to file systems over a network whose locks can't be relied on.
+    pub allow_network: bool,
     known: HashMap<PathBuf, Known>,
     process: u32,
+    warning: Option<String>,
 }
 
 struct Known {
     file: FileId,
+    /// The file system was looked at.
+    placed: bool,
     /// Up to here no event was found that we don't understand and must.
     understood: u64,
     session: Option<WrittenSession>,
@@ -67,6 +72,31 @@ struct WrittenSession {
 }
 
 impl Memory {
+    /// What somebody should be told once, if there is anything.
+    pub fn take_warning(&mut self) -> Option<String> {
+        self.warning.take()
+    }
+
+    /// Looks once at where a ledger lies.
+    fn place(&mut self, store: &impl Store) -> Result<()> {
+        let path = store.path();
+        if self.known(path, store.id()).placed {
+            return Ok(());
+        }
+        match store.network().map_err(|e| Error::io(path, "look at", e))? {
+            Some(Network::Other(system)) if !self.allow_network => {
+                return Err(Error::Network {
+                    path: path.to_owned(),
+                    system,
+                });
+            }
+            Some(Network::Nfs4) => self.warning = Some(nfs_warning(path)),
+            _ => {}
+        }
+        self.known(path, store.id()).placed = true;
+        Ok(())
+    }
+
     /// A forked child starts afresh: its session is not its parent's.
     fn known(&mut self, path: &Path, file: FileId) -> &mut Known {
         if self.process != std::process::id() {
@@ -75,6 +105,7 @@ impl Memory {
         }
         let fresh = || Known {
             file,
+            placed: false,
             understood: 0,
             session: None,
             folder_synced: false,
@@ -86,6 +117,14 @@ impl Memory {
         }
         known
     }
+}
+
+fn nfs_warning(path: &Path) -> String {
+    format!(
+        "'{}' lies on NFS: writers on several machines don't lose each other's rows, but a reader \
+         may see a row late, and a server may still lose what it has acknowledged.",
+        path.display()
+    )
 }
 
 /// Appends events as one write, each with its time, and returns the head that they make.
@@ -100,13 +139,19 @@ pub fn append<S: Store>(
     events: Vec<(Timestamp, Event)>,
 ) -> Result<Head> {
     let mut store = lock_current(open, path, how.give_up)?;
-    let known = memory.known(path, store.id());
-    let written = write_locked(&mut store, known, how, events);
+    let written = memory.place(&store).and_then(|()| {
+        let known = memory.known(path, store.id());
+        write_locked(&mut store, known, how, events)
+    });
+    if written.is_err() {
+        drop(store.discard_if_new());
+    }
     // A forked child may hold the descriptor too, so closing it would not be enough.
     let unlocked = store.unlock().map_err(|e| Error::io(path, "unlock", e));
     let written = written?;
     unlocked?;
     if how.sync {
+        let known = memory.known(path, store.id());
         flush(&mut store, known, &written, how)?;
     }
     Ok(written.head)

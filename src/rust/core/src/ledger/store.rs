@@ -4,7 +4,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use crate::sys::{self, FileId};
+use crate::sys::{self, FileId, Network};
 
 /// The storage of one ledger. The methods are the system calls that a write is made of.
 pub trait Store {
@@ -22,6 +22,14 @@ pub trait Store {
     fn truncate(&mut self, len: u64) -> io::Result<()>;
     fn sync(&mut self) -> io::Result<()>;
     fn sync_folder(&mut self) -> io::Result<()>;
+    /// Removes the file again if opening it has made it and nothing was written since.
+    fn discard_if_new(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+    /// Whether other machines may work on the file too.
+    fn network(&self) -> io::Result<Option<Network>> {
+        Ok(None)
+    }
     /// Keeps bytes durably in a file of its own beside the ledger.
     fn keep_aside(&mut self, path: &Path, bytes: &[u8]) -> io::Result<()>;
 }
@@ -31,14 +39,24 @@ pub struct FileStore {
     file: File,
     path: PathBuf,
     id: FileId,
+    made: bool,
 }
 
 impl FileStore {
     /// Opens the file for appending and creates it if need be.
     pub fn open(path: &Path) -> io::Result<FileStore> {
         let mut options = OpenOptions::new();
-        options.read(true).append(true).create(true);
-        FileStore::of(sys::never_block(&mut options).open(path)?, path)
+        let options = sys::never_block(options.read(true).append(true));
+        match options.open(path) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => {
+                let file = options.create(true).open(path)?;
+                Ok(FileStore {
+                    made: true,
+                    ..FileStore::of(file, path)?
+                })
+            }
+            opened => FileStore::of(opened?, path),
+        }
     }
 
     /// Opens a file that is there, to read it and to lock it.
@@ -60,6 +78,7 @@ impl FileStore {
             file,
             path: path.to_owned(),
             id,
+            made: false,
         })
     }
 
@@ -127,6 +146,17 @@ impl Store for FileStore {
 
     fn sync_folder(&mut self) -> io::Result<()> {
         sys::sync_folder(self.folder())
+    }
+
+    fn discard_if_new(&mut self) -> io::Result<()> {
+        if self.made && self.size()? == 0 && self.is_current()? {
+            std::fs::remove_file(&self.path)?;
+        }
+        Ok(())
+    }
+
+    fn network(&self) -> io::Result<Option<Network>> {
+        sys::network(&self.file, &self.path)
     }
 
     fn keep_aside(&mut self, path: &Path, bytes: &[u8]) -> io::Result<()> {
