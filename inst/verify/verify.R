@@ -58,8 +58,8 @@ verify <- function(file, checkpoint = NULL) {
     if (!other && rows < n) status <- "truncated"
     else if (other || !ends(line(n), kept[3])) status <- "forked"
   }
-  fault <- status == "truncated" || at < length(bytes)
-  list(status = status, rows = rows, row = if (fault) rows + 1 else NA, byte = if (fault) at else NA)
+  fault <- if (status == "truncated" || at < length(bytes)) c(rows + 1, at) else c(NA_real_, NA)
+  list(status = status, rows = rows, row = fault[1], byte = fault[2])
 }
 
 if (sys.nframe() == 0) { # run, not sourced
