@@ -4,10 +4,28 @@
 #' @noRd
 NULL
 
-#' Logs one finished run; its id.
+#' From here on, until it is closed, values of the run may be held back in this process.
 #'
 #' @noRd
-native_log_run <- function(target, params, metrics, seed, tags) .Call(wrap__native_log_run, target, params, metrics, seed, tags)
+native_buffer_open <- function(run_id) .Call(wrap__native_buffer_open, run_id)
+
+#' Holds the values of a step back: 0, or 1 when it is time to write them. 2 where nothing may be
+#' held back, since the run began in another process: write them at once, and close.
+#'
+#' @noRd
+native_buffer_push <- function(run_id, metrics, step) .Call(wrap__native_buffer_push, run_id, metrics, step)
+
+#' Writes what is held back for a run; `close` ends the holding back.
+#'
+#' @noRd
+native_buffer_flush <- function(target, run_id, close) .Call(wrap__native_buffer_flush, target, run_id, close)
+
+#' Appends one event of a run, after the values that are held back for it; the run's id.
+#'
+#' A `run` or `start` without an id gets one.
+#'
+#' @noRd
+native_log_event <- function(target, event, run_id, params, metrics, seed, tags, more) .Call(wrap__native_log_event, target, event, run_id, params, metrics, seed, tags, more)
 
 #' Logs each row of two data frames as a finished run, in one write; the ids.
 #'
@@ -26,17 +44,28 @@ native_log_runs <- function(target, params, metrics, rows, origin) .Call(wrap__n
 #' @noRd
 native_read_runs <- function(file, wanted, details, void) .Call(wrap__native_read_runs, file, wanted, details, void)
 
+#' Every value of every series: `list(run_id, metric, step, value, time)`.
+#'
+#' @noRd
+native_read_series <- function(file) .Call(wrap__native_read_series, file)
+
+#' The ids of all runs, void ones included, in their order.
+#'
+#' @noRd
+native_run_ids <- function(file) .Call(wrap__native_run_ids, file)
+
 #' Writes the wide table to a new file; it appears under its name when it is whole.
 #'
 #' @noRd
 native_export_runs <- function(file, to) .Call(wrap__native_export_runs, file, to)
 
-#' The JSON of a session's context. It is the format's own, so whole numbers are integers.
+#' The JSON of a session's context.
 #'
 #' @noRd
 native_session <- function(context) .Call(wrap__native_session, context)
 
-#' The host's name, its boot, and when this process began: `list(host, boot, started)`.
+#' The host's name and what tells this process from every other on it:
+#' `list(host, boot, pids, started)`.
 #'
 #' @noRd
 native_process <- function() .Call(wrap__native_process)

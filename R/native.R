@@ -27,8 +27,10 @@ is_failure <- function(result, class) {
   inherits(result, "fitledger_failure") && result$class == class
 }
 
-log_run_native <- function(file, params, metrics, seed, tags, call) {
-  result <- native_log_run(append_target(file), params, metrics, seed, tags)
+# Appends an event of a run. `more` are pairs of the format's own.
+log_event_native <- function(file, event, run_id, params = NULL, metrics = NULL, seed = NULL,
+                             tags = NULL, more = NULL, call = rlang::caller_env()) {
+  result <- native_log_event(append_target(file), event, run_id, params, metrics, seed, tags, more)
   signal_warning(signal_failure(result, call), call)
 }
 
@@ -82,4 +84,25 @@ checkpoint_native <- function(file, call) {
 
 repair_native <- function(file, call) {
   signal_failure(native_repair(file), call)
+}
+
+buffer_open <- function(run_id) {
+  signal_failure(native_buffer_open(run_id))
+}
+
+buffer_push <- function(run_id, metrics, step, call) {
+  signal_failure(native_buffer_push(run_id, metrics, step), call)
+}
+
+buffer_flush <- function(file, run_id, close, call = rlang::caller_env()) {
+  result <- native_buffer_flush(append_target(file), run_id, close)
+  signal_warning(signal_failure(result, call), call)
+}
+
+read_series_native <- function(file) {
+  native_read_series(file)
+}
+
+run_ids_native <- function(file) {
+  native_run_ids(file)
 }

@@ -51,7 +51,7 @@ log_run <- function(file, params, metrics, ..., seed = NULL, tags = NULL) {
     abort_argument("metrics", "a named list")
   }
   seed <- check_seed(seed)
-  invisible(log_run_native(file, params, metrics, seed, tags, environment()))
+  invisible(log_event_native(file, "run", NULL, params, metrics, seed, tags, NULL, environment()))
 }
 
 #' Log many finished runs at once

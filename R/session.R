@@ -112,6 +112,7 @@ host_context <- function() {
     host = process$host,
     pid = Sys.getpid(),
     boot = process$boot,
+    pids = process$pids,
     started = process$started,
     platform = R.version$platform,
     locale = Sys.getlocale("LC_CTYPE"),

@@ -6,6 +6,7 @@
 
 mod answer;
 mod from_r;
+mod live;
 mod log;
 mod query;
 mod r;
@@ -17,6 +18,7 @@ use extendr_api::prelude::*;
 
 extendr_module! {
     mod fitledger;
+    use live;
     use log;
     use query;
     use surroundings;

@@ -16,7 +16,9 @@ use fitledger_core::value::write_key;
 
 use crate::answer::{Failure, answer};
 use crate::from_r::{self, Atomic};
+use crate::live;
 use crate::r::{self, R};
+use crate::surroundings::own_json;
 
 static MEMORY: Mutex<Option<Memory>> = Mutex::new(None);
 
@@ -55,7 +57,7 @@ pub fn path(file: &Robj) -> Result<PathBuf, Failure> {
 
 /// The ledger to append to, the session of the rows, and whether to wait for the disk:
 /// `list(file, version, context, sync, allow_network)`, the context as JSON.
-struct Target {
+pub struct Target {
     path: PathBuf,
     version: u64,
     context: Vec<u8>,
@@ -64,7 +66,7 @@ struct Target {
 }
 
 impl Target {
-    fn of(target: &Robj) -> Result<Target, Failure> {
+    pub fn of(target: &Robj) -> Result<Target, Failure> {
         let list = R::of(target);
         if list.ty() != SEXPTYPE::VECSXP || list.len() != 5 {
             return Err(Failure::argument("target"));
@@ -91,7 +93,7 @@ impl Target {
     }
 
     /// Appends, and says what somebody should be told.
-    fn append(
+    pub fn append(
         &self,
         entropy: &mut Entropy,
         events: Vec<(Timestamp, Event)>,
@@ -130,7 +132,7 @@ impl Target {
 }
 
 /// A value that R's side hands on after it has warned.
-fn with_warning(mut value: Robj, warning: Option<String>) -> Robj {
+pub fn with_warning(mut value: Robj, warning: Option<String>) -> Robj {
     if let Some(text) = warning {
         value
             .set_attrib("warning", text)
@@ -139,50 +141,77 @@ fn with_warning(mut value: Robj, warning: Option<String>) -> Robj {
     value
 }
 
-/// Logs one finished run; its id.
+/// Appends one event of a run, after the values that are held back for it; the run's id.
+///
+/// A `run` or `start` without an id gets one.
 ///
 /// @noRd
 #[extendr]
-fn native_log_run(target: Robj, params: Robj, metrics: Robj, seed: Robj, tags: Robj) -> Robj {
+#[allow(clippy::too_many_arguments, reason = "the cells of a row")]
+fn native_log_event(
+    target: Robj,
+    event: Robj,
+    run_id: Robj,
+    params: Robj,
+    metrics: Robj,
+    seed: Robj,
+    tags: Robj,
+    more: Robj,
+) -> Robj {
     answer(|| {
         let params = from_r::object(&from_r::pairs(R::of(&params), "params")?);
         let metrics = from_r::object(&from_r::metrics(R::of(&metrics), "metrics")?);
-        let context = context(R::of(&seed), R::of(&tags))?;
+        let context = context(R::of(&seed), R::of(&tags), R::of(&more))?;
+        let name = event_name(R::of(&event)).ok_or_else(|| Failure::argument("event"))?;
         let target = Target::of(&target)?;
 
         let (now, mut entropy) = (Timestamp::now(), Entropy::new());
-        let id = RunId::generate(now, &mut |bytes| entropy.fill(bytes));
-        let run_id = Some(id.clone());
+        let id = match R::of(&run_id).string() {
+            Some(id) => RunId::new(&id).ok_or_else(|| Failure::argument("run_id"))?,
+            None => RunId::generate(now, &mut |bytes| entropy.fill(bytes)),
+        };
         let event = Event {
-            name: "run",
-            run_id,
+            name,
+            run_id: Some(id.clone()),
             params,
             metrics,
             context,
             ..Event::default()
         };
-        let warning = target.append(&mut entropy, vec![(now, event)])?;
+        let mut events: Vec<_> = live::held_back(&id).into_iter().collect();
+        events.push(event);
+        let events = events.into_iter().map(|event| (now, event)).collect();
+        let warning = target.append(&mut entropy, events)?;
+        live::written(&id);
         Ok(with_warning(Robj::from(id.as_str()), warning))
     })
 }
 
-/// What a run says of itself beside parameters and metrics.
-fn context(seed: R, tags: R) -> Result<Vec<u8>, Failure> {
-    let mut out = b"{".to_vec();
+fn event_name(event: R) -> Option<&'static str> {
+    const NAMES: [&str; 8] = [
+        "run", "start", "resume", "log", "end", "note", "void", "reveal",
+    ];
+    let name = event.string()?;
+    NAMES.into_iter().find(|known| *known == name)
+}
+
+/// What an event says beside parameters and metrics: a seed, tags, and pairs of the format's own.
+fn context(seed: R, tags: R, more: R) -> Result<Vec<u8>, Failure> {
+    let mut parts: Vec<Vec<u8>> = Vec::new();
     if !seed.is_null() {
-        out.extend_from_slice(b"\"seed\":");
-        from_r::value(seed, "seed", 0)?.write(&mut out);
+        let mut part = b"\"seed\":".to_vec();
+        from_r::value(seed, "seed", 0)?.write(&mut part);
+        parts.push(part);
     }
     let tags = from_r::pairs(tags, "tags")?;
     if !tags.is_empty() {
-        if out.len() > 1 {
-            out.push(b',');
-        }
-        out.extend_from_slice(b"\"tags\":");
-        out.extend_from_slice(&from_r::object(&tags));
+        parts.push([b"\"tags\":", from_r::object(&tags).as_slice()].concat());
     }
-    out.push(b'}');
-    Ok(out)
+    if more.len() > 0 {
+        let pairs = own_json(more)?;
+        parts.push(pairs[1..pairs.len() - 1].to_vec());
+    }
+    Ok([b"{".as_slice(), &parts.join(&b','), b"}"].concat())
 }
 
 /// Columns of a data frame that become the cells of many runs.
@@ -352,6 +381,6 @@ fn hash_file(path: &Path) -> Result<(Digest, u64), Failure> {
 
 extendr_module! {
     mod log;
-    fn native_log_run;
+    fn native_log_event;
     fn native_log_runs;
 }

@@ -8,6 +8,7 @@ use fitledger_core::export;
 use fitledger_core::json::Json;
 use fitledger_core::ledger;
 use fitledger_core::runs::{Run, Runs};
+use fitledger_core::series;
 use fitledger_core::table::{self, Role};
 use fitledger_core::value::Value;
 
@@ -100,10 +101,13 @@ fn detail(runs: &Runs, rows: &[&Run], name: &str) -> Robj {
         to_r::strings(rows.iter().map(text))
     };
     match name {
-        "status" => {
-            let status = |run: &&Run| Some(if run.void { "void" } else { run.status.name() });
-            to_r::strings(rows.iter().map(status))
-        }
+        "status" => to_r::strings(rows.iter().map(|run| {
+            Some(match run.void {
+                true => "void",
+                false if runs.is_lost(run) => "lost",
+                false => run.status.name(),
+            })
+        })),
         "duration" => to_r::doubles(rows.iter().map(|run| match run.ended {
             Some(ended) => (ended.micros() - run.began.micros()) as f64 / 1e6,
             // SAFETY: a constant of R's.
@@ -156,6 +160,46 @@ fn data(run: &Run) -> Option<String> {
     }
 }
 
+/// Every value of every series: `list(run_id, metric, step, value, time)`.
+///
+/// @noRd
+#[extendr]
+fn native_read_series(file: Robj) -> Robj {
+    answer(|| {
+        let ledger = ledger::read(&path(&file)?)?;
+        let runs = Runs::fold(&ledger)?;
+        let points = series::points(&ledger, &runs)?;
+        let id = |point: &series::Point| Some(runs.runs[point.run].id.as_str());
+        let number = |value: &Value| match value {
+            Value::Double(x) => *x,
+            Value::Int(x) => f64::from(*x),
+            // SAFETY: a constant of R's.
+            _ => unsafe { extendr_ffi::R_NaReal },
+        };
+        Ok(list!(
+            run_id = to_r::strings(points.iter().map(id)),
+            metric = to_r::strings(points.iter().map(|point| Some(point.metric.as_str()))),
+            step = to_r::doubles(points.iter().map(|point| point.step as f64)),
+            value = to_r::doubles(points.iter().map(|point| number(&point.value))),
+            time = to_r::instants(points.iter().map(|point| point.at))
+        )
+        .into())
+    })
+}
+
+/// The ids of all runs, void ones included, in their order.
+///
+/// @noRd
+#[extendr]
+fn native_run_ids(file: Robj) -> Robj {
+    answer(|| {
+        let runs = Runs::fold(&ledger::read(&path(&file)?)?)?;
+        Ok(to_r::strings(
+            runs.runs.iter().map(|run| Some(run.id.as_str())),
+        ))
+    })
+}
+
 /// Writes the wide table to a new file; it appears under its name when it is whole.
 ///
 /// @noRd
@@ -186,5 +230,7 @@ fn native_export_runs(file: Robj, to: Robj) -> Robj {
 extendr_module! {
     mod query;
     fn native_read_runs;
+    fn native_read_series;
+    fn native_run_ids;
     fn native_export_runs;
 }

@@ -15,21 +15,26 @@ use crate::r::R;
 
 static WATCH: Mutex<Option<Watch>> = Mutex::new(None);
 
-/// The JSON of a session's context. It is the format's own, so whole numbers are integers.
+/// The JSON of a session's context.
 ///
 /// @noRd
 #[extendr]
 fn native_session(context: Robj) -> Robj {
     answer(|| {
-        let context = R::of(&context);
-        if context.len() == 0 {
-            return Ok(Robj::from("{}"));
-        }
-        let mut text = Vec::new();
-        from_r::value(context, "context", 0)?.write(&mut text);
-        let json = Json::parse(&text).map_err(|_| Failure::argument("context"))?;
-        Ok(Robj::from(whole_numbers(json).text()))
+        let text = own_json(R::of(&context))?;
+        Ok(Robj::from(String::from_utf8(text).expect("JSON is UTF-8")))
     })
+}
+
+/// An object of the format's own, in which whole numbers are integers.
+pub fn own_json(pairs: R) -> Result<Vec<u8>, Failure> {
+    if pairs.len() == 0 {
+        return Ok(b"{}".to_vec());
+    }
+    let mut text = Vec::new();
+    from_r::value(pairs, "context", 0)?.write(&mut text);
+    let json = Json::parse(&text).map_err(|_| Failure::argument("context"))?;
+    Ok(whole_numbers(json).text().into_bytes())
 }
 
 fn whole_numbers(json: Json) -> Json {
@@ -46,18 +51,22 @@ fn whole_numbers(json: Json) -> Json {
     }
 }
 
-/// The host's name, its boot, and when this process began: `list(host, boot, started)`.
+/// The host's name and what tells this process from every other on it:
+/// `list(host, boot, pids, started)`.
 ///
 /// @noRd
 #[extendr]
 fn native_process() -> Robj {
     answer(|| {
         let text = |text: Option<String>| text.map_or(Robj::from(()), Robj::from);
-        let (boot, started) = sys::process();
-        let started = started.map_or(Robj::from(()), |ticks| Robj::from(ticks as f64));
+        let process = sys::process();
+        let started = process
+            .started
+            .map_or(Robj::from(()), |ticks| Robj::from(ticks as f64));
         Ok(list!(
             host = text(sys::host()),
-            boot = text(boot),
+            boot = text(process.boot),
+            pids = text(process.pids),
             started = started
         )
         .into())

@@ -5,7 +5,7 @@
 //! - bytes: [`json`], [`digest`], [`time`], [`id`]
 //! - one row: [`value`], [`record`], [`chain`]
 //! - the file: [`ledger`]
-//! - views over the record: [`runs`] with [`table`] and [`export`], [`registry`],
+//! - views over the record: [`runs`] with [`table`], [`series`] and [`export`], [`registry`],
 //!   [`verify`] with [`checkpoint`]
 //!
 //! [`git`] and [`sys`] look at the surroundings of a run and stand by themselves.
@@ -22,6 +22,7 @@ pub mod ledger;
 pub mod record;
 pub mod registry;
 pub mod runs;
+pub mod series;
 pub mod sys;
 pub mod table;
 pub mod time;

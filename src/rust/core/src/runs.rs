@@ -7,11 +7,13 @@ use crate::error::Result;
 use crate::json::{Json, Malformed};
 use crate::ledger::{self, Ledger};
 use crate::record::{Cell, Row, WithoutEffect};
+use crate::sys;
 use crate::time::Timestamp;
 use crate::value::{self, Value};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Status {
+    /// It began, or was resumed, and no end is on record: its process may be gone.
     Running,
     Finished,
     Failed,
@@ -113,8 +115,19 @@ impl Runs {
         Ok(runs)
     }
 
+    /// The place of a run in [`Runs::runs`].
+    pub fn place(&self, id: &str) -> Option<usize> {
+        self.places.get(id).copied()
+    }
+
     pub fn get(&self, id: &str) -> Option<&Run> {
         self.places.get(id).map(|&place| &self.runs[place])
+    }
+
+    /// Whether a running run's process is provably gone.
+    pub fn is_lost(&self, run: &Run) -> bool {
+        let session = self.sessions.get(&run.session);
+        run.status == Status::Running && session.is_some_and(is_gone)
     }
 
     fn apply(&mut self, row: &Row<'_>) -> std::result::Result<(), Malformed> {
@@ -143,6 +156,7 @@ impl Runs {
             "resume" => {
                 run.status = Status::Running;
                 run.ended = None;
+                run.session = session(&context);
             }
             "end" => {
                 run.ended = Some(row.time);
@@ -188,11 +202,7 @@ impl Runs {
             data: Vec::new(),
             origin: context.get("origin").cloned(),
             looks: 0,
-            session: context
-                .get("session")
-                .and_then(Json::as_str)
-                .unwrap_or_default()
-                .to_owned(),
+            session: session(&context),
             sealed: Vec::new(),
         });
         self.record(place, row, context)
@@ -248,6 +258,29 @@ fn metrics(cell: Cell<'_>) -> std::result::Result<Vec<(String, Value)>, Malforme
         last.map(|value| (value::unescape_key(&key).to_owned(), value))
     };
     Ok(cell.pairs()?.into_iter().filter_map(last_value).collect())
+}
+
+/// The process of a session is gone if it ran where we would see it, and we don't.
+fn is_gone(session: &Json) -> bool {
+    let text = |key| session.get(key).and_then(Json::as_str);
+    let number = |key| session.get(key).and_then(Json::as_int);
+    match (
+        text("host"),
+        text("boot"),
+        text("pids"),
+        number("pid"),
+        number("started"),
+    ) {
+        (Some(host), Some(boot), Some(pids), Some(pid), Some(started)) => {
+            sys::host().as_deref() == Some(host) && sys::is_gone(boot, pids, pid, started)
+        }
+        _ => false,
+    }
+}
+
+fn session(context: &Json) -> String {
+    let id = context.get("session").and_then(Json::as_str);
+    id.unwrap_or_default().to_owned()
 }
 
 fn object(json: Option<&Json>) -> &[(String, Json)] {

@@ -373,17 +373,42 @@ fn mounted_as(mounts: &str, device: &str) -> Option<String> {
     })
 }
 
-/// What tells this process from every other: the machine's boot and the process's start in clock
-/// ticks since then, where the system says so.
-pub fn process() -> (Option<String>, Option<i64>) {
+/// What tells a process from every other, where the system says so.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Process {
+    /// The boot of the machine.
+    pub boot: Option<String>,
+    /// Which processes a pid counts: a container counts its own.
+    pub pids: Option<String>,
+    /// When the process began, in clock ticks since the boot.
+    pub started: Option<i64>,
+}
+
+/// This process.
+pub fn process() -> Process {
     let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok();
-    let stat = std::fs::read_to_string("/proc/self/stat").ok();
+    let pids = std::fs::read_link("/proc/self/ns/pid").ok();
+    Process {
+        boot: boot.map(|id| id.trim().to_owned()),
+        pids: pids.map(|link| link.to_string_lossy().into_owned()),
+        started: started("self"),
+    }
+}
+
+fn started(process: &str) -> Option<i64> {
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
     // The second field is the program's name in parentheses and may hold anything.
-    let started = stat.as_deref().and_then(|stat| {
-        let (_, after_name) = stat.rsplit_once(')')?;
-        after_name.split_whitespace().nth(19)?.parse().ok()
-    });
-    (boot.map(|id| id.trim().to_owned()), started)
+    let (_, after_name) = stat.rsplit_once(')')?;
+    after_name.split_whitespace().nth(19)?.parse().ok()
+}
+
+/// Whether a process that ran on this machine's present boot, among the pids that we see, is no
+/// more: its pid is free, or another process has it.
+pub fn is_gone(boot: &str, pids: &str, pid: i64, started_at: i64) -> bool {
+    let ours = process();
+    ours.boot.as_deref() == Some(boot)
+        && ours.pids.as_deref() == Some(pids)
+        && started(&pid.to_string()) != Some(started_at)
 }
 
 #[cfg(test)]
@@ -422,5 +447,24 @@ mod tests {
         let file = File::create(&path).unwrap();
         assert_eq!(network(&file, &path).unwrap(), None);
         std::fs::remove_file(path).unwrap();
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn a_process_is_gone_only_where_we_would_see_it() {
+        let me = process();
+        let (boot, pids, started) = (me.boot.unwrap(), me.pids.unwrap(), me.started.unwrap());
+        let pid = i64::from(std::process::id());
+        assert!(!is_gone(&boot, &pids, pid, started));
+        assert!(
+            is_gone(&boot, &pids, pid, started - 1),
+            "the pid was used again"
+        );
+        assert!(!is_gone("another boot", &pids, pid, started - 1));
+        assert!(!is_gone(&boot, "pid:[1]", pid, started - 1));
+        let mut child = std::process::Command::new("true").spawn().unwrap();
+        let pid = i64::from(child.id());
+        child.wait().unwrap();
+        assert!(is_gone(&boot, &pids, pid, started));
     }
 }

@@ -1,0 +1,421 @@
+# Runs that begin, report and end. A run is plain data, a path and an id; what is
+# held back for it lives in the process that began it.
+
+#' Start, resume and end a live run
+#'
+#' A live run is on record from its first moment: parameters when it starts,
+#' metrics as they come, and how it ended. What was reported stays, whatever
+#' happens to the process.
+#'
+#' `start_run()` returns plain data, an absolute path and an id, which survives
+#' [saveRDS()], knitr's cache and being sent to workers. Values of series are held
+#' back for a moment, at most 1000 of them and at most until the first call after
+#' 0.2 seconds, in the process that started the run; in any other they are
+#' written at once. Whatever ends the run, or R, writes them.
+#'
+#' A run without an end whose process is provably gone (it ran on this machine
+#' since its last boot, and isn't there any more) reads as `"lost"`. `resume`
+#' takes it up again.
+#'
+#' @inheritParams log_run
+#' @param resume Id of a run in `file` to go on with: `params` and `tags` are added
+#'   to what it has.
+#' @param .run A live run, as `start_run()` returns it.
+#' @param status How the run ended: `"finished"`, `"failed"` or `"interrupted"`.
+#'
+#' @returns `start_run()`: an object of class `fitledger_run`, a list of `file` and
+#'   `run_id`. `end_run()`: the run, invisibly.
+#' @inheritSection log_run Errors
+#' @seealso [with_run()], which ends the run by itself; [log_metrics()].
+#' @export
+#' @examples
+#' file <- tempfile(fileext = ".csv")
+#' run <- start_run(file, list(model = "net", eta = 0.1))
+#' for (step in 1:3) log_metrics(run, loss = 1 / step, step = step)
+#' end_run(run, metrics = list(rmse = 0.3))
+#' read_runs(file, columns = c("loss", "rmse", "status"))
+start_run <- function(file, params = list(), ..., seed = NULL, tags = NULL, resume = NULL) {
+  check_no_dots(..., known = c("seed", "tags", "resume"))
+  file <- absolute_path(check_path(file, "file"))
+  seed <- check_seed(seed)
+  if (!is.null(resume)) {
+    check_run_id(file, resume, "resume")
+  }
+  event <- if (is.null(resume)) "start" else "resume"
+  run_id <- log_event_native(file, event, resume, params, NULL, seed, tags)
+  run <- structure(list(file = file, run_id = run_id), class = "fitledger_run")
+  hold_back(run)
+  run
+}
+
+#' @rdname start_run
+#' @export
+end_run <- function(.run, metrics = list(), ..., status = "finished") {
+  check_no_dots(..., known = "status")
+  check_run(.run)
+  known <- c("finished", "failed", "interrupted")
+  if (!rlang::is_string(status) || !status %in% known) {
+    abort_argument("status", or(known), status)
+  }
+  finish(.run, metrics, list(status = status))
+  invisible(.run)
+}
+
+finish <- function(run, metrics, more, call = rlang::caller_env()) {
+  log_event_native(run$file, "end", run$run_id, NULL, metrics, more = more, call = call)
+  let_go(run)
+}
+
+#' @export
+print.fitledger_run <- function(x, ...) {
+  cat("<run ", x$run_id, "> in ", encodeString(x$file, quote = "'"), "\n", sep = "")
+  invisible(x)
+}
+
+#' Report from a live run
+#'
+#' `log_metrics()` with a `step` adds a point to a series; without, it sets a
+#' value. The last value of a metric is the one in [read_runs()], and
+#' [read_metrics()] has all points of all series. Steps may come in any order and
+#' more than once.
+#'
+#' @param .run A live run, as [start_run()] returns it.
+#' @param ... Named values, or named lists of them: parameters, metrics (each one
+#'   number) or tags. A name given before is given its new value.
+#' @param step The step of the values, a whole number.
+#' @returns The run, invisibly.
+#' @inheritSection log_run Errors
+#' @export
+#' @examples
+#' file <- tempfile(fileext = ".csv")
+#' run <- start_run(file, list(model = "net"))
+#' log_params(run, eta = 0.1, layers = c(16L, 4L))
+#' for (step in 1:3) log_metrics(run, loss = 1 / step, accuracy = 1 - 1 / step, step = step)
+#' log_tags(run, try = "second")
+#' end_run(run)
+#' read_metrics(file)
+log_metrics <- function(.run, ..., step = NULL) {
+  if (!inherits(.run, "fitledger_run")) {
+    check_run(.run)
+  }
+  values <- named_values(...)
+  if (is.null(step)) {
+    log_event_native(.run$file, "log", .run$run_id, NULL, values)
+    return(invisible(.run))
+  }
+  check_step(step)
+  # 0: held back, 1: time to write, 2: nothing may be held back in this process.
+  due <- buffer_push(.run$run_id, values, step, environment())
+  if (due > 0) {
+    buffer_flush(.run$file, .run$run_id, close = due == 2)
+  }
+  invisible(.run)
+}
+
+#' @rdname log_metrics
+#' @export
+log_params <- function(.run, ...) {
+  check_run(.run)
+  log_event_native(.run$file, "log", .run$run_id, named_values(...))
+  invisible(.run)
+}
+
+#' @rdname log_metrics
+#' @export
+log_tags <- function(.run, ...) {
+  check_run(.run)
+  log_event_native(.run$file, "log", .run$run_id, tags = named_values(...))
+  invisible(.run)
+}
+
+# Named values, with the elements of unnamed lists among them.
+named_values <- function(...) {
+  values <- list(...)
+  names <- names(values)
+  if (length(values) && (is.null(names) || !all(nzchar(names)))) {
+    spread <- if (is.null(names)) rep(TRUE, length(values)) else !nzchar(names)
+    plain <- vapply(values, function(x) is.list(x) || !is.null(names(x)), logical(1))
+    if (any(spread & !plain)) {
+      abort(
+        "argument", "A value has no name.",
+        "Give each its name: `loss = 0.5`, or a named list.",
+        arg = "...", call = rlang::caller_env()
+      )
+    }
+    values[!spread] <- lapply(values[!spread], list)
+    values[!spread] <- Map(rlang::set_names, values[!spread], names[!spread])
+    values <- do.call(c, unname(lapply(values, as.list)))
+  }
+  values
+}
+
+check_step <- function(step, call = rlang::caller_env()) {
+  if (!is.numeric(step) || length(step) != 1 || !is.finite(step) || step != trunc(step)) {
+    abort_argument("step", "a whole number", step, call = call)
+  }
+}
+
+check_run <- function(x, call = rlang::caller_env()) {
+  if (missing(x)) {
+    abort_argument(".run", "a live run", call = call)
+  }
+  if (!inherits(x, "fitledger_run")) {
+    abort_argument(
+      ".run", "a live run, as `start_run()` returns it", x,
+      if (is.character(x)) "Take a run of a ledger up again with `start_run(file, resume = run_id)`.",
+      call = call
+    )
+  }
+}
+
+#' Do something within a run
+#'
+#' `with_run()` starts a run, calls a function with it and ends it. If the
+#' function fails, the run is on record as failed, with the class and message of
+#' the error and the calls that led to it, and the error goes on as it would
+#' have; an interrupt likewise. `with(run, ...)` does the same for a run that was
+#' started, whose name in the expression is `.run`.
+#'
+#' @inheritParams start_run
+#' @param fun A function of the run.
+#' @param seed A seed to set before the call, and to record. R's random stream is
+#'   put back afterwards.
+#' @returns What the function, or the expression, returns.
+#' @inheritSection log_run Errors
+#' @export
+#' @examples
+#' file <- tempfile(fileext = ".csv")
+#' fit <- with_run(file, list(formula = dist ~ speed), function(run) {
+#'   fit <- lm(dist ~ speed, cars)
+#'   log_metrics(run, sigma = sigma(fit))
+#'   fit
+#' })
+#' try(with_run(file, list(formula = dist ~ sped), function(run) lm(dist ~ sped, cars)))
+#' read_runs(file, columns = c("formula", "sigma", "status"))
+#'
+#' with(start_run(file, list(model = "mean")), {
+#'   log_metrics(.run, rmse = sd(cars$dist))
+#' })
+with_run <- function(file, params, fun, ..., seed = NULL, tags = NULL) {
+  check_no_dots(..., known = c("seed", "tags"))
+  if (missing(params)) {
+    abort_argument("params", "a named list")
+  }
+  if (missing(fun)) {
+    abort_argument("fun", "a function of the run")
+  }
+  if (!is.function(fun)) {
+    abort_argument("fun", "a function of the run", fun)
+  }
+  run <- start_run(file, params, seed = seed, tags = tags)
+  if (!is.null(seed)) {
+    stream <- globalenv()[[".Random.seed"]]
+    on.exit(restore_stream(stream), add = TRUE)
+    set.seed(seed)
+  }
+  within_run(run, fun(run))
+}
+
+#' @param data A live run.
+#' @param expr An expression, in which `.run` is the run.
+#' @rdname with_run
+#' @export
+with.fitledger_run <- function(data, expr, ...) {
+  check_no_dots(...)
+  expr <- substitute(expr)
+  caller <- parent.frame()
+  within_run(data, eval(expr, list(.run = data), caller))
+}
+
+within_run <- function(run, code) {
+  ended <- FALSE
+  how <- list(status = "interrupted")
+  on.exit(if (!ended) end_quietly(run, how))
+  value <- withCallingHandlers(
+    withVisible(code),
+    error = function(e) how <<- list(status = "failed", condition = describe_condition(e, sys.calls())),
+    interrupt = function(e) how <<- list(status = "interrupted")
+  )
+  ended <- TRUE
+  finish(run, NULL, list(status = "finished"))
+  if (value$visible) value$value else invisible(value$value)
+}
+
+# The error on its way is what matters; that it couldn't be recorded is a warning.
+end_quietly <- function(run, how) {
+  tryCatch(
+    finish(run, NULL, how),
+    error = function(e) {
+      rlang::warn(
+        c("The end of the run is not on record.", x = conditionMessage(e)),
+        class = c("fitledger_warning_end", "fitledger_warning")
+      )
+    }
+  )
+}
+
+describe_condition <- function(e, calls, most = 20) {
+  texts <- function(x) unname(substr(as_utf8(x), 1, 2000))
+  lines <- vapply(calls, function(call) deparse(call, nlines = 1)[[1]], character(1))
+  ours <- grepl("^(withCallingHandlers|withVisible|within_run|with_run|\\.handleSimpleError|h)\\(", lines)
+  list(
+    class = texts(class(e)),
+    message = texts(paste(conditionMessage(e), collapse = "\n")),
+    calls = texts(utils::tail(lines[!ours], most))
+  )
+}
+
+restore_stream <- function(stream) {
+  if (is.null(stream)) {
+    rm(".Random.seed", envir = globalenv())
+  } else {
+    assign(".Random.seed", stream, envir = globalenv())
+  }
+}
+
+#' Say something of a run afterwards
+#'
+#' `log_note()` adds a remark to a run. `void_run()` declares a run invalid: it
+#' stays in the ledger, and no query shows it unless asked to.
+#'
+#' @param file Path of the ledger.
+#' @param run_id Id of a run.
+#' @param text,reason The remark, or why the run is invalid: a string.
+#' @returns The run's id, invisibly.
+#' @inheritSection log_run Errors
+#' @export
+#' @examples
+#' file <- tempfile(fileext = ".csv")
+#' id <- log_run(file, list(lambda = 1000), list(rmse = 0.1))
+#' log_note(file, id, "the penalty was in the wrong unit")
+#' void_run(file, id, "wrong unit")
+#' read_runs(file)
+#' read_runs(file, void = TRUE, details = TRUE)$status
+log_note <- function(file, run_id, text) {
+  file <- check_path(file, "file")
+  check_text(text, "text")
+  check_run_id(file, run_id, "run_id")
+  invisible(log_event_native(file, "note", run_id, more = list(text = text)))
+}
+
+#' @rdname log_note
+#' @export
+void_run <- function(file, run_id, reason) {
+  file <- check_path(file, "file")
+  check_text(reason, "reason")
+  check_run_id(file, run_id, "run_id")
+  invisible(log_event_native(file, "void", run_id, more = list(reason = reason)))
+}
+
+check_text <- function(x, arg, call = rlang::caller_env()) {
+  if (missing(x)) {
+    abort_argument(arg, "a string", call = call)
+  }
+  if (!rlang::is_string(x) || is.na(x) || !nzchar(trimws(x))) {
+    abort_argument(arg, "a string that says something", x, call = call)
+  }
+}
+
+check_run_id <- function(file, run_id, arg, call = rlang::caller_env()) {
+  if (missing(run_id)) {
+    abort_argument(arg, "the id of a run", call = call)
+  }
+  if (inherits(run_id, "fitledger_run")) {
+    abort_argument(arg, "the id of a run", run_id, "It is `run$run_id`.", call = call)
+  }
+  if (!rlang::is_string(run_id)) {
+    abort_argument(arg, "the id of a run", run_id, call = call)
+  }
+  known <- signal_failure(run_ids_native(file), call)
+  if (!run_id %in% known) {
+    hint <- if (file.exists(run_id)) "It is the path of a file; `file` comes first, then the run's id."
+    abort_unknown("run", run_id, utils::tail(known, 1000), hint, call = call)
+  }
+}
+
+#' The id of the last run
+#'
+#' @param file Path of the ledger.
+#' @returns The id of the run that began last, a string; `NA` where there is none.
+#' @inheritSection log_run Errors
+#' @export
+#' @examples
+#' file <- tempfile(fileext = ".csv")
+#' log_run(file, list(a = 1), list(b = 2))
+#' last_run_id(file)
+last_run_id <- function(file) {
+  file <- check_path(file, "file")
+  known <- signal_failure(run_ids_native(file))
+  if (length(known)) known[[length(known)]] else NA_character_
+}
+
+#' Read the series of metrics
+#'
+#' @inheritParams read_runs
+#' @param run_id Ids of the runs wanted; `NULL` for all.
+#' @param metrics Names of the metrics wanted; `NULL` for all.
+#' @returns A data frame with a row for each point of each series that
+#'   [log_metrics()] wrote with a step: `run_id`, `metric`, `step`, `value`, `time`
+#'   (`POSIXct` in UTC). Ordered by run and metric, then as they were written.
+#' @inheritSection log_run Errors
+#' @export
+#' @examples
+#' file <- tempfile(fileext = ".csv")
+#' with_run(file, list(eta = 0.1), function(run) {
+#'   for (step in 1:3) log_metrics(run, loss = 1 / step, step = step)
+#' })
+#' read_metrics(file)
+read_metrics <- function(file, run_id = NULL, metrics = NULL) {
+  file <- check_path(file, "file")
+  points <- as_frame(signal_failure(read_series_native(file)))
+  if (!is.null(run_id)) {
+    known <- signal_failure(run_ids_native(file))
+    unknown <- setdiff(run_id, known)
+    if (length(unknown)) {
+      abort_unknown("run", unknown[[1]], utils::tail(known, 1000))
+    }
+    points <- take_rows(points, which(points$run_id %in% run_id))
+  }
+  if (!is.null(metrics)) {
+    unknown <- setdiff(metrics, points$metric)
+    if (length(unknown)) {
+      abort_unknown("series", unknown[[1]], unique(points$metric))
+    }
+    points <- take_rows(points, which(points$metric %in% metrics))
+  }
+  points
+}
+
+absolute_path <- function(path) {
+  folder <- normalizePath(dirname(path), winslash = "/", mustWork = FALSE)
+  file.path(sub("/$", "", folder), basename(path))
+}
+
+# The runs of this process for which values may be held back, so that they are
+# written when R ends.
+held_runs <- new.env(parent = emptyenv())
+
+hold_back <- function(run) {
+  buffer_open(run$run_id)
+  assign(run$run_id, list(file = run$file, process = Sys.getpid()), held_runs)
+}
+
+let_go <- function(run) {
+  buffer_flush(run$file, run$run_id, close = TRUE)
+  if (exists(run$run_id, held_runs, inherits = FALSE)) {
+    rm(list = run$run_id, envir = held_runs)
+  }
+}
+
+write_held_back <- function(...) {
+  for (run_id in names(held_runs)) {
+    held <- held_runs[[run_id]]
+    if (held$process == Sys.getpid()) {
+      try(buffer_flush(held$file, run_id, close = TRUE), silent = TRUE)
+    }
+  }
+}
+
+.onLoad <- function(libname, pkgname) {
+  reg.finalizer(held_runs, write_held_back, onexit = TRUE)
+}

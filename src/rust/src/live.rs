@@ -1,0 +1,153 @@
+//! Values of live runs that are held back for a moment, in the process that began the run.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use extendr_api::prelude::*;
+use extendr_ffi::SEXPTYPE;
+use fitledger_core::id::RunId;
+use fitledger_core::record::Event;
+use fitledger_core::series::Buffer;
+use fitledger_core::time::Timestamp;
+
+use crate::answer::{Failure, answer};
+use crate::from_r;
+use crate::log::{Entropy, Target, with_warning};
+use crate::r::R;
+
+#[derive(Default)]
+struct Buffers {
+    process: u32,
+    of_run: HashMap<String, Buffer>,
+}
+
+static BUFFERS: Mutex<Option<Buffers>> = Mutex::new(None);
+
+/// What a forked child inherits is its parent's to write.
+fn buffers() -> MutexGuard<'static, Option<Buffers>> {
+    let mut guard = BUFFERS.lock().unwrap_or_else(PoisonError::into_inner);
+    let buffers = guard.get_or_insert_default();
+    if buffers.process != std::process::id() {
+        buffers.process = std::process::id();
+        buffers.of_run.clear();
+    }
+    guard
+}
+
+/// The `log` event that the values held back for a run make.
+pub fn held_back(id: &RunId) -> Option<Event> {
+    let guard = buffers();
+    let buffer = guard.as_ref()?.of_run.get(id.as_str())?;
+    if buffer.is_empty() {
+        return None;
+    }
+    Some(Event {
+        name: "log",
+        run_id: Some(id.clone()),
+        metrics: buffer.cell(),
+        ..Event::default()
+    })
+}
+
+/// The values held back for a run are in its ledger.
+pub fn written(id: &RunId) {
+    let mut guard = buffers();
+    if let Some(buffer) = guard
+        .as_mut()
+        .and_then(|buffers| buffers.of_run.get_mut(id.as_str()))
+    {
+        buffer.clear(Instant::now());
+    }
+}
+
+/// From here on, until it is closed, values of the run may be held back in this process.
+///
+/// @noRd
+#[extendr]
+fn native_buffer_open(run_id: Robj) -> Robj {
+    answer(|| {
+        let id = R::of(&run_id)
+            .string()
+            .ok_or_else(|| Failure::argument("run_id"))?;
+        let mut guard = buffers();
+        let buffers = guard.as_mut().expect("there is one");
+        buffers
+            .of_run
+            .entry(id)
+            .or_insert_with(|| Buffer::new(Instant::now()));
+        Ok(Robj::from(()))
+    })
+}
+
+/// Holds the values of a step back: 0, or 1 when it is time to write them. 2 where nothing may be
+/// held back, since the run began in another process: write them at once, and close.
+///
+/// @noRd
+#[extendr]
+fn native_buffer_push(run_id: Robj, metrics: Robj, step: Robj) -> Robj {
+    answer(|| {
+        let id = R::of(&run_id)
+            .string()
+            .ok_or_else(|| Failure::argument("run_id"))?;
+        let metrics = from_r::metrics(R::of(&metrics), "metrics")?;
+        let step = whole(R::of(&step)).ok_or_else(|| Failure::argument("step"))?;
+        let (now, at) = (Instant::now(), Timestamp::now().seconds());
+        let mut guard = buffers();
+        let buffers = guard.as_mut().expect("there is one");
+        let elsewhere = !buffers.of_run.contains_key(&id);
+        let buffer = buffers.of_run.entry(id).or_insert_with(|| Buffer::new(now));
+        for (name, value) in metrics {
+            buffer.push(&name, step, value, at);
+        }
+        Ok(Robj::from(match elsewhere {
+            true => 2,
+            false => i32::from(buffer.is_due(now)),
+        }))
+    })
+}
+
+/// Writes what is held back for a run; `close` ends the holding back.
+///
+/// @noRd
+#[extendr]
+fn native_buffer_flush(target: Robj, run_id: Robj, close: Robj) -> Robj {
+    answer(|| {
+        let id = R::of(&run_id).string().and_then(|id| RunId::new(&id));
+        let id = id.ok_or_else(|| Failure::argument("run_id"))?;
+        let mut warning = None;
+        if let Some(event) = held_back(&id) {
+            let events = vec![(Timestamp::now(), event)];
+            warning = Target::of(&target)?.append(&mut Entropy::new(), events)?;
+            written(&id);
+        }
+        if R::of(&close).is_true() {
+            let mut guard = buffers();
+            guard
+                .as_mut()
+                .expect("there is one")
+                .of_run
+                .remove(id.as_str());
+        }
+        Ok(with_warning(Robj::from(id.as_str()), warning))
+    })
+}
+
+fn whole(step: R) -> Option<i64> {
+    const MOST: f64 = 9_007_199_254_740_992.0;
+    match step.ty() {
+        SEXPTYPE::INTSXP if step.len() == 1 => Some(i64::from(step.integers()[0])),
+        SEXPTYPE::REALSXP if step.len() == 1 => {
+            let x = step.doubles()[0];
+            (x.fract() == 0.0 && x.abs() <= MOST).then_some(x as i64)
+        }
+        _ => None,
+    }
+}
+
+extendr_module! {
+    mod live;
+    fn native_buffer_open;
+    fn native_buffer_push;
+    fn native_buffer_flush;
+}

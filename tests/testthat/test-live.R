@@ -1,0 +1,239 @@
+status <- function(file) read_runs(file, details = TRUE)$status
+
+test_that("a live run is on record from its first moment to its end", {
+  file <- local_ledger()
+  run <- start_run(file, list(model = "net"), seed = 3, tags = list(by = "ann"))
+  expect_identical(status(file), "running")
+  log_params(run, eta = 0.1, layers = c(16L, 4L))
+  log_metrics(run, rmse = 2)
+  log_metrics(run, list(rmse = 1), mae = 0.5)
+  log_tags(run, try = "second")
+  expect_identical(end_run(run, metrics = list(r2 = 0.9)), run)
+  runs <- read_runs(file, details = TRUE)
+  expect_identical(runs$status, "finished")
+  expect_identical(runs$eta, 0.1)
+  expect_identical(runs$layers, list(c(16L, 4L)))
+  expect_identical(c(runs$rmse, runs$mae, runs$r2), c(1, 0.5, 0.9))
+  expect_identical(runs$tags[[1]], list(by = "ann", try = "second"))
+  expect_identical(runs$seed, 3L)
+  expect_gte(runs$duration, 0)
+  expect_identical(last_run_id(file), run$run_id)
+  expect_identical(verify_ledger(file)$status, "ok")
+  expect_equal(nrow(verify_ledger(file)$problems), 0)
+})
+
+test_that("a series keeps every step as it was written", {
+  file <- local_ledger()
+  run <- start_run(file)
+  for (step in c(1, 3, 2, 2)) log_metrics(run, loss = step / 10, acc = NA, step = step)
+  log_metrics(run, loss = Inf, step = 10L)
+  end_run(run)
+  points <- read_metrics(file, run$run_id, "loss")
+  expect_identical(points$step, c(1, 3, 2, 2, 10))
+  expect_identical(points$value, c(0.1, 0.3, 0.2, 0.2, Inf))
+  expect_s3_class(points$time, "POSIXct")
+  expect_identical(unique(read_metrics(file)$metric), c("loss", "acc"))
+  expect_identical(read_runs(file)$loss, Inf)
+  expect_equal(nrow(read_metrics(golden())), 3)
+  expect_error(read_metrics(file, metrics = "los"), "loss", class = "fitledger_error_unknown")
+  expect_error(read_metrics(file, "20261123"), class = "fitledger_error_unknown")
+})
+
+test_that("values are held back for a moment, and written by whatever comes next", {
+  file <- local_ledger()
+  run <- start_run(file)
+  events <- function() cells(file)$event
+  log_metrics(run, loss = 1, step = 1)
+  expect_false("log" %in% events())
+  log_params(run, eta = 1)
+  expect_identical(utils::tail(events(), 2), c("log", "log"))
+  for (step in 1:1000) log_metrics(run, loss = step, step = step)
+  before <- length(events())
+  log_metrics(run, loss = 0, step = 1001)
+  Sys.sleep(0.25)
+  log_metrics(run, loss = 0, step = 1002)
+  expect_gt(length(events()), before)
+  end_run(run)
+  expect_equal(nrow(read_metrics(file)), 1003)
+})
+
+test_that("a failed write holds the values back for the next", {
+  skip_on_os("windows")
+  file <- local_ledger()
+  run <- start_run(file)
+  log_metrics(run, loss = 1, step = 1)
+  whole <- bytes(file)
+  writeLines("something else", file)
+  expect_error(log_params(run, eta = 1), class = "fitledger_error_not_a_ledger")
+  writeBin(whole, file)
+  end_run(run)
+  expect_equal(read_metrics(file)$value, 1)
+})
+
+test_that("with_run() ends the run and gives the function's value", {
+  file <- local_ledger()
+  value <- with_run(file, list(a = 1), function(run) {
+    log_metrics(run, m = 2)
+    "value"
+  })
+  expect_identical(value, "value")
+  expect_identical(withVisible(with_run(file, list(a = 1), function(run) invisible(1)))$visible, FALSE)
+  expect_identical(status(file), c("finished", "finished"))
+  expect_identical(with(start_run(file), {
+    log_metrics(.run, m = 3)
+    5
+  }), 5)
+  expect_identical(read_runs(file)$m, c(2, NA, 3))
+})
+
+test_that("an error is recorded and thrown on unchanged", {
+  file <- local_ledger()
+  oops <- structure(class = c("oops", "error", "condition"), list(message = "%s%n {x}", call = quote(f(x)), data = 1))
+  thrown <- tryCatch(
+    with_run(file, list(a = 1), function(run) {
+      log_metrics(run, loss = 1, step = 1)
+      stop(oops)
+    }),
+    error = identity
+  )
+  expect_identical(thrown, oops)
+  expect_identical(status(file), "failed")
+  expect_identical(read_runs(file)$loss, 1)
+  end <- utils::tail(cells(file)$context, 1)
+  expect_match(end, "\"class\":[\"oops\",\"error\",\"condition\"],\"message\":\"%s%n {x}\"", fixed = TRUE)
+  expect_match(end, "stop(oops)", fixed = TRUE)
+
+  expect_error(with_run(file, list(), function(run) stop("plain")), "plain")
+  expect_error(with(start_run(file), stop("within")), "within")
+  expect_identical(status(file), rep("failed", 3))
+})
+
+test_that("an error that is caught inside, and a warning, are no failure", {
+  file <- local_ledger()
+  with_run(file, list(), function(run) try(stop("caught"), silent = TRUE))
+  expect_warning(with_run(file, list(), function(run) warning("careful")), "careful")
+  expect_identical(status(file), c("finished", "finished"))
+})
+
+test_that("an interrupt and a jump out are recorded as such", {
+  file <- local_ledger()
+  caught <- tryCatch(with_run(file, list(), function(run) rlang::interrupt()), interrupt = function(e) "interrupt")
+  expect_identical(caught, "interrupt")
+  callCC(function(out) with_run(file, list(), function(run) out(1)))
+  expect_identical(status(file), c("interrupted", "interrupted"))
+})
+
+test_that("that an end can't be recorded is a warning, and the error goes on", {
+  file <- local_ledger()
+  expect_warning(
+    expect_error(with_run(file, list(), function(run) {
+      writeLines("something else", file)
+      stop("the error")
+    }), "the error"),
+    "not on record",
+    class = "fitledger_warning_end"
+  )
+})
+
+test_that("with_run(seed =) sets the seed and puts the stream back", {
+  file <- local_ledger()
+  set.seed(99)
+  before <- .Random.seed
+  x <- with_run(file, list(), function(run) rnorm(3), seed = 7)
+  expect_identical(.Random.seed, before)
+  set.seed(7)
+  expect_identical(x, rnorm(3))
+  expect_identical(read_runs(file, details = TRUE)$seed, 7L)
+  expect_error(with_run(file, list(), function(run) stop("x"), seed = 7))
+  rm(".Random.seed", envir = globalenv())
+  with_run(file, list(), function(run) runif(1), seed = 7)
+  expect_false(exists(".Random.seed", globalenv(), inherits = FALSE))
+})
+
+test_that("a run goes through saveRDS() and to other processes", {
+  skip_on_cran()
+  file <- local_ledger()
+  run <- start_run(file, list(a = 1))
+  path <- withr::local_tempfile()
+  saveRDS(run, path)
+  expect_identical(readRDS(path), run)
+  code <- c(
+    "library(fitledger)",
+    sprintf("run <- readRDS(%s)", deparse(path)),
+    "me <- as.integer(commandArgs(TRUE))",
+    "for (i in 1:20) log_metrics(run, loss = i, step = 100 * me + i)",
+    "cat('done\\n')"
+  )
+  run_apart(code, times = 2)
+  end_run(run)
+  expect_setequal(read_metrics(file)$step, c(100 + 1:20, 200 + 1:20))
+
+  skip_on_os("windows")
+  run <- start_run(file, list(a = 2))
+  log_metrics(run, loss = 0, step = 0)
+  parallel::mclapply(1:4, function(i) log_metrics(run, loss = i, step = i), mc.cores = 2)
+  end_run(run)
+  points <- read_metrics(file, run$run_id)
+  expect_setequal(points$step, 0:4)
+  expect_identical(verify_ledger(file)$status, "ok")
+})
+
+test_that("what is held back is written when R ends, and a killed run is lost until it is resumed", {
+  skip_on_cran()
+  skip_on_os(c("windows", "mac"))
+  file <- local_ledger()
+  begin <- c(
+    "library(fitledger)",
+    sprintf("run <- start_run(%s, list(a = 1))", deparse(file)),
+    "log_metrics(run, loss = 1, step = 1)"
+  )
+  run_apart(c(begin, "cat('done\\n')", "quit('no')"))
+  expect_identical(status(file), "lost")
+  expect_identical(read_metrics(file)$step, 1)
+
+  killed <- c(begin, "log_params(run, b = 2)", "cat('done\\n')", "tools::pskill(Sys.getpid(), 9)")
+  run_apart(killed)
+  expect_identical(status(file), c("lost", "lost"))
+  run <- start_run(file, resume = last_run_id(file), params = list(c = 3))
+  expect_identical(status(file), c("lost", "running"))
+  log_metrics(run, loss = 0.5, step = 2)
+  end_run(run)
+  runs <- read_runs(file)
+  expect_identical(unlist(runs[2, c("a", "b", "c", "loss")]), c(a = 1, b = 2, c = 3, loss = 0.5))
+  expect_identical(status(file), c("lost", "finished"))
+  expect_identical(verify_ledger(file)$status, "ok")
+})
+
+test_that("a void run is left out until the void is asked for", {
+  file <- local_ledger()
+  id <- log_run(file, list(a = 1), list(m = 1))
+  log_run(file, list(a = 2), list(m = 2))
+  log_note(file, id, "looks odd")
+  expect_identical(void_run(file, id, "wrong data"), id)
+  expect_identical(read_runs(file)$a, 2)
+  expect_identical(best_run(file, "m")$a, 2)
+  expect_identical(read_runs(file, void = TRUE, details = TRUE)$status, c("void", "finished"))
+})
+
+test_that("what is wrong with a call is said", {
+  file <- local_ledger()
+  id <- log_run(file, list(a = 1), list(m = 1))
+  run <- start_run(file)
+  ids <- function(text) gsub("[0-9]{8}-[0-9]{6}-[0-9a-z]{12}", "<id>", text)
+  expect_snapshot(error = TRUE, transform = ids, {
+    log_metrics("x", loss = 1)
+    log_metrics(id, loss = 1)
+    log_metrics(run, 1)
+    log_metrics(run, loss = "x")
+    log_metrics(run, loss = 1, step = 1.5)
+    log_metrics(run, loss = 1:2, step = 1)
+    end_run(run, status = "done")
+    void_run(file, "20261123-000000-000000000000", "x")
+    void_run(file, id, "")
+    void_run(file, run, "x")
+    log_note(file, id)
+    with_run(file, list(), 1)
+    start_run(file, resume = "nothing")
+    start_run(file, seeds = 1)
+  })
+})
