@@ -367,6 +367,7 @@ last_run_id <- function(file) {
 #' read_metrics(file)
 read_metrics <- function(file, run_id = NULL, metrics = NULL) {
   file <- check_path(file, "file")
+  show_held_back(file)
   points <- as_frame(signal_failure(read_series_native(file)))
   if (!is.null(run_id)) {
     known <- signal_failure(run_ids_native(file))
@@ -407,15 +408,23 @@ let_go <- function(run) {
   }
 }
 
-write_held_back <- function(...) {
+# What can't be written now stays held back.
+write_held_back <- function(file = NULL, close = FALSE) {
   for (run_id in names(held_runs)) {
     held <- held_runs[[run_id]]
-    if (held$process == Sys.getpid()) {
-      try(buffer_flush(held$file, run_id, close = TRUE), silent = TRUE)
+    if (held$process == Sys.getpid() && (is.null(file) || identical(held$file, file))) {
+      try(buffer_flush(held$file, run_id, close), silent = TRUE)
     }
   }
 }
 
+# Who asks sees what this process has reported.
+show_held_back <- function(file) {
+  if (length(held_runs)) {
+    write_held_back(absolute_path(file))
+  }
+}
+
 .onLoad <- function(libname, pkgname) {
-  reg.finalizer(held_runs, write_held_back, onexit = TRUE)
+  reg.finalizer(held_runs, function(...) write_held_back(close = TRUE), onexit = TRUE)
 }

@@ -124,6 +124,7 @@ quo_names <- function(where) {
 # all parameters and metrics, and `metric`, which of them are metrics (NULL where
 # nobody knows).
 run_table <- function(file, columns, details, void, call = rlang::caller_env()) {
+  show_held_back(file)
   result <- read_runs_native(file, columns, details, void)
   if (is_failure(result, "plain_csv")) {
     return(plain_table(file, call))

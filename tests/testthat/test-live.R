@@ -57,6 +57,15 @@ test_that("values are held back for a moment, and written by whatever comes next
   expect_equal(nrow(read_metrics(file)), 1003)
 })
 
+test_that("who asks sees what this process has reported", {
+  file <- local_ledger()
+  run <- start_run(file)
+  log_metrics(run, loss = 1, step = 1)
+  expect_identical(read_runs(file)$loss, 1)
+  log_metrics(run, loss = 0.5, step = 2)
+  expect_equal(nrow(read_metrics(file)), 2)
+})
+
 test_that("a failed write holds the values back for the next", {
   skip_on_os("windows")
   file <- local_ledger()
