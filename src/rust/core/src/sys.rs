@@ -399,7 +399,12 @@ fn started(process: &str) -> Option<i64> {
     let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
     // The second field is the program's name in parentheses and may hold anything.
     let (_, after_name) = stat.rsplit_once(')')?;
-    after_name.split_whitespace().nth(19)?.parse().ok()
+    let mut fields = after_name.split_whitespace();
+    // A dead process that nobody has reaped yet is gone, too.
+    match fields.next()? {
+        "Z" | "X" => None,
+        _ => fields.nth(18)?.parse().ok(),
+    }
 }
 
 /// Whether a process that ran on this machine's present boot, among the pids that we see, is no
@@ -464,6 +469,12 @@ mod tests {
         assert!(!is_gone(&boot, "pid:[1]", pid, started - 1));
         let mut child = std::process::Command::new("true").spawn().unwrap();
         let pid = i64::from(child.id());
+        let began = super::started(&child.id().to_string());
+        std::thread::sleep(std::time::Duration::from_millis(200));
+        assert!(
+            is_gone(&boot, &pids, pid, began.unwrap_or(0)),
+            "dead, not reaped"
+        );
         child.wait().unwrap();
         assert!(is_gone(&boot, &pids, pid, started));
     }
