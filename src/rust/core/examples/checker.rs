@@ -1,0 +1,113 @@
+//! `checker verdict FILE [CHECKPOINT]`: what verification says, `status row byte`.
+//!
+//! `checker after FILE ACKED REFUSED`: what came of a file that writers were stopped at. ACKED and
+//! REFUSED hold what `writer` said on stdout and stderr. Appends a run, as the next healthy process
+//! would, and says how many acknowledged rows are `lost` after that, how many were `false`ly
+//! acknowledged, how many refused ones are `there`, whether the ledger is `dead` to that next
+//! append, and how it verifies in the end.
+
+use std::fs;
+use std::path::Path;
+
+use fitledger_core::Error;
+use fitledger_core::checkpoint::Checkpoint;
+use fitledger_core::id::RunId;
+use fitledger_core::ledger::{self, Append, FileStore, Memory, Session};
+use fitledger_core::record::Event;
+use fitledger_core::sys;
+use fitledger_core::time::Timestamp;
+use fitledger_core::verify::verify;
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match arguments[..] {
+        ["verdict", file] => println!("{}", verdict(Path::new(file), None)),
+        ["verdict", file, checkpoint] => {
+            let text = fs::read_to_string(checkpoint).expect("a file");
+            let checkpoint = Checkpoint::parse(&text).expect("a checkpoint");
+            println!("{}", verdict(Path::new(file), Some(&checkpoint)));
+        }
+        ["after", file, acked, refused] => println!("{}", after(file, acked, refused)),
+        _ => eprintln!("checker verdict FILE [CHECKPOINT] | after FILE ACKED REFUSED"),
+    }
+}
+
+fn verdict(file: &Path, checkpoint: Option<&Checkpoint>) -> String {
+    match verify(file, checkpoint) {
+        Err(e) => e.class().to_owned(),
+        Ok(report) => match report.fault {
+            None => report.status.name().to_owned(),
+            Some(fault) => format!("{} {} {}", report.status.name(), fault.row, fault.byte),
+        },
+    }
+}
+
+fn after(file: &str, acked: &str, refused: &str) -> String {
+    let acked = words(acked, 0, &[]);
+    let refused = words(refused, 1, &["remains", "durability_unknown"]);
+    let before = runs(file);
+    let falsely = acked.iter().filter(|id| !before.contains(id)).count();
+    let there = refused.iter().filter(|id| before.contains(id)).count();
+
+    let next = format!("next-{}", std::process::id());
+    let dead = log(Path::new(file), &next);
+    let now = runs(file);
+    let once = |id: &String| now.iter().filter(|other| *other == id).count() == 1;
+    let lost = acked
+        .iter()
+        .filter(|id| before.contains(id) && !once(id))
+        .count();
+    let dead = match dead {
+        Err(e) => e.class(),
+        Ok(()) if !once(&next) => "dead",
+        Ok(()) => "alive",
+    };
+    let verdict = verdict(Path::new(file), None).replace(' ', ":");
+    format!("{lost} {falsely} {there} {dead} {verdict}")
+}
+
+/// The n-th word of each line that doesn't begin with one of some others.
+fn words(file: &str, n: usize, without: &[&str]) -> Vec<String> {
+    let text = fs::read_to_string(file).unwrap_or_default();
+    text.lines()
+        .map(|line| line.split(' ').collect::<Vec<_>>())
+        .filter(|words| words.len() > n && !without.contains(&words[0]))
+        .map(|words| words[n].to_owned())
+        .collect()
+}
+
+/// The ids of the runs in whole lines, read without the code under test.
+fn runs(file: &str) -> Vec<String> {
+    let bytes = fs::read(file).unwrap_or_default();
+    let text = String::from_utf8_lossy(&bytes);
+    let whole = text.rsplit_once('\n').map_or("", |(lines, _)| lines);
+    whole
+        .lines()
+        .filter_map(|line| {
+            let cells: Vec<&str> = line.splitn(5, ',').collect();
+            (cells.len() == 5 && cells[2] == "run").then(|| cells[3].to_owned())
+        })
+        .collect()
+}
+
+fn log(path: &Path, id: &str) -> Result<(), Error> {
+    let event = Event {
+        name: "run",
+        run_id: RunId::new(id),
+        ..Event::default()
+    };
+    let mut how = Append {
+        session: Session {
+            version: 1,
+            context: b"",
+        },
+        sync: true,
+        now: Timestamp::now(),
+        random: &mut |bytes| sys::random(bytes).expect("random bytes"),
+        give_up: &mut || false,
+    };
+    let events = vec![(Timestamp::now(), event)];
+    let memory = &mut Memory::default();
+    ledger::append(|| FileStore::open(path), path, memory, &mut how, events).map(drop)
+}

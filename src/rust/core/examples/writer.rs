@@ -1,0 +1,74 @@
+//! `writer FILE PREFIX COUNT`: logs runs PREFIX-1, PREFIX-2 … durably, one append each.
+//!
+//! Says on stdout what was acknowledged, and after how many microseconds; on stderr what was
+//! refused, and with which class of error. For `dev/faults`, which stops it, and fails its system
+//! calls, at every point.
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Instant;
+
+use fitledger_core::id::RunId;
+use fitledger_core::ledger::{self, Append, FileStore, Memory, Session};
+use fitledger_core::record::Event;
+use fitledger_core::sys;
+use fitledger_core::time::Timestamp;
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let [file, prefix, count] = &arguments[..] else {
+        eprintln!("writer FILE PREFIX COUNT");
+        return ExitCode::from(2);
+    };
+    let path = PathBuf::from(file);
+    let count: u32 = count.parse().expect("a number of runs");
+    let mut memory = Memory::default();
+    let mut said = ExitCode::SUCCESS;
+    for i in 1..=count {
+        let id = format!("{prefix}-{i}");
+        let begin = Instant::now();
+        let outcome = log(&path, &mut memory, &id);
+        let micros = begin.elapsed().as_micros();
+        // Each line in one system call, so that what is cut off is a whole line.
+        let told = match outcome {
+            Ok(()) => std::io::stdout().write_all(format!("{id} {micros}\n").as_bytes()),
+            Err(e) => {
+                said = ExitCode::FAILURE;
+                let line = format!("{} {id} {e}\n", e.class());
+                std::io::stderr().write_all(line.as_bytes())
+            }
+        };
+        if told.is_err() {
+            said = ExitCode::FAILURE;
+        }
+    }
+    said
+}
+
+fn log(path: &std::path::Path, memory: &mut Memory, id: &str) -> fitledger_core::Result<()> {
+    let event = Event {
+        name: "run",
+        run_id: RunId::new(id),
+        params: br#"{"lambda":0.1}"#.to_vec(),
+        metrics: br#"{"rmse":1.5}"#.to_vec(),
+        ..Event::default()
+    };
+    let mut how = Append {
+        session: Session {
+            version: 1,
+            context: br#"{"user":"writer"}"#,
+        },
+        sync: true,
+        now: Timestamp::now(),
+        random: &mut |bytes| {
+            if let Err(e) = sys::random(bytes) {
+                eprintln!("random {e}");
+                std::process::exit(1);
+            }
+        },
+        give_up: &mut || false,
+    };
+    let events = vec![(Timestamp::now(), event)];
+    ledger::append(|| FileStore::open(path), path, memory, &mut how, events).map(drop)
+}
