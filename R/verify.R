@@ -42,8 +42,8 @@
 #' verify_ledger(file, checkpoint)
 #'
 #' # Somebody improves a result.
-#' lines <- readLines(file)
-#' writeLines(sub('rmse"":1.0', 'rmse"":0.5', lines), file)
+#' text <- rawToChar(readBin(file, "raw", file.size(file)))
+#' writeBin(charToRaw(sub('rmse"":1.0', 'rmse"":0.5', text)), file)
 #' verify_ledger(file)$status
 verify_ledger <- function(file, checkpoint = NULL) {
   file <- check_path(file, "file")
@@ -71,21 +71,24 @@ check_checkpoint <- function(x, call = rlang::caller_env()) {
 
 #' @export
 format.fitledger_verification <- function(x, ...) {
-  rows <- function(n) paste(format(n, big.mark = " ", scientific = FALSE), if (n == 1) "row" else "rows")
+  number <- function(n) format(n, scientific = FALSE)
+  rows <- function(n) paste(number(n), if (n == 1) "row" else "rows")
+  hold <- if (x$rows == 1) "holds" else "hold"
   verdict <- switch(x$status,
-    ok = paste0("ok: ", rows(x$rows), " hold", if (x$rows == 1) "s"),
-    pending = paste0("pending: ", rows(x$rows), " hold and another is being written"),
-    torn = paste0("torn: ", rows(x$rows), " hold, then a write that never finished"),
-    truncated = paste0("truncated: rows that the checkpoint covers are missing after row ", x$rows),
+    ok = if (x$rows == 0) "ok: there is no row yet" else paste0("ok: ", rows(x$rows), " ", hold),
+    pending = paste0("pending: ", rows(x$rows), " ", hold, " and another is being written"),
+    torn = paste0("torn: ", rows(x$rows), " ", hold, ", then a write that never finished"),
+    truncated = paste0("truncated: rows that the checkpoint covers are missing after row ", number(x$rows)),
     corrupt = if (x$rows == 0) {
       "corrupt: no row holds"
     } else {
-      paste0("corrupt: the first ", rows(x$rows), " hold", if (x$rows == 1) "s", ", the next doesn't")
+      paste0("corrupt: the first ", rows(x$rows), " ", hold, ", the next doesn't")
     },
     forked = "forked: every row holds, but they are not those of the checkpoint"
   )
   where <- if (!is.na(x$row)) {
-    paste0("Row ", x$row, ", at byte ", format(x$byte, scientific = FALSE), ": ", x$why, ".")
+    what <- if (x$row == 0) "The header" else paste("Row", number(x$row))
+    paste0(what, ", at byte ", number(x$byte), ": ", x$why, ".")
   }
   anchor <- if (x$anchored) {
     "Anchored: the ledger extends the checkpoint."
@@ -93,15 +96,23 @@ format.fitledger_verification <- function(x, ...) {
     "Unanchored: without a checkpoint a cut between rows, or a file written anew, would not show."
   }
   next_step <- switch(x$status,
-    torn = "The next write sets it aside, in a file beside the ledger.",
+    torn = if (x$byte == 0) {
+      "The next write begins the ledger anew."
+    } else {
+      "The next write sets it aside, in a file beside the ledger."
+    },
     truncated = "Look for a copy of the file that has the missing rows.",
-    corrupt = "Compare with a copy of the file. `repair_ledger()` sets aside everything from there on.",
+    corrupt = if (x$row == 0) {
+      "Compare with a copy of the file; the first line is the same in every ledger."
+    } else {
+      "Compare with a copy of the file. `repair_ledger()` sets aside everything from there on."
+    },
     forked = "Somebody wrote the file anew, or the checkpoint is of another ledger."
   )
   problems <- if (nrow(x$problems)) {
     c(
       paste0(nrow(x$problems), if (nrow(x$problems) == 1) " problem" else " problems", " beside the chain:"),
-      paste0("  row ", x$problems$row, ": ", x$problems$problem)
+      paste0("  row ", number(x$problems$row), ": ", x$problems$problem)
     )
   }
   c(paste0("<", basename(x$file), "> ", verdict), where, anchor, next_step, problems)
@@ -164,8 +175,8 @@ print.fitledger_checkpoint <- function(x, ...) {
 #' file <- tempfile(fileext = ".csv")
 #' log_run(file, list(lambda = 1), list(rmse = 2))
 #' log_run(file, list(lambda = 2), list(rmse = 1))
-#' lines <- readLines(file)
-#' writeLines(sub('rmse"":1.0', 'rmse"":0.5', lines), file)
+#' text <- rawToChar(readBin(file, "raw", file.size(file)))
+#' writeBin(charToRaw(sub('rmse"":1.0', 'rmse"":0.5', text)), file)
 #' repair_ledger(file)
 #' read_runs(file)
 repair_ledger <- function(file) {

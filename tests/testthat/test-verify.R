@@ -317,3 +317,17 @@ test_that("damage stops writers, and readers say where it is", {
   expect_identical(error$byte, as.numeric(row_start(before, 22)))
   expect_identical(bytes(file), before)
 })
+
+test_that("a ledger without a row yet can be asked for everything", {
+  file <- local_ledger()
+  header <- "seq,time,event,run_id,params,metrics,artifacts,context,hash\n"
+  for (start in c("", substr(header, 1, 30), header)) {
+    writeBin(charToRaw(start), file)
+    expect_error(checkpoint_ledger(file), "no row yet", class = "fitledger_error_not_a_ledger")
+    expect_identical(verify_ledger(file)$status, if (nchar(start) == 30) "torn" else "ok")
+  }
+  writeBin(charToRaw(substr(header, 1, 30)), file)
+  expect_identical(suppressMessages(repair_ledger(file))$status, "ok")
+  log_run(file, list(a = 1), list(m = 1))
+  expect_equal(nrow(read_runs(file)), 1)
+})

@@ -45,6 +45,8 @@ pub struct Run {
     pub metrics: Vec<(usize, Value)>,
     pub tags: Vec<(String, Value)>,
     pub seed: Option<Value>,
+    /// Name and entry of each artifact.
+    pub artifacts: Vec<(String, Json)>,
     /// Name and hash of each data version.
     pub data: Vec<(String, String)>,
     /// Where the run came from, if it was copied from elsewhere.
@@ -199,6 +201,7 @@ impl Runs {
             metrics: Vec::new(),
             tags: Vec::new(),
             seed: None,
+            artifacts: Vec::new(),
             data: Vec::new(),
             origin: context.get("origin").cloned(),
             looks: 0,
@@ -222,6 +225,13 @@ impl Runs {
         }
         for (name, value) in metrics(row.metrics)? {
             set(&mut run.metrics, self.metrics.place(&name), value);
+        }
+        for (name, artifact) in row.artifacts.pairs()? {
+            set(
+                &mut run.artifacts,
+                value::unescape_key(&name).to_owned(),
+                artifact,
+            );
         }
         if let Some(seed) = context.get("seed") {
             run.seed = Some(Value::from_json(seed));

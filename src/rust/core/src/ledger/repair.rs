@@ -41,9 +41,16 @@ pub fn repair(path: &Path, how: &mut Append<'_>) -> Result<Option<SetAside>> {
 fn repair_locked<S: Store>(store: &mut S, how: &mut Append<'_>) -> Result<Option<SetAside>> {
     let bytes = read_all(store)?;
     read::check_start(store.path(), &bytes)?;
-    let rows = bytes.get(FIRST_ROW as usize..).unwrap_or(&[]);
+    let tail = match bytes.get(FIRST_ROW as usize..) {
+        Some(rows) => scan(rows),
+        None if bytes.is_empty() => return Ok(None),
+        None => Tail::Torn {
+            head: Head::genesis(),
+            at: 0,
+        },
+    };
     let (Tail::Torn { head, at } | Tail::Pending { head, at } | Tail::Corrupt { head, at, .. }) =
-        scan(rows)
+        tail
     else {
         return Ok(None);
     };
@@ -69,18 +76,21 @@ fn settle_locked<S: Store>(store: &mut S) -> Result<(String, Head)> {
     let path = store.path().to_owned();
     let size = store.size().map_err(|e| Error::io(&path, "look at", e))?;
     append::check_birth(store, size)?;
-    let head = match append::find_tail(store, size)? {
-        Tail::Corrupt { head, at, why } => {
-            return Err(Error::Corrupt {
-                path,
-                row: head.seq.next().0,
-                byte: at,
-                why,
-            });
-        }
-        tail => tail.head(),
+    let head = match size < FIRST_ROW {
+        true => Head::genesis(),
+        false => match append::find_tail(store, size)? {
+            Tail::Corrupt { head, at, why } => {
+                return Err(Error::Corrupt {
+                    path,
+                    row: head.seq.next().0,
+                    byte: at,
+                    why,
+                });
+            }
+            tail => tail.head(),
+        },
     };
-    let id = read::read(&path)?.id().filter(|_| head.seq.0 > 0);
+    let id = read::read(&path)?.id().filter(|_| head != Head::genesis());
     let Some(id) = id else {
         let why = "it holds no row yet".to_owned();
         return Err(Error::NotALedger { path, why });
