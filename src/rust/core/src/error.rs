@@ -25,8 +25,12 @@ pub enum Error {
     },
     /// A row would be longer than the format allows.
     RowTooLong { bytes: usize },
-    /// The user interrupted the wait for the lock.
+    /// The user interrupted the wait for the lock, or a long piece of work.
     Interrupted,
+    /// Stored bytes that are not what their hash says.
+    Artifact { path: PathBuf, damage: Damage },
+    /// What was to be stored is no regular file, or did not hold still.
+    Unstorable { path: PathBuf, why: String },
     /// The file is on a network file system on which locks can't be relied on.
     Network { path: PathBuf, system: String },
     /// The system refused something; the ledger is as it was.
@@ -43,6 +47,35 @@ pub enum Error {
         kept: bool,
         source: io::Error,
     },
+}
+
+/// What is wrong with stored bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Damage {
+    Missing,
+    /// There are fewer than there were.
+    Truncated,
+    Changed,
+    /// A symbolic link has their name.
+    Link,
+    /// Something else that is no regular file has their name.
+    NotAFile,
+    /// A folder on the way to them is a symbolic link, or no folder.
+    Astray,
+}
+
+impl Damage {
+    /// What follows on "the stored bytes".
+    pub fn text(self) -> &'static str {
+        match self {
+            Damage::Missing => "are not there",
+            Damage::Truncated => "have been cut short",
+            Damage::Changed => "have changed",
+            Damage::Link => "are a symbolic link, not a regular file",
+            Damage::NotAFile => "are not a regular file",
+            Damage::Astray => "lie behind a symbolic link or a file, not in a folder",
+        }
+    }
 }
 
 impl Error {
@@ -64,6 +97,8 @@ impl Error {
             Error::Corrupt { .. } => "corrupt",
             Error::RowTooLong { .. } => "row_too_long",
             Error::Interrupted => "interrupted",
+            Error::Artifact { .. } => "artifact",
+            Error::Unstorable { .. } => "unstorable",
             Error::Network { .. } => "network",
             Error::Io { .. } => "io",
             Error::Remains { .. } => "remains",
@@ -89,6 +124,12 @@ impl Error {
                 "Nothing was written. Store large values in a file and log its path."
             }
             Error::Interrupted => "Nothing was written.",
+            Error::Artifact { .. } => {
+                "They were not used. A copy of the same bytes, logged again, takes their place."
+            }
+            Error::Unstorable { .. } => {
+                "Nothing was stored. Only regular files that hold still are; of a link, give the path that it leads to."
+            }
             Error::Network { .. } => {
                 "Keep the ledger on a local disk. If only one machine writes to it, `options(fitledger.network = \"allow\")` goes on."
             }
@@ -116,6 +157,8 @@ impl Error {
             | Error::Newer { path, .. }
             | Error::Corrupt { path, .. }
             | Error::Network { path, .. }
+            | Error::Artifact { path, .. }
+            | Error::Unstorable { path, .. }
             | Error::Io { path, .. }
             | Error::Remains { path, .. }
             | Error::DurabilityUnknown { path, .. } => Some(path),
@@ -165,7 +208,16 @@ impl fmt::Display for Error {
                 f,
                 "The row would take {bytes} bytes; a ledger's rows hold at most 16 MiB."
             ),
-            Error::Interrupted => f.write_str("Interrupted while waiting for the ledger's lock."),
+            Error::Interrupted => f.write_str("Interrupted by the user."),
+            Error::Artifact { path, damage } => write!(
+                f,
+                "The stored bytes in '{}' {}.",
+                path.display(),
+                damage.text()
+            ),
+            Error::Unstorable { path, why } => {
+                write!(f, "'{}' can't be stored: {why}.", path.display())
+            }
             Error::Network { path, system } => write!(
                 f,
                 "'{}' lies on a network file system ({system}), where writers may lose each other's rows.",

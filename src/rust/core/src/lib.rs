@@ -4,7 +4,7 @@
 //!
 //! - bytes: [`json`], [`digest`], [`time`], [`id`]
 //! - one row: [`value`], [`record`], [`chain`]
-//! - the file: [`ledger`]
+//! - the file: [`ledger`]; beside it the bytes of artifacts: [`objects`]
 //! - views over the record: [`runs`] with [`table`], [`series`] and [`export`], [`registry`],
 //!   [`verify`] with [`checkpoint`]
 //!
@@ -19,6 +19,7 @@ pub mod git;
 pub mod id;
 pub mod json;
 pub mod ledger;
+pub mod objects;
 pub mod record;
 pub mod registry;
 pub mod runs;

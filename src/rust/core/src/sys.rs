@@ -1,6 +1,6 @@
 //! The few things that std doesn't have on every platform that we serve.
 
-use std::fs::{File, Metadata, OpenOptions};
+use std::fs::{File, FileType, Metadata, OpenOptions};
 use std::io;
 
 /// Which file an open descriptor or a path means.
@@ -19,7 +19,7 @@ pub enum Network {
 #[cfg(unix)]
 mod imp {
     use std::os::fd::AsRawFd;
-    use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
+    use std::os::unix::fs::{FileExt, FileTypeExt, MetadataExt, OpenOptionsExt};
     use std::path::Path;
 
     use super::*;
@@ -27,6 +27,43 @@ mod imp {
     /// A FIFO without a peer must not hang us.
     pub fn never_block(options: &mut OpenOptions) -> &mut OpenOptions {
         options.custom_flags(libc::O_NONBLOCK)
+    }
+
+    /// The file itself, not what a link leads to; a FIFO doesn't hang us.
+    pub fn no_follow(options: &mut OpenOptions) -> &mut OpenOptions {
+        options.custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_NOCTTY)
+    }
+
+    pub(super) fn special(kind: FileType) -> Option<&'static str> {
+        if kind.is_fifo() {
+            Some("a pipe")
+        } else if kind.is_socket() {
+            Some("a socket")
+        } else if kind.is_char_device() || kind.is_block_device() {
+            Some("a device")
+        } else {
+            None
+        }
+    }
+
+    /// Gives a file a second name, if that one is free.
+    pub fn link(from: &Path, to: &Path) -> io::Result<()> {
+        std::fs::hard_link(from, to)
+    }
+
+    /// Renames a file, in the place of the one that is there.
+    pub fn rename_over(from: &Path, to: &Path) -> io::Result<()> {
+        std::fs::rename(from, to)
+    }
+
+    /// Removes a file, even one that may only be read.
+    pub fn remove_file(path: &Path) -> io::Result<()> {
+        std::fs::remove_file(path)
+    }
+
+    /// Makes a file durable that is open for reading only, where the system can.
+    pub fn sync_read_only(file: &File) -> io::Result<()> {
+        file.sync_all()
     }
 
     /// Tries to take the exclusive lock that belongs to the open file.
@@ -212,6 +249,50 @@ mod imp {
         options
     }
 
+    pub fn no_follow(options: &mut OpenOptions) -> &mut OpenOptions {
+        options
+    }
+
+    pub(super) fn special(_kind: FileType) -> Option<&'static str> {
+        None
+    }
+
+    /// The names of a file share its attributes: the second one could be removed only if the first
+    /// may be written to.
+    pub fn link(_from: &Path, _to: &Path) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    pub fn rename_over(from: &Path, to: &Path) -> io::Result<()> {
+        make_writable(to)?;
+        std::fs::rename(from, to)
+    }
+
+    pub fn remove_file(path: &Path) -> io::Result<()> {
+        make_writable(path)?;
+        std::fs::remove_file(path)
+    }
+
+    /// A file that may only be read is neither removed nor replaced.
+    fn make_writable(path: &Path) -> io::Result<()> {
+        let metadata = match std::fs::symlink_metadata(path) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
+            looked => looked?,
+        };
+        let mut permissions = metadata.permissions();
+        if metadata.is_file() && permissions.readonly() {
+            #[allow(clippy::permissions_set_readonly_false)]
+            permissions.set_readonly(false);
+            std::fs::set_permissions(path, permissions)?;
+        }
+        Ok(())
+    }
+
+    /// Windows flushes only what may be written to.
+    pub fn sync_read_only(_file: &File) -> io::Result<()> {
+        Ok(())
+    }
+
     pub fn try_lock(file: &File) -> io::Result<bool> {
         const EXCLUSIVE_NOW: u32 = 0x2 | 0x1;
         // SAFETY: the handle is open as long as `file` lives; the overlapped structure outlives the call.
@@ -312,6 +393,19 @@ mod imp {
 }
 
 pub use imp::*;
+
+/// What something that is no regular file is.
+pub fn kind_of_file(kind: FileType) -> &'static str {
+    if kind.is_symlink() {
+        "a symbolic link"
+    } else if kind.is_dir() {
+        "a folder"
+    } else if kind.is_file() {
+        "a file"
+    } else {
+        imp::special(kind).unwrap_or("not a regular file")
+    }
+}
 
 /// Linux's numbers of the file systems that span machines.
 #[cfg_attr(not(target_os = "linux"), allow(dead_code))]
