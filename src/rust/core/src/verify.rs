@@ -1,7 +1,7 @@
 //! Whether a ledger is what it was when it was written.
 
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use crate::checkpoint::Checkpoint;
 use crate::digest::Digest;
@@ -9,6 +9,7 @@ use crate::error::{Error, Result};
 use crate::id::Seq;
 use crate::json::Json;
 use crate::ledger::{self, Ledger, Tail};
+use crate::objects::Objects;
 use crate::registry::Registry;
 use crate::runs::Runs;
 
@@ -190,7 +191,8 @@ fn problems(ledger: &Ledger) -> Result<Vec<Problem>> {
 }
 
 fn artifact_problems(ledger: &Ledger) -> Result<Vec<Problem>> {
-    let mut seen: HashMap<String, Option<&'static str>> = HashMap::new();
+    let objects = Objects::beside(ledger.path());
+    let mut seen: HashMap<(String, Option<u64>), Option<&'static str>> = HashMap::new();
     let mut problems = Vec::new();
     for row in ledger.rows() {
         let row = row?;
@@ -207,8 +209,11 @@ fn artifact_problems(ledger: &Ledger) -> Result<Vec<Problem>> {
             else {
                 continue;
             };
-            let check = || check_object(&object_path(ledger.path(), sha256), sha256);
-            if let Some(wrong) = *seen.entry(sha256.to_owned()).or_insert_with(check) {
+            let size = artifact.get("size").and_then(Json::as_int);
+            let size = size.and_then(|size| u64::try_from(size).ok());
+            let check = || check_object(&objects, sha256, size);
+            let known = seen.entry((sha256.to_owned(), size));
+            if let Some(wrong) = *known.or_insert_with(check) {
                 let what = format!("the stored bytes of the artifact '{name}' {wrong}");
                 problems.push(Problem {
                     row: row.seq.0,
@@ -221,27 +226,14 @@ fn artifact_problems(ledger: &Ledger) -> Result<Vec<Problem>> {
     Ok(problems)
 }
 
-/// Where the bytes with this hash are stored beside a ledger.
-fn object_path(ledger: &Path, sha256: &str) -> PathBuf {
-    let mut folder = ledger.as_os_str().to_owned();
-    folder.push(".objects");
-    PathBuf::from(folder)
-        .join(sha256.get(..2).unwrap_or(""))
-        .join(sha256)
-}
-
-fn check_object(path: &Path, sha256: &str) -> Option<&'static str> {
-    let Some(expected) = Digest::from_hex(sha256.as_bytes()) else {
+/// What is wrong with the bytes that a row names, if anything.
+fn check_object(objects: &Objects, sha256: &str, size: Option<u64>) -> Option<&'static str> {
+    let Some(digest) = Digest::from_hex(sha256.as_bytes()) else {
         return Some("are named by no hash");
     };
-    match std::fs::symlink_metadata(path) {
-        Err(_) => return Some("are not there"),
-        Ok(metadata) if !metadata.is_file() => return Some("are not a regular file"),
-        Ok(_) => {}
-    }
-    match std::fs::File::open(path).and_then(|mut file| Digest::of_reader(&mut file)) {
-        Ok((digest, _)) if digest == expected => None,
-        Ok(_) => Some("have changed"),
+    match objects.open(&digest, size, &mut |_| false) {
+        Ok(_) => None,
+        Err(Error::Artifact { damage, .. }) => Some(damage.text()),
         Err(_) => Some("can't be read"),
     }
 }
