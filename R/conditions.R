@@ -15,6 +15,8 @@
 #' | `fitledger_error_newer_format` | a later version wrote the file | `path` |
 #' | `fitledger_error_corrupt` | a row is damaged | `path`, `row`, `byte` |
 #' | `fitledger_error_row_too_long` | a row would exceed 16 MiB | |
+#' | `fitledger_error_artifact` | an artifact's bytes are missing or are not those that were recorded | `path` |
+#' | `fitledger_error_unstorable` | a link, a pipe, a device or a file that changed meanwhile can't be an artifact | `path` |
 #' | `fitledger_error_exists` | a file would be overwritten | `path` |
 #' | `fitledger_error_io` | the system refused something | `path` |
 #' | `fitledger_error_network` | the file is on a network file system whose locks can't be relied on | `path` |

@@ -4,6 +4,41 @@
 #' @noRd
 NULL
 
+#' Stores a file's bytes beside a ledger: `list(sha256, size)`.
+#'
+#' @noRd
+native_store_file <- function(file, from, tell) .Call(wrap__native_store_file, file, from, tell)
+
+#' Hashes a file: `list(sha256, size)`.
+#'
+#' @noRd
+native_hash_file <- function(from, tell) .Call(wrap__native_hash_file, from, tell)
+
+#' The bytes of a stored object, verified.
+#'
+#' @noRd
+native_read_object <- function(file, sha256, size, tell) .Call(wrap__native_read_object, file, sha256, size, tell)
+
+#' Copies the verified bytes of a stored object to a new file.
+#'
+#' @noRd
+native_copy_object <- function(file, sha256, size, to, tell) .Call(wrap__native_copy_object, file, sha256, size, to, tell)
+
+#' The artifacts of a run: `list(name, sha256, size, file, stored)`.
+#'
+#' @noRd
+native_artifacts <- function(file, run_id) .Call(wrap__native_artifacts, file, run_id)
+
+#' A name under which a file can be written into a folder on any system.
+#'
+#' @noRd
+native_safe_name <- function(name) .Call(wrap__native_safe_name, name)
+
+#' Whether a file can become or is a ledger; a failure that names what it is otherwise.
+#'
+#' @noRd
+native_check_ledger <- function(file) .Call(wrap__native_check_ledger, file)
+
 #' From here on, until it is closed, values of the run may be held back in this process.
 #'
 #' @noRd
@@ -25,7 +60,7 @@ native_buffer_flush <- function(target, run_id, close) .Call(wrap__native_buffer
 #' A `run` or `start` without an id gets one.
 #'
 #' @noRd
-native_log_event <- function(target, event, run_id, params, metrics, seed, tags, more) .Call(wrap__native_log_event, target, event, run_id, params, metrics, seed, tags, more)
+native_log_event <- function(target, event, run_id, params, metrics, artifacts, seed, tags, more) .Call(wrap__native_log_event, target, event, run_id, params, metrics, artifacts, seed, tags, more)
 
 #' Logs each row of two data frames as a finished run, in one write; the ids.
 #'

@@ -42,7 +42,7 @@ start_run <- function(file, params = list(), ..., seed = NULL, tags = NULL, resu
     check_run_id(file, resume, "resume")
   }
   event <- if (is.null(resume)) "start" else "resume"
-  run_id <- log_event_native(file, event, resume, params, NULL, seed, tags)
+  run_id <- log_event_native(file, event, resume, params, seed = seed, tags = tags)
   run <- structure(list(file = file, run_id = run_id), class = "fitledger_run")
   hold_back(run)
   run

@@ -28,9 +28,11 @@ is_failure <- function(result, class) {
 }
 
 # Appends an event of a run. `more` are pairs of the format's own.
-log_event_native <- function(file, event, run_id, params = NULL, metrics = NULL, seed = NULL,
-                             tags = NULL, more = NULL, call = rlang::caller_env()) {
-  result <- native_log_event(append_target(file), event, run_id, params, metrics, seed, tags, more)
+log_event_native <- function(file, event, run_id, params = NULL, metrics = NULL, artifacts = NULL,
+                             seed = NULL, tags = NULL, more = NULL, call = rlang::caller_env()) {
+  result <- native_log_event(
+    append_target(file), event, run_id, params, metrics, artifacts, seed, tags, more
+  )
   signal_warning(signal_failure(result, call), call)
 }
 
@@ -105,4 +107,44 @@ read_series_native <- function(file) {
 
 run_ids_native <- function(file) {
   native_run_ids(file)
+}
+
+check_ledger_native <- function(file, call) {
+  signal_failure(native_check_ledger(file), call)
+}
+
+store_file_native <- function(file, path, call) {
+  signal_failure(native_store_file(file, path, progress_bar("Storing", path)), call)
+}
+
+hash_file_native <- function(path, call) {
+  signal_failure(native_hash_file(path, progress_bar("Hashing", path)), call)
+}
+
+read_object_native <- function(file, artifact, call) {
+  tell <- progress_bar("Verifying", size = artifact$size)
+  signal_failure(native_read_object(file, artifact$sha256, artifact$size, tell), call)
+}
+
+copy_object_native <- function(file, artifact, to, call) {
+  tell <- progress_bar("Verifying", size = artifact$size)
+  signal_failure(native_copy_object(file, artifact$sha256, artifact$size, to, tell), call)
+}
+
+artifacts_native <- function(file, run_id, call) {
+  signal_failure(native_artifacts(file, run_id), call)
+}
+
+safe_name_native <- function(name) {
+  signal_failure(native_safe_name(name))
+}
+
+# A function that shows how many bytes are done, where somebody looks and it takes
+# a while; else NULL.
+progress_bar <- function(what, path, size = file.size(path), frame = rlang::caller_env(2)) {
+  if (!interactive() || is.na(size) || size < 2e8) {
+    return(NULL)
+  }
+  bar <- cli::cli_progress_bar(what, total = size, type = "download", .envir = frame)
+  function(done) cli::cli_progress_update(set = done, id = bar, .envir = frame)
 }

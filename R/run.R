@@ -19,6 +19,10 @@
 #'   vector, or a data frame with one row. Each is one number; a `difftime`
 #'   counts in seconds, `NA` is a missing number.
 #' @param ... Must be empty: arguments after it are given by name.
+#' @param artifacts What the run leaves behind, a named list of R objects, which are
+#'   stored beside the ledger, and paths of files, which are recorded by their
+#'   hash; see [log_artifact()] and [read_artifact()].
+#' @param keep `TRUE` to store copies of the files, too.
 #' @param seed The seed that you set, a whole number. It is recorded, not set.
 #' @param tags Anything to find the run by: a named list or a named vector.
 #'
@@ -39,9 +43,10 @@
 #'   )
 #' }
 #' best_run(file, "rmse")
-log_run <- function(file, params, metrics, ..., seed = NULL, tags = NULL) {
+log_run <- function(file, params, metrics, ..., artifacts = NULL, keep = FALSE, seed = NULL,
+                    tags = NULL) {
   if (...length()) {
-    check_no_dots(..., known = c("seed", "tags"))
+    check_no_dots(..., known = c("artifacts", "keep", "seed", "tags"))
   }
   file <- check_path(file, "file")
   if (missing(params)) {
@@ -51,7 +56,13 @@ log_run <- function(file, params, metrics, ..., seed = NULL, tags = NULL) {
     abort_argument("metrics", "a named list")
   }
   seed <- check_seed(seed)
-  invisible(log_event_native(file, "run", NULL, params, metrics, seed, tags, NULL, environment()))
+  if (!is.null(artifacts)) {
+    check_flag(keep, "keep")
+    artifacts <- store_artifacts(file, artifacts, keep)
+  }
+  invisible(log_event_native(
+    file, "run", NULL, params, metrics, artifacts, seed, tags, NULL, environment()
+  ))
 }
 
 #' Log many finished runs at once

@@ -5,6 +5,7 @@
 //! in R runs while the ledger is locked.
 
 mod answer;
+mod artifacts;
 mod from_r;
 mod live;
 mod log;
@@ -18,6 +19,7 @@ use extendr_api::prelude::*;
 
 extendr_module! {
     mod fitledger;
+    use artifacts;
     use live;
     use log;
     use query;

@@ -154,6 +154,7 @@ fn native_log_event(
     run_id: Robj,
     params: Robj,
     metrics: Robj,
+    artifacts: Robj,
     seed: Robj,
     tags: Robj,
     more: Robj,
@@ -161,6 +162,7 @@ fn native_log_event(
     answer(|| {
         let params = from_r::object(&from_r::pairs(R::of(&params), "params")?);
         let metrics = from_r::object(&from_r::metrics(R::of(&metrics), "metrics")?);
+        let artifacts = own_json(R::of(&artifacts))?;
         let context = context(R::of(&seed), R::of(&tags), R::of(&more))?;
         let name = event_name(R::of(&event)).ok_or_else(|| Failure::argument("event"))?;
         let target = Target::of(&target)?;
@@ -175,8 +177,8 @@ fn native_log_event(
             run_id: Some(id.clone()),
             params,
             metrics,
+            artifacts,
             context,
-            ..Event::default()
         };
         let mut events: Vec<_> = live::held_back(&id).into_iter().collect();
         events.push(event);

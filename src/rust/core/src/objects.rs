@@ -50,9 +50,11 @@ pub struct Opened {
 }
 
 impl Objects {
-    /// The folder `<ledger>.objects`, which need not be there.
+    /// The folder `<ledger>.objects`, which need not be there. A ledger that is reached through a
+    /// link has its objects where it really is.
     pub fn beside(ledger: &Path) -> Objects {
-        let mut root = ledger.as_os_str().to_owned();
+        let ledger = fs::canonicalize(ledger).unwrap_or_else(|_| ledger.to_owned());
+        let mut root = ledger.into_os_string();
         root.push(".objects");
         Objects { root: root.into() }
     }
@@ -92,53 +94,14 @@ impl Objects {
         random: Random<'_>,
         progress: Progress<'_>,
     ) -> Result<Stored> {
-        let refuse = |why: String| Error::Unstorable {
-            path: path.to_owned(),
-            why,
-        };
-        let regular = |kind: FileType| match kind.is_file() {
-            true => Ok(()),
-            false => Err(refuse(format!("it is {}", sys::kind_of_file(kind)))),
-        };
-        let unopened = |e: io::Error| match e.kind() {
-            io::ErrorKind::NotFound => Error::NotFound {
-                path: path.to_owned(),
-            },
-            _ => Error::io(path, "open", e),
-        };
-        // Opening a device can be an act of its own.
-        regular(fs::symlink_metadata(path).map_err(unopened)?.file_type())?;
-        let mut file = open_no_follow(path).map_err(|e| match fs::symlink_metadata(path) {
-            Ok(now) if !now.is_file() => refuse(format!(
-                "it became {} just now",
-                sys::kind_of_file(now.file_type())
-            )),
-            _ => unopened(e),
-        })?;
-        let look = |file: &File| file.metadata().map_err(|e| Error::io(path, "look at", e));
-        let before = look(&file)?;
-        regular(before.file_type())?;
-        let handle = file
+        let mut source = Source::open(path)?;
+        let handle = source
+            .file
             .try_clone()
             .map_err(|e| Error::io(path, "look at", e))?;
-        let unchanged = |size: u64| {
-            let after = look(&handle)?;
-            if size != before.len() || size != after.len() {
-                return Err(refuse(format!(
-                    "it changed while it was read: it had {} bytes, {size} were read, now it has {}",
-                    before.len(),
-                    after.len()
-                )));
-            }
-            match (before.modified(), after.modified()) {
-                (Ok(before), Ok(after)) if before != after => {
-                    Err(refuse("it was written to while it was read".into()))
-                }
-                _ => Ok(()),
-            }
-        };
+        let unchanged = |size| unchanged(path, &handle, &source.before, size);
         let failed = |e| Error::io(path, "read", e);
-        self.store(&mut file, &failed, &unchanged, random, progress)
+        self.store(&mut source.file, &failed, &unchanged, random, progress)
     }
 
     fn store(
@@ -482,6 +445,80 @@ fn remove_if_abandoned(path: &Path) -> io::Result<()> {
         sys::remove_file(path)?;
     }
     Ok(())
+}
+
+/// The digest and the size of a file, under the same conditions as when it is stored.
+pub fn hash_file(path: &Path, progress: Progress<'_>) -> Result<Stored> {
+    let mut source = Source::open(path)?;
+    let failed = |e| Error::io(path, "read", e);
+    let (digest, size) = pass(&mut source.file, &failed, &mut |_| Ok(()), progress)?;
+    unchanged(path, &source.file, &source.before, size)?;
+    Ok(Stored { digest, size })
+}
+
+/// A regular file that is about to be read, and how it was before.
+struct Source {
+    file: File,
+    before: fs::Metadata,
+}
+
+impl Source {
+    fn open(path: &Path) -> Result<Source> {
+        let regular = |kind: FileType| match kind.is_file() {
+            true => Ok(()),
+            false => Err(unstorable(
+                path,
+                format!("it is {}", sys::kind_of_file(kind)),
+            )),
+        };
+        let unopened = |e: io::Error| match e.kind() {
+            io::ErrorKind::NotFound => Error::NotFound {
+                path: path.to_owned(),
+            },
+            _ => Error::io(path, "open", e),
+        };
+        // Opening a device can be an act of its own.
+        regular(fs::symlink_metadata(path).map_err(unopened)?.file_type())?;
+        let file = open_no_follow(path).map_err(|e| match fs::symlink_metadata(path) {
+            Ok(now) if !now.is_file() => {
+                let became = sys::kind_of_file(now.file_type());
+                unstorable(path, format!("it became {became} just now"))
+            }
+            _ => unopened(e),
+        })?;
+        let before = file.metadata().map_err(|e| Error::io(path, "look at", e))?;
+        regular(before.file_type())?;
+        Ok(Source { file, before })
+    }
+}
+
+fn unstorable(path: &Path, why: String) -> Error {
+    Error::Unstorable {
+        path: path.to_owned(),
+        why,
+    }
+}
+
+/// Refuses a file that didn't hold still while `size` bytes of it were read.
+fn unchanged(path: &Path, file: &File, before: &fs::Metadata, size: u64) -> Result<()> {
+    let after = file.metadata().map_err(|e| Error::io(path, "look at", e))?;
+    if size != before.len() || size != after.len() {
+        return Err(unstorable(
+            path,
+            format!(
+                "it changed while it was read: it had {} bytes, {size} were read, now it has {}",
+                before.len(),
+                after.len()
+            ),
+        ));
+    }
+    match (before.modified(), after.modified()) {
+        (Ok(before), Ok(after)) if before != after => Err(unstorable(
+            path,
+            "it was written to while it was read".into(),
+        )),
+        _ => Ok(()),
+    }
 }
 
 /// The name, if a file of this name stays in the folder that it is written to, whatever the system.

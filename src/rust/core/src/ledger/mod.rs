@@ -8,7 +8,7 @@ mod store;
 mod tail;
 
 pub use append::{Append, Memory, Session, append};
-pub use read::{Ledger, examine, newer, read};
+pub use read::{Ledger, check, examine, newer, read};
 pub use repair::{repair, settle};
 pub use store::{FileStore, Store};
 pub use tail::Tail;

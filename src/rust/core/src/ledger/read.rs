@@ -52,6 +52,21 @@ pub fn examine(path: &Path) -> Result<(Ledger, Tail)> {
     Ok((ledger, tail))
 }
 
+/// Refuses a file that can't be appended to because it is something else.
+pub fn check(path: &Path) -> Result<()> {
+    let mut file = match open(path) {
+        Err(Error::NotFound { .. }) => return Ok(()),
+        opened => opened?,
+    };
+    let mut start = Vec::new();
+    let read = file
+        .by_ref()
+        .take(HEADER.len() as u64 + 1)
+        .read_to_end(&mut start);
+    read.map_err(|e| Error::io(path, "read", e))?;
+    check_start(path, &start)
+}
+
 fn open(path: &Path) -> Result<File> {
     let mut options = OpenOptions::new();
     let opened = sys::never_block(options.read(true)).open(path);

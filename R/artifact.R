@@ -1,0 +1,211 @@
+# What a run leaves behind: R objects and files, kept by the hash of their bytes.
+
+#' Log an artifact of a live run
+#'
+#' An R object is stored beside the ledger, in the folder `<ledger>.objects`, under
+#' the hash of its bytes: what is stored twice is kept once. A file is recorded by
+#' its path and hash; with `keep = TRUE` a copy is stored, and a folder is stored
+#' as a tar archive. Stored bytes are on disk before the row that names them.
+#' Symbolic links, pipes and devices are refused.
+#'
+#' An object is stored as [saveRDS()] writes it. Models that keep their state
+#' outside R (keras, xgboost and the like) want their own way of saving: write them
+#' to a file or a folder, and log that.
+#'
+#' @param .run A live run, as [start_run()] returns it.
+#' @param name Name of the artifact. A name given before means the new one.
+#' @param x An R object, or the path of a file or folder (a single string; to store
+#'   a string itself, put it into a list).
+#' @param keep `TRUE` to store a copy of a file.
+#' @returns The run, invisibly.
+#' @inheritSection log_run Errors
+#' @seealso [read_artifact()]. [log_run()] takes `artifacts` too.
+#' @export
+#' @examples
+#' file <- tempfile(fileext = ".csv")
+#' run <- start_run(file, list(formula = dist ~ speed))
+#' log_artifact(run, "model", lm(dist ~ speed, cars))
+#' end_run(run)
+#' coef(read_artifact(file, run$run_id, "model"))
+log_artifact <- function(.run, name, x, keep = FALSE) {
+  check_run(.run)
+  check_name(name, "name")
+  check_flag(keep, "keep")
+  artifacts <- store_artifacts(.run$file, rlang::set_names(list(x), name), keep)
+  log_event_native(.run$file, "log", .run$run_id, artifacts = artifacts)
+  invisible(.run)
+}
+
+store_artifacts <- function(file, artifacts, keep, call = rlang::caller_env()) {
+  if (is.null(artifacts)) {
+    return(NULL)
+  }
+  names <- rlang::names2(artifacts)
+  if (!is.list(artifacts) || is.object(artifacts) || !all(nzchar(names)) || anyDuplicated(names)) {
+    abort_argument("artifacts", "a named list of R objects and paths, each name once", artifacts, call = call)
+  }
+  check_ledger_native(file, call)
+  entries <- Map(
+    function(x, name) store_artifact(file, x, name, keep, call),
+    unname(artifacts), names
+  )
+  rlang::set_names(entries, names)
+}
+
+store_artifact <- function(file, x, name, keep, call) {
+  if (!rlang::is_string(x)) {
+    path <- tempfile()
+    on.exit(unlink(path))
+    saveRDS(x, path)
+    return(store_file(file, path, paste0(safe_label(name), ".rds"), call))
+  }
+  path <- path.expand(x)
+  if (dir.exists(path)) {
+    return(store_folder(file, path, name, keep, call))
+  }
+  if (!file.exists(path)) {
+    abort(
+      "argument", paste0("There is no file '", x, "' to record as the artifact `", name, "`."),
+      "A single string is a path. To store the string itself, put it into a list.",
+      arg = "artifacts", call = call
+    )
+  }
+  if (keep) {
+    return(store_file(file, path, basename(path), call))
+  }
+  c(hash_file_native(path, call), list(file = as_utf8(x), stored = FALSE))
+}
+
+store_file <- function(file, path, label, call) {
+  c(store_file_native(file, path, call), list(file = as_utf8(label), stored = TRUE))
+}
+
+# The file name under which an artifact is given back, on any system.
+safe_label <- function(name) {
+  safe_name_native(name) %||% safe_name_native(gsub("[^[:alnum:]_.-]", "_", name)) %||% "artifact"
+}
+
+store_folder <- function(file, path, name, keep, call) {
+  if (!keep) {
+    abort(
+      "argument", paste0("'", path, "' is a folder."),
+      "Store it as an archive with `keep = TRUE`, or give a file.",
+      arg = "artifacts", call = call
+    )
+  }
+  inside <- list.files(path, all.files = TRUE, recursive = TRUE, include.dirs = TRUE, no.. = TRUE)
+  links <- nzchar(Sys.readlink(file.path(path, inside)))
+  if (any(links)) {
+    abort(
+      "unstorable", paste0("'", file.path(path, inside[links][[1]]), "' can't be stored: it is a symbolic link."),
+      "Put the file itself into the folder.",
+      call = call
+    )
+  }
+  archive <- tempfile()
+  on.exit(unlink(archive))
+  archive_folder(path, inside, archive)
+  store_file(file, archive, paste0(safe_label(name), ".tar"), call)
+}
+
+archive_folder <- function(path, inside, archive) {
+  old <- setwd(path)
+  on.exit(setwd(old))
+  utils::tar(archive, inside, tar = "internal")
+}
+
+#' Read an artifact back
+#'
+#' The bytes are hashed again first, always: what isn't what the run recorded is
+#' refused. `read_artifact()` gives back an R object, or the bytes of a kept file.
+#' `artifact_path()` gives the path of a copy under the file's own name, in a
+#' temporary folder; a folder is unpacked.
+#'
+#' **Unpacking an R object can run code** that whoever made the object put into
+#' it. The hash says that the bytes are those that the run recorded, not that the
+#' run was your own: read artifacts of ledgers that you trust.
+#'
+#' @param file Path of the ledger.
+#' @param run_id Id of a run.
+#' @param name Name of the artifact.
+#' @returns `read_artifact()`: the R object, or a raw vector. `artifact_path()`: a
+#'   path.
+#' @section Errors:
+#' `fitledger_error_artifact` where the bytes are missing or aren't those that were
+#' recorded, `fitledger_error_unknown` for a run or a name that isn't there, and
+#' those of the file, see [fitledger_error].
+#' @export
+#' @examples
+#' file <- tempfile(fileext = ".csv")
+#' id <- log_run(
+#'   file, list(formula = dist ~ speed), list(),
+#'   artifacts = list(model = lm(dist ~ speed, cars))
+#' )
+#' coef(read_artifact(file, id, "model"))
+#' basename(artifact_path(file, id, "model"))
+read_artifact <- function(file, run_id, name) {
+  file <- check_path(file, "file")
+  artifact <- find_artifact(file, run_id, name)
+  bytes <- artifact_bytes(file, artifact, name)
+  if (!endsWith(tolower(artifact$file), ".rds")) {
+    return(bytes)
+  }
+  connection <- gzcon(rawConnection(bytes))
+  on.exit(close(connection))
+  readRDS(connection)
+}
+
+#' @rdname read_artifact
+#' @export
+artifact_path <- function(file, run_id, name) {
+  file <- check_path(file, "file")
+  artifact <- find_artifact(file, run_id, name)
+  if (!artifact$stored) {
+    artifact_bytes(file, artifact, name)
+    return(artifact$file)
+  }
+  folder <- tempfile("artifact-")
+  dir.create(folder)
+  # The row may come from anywhere.
+  copy <- file.path(folder, safe_label(artifact$file))
+  copy_object_native(file, artifact, copy, environment())
+  if (!endsWith(copy, ".tar")) {
+    return(copy)
+  }
+  unpacked <- sub("\\.tar$", "", copy)
+  utils::untar(copy, exdir = unpacked, tar = "internal")
+  unlink(copy, force = TRUE)
+  unpacked
+}
+
+artifact_bytes <- function(file, artifact, name, call = rlang::caller_env()) {
+  if (artifact$stored) {
+    return(read_object_native(file, artifact, call))
+  }
+  path <- artifact$file
+  if (!file.exists(path)) {
+    abort(
+      "artifact", paste0("The artifact `", name, "` was recorded by its path, and '", path, "' is not there."),
+      "Log it with `keep = TRUE` to store a copy.",
+      path = path, call = call
+    )
+  }
+  bytes <- readBin(path, "raw", file.size(path))
+  if (!identical(hash_file_native(path, call)$sha256, artifact$sha256)) {
+    abort(
+      "artifact", paste0("'", path, "' is not what the run recorded as `", name, "`: its bytes have changed."),
+      path = path, call = call
+    )
+  }
+  bytes
+}
+
+find_artifact <- function(file, run_id, name, call = rlang::caller_env()) {
+  check_run_id(file, run_id, "run_id", call)
+  check_name(name, "name", call)
+  artifacts <- artifacts_native(file, run_id, call)
+  if (!name %in% artifacts$name) {
+    abort_unknown("artifact", name, artifacts$name, call = call)
+  }
+  lapply(artifacts, `[[`, match(name, artifacts$name))
+}

@@ -1,0 +1,191 @@
+//! Storing artifacts and reading them back.
+
+use extendr_api::prelude::*;
+use extendr_ffi::SEXPTYPE;
+use fitledger_core::digest::Digest;
+use fitledger_core::json::Json;
+use fitledger_core::ledger;
+use fitledger_core::objects::{self, Objects, Stored, safe_file_name};
+use fitledger_core::runs::Runs;
+
+use crate::answer::{Failure, answer};
+use crate::log::{Entropy, path};
+use crate::r::{self, R};
+use crate::to_r;
+
+/// Tells R's side how far a long piece of work is, and asks whether to give up.
+fn progress(tell: &Robj) -> impl FnMut(u64) -> bool + '_ {
+    const EVERY: u64 = 32 << 20;
+    let mut next = EVERY;
+    move |done| {
+        if done < next {
+            return false;
+        }
+        next = done + EVERY;
+        if let Some(function) = tell.as_function() {
+            // A progress bar that fails is no reason to stop.
+            drop(function.call(pairlist!(done as f64)));
+        }
+        r::interrupted()
+    }
+}
+
+fn stored(stored: Stored) -> Robj {
+    list!(
+        sha256 = stored.digest.to_string(),
+        size = stored.size as f64
+    )
+    .into()
+}
+
+/// Stores a file's bytes beside a ledger: `list(sha256, size)`.
+///
+/// @noRd
+#[extendr]
+fn native_store_file(file: Robj, from: Robj, tell: Robj) -> Robj {
+    answer(|| {
+        let mut entropy = Entropy::new();
+        let objects = Objects::beside(&path(&file)?);
+        let from = path(&from)?;
+        let outcome = objects.put_file(
+            &from,
+            &mut |bytes| entropy.fill(bytes),
+            &mut progress(&tell),
+        )?;
+        Ok(stored(outcome))
+    })
+}
+
+/// Hashes a file: `list(sha256, size)`.
+///
+/// @noRd
+#[extendr]
+fn native_hash_file(from: Robj, tell: Robj) -> Robj {
+    answer(|| {
+        Ok(stored(objects::hash_file(
+            &path(&from)?,
+            &mut progress(&tell),
+        )?))
+    })
+}
+
+/// A stored object by its hash and size.
+fn named(sha256: &Robj, size: &Robj) -> Result<(Digest, Option<u64>), Failure> {
+    let digest = R::of(sha256)
+        .string()
+        .and_then(|hex| Digest::from_hex(hex.as_bytes()));
+    let digest = digest.ok_or_else(|| Failure::argument("sha256"))?;
+    let size = R::of(size);
+    let size =
+        (size.ty() == SEXPTYPE::REALSXP && size.len() == 1).then(|| size.doubles()[0] as u64);
+    Ok((digest, size))
+}
+
+/// The bytes of a stored object, verified.
+///
+/// @noRd
+#[extendr]
+fn native_read_object(file: Robj, sha256: Robj, size: Robj, tell: Robj) -> Robj {
+    answer(|| {
+        let (digest, size) = named(&sha256, &size)?;
+        let objects = Objects::beside(&path(&file)?);
+        let bytes = objects.read(&digest, size, &mut progress(&tell))?;
+        Ok(Raw::from_bytes(&bytes).into())
+    })
+}
+
+/// Copies the verified bytes of a stored object to a new file.
+///
+/// @noRd
+#[extendr]
+fn native_copy_object(file: Robj, sha256: Robj, size: Robj, to: Robj, tell: Robj) -> Robj {
+    answer(|| {
+        let (digest, size) = named(&sha256, &size)?;
+        let to = path(&to)?;
+        let mut object =
+            Objects::beside(&path(&file)?).open(&digest, size, &mut progress(&tell))?;
+        let copied = std::fs::OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .open(&to)
+            .and_then(|mut copy| std::io::copy(&mut object.file, &mut copy));
+        copied.map_err(|e| Failure {
+            class: "io",
+            message: format!("Can't write '{}': {e}.", to.display()),
+            path: Some(to.display().to_string()),
+            ..Failure::default()
+        })?;
+        Ok(Robj::from(()))
+    })
+}
+
+/// The artifacts of a run: `list(name, sha256, size, file, stored)`.
+///
+/// @noRd
+#[extendr]
+fn native_artifacts(file: Robj, run_id: Robj) -> Robj {
+    answer(|| {
+        let runs = Runs::fold(&ledger::read(&path(&file)?)?)?;
+        let id = R::of(&run_id).string().unwrap_or_default();
+        let artifacts = runs.get(&id).map_or(&[][..], |run| &run.artifacts);
+        let text = |key: &'static str| {
+            to_r::strings(
+                artifacts
+                    .iter()
+                    .map(|(_, entry)| entry.get(key).and_then(Json::as_str)),
+            )
+        };
+        let size =
+            |entry: &Json| entry.get("size").and_then(Json::as_int).unwrap_or_default() as f64;
+        let stored: Vec<bool> = artifacts
+            .iter()
+            .map(|(_, entry)| entry.get("stored").and_then(Json::as_bool) == Some(true))
+            .collect();
+        Ok(list!(
+            name = to_r::strings(artifacts.iter().map(|(name, _)| Some(name.as_str()))),
+            sha256 = text("sha256"),
+            size = to_r::doubles(artifacts.iter().map(|(_, entry)| size(entry))),
+            file = text("file"),
+            stored = stored
+        )
+        .into())
+    })
+}
+
+/// A name under which a file can be written into a folder on any system.
+///
+/// @noRd
+#[extendr]
+fn native_safe_name(name: Robj) -> Robj {
+    answer(|| {
+        let name = R::of(&name)
+            .string()
+            .ok_or_else(|| Failure::argument("name"))?;
+        Ok(match safe_file_name(&name) {
+            Some(name) => Robj::from(name),
+            None => Robj::from(()),
+        })
+    })
+}
+
+/// Whether a file can become or is a ledger; a failure that names what it is otherwise.
+///
+/// @noRd
+#[extendr]
+fn native_check_ledger(file: Robj) -> Robj {
+    answer(|| {
+        ledger::check(&path(&file)?)?;
+        Ok(Robj::from(()))
+    })
+}
+
+extendr_module! {
+    mod artifacts;
+    fn native_store_file;
+    fn native_hash_file;
+    fn native_read_object;
+    fn native_copy_object;
+    fn native_artifacts;
+    fn native_safe_name;
+    fn native_check_ledger;
+}
