@@ -108,9 +108,13 @@ mod imp {
         file.read_at(bytes, offset)
     }
 
-    /// Makes a new name in a folder durable.
+    /// Makes a new name in a folder durable, if the folder may be opened: one that may only be
+    /// passed through can't be flushed.
     pub fn sync_folder(folder: &Path) -> io::Result<()> {
-        File::open(folder)?.sync_all()
+        match File::open(folder) {
+            Err(e) if e.kind() == io::ErrorKind::PermissionDenied => Ok(()),
+            opened => opened?.sync_all(),
+        }
     }
 
     /// Asks the system for the type of the file system, and the table of mounts for its name.

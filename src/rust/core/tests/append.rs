@@ -375,3 +375,55 @@ fn network_file_systems_are_refused_or_warned_of_once() {
     append(&mut memory, Network::Nfs4).unwrap();
     assert_eq!(memory.take_warning(), None);
 }
+
+#[test]
+fn a_whole_row_behind_lost_sectors_is_damage() {
+    let folder = Folder::new("sectors");
+    let path = folder.ledger();
+    log(&path, &mut Memory::default(), 1, &["a", "b"]).unwrap();
+    let whole = fs::read(&path).unwrap();
+    let last = whole[..whole.len() - 1]
+        .iter()
+        .rposition(|&byte| byte == b'\n')
+        .unwrap()
+        + 1;
+    let zeros = vec![0; 2048];
+    let torn = [&whole, zeros.as_slice(), b"\n"].concat();
+    fs::write(&path, &torn).unwrap();
+    log(&path, &mut Memory::default(), 1, &["c"]).unwrap();
+    assert!(events(&path).contains(&"recovered".to_owned()));
+    for between in [&b""[..], b"\n"] {
+        let damaged = [&whole, zeros.as_slice(), between, &whole[last..]].concat();
+        fs::write(&path, &damaged).unwrap();
+        let e = log(&path, &mut Memory::default(), 1, &["d"]).unwrap_err();
+        assert_eq!(e.class(), "corrupt");
+        assert_eq!(fs::read(&path).unwrap(), damaged);
+    }
+}
+
+#[test]
+#[cfg(unix)]
+fn a_birth_that_fails_leaves_a_link_alone() {
+    let folder = Folder::new("link");
+    let path = folder.ledger();
+    std::os::unix::fs::symlink(folder.0.join("elsewhere.csv"), &path).unwrap();
+    let open = || {
+        FileStore::open(&path).map(|file| Elsewhere {
+            file,
+            network: Network::Other("CIFS".into()),
+        })
+    };
+    let mut how = Append {
+        session: Session {
+            version: 1,
+            context: b"",
+        },
+        sync: true,
+        now: Timestamp::now(),
+        random: &mut |bytes| bytes.fill(1),
+        give_up: &mut || false,
+    };
+    ledger::append(open, &path, &mut Memory::default(), &mut how, vec![]).unwrap_err();
+    assert!(fs::symlink_metadata(&path).unwrap().is_symlink());
+    assert!(!folder.0.join("elsewhere.csv").exists());
+}

@@ -150,7 +150,8 @@ impl Store for FileStore {
 
     fn discard_if_new(&mut self) -> io::Result<()> {
         if self.made && self.size()? == 0 && self.is_current()? {
-            std::fs::remove_file(&self.path)?;
+            // A link that led nowhere goes on leading nowhere.
+            std::fs::remove_file(self.path.canonicalize()?)?;
         }
         Ok(())
     }

@@ -93,7 +93,12 @@ pub fn is_torn(tail: &[u8], at: u64) -> bool {
         && !tail
             .split_inclusive(|&byte| byte == b'\n')
             .filter_map(|line| line.strip_suffix(b"\n"))
-            .any(|line| Row::parse(line).is_ok())
+            .any(|line| Row::parse(after_zeros(line)).is_ok())
+}
+
+/// What follows the last zero byte: a row may stand behind sectors that were lost.
+fn after_zeros(line: &[u8]) -> &[u8] {
+    memchr::memrchr(0, line).map_or(line, |at| &line[at + 1..])
 }
 
 fn has_zero_sector(tail: &[u8], at: u64) -> bool {
