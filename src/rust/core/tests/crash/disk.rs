@@ -44,6 +44,8 @@ pub struct SimFile {
     pub changes: Vec<Change>,
     /// The folder's entry is on the disk.
     pub named: bool,
+    /// A sync failed, and cuts that came before it may never reach the disk.
+    pub sync_failed: bool,
 }
 
 fn apply(image: &mut Vec<u8>, change: &Change) {
@@ -63,6 +65,7 @@ impl SimFile {
             disk: bytes,
             changes: Vec::new(),
             named: true,
+            sync_failed: false,
         }
     }
 
@@ -88,6 +91,7 @@ impl SimFile {
     pub fn drop_changes(&mut self, random: &mut Random) {
         self.disk = self.after_power_cut(random);
         self.changes.clear();
+        self.sync_failed = true;
     }
 
     /// The disk as it is, and as each change would leave it.

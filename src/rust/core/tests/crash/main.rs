@@ -141,7 +141,7 @@ fn apart(image: &Image, end: usize) -> Apart {
     assert!(image.power, "damage without a power cut");
     let tail = &image.bytes()[end..];
     let has_row = tail
-        .split(|&byte| byte == b'\n')
+        .split(|&byte| byte == b'\n' || byte == 0)
         .any(|line| Row::parse(line).is_ok());
     let mut ends = (SECTOR - end % SECTOR..=tail.len()).step_by(SECTOR);
     if image.dropped {

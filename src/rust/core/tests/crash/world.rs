@@ -114,7 +114,7 @@ impl State {
         let ledger = self.ledger.clone();
         let cut = |file: &SimFile| {
             let mut changes = file.changes.iter();
-            changes.any(|change| matches!(change, Change::Truncate { .. }))
+            file.sync_failed || changes.any(|change| matches!(change, Change::Truncate { .. }))
         };
         let settled = ledger
             .as_ref()
