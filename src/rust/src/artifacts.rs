@@ -9,8 +9,8 @@ use fitledger_core::objects::{self, Objects, Stored, safe_file_name};
 use fitledger_core::runs::Runs;
 
 use crate::answer::{Failure, answer};
-use crate::log::{Entropy, path};
 use crate::r::{self, R};
+use crate::target::{Entropy, path};
 use crate::to_r;
 
 /// Tells R's side how far a long piece of work is, and asks whether to give up.

@@ -1,7 +1,7 @@
 //! R's values as the ledger's: what each becomes, and what is refused.
 
 use extendr_ffi::{R_IsNA, R_NaInt, SEXPTYPE};
-use fitledger_core::json::MAX_DEPTH;
+use fitledger_core::json::{Json, MAX_DEPTH};
 use fitledger_core::time;
 use fitledger_core::value::{Kind, Value, write_key};
 
@@ -48,6 +48,31 @@ pub fn object(pairs: &[(String, Value)]) -> Vec<u8> {
     }
     out.push(b'}');
     out
+}
+
+/// An object of the format's own, in which whole numbers are integers.
+pub fn own_json(pairs: R) -> Result<Vec<u8>, Failure> {
+    if pairs.len() == 0 {
+        return Ok(b"{}".to_vec());
+    }
+    let mut text = Vec::new();
+    value(pairs, "context", 0)?.write(&mut text);
+    let json = Json::parse(&text).map_err(|_| Failure::argument("context"))?;
+    Ok(whole_numbers(json).text().into_bytes())
+}
+
+fn whole_numbers(json: Json) -> Json {
+    const LIMIT: f64 = 9_007_199_254_740_992.0;
+    match json {
+        Json::Double(x) if x.fract() == 0.0 && x.abs() <= LIMIT => Json::Int(x as i64),
+        Json::Object(pairs) => Json::Object(
+            pairs
+                .into_iter()
+                .map(|(key, value)| (key, whole_numbers(value)))
+                .collect(),
+        ),
+        other => other,
+    }
 }
 
 /// An element of a list, or of a vector.

@@ -12,6 +12,7 @@ mod log;
 mod query;
 mod r;
 mod surroundings;
+mod target;
 mod to_r;
 mod trust;
 

@@ -13,8 +13,8 @@ use fitledger_core::time::Timestamp;
 
 use crate::answer::{Failure, answer};
 use crate::from_r;
-use crate::log::{Entropy, Target, with_warning};
 use crate::r::R;
+use crate::target::{Entropy, Target, with_warning};
 
 #[derive(Default)]
 struct Buffers {

@@ -1,16 +1,13 @@
 //! Appending runs.
 
-use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError, TryLockError};
+use std::path::Path;
 
 use extendr_api::prelude::*;
 use extendr_ffi::SEXPTYPE;
 use fitledger_core::digest::Digest;
 use fitledger_core::id::RunId;
 use fitledger_core::json::Json;
-use fitledger_core::ledger::{self, Append, FileStore, Memory, Session};
 use fitledger_core::record::Event;
-use fitledger_core::sys;
 use fitledger_core::time::Timestamp;
 use fitledger_core::value::write_key;
 
@@ -18,128 +15,7 @@ use crate::answer::{Failure, answer};
 use crate::from_r::{self, Atomic};
 use crate::live;
 use crate::r::{self, R};
-use crate::surroundings::own_json;
-
-static MEMORY: Mutex<Option<Memory>> = Mutex::new(None);
-
-/// Random bytes of the system's, fetched some hundred at a time.
-pub struct Entropy {
-    bytes: [u8; 256],
-    used: usize,
-}
-
-impl Entropy {
-    pub fn new() -> Entropy {
-        Entropy {
-            bytes: [0; 256],
-            used: 256,
-        }
-    }
-
-    pub fn fill(&mut self, out: &mut [u8]) {
-        for byte in out {
-            if self.used == self.bytes.len() {
-                sys::random(&mut self.bytes).expect("the system has random bytes");
-                self.used = 0;
-            }
-            *byte = self.bytes[self.used];
-            self.used += 1;
-        }
-    }
-}
-
-/// A path as the user gave it.
-pub fn path(file: &Robj) -> Result<PathBuf, Failure> {
-    let text = R::of(file).string();
-    text.map(PathBuf::from)
-        .ok_or_else(|| Failure::argument("file"))
-}
-
-/// The ledger to append to, the session of the rows, and whether to wait for the disk:
-/// `list(file, version, context, sync, allow_network)`, the context as JSON.
-pub struct Target {
-    path: PathBuf,
-    version: u64,
-    context: Vec<u8>,
-    sync: bool,
-    allow_network: bool,
-}
-
-impl Target {
-    pub fn of(target: &Robj) -> Result<Target, Failure> {
-        let list = R::of(target);
-        if list.ty() != SEXPTYPE::VECSXP || list.len() != 5 {
-            return Err(Failure::argument("target"));
-        }
-        let file = list
-            .element(0)
-            .string()
-            .ok_or_else(|| Failure::argument("file"))?;
-        let version = list.element(1);
-        if version.ty() != SEXPTYPE::REALSXP || version.len() != 1 {
-            return Err(Failure::argument("version"));
-        }
-        Ok(Target {
-            path: path(&Robj::from(file))?,
-            version: version.doubles()[0] as u64,
-            context: list
-                .element(2)
-                .string()
-                .ok_or_else(|| Failure::argument("context"))?
-                .into_bytes(),
-            sync: list.element(3).is_true(),
-            allow_network: list.element(4).is_true(),
-        })
-    }
-
-    /// Appends, and says what somebody should be told.
-    pub fn append(
-        &self,
-        entropy: &mut Entropy,
-        events: Vec<(Timestamp, Event)>,
-    ) -> Result<Option<String>, Failure> {
-        let mut fresh = None;
-        // While we wait for the lock R may run an event that logs too: it starts afresh.
-        let mut shared = match MEMORY.try_lock() {
-            Ok(memory) => Some(memory),
-            Err(TryLockError::Poisoned(e)) => Some(PoisonError::into_inner(e)),
-            Err(TryLockError::WouldBlock) => None,
-        };
-        let memory = shared
-            .as_deref_mut()
-            .unwrap_or(&mut fresh)
-            .get_or_insert_default();
-        memory.allow_network = self.allow_network;
-        let mut how = Append {
-            session: Session {
-                version: self.version,
-                context: &self.context,
-            },
-            sync: self.sync,
-            now: Timestamp::now(),
-            random: &mut |bytes| entropy.fill(bytes),
-            give_up: &mut r::interrupted,
-        };
-        ledger::append(
-            || FileStore::open(&self.path),
-            &self.path,
-            memory,
-            &mut how,
-            events,
-        )?;
-        Ok(memory.take_warning())
-    }
-}
-
-/// A value that R's side hands on after it has warned.
-pub fn with_warning(mut value: Robj, warning: Option<String>) -> Robj {
-    if let Some(text) = warning {
-        value
-            .set_attrib("warning", text)
-            .expect("a vector takes an attribute");
-    }
-    value
-}
+use crate::target::{Entropy, Target, with_warning};
 
 /// Appends one event of a run, after the values that are held back for it; the run's id.
 ///
@@ -162,7 +38,7 @@ fn native_log_event(
     answer(|| {
         let params = from_r::object(&from_r::pairs(R::of(&params), "params")?);
         let metrics = from_r::object(&from_r::metrics(R::of(&metrics), "metrics")?);
-        let artifacts = own_json(R::of(&artifacts))?;
+        let artifacts = from_r::own_json(R::of(&artifacts))?;
         let context = context(R::of(&seed), R::of(&tags), R::of(&more))?;
         let name = event_name(R::of(&event)).ok_or_else(|| Failure::argument("event"))?;
         let target = Target::of(&target)?;
@@ -210,7 +86,7 @@ fn context(seed: R, tags: R, more: R) -> Result<Vec<u8>, Failure> {
         parts.push([b"\"tags\":", from_r::object(&tags).as_slice()].concat());
     }
     if more.len() > 0 {
-        let pairs = own_json(more)?;
+        let pairs = from_r::own_json(more)?;
         parts.push(pairs[1..pairs.len() - 1].to_vec());
     }
     Ok([b"{".as_slice(), &parts.join(&b','), b"}"].concat())

@@ -13,8 +13,8 @@ use fitledger_core::table::{self, Role};
 use fitledger_core::value::Value;
 
 use crate::answer::{Failure, answer};
-use crate::log::path;
 use crate::r::{R, Text};
+use crate::target::path;
 use crate::to_r;
 
 /// The columns of the runs: `list(columns, details, names, metric)`.

@@ -5,13 +5,12 @@ use std::time::Instant;
 
 use extendr_api::prelude::*;
 use fitledger_core::git::Watch;
-use fitledger_core::json::Json;
 use fitledger_core::sys;
 
-use crate::answer::{Failure, answer};
+use crate::answer::answer;
 use crate::from_r;
-use crate::log::path;
 use crate::r::R;
+use crate::target::path;
 
 static WATCH: Mutex<Option<Watch>> = Mutex::new(None);
 
@@ -21,34 +20,9 @@ static WATCH: Mutex<Option<Watch>> = Mutex::new(None);
 #[extendr]
 fn native_session(context: Robj) -> Robj {
     answer(|| {
-        let text = own_json(R::of(&context))?;
+        let text = from_r::own_json(R::of(&context))?;
         Ok(Robj::from(String::from_utf8(text).expect("JSON is UTF-8")))
     })
-}
-
-/// An object of the format's own, in which whole numbers are integers.
-pub fn own_json(pairs: R) -> Result<Vec<u8>, Failure> {
-    if pairs.len() == 0 {
-        return Ok(b"{}".to_vec());
-    }
-    let mut text = Vec::new();
-    from_r::value(pairs, "context", 0)?.write(&mut text);
-    let json = Json::parse(&text).map_err(|_| Failure::argument("context"))?;
-    Ok(whole_numbers(json).text().into_bytes())
-}
-
-fn whole_numbers(json: Json) -> Json {
-    const LIMIT: f64 = 9_007_199_254_740_992.0;
-    match json {
-        Json::Double(x) if x.fract() == 0.0 && x.abs() <= LIMIT => Json::Int(x as i64),
-        Json::Object(pairs) => Json::Object(
-            pairs
-                .into_iter()
-                .map(|(key, value)| (key, whole_numbers(value)))
-                .collect(),
-        ),
-        other => other,
-    }
 }
 
 /// The host's name and what tells this process from every other on it:

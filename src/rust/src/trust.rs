@@ -7,8 +7,8 @@ use fitledger_core::time::Timestamp;
 use fitledger_core::verify;
 
 use crate::answer::{Failure, answer};
-use crate::log::{Entropy, path};
 use crate::r::{self, R};
+use crate::target::{Entropy, path};
 use crate::to_r;
 
 /// `list(status, anchored, rows, row, byte, why, problems)`; `checkpoint` is `NULL` or its text.

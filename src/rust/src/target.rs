@@ -1,0 +1,135 @@
+//! What to append to: a ledger, the session of its rows, and how durable they are to be.
+
+use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError, TryLockError};
+
+use extendr_api::prelude::*;
+use extendr_ffi::SEXPTYPE;
+use fitledger_core::ledger::{self, Append, FileStore, Memory, Session};
+use fitledger_core::record::Event;
+use fitledger_core::sys;
+use fitledger_core::time::Timestamp;
+
+use crate::answer::Failure;
+use crate::r::{self, R};
+
+static MEMORY: Mutex<Option<Memory>> = Mutex::new(None);
+
+/// Random bytes of the system's, fetched some hundred at a time.
+pub struct Entropy {
+    bytes: [u8; 256],
+    used: usize,
+}
+
+impl Entropy {
+    pub fn new() -> Entropy {
+        Entropy {
+            bytes: [0; 256],
+            used: 256,
+        }
+    }
+
+    pub fn fill(&mut self, out: &mut [u8]) {
+        for byte in out {
+            if self.used == self.bytes.len() {
+                sys::random(&mut self.bytes).expect("the system has random bytes");
+                self.used = 0;
+            }
+            *byte = self.bytes[self.used];
+            self.used += 1;
+        }
+    }
+}
+
+/// A path as the user gave it.
+pub fn path(file: &Robj) -> Result<PathBuf, Failure> {
+    let text = R::of(file).string();
+    text.map(PathBuf::from)
+        .ok_or_else(|| Failure::argument("file"))
+}
+
+/// The ledger to append to, the session of the rows, and whether to wait for the disk:
+/// `list(file, version, context, sync, allow_network)`, the context as JSON.
+pub struct Target {
+    path: PathBuf,
+    version: u64,
+    context: Vec<u8>,
+    sync: bool,
+    allow_network: bool,
+}
+
+impl Target {
+    pub fn of(target: &Robj) -> Result<Target, Failure> {
+        let list = R::of(target);
+        if list.ty() != SEXPTYPE::VECSXP || list.len() != 5 {
+            return Err(Failure::argument("target"));
+        }
+        let file = list
+            .element(0)
+            .string()
+            .ok_or_else(|| Failure::argument("file"))?;
+        let version = list.element(1);
+        if version.ty() != SEXPTYPE::REALSXP || version.len() != 1 {
+            return Err(Failure::argument("version"));
+        }
+        Ok(Target {
+            path: path(&Robj::from(file))?,
+            version: version.doubles()[0] as u64,
+            context: list
+                .element(2)
+                .string()
+                .ok_or_else(|| Failure::argument("context"))?
+                .into_bytes(),
+            sync: list.element(3).is_true(),
+            allow_network: list.element(4).is_true(),
+        })
+    }
+
+    /// Appends, and says what somebody should be told.
+    pub fn append(
+        &self,
+        entropy: &mut Entropy,
+        events: Vec<(Timestamp, Event)>,
+    ) -> Result<Option<String>, Failure> {
+        let mut fresh = None;
+        // While we wait for the lock R may run an event that logs too: it starts afresh.
+        let mut shared = match MEMORY.try_lock() {
+            Ok(memory) => Some(memory),
+            Err(TryLockError::Poisoned(e)) => Some(PoisonError::into_inner(e)),
+            Err(TryLockError::WouldBlock) => None,
+        };
+        let memory = shared
+            .as_deref_mut()
+            .unwrap_or(&mut fresh)
+            .get_or_insert_default();
+        memory.allow_network = self.allow_network;
+        let mut how = Append {
+            session: Session {
+                version: self.version,
+                context: &self.context,
+            },
+            sync: self.sync,
+            now: Timestamp::now(),
+            random: &mut |bytes| entropy.fill(bytes),
+            give_up: &mut r::interrupted,
+        };
+        ledger::append(
+            || FileStore::open(&self.path),
+            &self.path,
+            memory,
+            &mut how,
+            events,
+        )?;
+        Ok(memory.take_warning())
+    }
+}
+
+/// A value that R's side hands on after it has warned.
+pub fn with_warning(mut value: Robj, warning: Option<String>) -> Robj {
+    if let Some(text) = warning {
+        value
+            .set_attrib("warning", text)
+            .expect("a vector takes an attribute");
+    }
+    value
+}
