@@ -7,7 +7,7 @@ args <- commandArgs(TRUE)
 rounds <- as.integer(args[[2]])
 ledger <- args[[3]]
 acked <- args[[4]]
-say <- function(...) cat(gsub("\\s+", " ", paste(...)), "\n", sep = "")
+say <- function(...) cat(gsub("\\s+", " ", paste(c(...), collapse = " ")), "\n", sep = "")
 
 log_one <- function(...) {
   id <- log_run(ledger, list(...), list(rmse = 1))
@@ -61,37 +61,58 @@ forks <- function() {
   }
 }
 
+# An interactive R goes on with its next line after an interrupt, so each line is a loop.
 interrupts <- function() {
   seen <- 0
   for (round in seq_len(rounds)) {
-    # Both are at work until this file is gone: the one logs, the other interrupts it.
     busy <- tempfile()
-    file.create(busy)
-    job <- mcparallel({
-      stopped <- 0
-      # An interrupt within a call ends that call; one between two calls is of no interest.
-      withCallingHandlers(
-        while (file.exists(busy)) {
-          tryCatch(log_one(round = round), interrupt = function(condition) stopped <<- stopped + 1)
-        },
-        interrupt = function(condition) invokeRestart("resume")
-      )
-      stopped
-    }, silent = TRUE)
-    Sys.sleep(0.2)
+    out <- tempfile()
+    script <- tempfile(fileext = ".R")
+    # Whatever is loaded lazily is loaded first: where R 4.2 is interrupted at that, the function may stay
+    # "under evaluation" for good.
+    dump(c("ledger", "acked", "round", "busy", "log_one"), script, envir = environment())
+    cat(
+      "library(fitledger)", "stopped <- -1",
+      "for (name in loadedNamespaces()) for (f in ls(asNamespace(name), all.names = TRUE)) get(f, asNamespace(name))",
+      "writeLines(as.character(Sys.getpid()), busy)",
+      rep("stopped <- stopped + file.exists(busy); while (file.exists(busy)) log_one(round = round)", 5000),
+      "cat('done', stopped, '\\n')",
+      "log_one(round = round, last = TRUE); cat('works\\n')",
+      file = script, sep = "\n", append = TRUE
+    )
+    system2("sh", c("-c", shQuote(paste(
+      shQuote(file.path(R.home("bin"), "R")), "--vanilla --no-echo --interactive --no-readline <", script, "2> /dev/null; echo ended $?"
+    ))), stdout = out, wait = FALSE)
+    wait_for(function() length(lines_of(busy)) == 1)
+    process <- as.integer(lines_of(busy))
     until <- Sys.time() + 3
     while (Sys.time() < until) {
-      tools::pskill(job$pid, tools::SIGINT)
+      tools::pskill(process, tools::SIGINT)
       Sys.sleep(0.001)
     }
-    Sys.sleep(0.2)
     unlink(busy)
-    stopped <- result(job)
-    if (!is.numeric(stopped)) say("crashes round", round, "R gives", format(stopped))
-    seen <- seen + sum(as.numeric(stopped))
+    if (!wait_for(function() any(grepl("^ended", lines_of(out))))) {
+      say("hangs round", round, "R goes on")
+      tools::pskill(process, tools::SIGKILL)
+    }
+    said <- lines_of(out)
+    done <- grep("^done", said, value = TRUE)
+    if (!length(done) || !"ended 0" %in% said) say("crashes round", round, "R says", utils::tail(said, 3))
+    if (!"works" %in% said) say("other round", round, "R can't log any more")
+    seen <- seen + sum(as.numeric(sub("done", "", done)))
     go_on(round)
   }
   say("measured", seen, "calls ended by an interrupt")
+}
+
+lines_of <- function(path) {
+  if (file.exists(path)) readLines(path, warn = FALSE) else character()
+}
+
+wait_for <- function(done, seconds = 30) {
+  until <- Sys.time() + seconds
+  while (!done() && Sys.time() < until) Sys.sleep(0.01)
+  done()
 }
 
 waiting <- function() {

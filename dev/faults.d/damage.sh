@@ -2,7 +2,7 @@
 
 damaged() {
   local name
-  timeout 600 "$work/damage" "$work/damaged" $short > "$work/classes" 2> "$work/complaints" || {
+  timeout 900 "$work/damage" "$memory/damaged" $short > "$work/classes" 2> "$work/complaints" || {
     begin 'damage'
     complain crashes "ends with $?: $(tail -n 3 "$work/complaints")"
     end
@@ -14,5 +14,5 @@ damaged() {
     end
   done < "$work/classes"
 }
-mkdir "$work/damaged"
+mkdir "$memory/damaged"
 damaged

@@ -6,6 +6,7 @@
 //! acknowledged, how many refused ones are `there`, whether the ledger is `dead` to that next
 //! append, and how it verifies in the end.
 
+use std::collections::HashMap;
 use std::fs;
 use std::path::Path;
 
@@ -47,16 +48,16 @@ fn after(file: &str, acked: &str, refused: &str) -> String {
     let acked = words(acked, 0, &[]);
     let refused = words(refused, 1, &["remains", "durability_unknown"]);
     let before = runs(file);
-    let falsely = acked.iter().filter(|id| !before.contains(id)).count();
-    let there = refused.iter().filter(|id| before.contains(id)).count();
+    let falsely = acked.iter().filter(|id| !before.contains_key(*id)).count();
+    let there = refused.iter().filter(|id| before.contains_key(*id)).count();
 
     let next = format!("next-{}", std::process::id());
     let dead = log(Path::new(file), &next);
     let now = runs(file);
-    let once = |id: &String| now.iter().filter(|other| *other == id).count() == 1;
+    let once = |id: &String| now.get(id) == Some(&1);
     let lost = acked
         .iter()
-        .filter(|id| before.contains(id) && !once(id))
+        .filter(|id| before.contains_key(*id) && !once(id))
         .count();
     let dead = match dead {
         Err(e) => e.class(),
@@ -77,18 +78,19 @@ fn words(file: &str, n: usize, without: &[&str]) -> Vec<String> {
         .collect()
 }
 
-/// The ids of the runs in whole lines, read without the code under test.
-fn runs(file: &str) -> Vec<String> {
+/// The ids of the runs in whole lines, and how often each is there, read without the code under test.
+fn runs(file: &str) -> HashMap<String, u32> {
     let bytes = fs::read(file).unwrap_or_default();
     let text = String::from_utf8_lossy(&bytes);
     let whole = text.rsplit_once('\n').map_or("", |(lines, _)| lines);
-    whole
-        .lines()
-        .filter_map(|line| {
-            let cells: Vec<&str> = line.splitn(5, ',').collect();
-            (cells.len() == 5 && cells[2] == "run").then(|| cells[3].to_owned())
-        })
-        .collect()
+    let mut runs = HashMap::new();
+    for line in whole.lines() {
+        let cells: Vec<&str> = line.splitn(5, ',').collect();
+        if cells.len() == 5 && cells[2] == "run" {
+            *runs.entry(cells[3].to_owned()).or_default() += 1;
+        }
+    }
+    runs
 }
 
 fn log(path: &Path, id: &str) -> Result<(), Error> {
