@@ -85,10 +85,14 @@ test_that("models of common packages predict the same", {
   )
   if (rlang::is_installed("rpart")) models$rpart <- rpart::rpart(mpg ~ ., mtcars)
   if (rlang::is_installed("glmnet")) models$glmnet <- glmnet::glmnet(as.matrix(mtcars[-1]), mtcars$mpg)
+  if (rlang::is_installed("ranger")) {
+    models$ranger <- ranger::ranger(mpg ~ ., mtcars, num.trees = 20, seed = 1, num.threads = 1)
+  }
   id <- log_run(file, list(), list(), artifacts = models)
   for (name in names(models)) {
     new <- if (name == "glmnet") as.matrix(mtcars[-1]) else mtcars
-    expect_identical(predict(read_artifact(file, id, name), new), predict(models[[name]], new), info = name)
+    back <- predict(read_artifact(file, id, name), new)
+    expect_identical(back, predict(models[[name]], new), info = name)
   }
 })
 
