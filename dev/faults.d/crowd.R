@@ -11,8 +11,9 @@ say <- function(...) cat(gsub("\\s+", " ", paste(c(...), collapse = " ")), "\n",
 
 log_one <- function(...) {
   id <- log_run(ledger, list(...), list(rmse = 1))
-  # One call of the system, so that a killed process leaves a whole line or none.
-  cat(paste0(id, "\n"), file = acked, append = TRUE)
+  # A kill can cut even a short write, where it crosses a page: a cut line counts for nothing, and
+  # takes no other with it.
+  cat(paste0("\n", id, " acked\n"), file = acked, append = TRUE)
   id
 }
 

@@ -45,7 +45,7 @@ fn verdict(file: &Path, checkpoint: Option<&Checkpoint>) -> String {
 }
 
 fn after(file: &str, acked: &str, refused: &str) -> String {
-    let acked = words(acked, 0, &[]);
+    let acked = acknowledged(acked);
     let refused = words(refused, 1, &["remains", "durability_unknown"]);
     let before = runs(file);
     let falsely = acked.iter().filter(|id| !before.contains_key(*id)).count();
@@ -66,6 +66,21 @@ fn after(file: &str, acked: &str, refused: &str) -> String {
     };
     let verdict = verdict(Path::new(file), None).replace(' ', ":");
     format!("{lost} {falsely} {there} {dead} {verdict}")
+}
+
+/// The ids in a list of acknowledgements: the writer's, each a line, and those of R processes, which
+/// end in a word of their own, since a kill may cut their lines short.
+fn acknowledged(file: &str) -> Vec<String> {
+    let text = fs::read_to_string(file).unwrap_or_default();
+    let of_r = |id: &str| id.starts_with(|c: char| c.is_ascii_digit());
+    text.lines()
+        .filter_map(|line| match line.split_once(' ') {
+            Some((id, "acked")) => Some(id),
+            None if !line.is_empty() && !of_r(line) => Some(line),
+            _ => None,
+        })
+        .map(str::to_owned)
+        .collect()
 }
 
 /// The n-th word of each line that doesn't begin with one of some others.
