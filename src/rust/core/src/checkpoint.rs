@@ -6,7 +6,7 @@ use std::path::Path;
 use crate::chain::Head;
 use crate::digest::Digest;
 use crate::error::Result;
-use crate::id::Seq;
+use crate::id::{Seq, is_ledger_id};
 use crate::ledger;
 
 const ORIGIN: &str = "fitledger/1 ";
@@ -47,8 +47,7 @@ impl Checkpoint {
         let wants = "`fitledger/1` and the 32 hex digits of a ledger's id";
         let bad = BadLine { line: 1, wants };
         let ledger = line(1, wants)?.strip_prefix(ORIGIN).ok_or(bad)?;
-        let hex = |c: u8| c.is_ascii_digit() || (b'a'..=b'f').contains(&c);
-        if ledger.len() != 32 || !ledger.bytes().all(hex) {
+        if !is_ledger_id(ledger) {
             return Err(bad);
         }
         let wants = "the number of the last row";

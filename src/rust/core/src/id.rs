@@ -76,6 +76,11 @@ pub fn ledger_id(random: Random<'_>) -> String {
     bytes.iter().map(|b| format!("{b:02x}")).collect()
 }
 
+pub(crate) fn is_ledger_id(text: &str) -> bool {
+    let hex = |c: u8| c.is_ascii_digit() || (b'a'..=b'f').contains(&c);
+    text.len() == 32 && text.bytes().all(hex)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

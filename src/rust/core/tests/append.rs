@@ -169,7 +169,7 @@ fn other_files_are_refused_and_not_touched() {
     let crlf = format!("{HEADER}\r\n");
     let bom = format!("\u{feff}{HEADER}\n");
     let longer = format!("{HEADER},more\n");
-    let later = "\n1,2026-11-23T04:20:47.000001Z,ledger,,,,,\"{\"\"format\"\":2}\",".to_owned();
+    let later = "\n1,2026-11-23T04:20:47.000001Z,ledger,,,,,\"{\"\"format\"\":2,\"\"id\"\":\"\"0123456789abcdef0123456789abcdef\"\"}\",".to_owned();
     let later = format!("{HEADER}{later}{}\n", "0".repeat(64));
     let cases = [
         ("\"run_id\",\"timestamp\",\"a\"\n", "plain_csv"),

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use crate::chain::Head;
 use crate::error::{Error, Result};
-use crate::id::Seq;
+use crate::id::{Seq, is_ledger_id};
 use crate::json::Json;
 use crate::ledger::scan::scan;
 use crate::ledger::tail::{self, Tail};
@@ -292,8 +292,9 @@ pub fn check_first(row: &Row<'_>) -> std::result::Result<(), First> {
         return Ok(());
     }
     let context = Json::parse(&row.context.text()).map_err(|_| First::Wrong)?;
+    let id = context.get("id").and_then(Json::as_str);
     match context.get("format").and_then(Json::as_int) {
-        Some(FORMAT) => Ok(()),
+        Some(FORMAT) if id.is_some_and(is_ledger_id) => Ok(()),
         Some(later) if later > FORMAT => Err(First::Newer(format!(
             "its format is {later}, this version knows {FORMAT}"
         ))),

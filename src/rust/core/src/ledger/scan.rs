@@ -6,6 +6,7 @@ use std::thread;
 use crate::chain::{self, Head};
 use crate::digest::{Digest, HEX_LEN};
 use crate::json::Json;
+use crate::ledger::read::{self, First};
 use crate::ledger::tail::{self, FIRST_ROW, Tail};
 use crate::record::{CELLS, Row};
 
@@ -173,7 +174,7 @@ fn check_rules(row: &Row<'_>) -> Result<(), String> {
         }
         session |= name == "context" && json.get("session").is_some_and(|id| id.as_str().is_some());
     }
-    if (row.event == "ledger") != (row.seq.0 == 1) {
+    if let Err(First::Wrong) = read::check_first(row) {
         return Err("the first row, and no other, is the ledger's own".into());
     }
     if !matches!(row.event, "ledger" | "session" | "recovered") && !session {
