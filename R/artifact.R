@@ -54,10 +54,7 @@ store_artifacts <- function(file, artifacts, keep, call = rlang::caller_env()) {
 
 store_artifact <- function(file, x, name, keep, call) {
   if (!rlang::is_string(x)) {
-    path <- tempfile()
-    on.exit(unlink(path))
-    saveRDS(x, path)
-    return(store_file(file, path, paste0(safe_label(name), ".rds"), call))
+    return(store_object(file, x, name, call))
   }
   path <- path.expand(x)
   if (dir.exists(path)) {
@@ -74,6 +71,13 @@ store_artifact <- function(file, x, name, keep, call) {
     return(store_file(file, path, basename(path), call))
   }
   c(hash_file_native(path, call), list(file = as_utf8(x), stored = FALSE))
+}
+
+store_object <- function(file, x, name, call = rlang::caller_env()) {
+  path <- tempfile()
+  on.exit(unlink(path))
+  saveRDS(x, path)
+  store_file(file, path, paste0(safe_label(name), ".rds"), call)
 }
 
 store_file <- function(file, path, label, call) {

@@ -60,14 +60,11 @@ check_count <- function(x, arg, call = rlang::caller_env()) {
   }
 }
 
-check_seed <- function(x, call = rlang::caller_env()) {
-  if (is.null(x)) {
-    return(NULL)
+check_text <- function(x, arg, call = rlang::caller_env()) {
+  if (missing(x)) {
+    abort_argument(arg, "a string", call = call)
   }
-  whole <- is.numeric(x) && !is.object(x) && length(x) == 1 && !is.na(x) &&
-    abs(x) <= .Machine$integer.max && x == trunc(x)
-  if (!whole) {
-    abort_argument("seed", "a whole number, as `set.seed()` takes it", x, call = call)
+  if (!rlang::is_string(x) || is.na(x) || !nzchar(trimws(x))) {
+    abort_argument(arg, "a string that says something", x, call = call)
   }
-  as.integer(x)
 }

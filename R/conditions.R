@@ -8,6 +8,7 @@
 #' | `fitledger_error_argument` | an argument is of the wrong kind | `arg` |
 #' | `fitledger_error_value` | a value can't be recorded; nothing was | |
 #' | `fitledger_error_unknown` | no such metric, column or run | `name` |
+#' | `fitledger_error_sealed` | a metric is sealed, see [reveal_run()] | `name` |
 #' | `fitledger_error_where` | the condition in `where` can't be answered | |
 #' | `fitledger_error_not_found` | there is no such file | `path` |
 #' | `fitledger_error_not_a_ledger` | the file is something else; it was not touched | `path` |

@@ -39,6 +39,11 @@ native_safe_name <- function(name) .Call(wrap__native_safe_name, name)
 #' @noRd
 native_check_ledger <- function(file) .Call(wrap__native_check_ledger, file)
 
+#' The hash of a data set, with the name of its encoding.
+#'
+#' @noRd
+native_hash_data <- function(x) .Call(wrap__native_hash_data, x)
+
 #' From here on, until it is closed, values of the run may be held back in this process.
 #'
 #' @noRd
@@ -60,7 +65,7 @@ native_buffer_flush <- function(target, run_id, close) .Call(wrap__native_buffer
 #' A `run` or `start` without an id gets one.
 #'
 #' @noRd
-native_log_event <- function(target, event, run_id, params, metrics, artifacts, seed, tags, more) .Call(wrap__native_log_event, target, event, run_id, params, metrics, artifacts, seed, tags, more)
+native_log_event <- function(target, event, run_id, params, metrics, artifacts, seed, tags, sealed, more) .Call(wrap__native_log_event, target, event, run_id, params, metrics, artifacts, seed, tags, sealed, more)
 
 #' Logs each row of two data frames as a finished run, in one write; the ids.
 #'
@@ -70,11 +75,21 @@ native_log_event <- function(target, event, run_id, params, metrics, artifacts, 
 #' @noRd
 native_log_runs <- function(target, params, metrics, rows, origin) .Call(wrap__native_log_runs, target, params, metrics, rows, origin)
 
-#' The columns of the runs: `list(columns, details, names, metric)`.
+#' Whether a value can be recorded: `NULL`, or the failure that says why not.
+#'
+#' @noRd
+native_refusal <- function(x, place, metric) .Call(wrap__native_refusal, x, place, metric)
+
+#' Puts another function at the head of a call, in place.
+#'
+#' @noRd
+native_set_call_head <- function(call, head) .Call(wrap__native_set_call_head, call, head)
+
+#' The columns of the runs: `list(columns, details, names, metric, sealed)`.
 #'
 #' `columns` and `details` are named lists of vectors. `names` are those of all parameters and
-#' metrics, and `metric` says which of them are metrics. `wanted` is `NULL` for all of them;
-#' `details` names those that are wanted.
+#' metrics, and `metric` says which of them are metrics; `sealed` are those of the metrics that are
+#' hidden. `wanted` is `NULL` for all of them; `details` names those that are wanted.
 #'
 #' @noRd
 native_read_runs <- function(file, wanted, details, void) .Call(wrap__native_read_runs, file, wanted, details, void)
@@ -89,15 +104,35 @@ native_read_series <- function(file) .Call(wrap__native_read_series, file)
 #' @noRd
 native_run_ids <- function(file) .Call(wrap__native_run_ids, file)
 
+#' The sealed metrics of a run, revealed or not, as a named list.
+#'
+#' @noRd
+native_sealed <- function(file, run_id) .Call(wrap__native_sealed, file, run_id)
+
+#' Runs side by side: `list(kind, field, cells)`, the cells a list with a vector for each run.
+#'
+#' @noRd
+native_compare <- function(file, run_ids, only_different) .Call(wrap__native_compare, file, run_ids, only_different)
+
+#' The context of the session in which a run last said something, as a list.
+#'
+#' @noRd
+native_session_of <- function(file, run_id) .Call(wrap__native_session_of, file, run_id)
+
+#' Every row as it stands in the file, the JSON cells as text.
+#'
+#' @noRd
+native_events <- function(file) .Call(wrap__native_events, file)
+
 #' Writes the wide table to a new file; it appears under its name when it is whole.
 #'
 #' @noRd
 native_export_runs <- function(file, to) .Call(wrap__native_export_runs, file, to)
 
-#' The JSON of a session's context.
+#' The JSON of a list; `pretty` for people.
 #'
 #' @noRd
-native_session <- function(context) .Call(wrap__native_session, context)
+native_json <- function(pairs, pretty) .Call(wrap__native_json, pairs, pretty)
 
 #' The host's name and what tells this process from every other on it:
 #' `list(host, boot, pids, started)`.

@@ -34,15 +34,24 @@
 #' for (step in 1:3) log_metrics(run, loss = 1 / step, step = step)
 #' end_run(run, metrics = list(rmse = 0.3))
 #' read_runs(file, columns = c("loss", "rmse", "status"))
-start_run <- function(file, params = list(), ..., seed = NULL, tags = NULL, resume = NULL) {
-  check_no_dots(..., known = c("seed", "tags", "resume"))
+start_run <- function(file, params = list(), ..., data = NULL, seed = NULL, tags = NULL,
+                      resume = NULL) {
+  check_no_dots(..., known = c("data", "seed", "tags", "resume"))
   file <- absolute_path(check_path(file, "file"))
   seed <- check_seed(seed)
+  more <- if (!is.null(data)) list(data = data_versions(data))
   if (!is.null(resume)) {
     check_run_id(file, resume, "resume")
   }
   event <- if (is.null(resume)) "start" else "resume"
-  run_id <- log_event_native(file, event, resume, params, seed = seed, tags = tags)
+  stream <- if (is_stream(seed)) store_stream(file, seed)
+  run_id <- log_event_native(
+    file, event, resume, params,
+    seed = if (is.null(stream)) seed, tags = tags, more = more
+  )
+  if (!is.null(stream)) {
+    log_event_native(file, "log", run_id, artifacts = stream)
+  }
   run <- structure(list(file = file, run_id = run_id), class = "fitledger_run")
   hold_back(run)
   run
@@ -50,19 +59,22 @@ start_run <- function(file, params = list(), ..., seed = NULL, tags = NULL, resu
 
 #' @rdname start_run
 #' @export
-end_run <- function(.run, metrics = list(), ..., status = "finished") {
-  check_no_dots(..., known = "status")
+end_run <- function(.run, metrics = list(), ..., status = "finished", sealed = NULL) {
+  check_no_dots(..., known = c("status", "sealed"))
   check_run(.run)
   known <- c("finished", "failed", "interrupted")
   if (!rlang::is_string(status) || !status %in% known) {
     abort_argument("status", or(known), status)
   }
-  finish(.run, metrics, list(status = status))
+  finish(.run, metrics, list(status = status), sealed)
   invisible(.run)
 }
 
-finish <- function(run, metrics, more, call = rlang::caller_env()) {
-  log_event_native(run$file, "end", run$run_id, NULL, metrics, more = more, call = call)
+finish <- function(run, metrics, more, sealed = NULL, call = rlang::caller_env()) {
+  log_event_native(
+    run$file, "end", run$run_id, NULL, metrics,
+    sealed = sealed, more = more, call = call
+  )
   let_go(run)
 }
 
@@ -178,8 +190,8 @@ check_run <- function(x, call = rlang::caller_env()) {
 #'
 #' @inheritParams start_run
 #' @param fun A function of the run.
-#' @param seed A seed to set before the call, and to record. R's random stream is
-#'   put back afterwards.
+#' @param seed A seed to set before the call, and to record; or the state of R's
+#'   random stream to start from, see [log_run()]. The stream is put back afterwards.
 #' @returns What the function, or the expression, returns.
 #' @inheritSection log_run Errors
 #' @export
@@ -196,8 +208,8 @@ check_run <- function(x, call = rlang::caller_env()) {
 #' with(start_run(file, list(model = "mean")), {
 #'   log_metrics(.run, rmse = sd(cars$dist))
 #' })
-with_run <- function(file, params, fun, ..., seed = NULL, tags = NULL) {
-  check_no_dots(..., known = c("seed", "tags"))
+with_run <- function(file, params, fun, ..., data = NULL, seed = NULL, tags = NULL) {
+  check_no_dots(..., known = c("data", "seed", "tags"))
   if (missing(params)) {
     abort_argument("params", "a named list")
   }
@@ -207,11 +219,12 @@ with_run <- function(file, params, fun, ..., seed = NULL, tags = NULL) {
   if (!is.function(fun)) {
     abort_argument("fun", "a function of the run", fun)
   }
-  run <- start_run(file, params, seed = seed, tags = tags)
+  seed <- check_seed(seed)
+  run <- start_run(file, params, data = data, seed = seed, tags = tags)
   if (!is.null(seed)) {
-    stream <- globalenv()[[".Random.seed"]]
+    stream <- current_stream()
     on.exit(restore_stream(stream), add = TRUE)
-    set.seed(seed)
+    start_stream(seed)
   }
   within_run(run, fun(run))
 }
@@ -257,20 +270,12 @@ end_quietly <- function(run, how) {
 describe_condition <- function(e, calls, most = 20) {
   texts <- function(x) unname(substr(as_utf8(x), 1, 2000))
   lines <- vapply(calls, function(call) deparse(call, nlines = 1)[[1]], character(1))
-  ours <- grepl("^(withCallingHandlers|withVisible|within_run|with_run|\\.handleSimpleError|h)\\(", lines)
+  ours <- grepl("^(withCallingHandlers|withVisible|eval|within_run|with_run|\\.handleSimpleError|h)\\(", lines)
   list(
     class = texts(class(e)),
     message = texts(paste(conditionMessage(e), collapse = "\n")),
     calls = texts(utils::tail(lines[!ours], most))
   )
-}
-
-restore_stream <- function(stream) {
-  if (is.null(stream)) {
-    rm(".Random.seed", envir = globalenv())
-  } else {
-    assign(".Random.seed", stream, envir = globalenv())
-  }
 }
 
 #' Say something of a run afterwards
@@ -307,15 +312,6 @@ void_run <- function(file, run_id, reason) {
   invisible(log_event_native(file, "void", run_id, more = list(reason = reason)))
 }
 
-check_text <- function(x, arg, call = rlang::caller_env()) {
-  if (missing(x)) {
-    abort_argument(arg, "a string", call = call)
-  }
-  if (!rlang::is_string(x) || is.na(x) || !nzchar(trimws(x))) {
-    abort_argument(arg, "a string that says something", x, call = call)
-  }
-}
-
 check_run_id <- function(file, run_id, arg, call = rlang::caller_env()) {
   if (missing(run_id)) {
     abort_argument(arg, "the id of a run", call = call)
@@ -326,10 +322,15 @@ check_run_id <- function(file, run_id, arg, call = rlang::caller_env()) {
   if (!rlang::is_string(run_id)) {
     abort_argument(arg, "the id of a run", run_id, call = call)
   }
+  check_run_ids(file, run_id, call)
+}
+
+check_run_ids <- function(file, run_ids, call = rlang::caller_env()) {
   known <- signal_failure(run_ids_native(file), call)
-  if (!run_id %in% known) {
-    hint <- if (file.exists(run_id)) "It is the path of a file; `file` comes first, then the run's id."
-    abort_unknown("run", run_id, utils::tail(known, 1000), hint, call = call)
+  unknown <- setdiff(run_ids, known)
+  if (length(unknown)) {
+    hint <- if (file.exists(unknown[[1]])) "It is the path of a file; `file` comes first, then the run's id."
+    abort_unknown("run", unknown[[1]], utils::tail(known, 1000), hint, call = call)
   }
 }
 
@@ -370,11 +371,7 @@ read_metrics <- function(file, run_id = NULL, metrics = NULL) {
   show_held_back(file)
   points <- as_frame(signal_failure(read_series_native(file)))
   if (!is.null(run_id)) {
-    known <- signal_failure(run_ids_native(file))
-    unknown <- setdiff(run_id, known)
-    if (length(unknown)) {
-      abort_unknown("run", unknown[[1]], utils::tail(known, 1000))
-    }
+    check_run_ids(file, run_id)
     points <- take_rows(points, which(points$run_id %in% run_id))
   }
   if (!is.null(metrics)) {

@@ -29,9 +29,10 @@ is_failure <- function(result, class) {
 
 # Appends an event of a run. `more` are pairs of the format's own.
 log_event_native <- function(file, event, run_id, params = NULL, metrics = NULL, artifacts = NULL,
-                             seed = NULL, tags = NULL, more = NULL, call = rlang::caller_env()) {
+                             seed = NULL, tags = NULL, sealed = NULL, more = NULL,
+                             call = rlang::caller_env()) {
   result <- native_log_event(
-    append_target(file), event, run_id, params, metrics, artifacts, seed, tags, more
+    append_target(file), event, run_id, params, metrics, artifacts, seed, tags, sealed, more
   )
   signal_warning(signal_failure(result, call), call)
 }
@@ -41,12 +42,12 @@ log_runs_native <- function(file, params, metrics, rows, origin, call) {
   signal_warning(signal_failure(result, call), call)
 }
 
-# The file, the session of the rows, whether to wait for the disk, and whether to
+# The file, the session of the rows with the environment's lockfile, whether to wait for the disk, and whether to
 # go on where locks can't be relied on.
 append_target <- function(file) {
   session <- current_session(file)
   list(
-    file, session$version, session$context,
+    file, session$version, session$context, session$lockfile,
     !identical(getOption("fitledger.sync"), "none"),
     identical(getOption("fitledger.network"), "allow")
   )
@@ -54,6 +55,22 @@ append_target <- function(file) {
 
 read_runs_native <- function(file, columns, details, void) {
   native_read_runs(file, columns, details, void)
+}
+
+compare_native <- function(file, run_ids, only_different, call) {
+  signal_failure(native_compare(file, run_ids, only_different), call)
+}
+
+sealed_native <- function(file, run_id, call) {
+  signal_failure(native_sealed(file, run_id), call)
+}
+
+session_of_run <- function(file, run_id, call = rlang::caller_env()) {
+  signal_failure(native_session_of(file, run_id), call)
+}
+
+events_native <- function(file, call) {
+  signal_failure(native_events(file), call)
 }
 
 export_runs_native <- function(file, to, call) {
@@ -68,8 +85,8 @@ git_state <- function() {
   signal_failure(native_git_state())
 }
 
-session_json <- function(context) {
-  signal_failure(native_session(context))
+to_json <- function(pairs, pretty = FALSE) {
+  signal_failure(native_json(pairs, pretty))
 }
 
 process_identity <- function() {
@@ -107,6 +124,21 @@ read_series_native <- function(file) {
 
 run_ids_native <- function(file) {
   native_run_ids(file)
+}
+
+# Why a value can't be recorded; NULL if it can.
+refusal <- function(x, place, metric = FALSE) {
+  result <- native_refusal(x, place, metric)
+  if (inherits(result, "fitledger_failure")) result$message
+}
+
+# Changes the call itself, not a copy: it is ours, and R is evaluating it.
+set_call_head <- function(call, head) {
+  signal_failure(native_set_call_head(call, head))
+}
+
+hash_data_native <- function(x, call) {
+  signal_failure(native_hash_data(x), call)
 }
 
 check_ledger_native <- function(file, call) {

@@ -121,8 +121,8 @@ quo_names <- function(where) {
 }
 
 # Runs as columns: `frame` with those asked for, `details` likewise, `names` of
-# all parameters and metrics, and `metric`, which of them are metrics (NULL where
-# nobody knows).
+# all parameters and metrics, `metric`, which of them are metrics (NULL where
+# nobody knows), and `sealed`, names of metrics that are hidden.
 run_table <- function(file, columns, details, void, call = rlang::caller_env()) {
   show_held_back(file)
   result <- read_runs_native(file, columns, details, void)
@@ -186,6 +186,9 @@ select_columns <- function(table, columns, details, call = rlang::caller_env()) 
   if (!is.null(columns)) {
     unknown <- setdiff(columns, names(all))
     if (length(unknown)) {
+      if (unknown[[1]] %in% table$sealed) {
+        abort_sealed(unknown[[1]], call)
+      }
       known <- c(table$names, detail_names(detail_columns, table))
       abort_unknown("column", unknown[[1]], known, call = call)
     }
@@ -199,6 +202,9 @@ select_columns <- function(table, columns, details, call = rlang::caller_env()) 
 
 metric_column <- function(table, metric, call = rlang::caller_env()) {
   names <- table$names
+  if (metric %in% table$sealed) {
+    abort_sealed(metric, call)
+  }
   if (is.null(table$metric)) {
     if (metric %in% names) {
       return(metric)
@@ -222,19 +228,22 @@ metric_column <- function(table, metric, call = rlang::caller_env()) {
 }
 
 filter_table <- function(table, where, call = rlang::caller_env()) {
-  keep <- evaluate_where(where, all_columns(table), nrow(table$frame), call)
+  keep <- evaluate_where(where, all_columns(table), nrow(table$frame), table$sealed, call)
   table$frame <- take_rows(table$frame, keep)
   table$details <- take_rows(table$details, keep)
   table
 }
 
 # The rows for which a condition is TRUE.
-evaluate_where <- function(where, columns, rows, call) {
+evaluate_where <- function(where, columns, rows, sealed, call) {
   mask <- Map(guard_mixed, columns, names(columns))
   keep <- tryCatch(
     rlang::eval_tidy(where, mask),
     error = function(e) {
       missing <- unknown_variable(e)
+      if (!is.null(missing) && missing %in% sealed) {
+        abort_sealed(missing, call)
+      }
       near <- if (!is.null(missing)) near_names(missing, names(columns))
       abort(
         "where", paste0("The condition `", rlang::as_label(where), "` can't be answered."),
@@ -305,4 +314,27 @@ Ops.fitledger_mixed <- function(e1, e2) {
 #' @export
 mtfrm.fitledger_mixed <- function(x) {
   refuse_mixed(x)
+}
+
+#' Read the raw events
+#'
+#' Every row of the ledger as it stands in the file: what all other views are made
+#' of. Nothing is hidden here, sealed metrics included. It works where other
+#' queries refuse because a later version has written events that they would have
+#' to understand.
+#'
+#' @param file Path of the ledger.
+#' @returns A data frame with a row for each event: `seq`, `time` (`POSIXct` in UTC),
+#'   `event`, `run_id`, `params`, `metrics`, `artifacts` and `context` (JSON text; `NA`
+#'   where there is none), `hash`.
+#' @inheritSection read_runs Errors
+#' @export
+#' @examples
+#' file <- tempfile(fileext = ".csv")
+#' log_run(file, list(lambda = 0.1), list(rmse = 1.2))
+#' read_ledger(file)[c("seq", "event", "params", "metrics")]
+read_ledger <- function(file) {
+  file <- check_path(file, "file")
+  show_held_back(file)
+  as_frame(events_native(file, environment()))
 }

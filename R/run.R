@@ -23,8 +23,19 @@
 #'   stored beside the ledger, and paths of files, which are recorded by their
 #'   hash; see [log_artifact()] and [read_artifact()].
 #' @param keep `TRUE` to store copies of the files, too.
-#' @param seed The seed that you set, a whole number. It is recorded, not set.
+#' @param data What the run was fitted to: a data frame, a matrix, the path of a file,
+#'   or a named list of them. Recorded are the hash ([hash_data()]), how many rows
+#'   and columns there are, and the columns' names and types, not the data. A hash
+#'   of [hash_data()] is taken as it is, and `I("snapshot 2026-11")` is a label of
+#'   data that are kept elsewhere.
+#' @param seed The seed that you set, a whole number. It is recorded, not set. Or
+#'   the state of R's random stream, `.Random.seed`, as it was before the fit: it is
+#'   stored as the artifact `random_stream`, and [with_run()] takes it as `seed` to
+#'   repeat the run bit for bit.
 #' @param tags Anything to find the run by: a named list or a named vector.
+#' @param sealed Metrics to report but not to choose by, such as those of a test set,
+#'   given as `metrics` are. No query shows them, and [best_run()] refuses them,
+#'   until [reveal_run()] has put on record that somebody looked.
 #'
 #' @returns The run's id, a string, invisibly: the time in UTC to the second and
 #'   60 random bits, `20261123-042047-3k9zq4m1c8ad`.
@@ -43,10 +54,10 @@
 #'   )
 #' }
 #' best_run(file, "rmse")
-log_run <- function(file, params, metrics, ..., artifacts = NULL, keep = FALSE, seed = NULL,
-                    tags = NULL) {
+log_run <- function(file, params, metrics, ..., artifacts = NULL, keep = FALSE, data = NULL,
+                    seed = NULL, tags = NULL, sealed = NULL) {
   if (...length()) {
-    check_no_dots(..., known = c("artifacts", "keep", "seed", "tags"))
+    check_no_dots(..., known = c("artifacts", "keep", "data", "seed", "tags", "sealed"))
   }
   file <- check_path(file, "file")
   if (missing(params)) {
@@ -56,12 +67,17 @@ log_run <- function(file, params, metrics, ..., artifacts = NULL, keep = FALSE, 
     abort_argument("metrics", "a named list")
   }
   seed <- check_seed(seed)
+  more <- if (!is.null(data)) list(data = data_versions(data))
   if (!is.null(artifacts)) {
     check_flag(keep, "keep")
     artifacts <- store_artifacts(file, artifacts, keep)
   }
+  if (is_stream(seed)) {
+    artifacts <- c(artifacts, store_stream(file, seed))
+    seed <- NULL
+  }
   invisible(log_event_native(
-    file, "run", NULL, params, metrics, artifacts, seed, tags, NULL, environment()
+    file, "run", NULL, params, metrics, artifacts, seed, tags, sealed, more, environment()
   ))
 }
 

@@ -65,7 +65,8 @@ current_session <- function(file, call = rlang::caller_env(3)) {
     if (records$git || records$script) c(getwd(), git_look(file))
   )
   if (!identical(key, session_memory$key)) {
-    session_memory$context <- session_json(session_context(records))
+    session_memory$context <- to_json(session_context(records))
+    session_memory$lockfile <- if (records$packages) lockfile_text()
     session_memory$key <- key
     session_memory$version <- session_memory$version + 1
   }
@@ -94,8 +95,8 @@ session_context <- function(records) {
 # The number in which R keeps the kinds of its generators; asking `RNGkind()`
 # would cost more than writing the row. Before the first draw they are R's own.
 random_kinds <- function() {
-  seed <- globalenv()[[".Random.seed"]]
-  if (is.integer(seed)) seed[[1]] else 10403L
+  stream <- current_stream()
+  if (is.integer(stream)) stream[[1]] else 10403L
 }
 
 drop_null <- function(x) {
@@ -137,7 +138,7 @@ package_context <- function() {
   names <- sort(loadedNamespaces(), method = "radix")
   versions <- lapply(names, function(name) unname(getNamespaceVersion(name)))
   list(
-    r = paste(R.version$major, R.version$minor, sep = "."),
+    r = r_version(),
     rng = RNGkind(),
     packages = rlang::set_names(versions, names)
   )

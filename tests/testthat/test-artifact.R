@@ -1,5 +1,8 @@
+# The stored bytes of artifacts; lockfiles of sessions are JSON.
 object_files <- function(file) {
-  list.files(paste0(file, ".objects"), recursive = TRUE, full.names = TRUE, all.files = TRUE)
+  files <- list.files(paste0(file, ".objects"), recursive = TRUE, full.names = TRUE, all.files = TRUE)
+  first <- vapply(files, function(file) readBin(file, "raw", 1), raw(1))
+  unname(files[first != charToRaw("{")])
 }
 
 test_that("objects and files come back as they were", {

@@ -51,26 +51,31 @@ pub fn object(pairs: &[(String, Value)]) -> Vec<u8> {
 }
 
 /// An object of the format's own, in which whole numbers are integers.
-pub fn own_json(pairs: R) -> Result<Vec<u8>, Failure> {
+pub fn own_json(pairs: R) -> Result<Json, Failure> {
     if pairs.len() == 0 {
-        return Ok(b"{}".to_vec());
+        return Ok(Json::Object(Vec::new()));
     }
     let mut text = Vec::new();
     value(pairs, "context", 0)?.write(&mut text);
     let json = Json::parse(&text).map_err(|_| Failure::argument("context"))?;
-    Ok(whole_numbers(json).text().into_bytes())
+    Ok(untyped(json))
 }
 
-fn whole_numbers(json: Json) -> Json {
+/// Typed values as the format's own: whole numbers are integers, and lists are arrays.
+fn untyped(json: Json) -> Json {
     const LIMIT: f64 = 9_007_199_254_740_992.0;
     match json {
         Json::Double(x) if x.fract() == 0.0 && x.abs() <= LIMIT => Json::Int(x as i64),
+        Json::Object(mut pairs) if pairs.len() == 1 && pairs[0].0 == "$list" => {
+            untyped(pairs.remove(0).1)
+        }
         Json::Object(pairs) => Json::Object(
             pairs
                 .into_iter()
-                .map(|(key, value)| (key, whole_numbers(value)))
+                .map(|(key, value)| (key, untyped(value)))
                 .collect(),
         ),
+        Json::Array(items) => Json::Array(items.into_iter().map(untyped).collect()),
         other => other,
     }
 }
@@ -240,6 +245,10 @@ pub fn value(x: R, at: &str, depth: usize) -> Result<Value, Failure> {
                 "Give its text yourself.",
             )),
         },
+        SEXPTYPE::STRSXP if x.classes() == ["fitledger_code"] => {
+            Ok(Value::Code(x.string().unwrap_or_default()))
+        }
+        SEXPTYPE::VECSXP if x.classes() == ["fitledger_redacted"] => Ok(Value::Redacted),
         SEXPTYPE::LGLSXP | SEXPTYPE::INTSXP | SEXPTYPE::REALSXP | SEXPTYPE::STRSXP => {
             let vector = Atomic::of(x, at)?;
             let cells = |at: &str| {

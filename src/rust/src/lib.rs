@@ -6,6 +6,7 @@
 
 mod answer;
 mod artifacts;
+mod data;
 mod from_r;
 mod live;
 mod log;
@@ -21,6 +22,7 @@ use extendr_api::prelude::*;
 extendr_module! {
     mod fitledger;
     use artifacts;
+    use data;
     use live;
     use log;
     use query;

@@ -33,13 +33,14 @@ fn native_log_event(
     artifacts: Robj,
     seed: Robj,
     tags: Robj,
+    sealed: Robj,
     more: Robj,
 ) -> Robj {
     answer(|| {
         let params = from_r::object(&from_r::pairs(R::of(&params), "params")?);
         let metrics = from_r::object(&from_r::metrics(R::of(&metrics), "metrics")?);
-        let artifacts = from_r::own_json(R::of(&artifacts))?;
-        let context = context(R::of(&seed), R::of(&tags), R::of(&more))?;
+        let artifacts = from_r::own_json(R::of(&artifacts))?.text().into_bytes();
+        let context = context(R::of(&seed), R::of(&tags), R::of(&sealed), R::of(&more))?;
         let name = event_name(R::of(&event)).ok_or_else(|| Failure::argument("event"))?;
         let target = Target::of(&target)?;
 
@@ -73,8 +74,9 @@ fn event_name(event: R) -> Option<&'static str> {
     NAMES.into_iter().find(|known| *known == name)
 }
 
-/// What an event says beside parameters and metrics: a seed, tags, and pairs of the format's own.
-fn context(seed: R, tags: R, more: R) -> Result<Vec<u8>, Failure> {
+/// What an event says beside parameters and metrics: a seed, tags, sealed metrics, and pairs of the
+/// format's own.
+fn context(seed: R, tags: R, sealed: R, more: R) -> Result<Vec<u8>, Failure> {
     let mut parts: Vec<Vec<u8>> = Vec::new();
     if !seed.is_null() {
         let mut part = b"\"seed\":".to_vec();
@@ -85,11 +87,44 @@ fn context(seed: R, tags: R, more: R) -> Result<Vec<u8>, Failure> {
     if !tags.is_empty() {
         parts.push([b"\"tags\":", from_r::object(&tags).as_slice()].concat());
     }
+    let sealed = from_r::metrics(sealed, "sealed")?;
+    if !sealed.is_empty() {
+        parts.push([b"\"sealed\":", from_r::object(&sealed).as_slice()].concat());
+    }
     if more.len() > 0 {
-        let pairs = from_r::own_json(more)?;
-        parts.push(pairs[1..pairs.len() - 1].to_vec());
+        let pairs = from_r::own_json(more)?.text();
+        parts.push(pairs[1..pairs.len() - 1].into());
     }
     Ok([b"{".as_slice(), &parts.join(&b','), b"}"].concat())
+}
+
+/// Whether a value can be recorded: `NULL`, or the failure that says why not.
+///
+/// @noRd
+#[extendr]
+fn native_refusal(x: Robj, place: Robj, metric: Robj) -> Robj {
+    answer(|| {
+        let place = R::of(&place).string().unwrap_or_default();
+        match R::of(&metric).is_true() {
+            true => from_r::metric(R::of(&x), &place)?,
+            false => from_r::value(R::of(&x), &place, 1)?,
+        };
+        Ok(Robj::from(()))
+    })
+}
+
+/// Puts another function at the head of a call, in place.
+///
+/// @noRd
+#[extendr]
+fn native_set_call_head(call: Robj, head: Robj) -> Robj {
+    answer(|| {
+        if R::of(&call).ty() != SEXPTYPE::LANGSXP {
+            return Err(Failure::argument("call"));
+        }
+        R::of(&call).set_head(R::of(&head));
+        Ok(Robj::from(()))
+    })
 }
 
 /// Columns of a data frame that become the cells of many runs.
@@ -261,4 +296,6 @@ extendr_module! {
     mod log;
     fn native_log_event;
     fn native_log_runs;
+    fn native_refusal;
+    fn native_set_call_head;
 }

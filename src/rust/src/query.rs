@@ -1,12 +1,14 @@
 //! Reading runs.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 use extendr_api::prelude::*;
 use extendr_ffi::SEXPTYPE;
+use fitledger_core::compare::{Field, compare};
 use fitledger_core::export;
 use fitledger_core::json::Json;
 use fitledger_core::ledger;
+use fitledger_core::record::{Cell, Row};
 use fitledger_core::runs::{Run, Runs};
 use fitledger_core::series;
 use fitledger_core::table::{self, Role};
@@ -17,11 +19,11 @@ use crate::r::{R, Text};
 use crate::target::path;
 use crate::to_r;
 
-/// The columns of the runs: `list(columns, details, names, metric)`.
+/// The columns of the runs: `list(columns, details, names, metric, sealed)`.
 ///
 /// `columns` and `details` are named lists of vectors. `names` are those of all parameters and
-/// metrics, and `metric` says which of them are metrics. `wanted` is `NULL` for all of them;
-/// `details` names those that are wanted.
+/// metrics, and `metric` says which of them are metrics; `sealed` are those of the metrics that are
+/// hidden. `wanted` is `NULL` for all of them; `details` names those that are wanted.
 ///
 /// @noRd
 #[extendr]
@@ -55,11 +57,14 @@ fn native_read_runs(file: Robj, wanted: Robj, details: Robj, void: Robj) -> Robj
             .iter()
             .map(|(_, role)| *role == Role::Metric)
             .collect();
+        let hidden = rows.iter().flat_map(|run| run.hidden());
+        let sealed: BTreeSet<&str> = hidden.map(|(name, _)| name.as_str()).collect();
         Ok(list!(
             columns = named_list(&labels, vectors),
             details = details,
             names = to_r::strings(names.iter().map(|(name, _)| Some(name.as_str()))),
-            metric = metric
+            metric = metric,
+            sealed = to_r::strings(sealed.into_iter().map(Some))
         )
         .into())
     })
@@ -147,13 +152,14 @@ fn detail(runs: &Runs, rows: &[&Run], name: &str) -> Robj {
 
 /// The hash of the data, or each with its name where there are several.
 fn data(run: &Run) -> Option<String> {
+    let hash = |entry: &Json| Some(entry.get("hash")?.as_str()?.to_owned());
     match run.data.as_slice() {
         [] => None,
-        [(_, hash)] => Some(hash.clone()),
+        [(_, entry)] => hash(entry),
         several => {
             let parts: Vec<String> = several
                 .iter()
-                .map(|(name, hash)| format!("{name}={hash}"))
+                .filter_map(|(name, entry)| Some(format!("{name}={}", hash(entry)?)))
                 .collect();
             Some(parts.join(" "))
         }
@@ -184,6 +190,96 @@ fn native_read_series(file: Robj) -> Robj {
             time = to_r::instants(points.iter().map(|point| point.at))
         )
         .into())
+    })
+}
+
+/// Runs side by side: `list(kind, field, cells)`, the cells a list with a vector for each run.
+///
+/// @noRd
+#[extendr]
+fn native_compare(file: Robj, run_ids: Robj, only_different: Robj) -> Robj {
+    answer(|| {
+        let runs = Runs::fold(&ledger::read(&path(&file)?)?)?;
+        let ids = texts(R::of(&run_ids))?;
+        let chosen: Vec<&Run> = ids.iter().filter_map(|id| runs.get(id)).collect();
+        let mut fields = compare(&runs, &chosen);
+        if R::of(&only_different).is_true() {
+            fields.retain(Field::differs);
+        }
+        let cells = (0..chosen.len()).map(|run| {
+            let column = fields.iter().map(|field| field.cells[run].as_deref());
+            to_r::strings(column)
+        });
+        Ok(list!(
+            kind = to_r::strings(fields.iter().map(|field| Some(field.kind))),
+            field = to_r::strings(fields.iter().map(|field| Some(field.name.as_str()))),
+            cells = List::from_values(cells.collect::<Vec<Robj>>())
+        )
+        .into())
+    })
+}
+
+/// The context of the session in which a run last said something, as a list.
+///
+/// @noRd
+#[extendr]
+fn native_session_of(file: Robj, run_id: Robj) -> Robj {
+    answer(|| {
+        let runs = Runs::fold(&ledger::read(&path(&file)?)?)?;
+        let id = R::of(&run_id).string().unwrap_or_default();
+        let run = runs.get(&id);
+        let session = run.and_then(|run| runs.sessions.get(&run.last_session));
+        Ok(session.map_or(Robj::from(()), |json| to_r::value(&Value::from_json(json))))
+    })
+}
+
+/// Every row as it stands in the file, the JSON cells as text.
+///
+/// @noRd
+#[extendr]
+fn native_events(file: Robj) -> Robj {
+    answer(|| {
+        let ledger = ledger::read(&path(&file)?)?;
+        let rows = ledger.rows().collect::<fitledger_core::Result<Vec<_>>>()?;
+        let cell = |of: for<'a, 'b> fn(&'b Row<'a>) -> Cell<'a>| {
+            let texts: Vec<Option<String>> = rows
+                .iter()
+                .map(|row| match of(row) {
+                    cell if cell.is_empty() => None,
+                    cell => Some(String::from_utf8_lossy(&cell.text()).into_owned()),
+                })
+                .collect();
+            to_r::strings(texts.iter().map(Option::as_deref))
+        };
+        let ids = rows
+            .iter()
+            .map(|row| Some(row.run_id).filter(|id| !id.is_empty()));
+        let hashes: Vec<String> = rows.iter().map(|row| row.hash.to_string()).collect();
+        Ok(list!(
+            seq = to_r::doubles(rows.iter().map(|row| row.seq.0 as f64)),
+            time = to_r::instants(rows.iter().map(|row| row.time.seconds())),
+            event = to_r::strings(rows.iter().map(|row| Some(row.event))),
+            run_id = to_r::strings(ids),
+            params = cell(|row| row.params),
+            metrics = cell(|row| row.metrics),
+            artifacts = cell(|row| row.artifacts),
+            context = cell(|row| row.context),
+            hash = to_r::strings(hashes.iter().map(|hash| Some(hash.as_str())))
+        )
+        .into())
+    })
+}
+
+/// The sealed metrics of a run, revealed or not, as a named list.
+///
+/// @noRd
+#[extendr]
+fn native_sealed(file: Robj, run_id: Robj) -> Robj {
+    answer(|| {
+        let runs = Runs::fold(&ledger::read(&path(&file)?)?)?;
+        let id = R::of(&run_id).string().unwrap_or_default();
+        let sealed = runs.get(&id).map_or(&[][..], Run::sealed);
+        Ok(to_r::value(&Value::NamedList(sealed.to_vec())))
     })
 }
 
@@ -232,5 +328,9 @@ extendr_module! {
     fn native_read_runs;
     fn native_read_series;
     fn native_run_ids;
+    fn native_sealed;
+    fn native_compare;
+    fn native_session_of;
+    fn native_events;
     fn native_export_runs;
 }

@@ -1,10 +1,13 @@
 //! R objects as borrowed values, for the length of one call.
 
+use std::borrow::Cow;
+
 use extendr_api::Robj;
 use extendr_ffi::{
-    INTEGER, LOGICAL, R_BaseEnv, R_CHAR, R_ClassSymbol, R_DimSymbol, R_LevelsSymbol, R_NaString,
-    R_NamesSymbol, R_NilValue, REAL, Rf_cons, Rf_getAttrib, Rf_install, Rf_lcons, Rf_protect,
-    Rf_unprotect, Rf_xlength, SEXP, SEXPTYPE, STRING_ELT, TYPEOF, VECTOR_ELT,
+    COMPLEX, INTEGER, LENGTH, LOGICAL, R_BaseEnv, R_CHAR, R_ClassSymbol, R_DimNamesSymbol,
+    R_DimSymbol, R_LevelsSymbol, R_NaString, R_NamesSymbol, R_NilValue, R_RowNamesSymbol, RAW,
+    REAL, Rf_cons, Rf_getAttrib, Rf_install, Rf_lcons, Rf_protect, Rf_unprotect, Rf_xlength, SEXP,
+    SEXPTYPE, STRING_ELT, TYPEOF, VECTOR_ELT,
 };
 
 #[allow(
@@ -18,16 +21,17 @@ unsafe extern "C" {
         data: *mut std::ffi::c_void,
     ) -> i32;
     fn R_CheckUserInterrupt();
+    fn SETCAR(x: SEXP, y: SEXP) -> SEXP;
 }
 
 /// An R object that the caller of the whole call protects.
 #[derive(Clone, Copy)]
 pub struct R(SEXP);
 
-/// What an element of a character vector is.
-pub enum Text {
+/// What an element of a character vector is, in UTF-8.
+pub enum Text<T = String> {
     Na,
-    Is(String),
+    Is(T),
     /// Bytes that are no text in any encoding that R names.
     Invalid,
 }
@@ -68,14 +72,34 @@ impl R {
         slice(unsafe { LOGICAL(self.0) }, self.len())
     }
 
+    /// The real and the imaginary part of each element of a complex vector, in turn.
+    pub fn complex_parts(self) -> &'static [f64] {
+        assert_eq!(self.ty(), SEXPTYPE::CPLXSXP);
+        slice(unsafe { COMPLEX(self.0) }.cast::<f64>(), 2 * self.len())
+    }
+
+    pub fn bytes(self) -> &'static [u8] {
+        assert_eq!(self.ty(), SEXPTYPE::RAWSXP);
+        slice(unsafe { RAW(self.0) }, self.len())
+    }
+
     /// An element of a list.
     pub fn element(self, i: usize) -> R {
         assert!(self.ty() == SEXPTYPE::VECSXP && i < self.len());
         R(unsafe { VECTOR_ELT(self.0, i as _) })
     }
 
-    /// An element of a character vector, in UTF-8.
+    /// An element of a character vector.
     pub fn text(self, i: usize) -> Text {
+        match self.borrowed_text(i) {
+            Text::Na => Text::Na,
+            Text::Is(text) => Text::Is(text.into_owned()),
+            Text::Invalid => Text::Invalid,
+        }
+    }
+
+    /// The same without a copy, where none is needed.
+    pub fn borrowed_text(self, i: usize) -> Text<Cow<'static, str>> {
         assert!(self.ty() == SEXPTYPE::STRSXP && i < self.len());
         text(unsafe { STRING_ELT(self.0, i as _) })
     }
@@ -87,6 +111,17 @@ impl R {
         }
         match self.text(0) {
             Text::Is(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// The first element of a character vector, unless it is missing or empty.
+    pub fn first_text(self) -> Option<String> {
+        if self.ty() != SEXPTYPE::STRSXP || self.len() == 0 {
+            return None;
+        }
+        match self.text(0) {
+            Text::Is(text) if !text.is_empty() => Some(text),
             _ => None,
         }
     }
@@ -104,8 +139,21 @@ impl R {
         self.attribute(unsafe { R_LevelsSymbol })
     }
 
+    pub fn dim(self) -> Option<R> {
+        self.attribute(unsafe { R_DimSymbol })
+    }
+
     pub fn has_dim(self) -> bool {
-        self.attribute(unsafe { R_DimSymbol }).is_some()
+        self.dim().is_some()
+    }
+
+    pub fn dimnames(self) -> Option<R> {
+        self.attribute(unsafe { R_DimNamesSymbol })
+    }
+
+    /// Those of a data frame; where they only count the rows, integers that R makes anew.
+    pub fn row_names(self) -> Option<R> {
+        self.attribute(unsafe { R_RowNamesSymbol })
     }
 
     pub fn named_attribute(self, name: &std::ffi::CStr) -> Option<R> {
@@ -167,6 +215,13 @@ impl R {
         })
     }
 
+    /// Puts another function at the head of a call, in place.
+    pub fn set_head(self, head: R) {
+        assert_eq!(self.ty(), SEXPTYPE::LANGSXP);
+        // SAFETY: a call has a head.
+        unsafe { SETCAR(self.0, head.0) };
+    }
+
     /// The text of code.
     pub fn deparse(self) -> Text {
         let width = Robj::from(500);
@@ -194,7 +249,7 @@ fn slice<T>(pointer: *const T, len: usize) -> &'static [T] {
     unsafe { std::slice::from_raw_parts(pointer, len) }
 }
 
-fn text(element: SEXP) -> Text {
+fn text(element: SEXP) -> Text<Cow<'static, str>> {
     // R's `cetype_t`.
     const UTF8: i32 = 1;
     const LATIN1: i32 = 2;
@@ -205,11 +260,11 @@ fn text(element: SEXP) -> Text {
     }
     let (bytes, encoding) = unsafe {
         (
-            std::ffi::CStr::from_ptr(R_CHAR(element)).to_bytes(),
+            slice(R_CHAR(element).cast::<u8>(), LENGTH(element) as usize),
             Rf_getCharCE(element),
         )
     };
-    let valid = std::str::from_utf8(bytes).ok().map(str::to_owned);
+    let valid = std::str::from_utf8(bytes).ok().map(Cow::Borrowed);
     match encoding {
         BYTES if !bytes.is_ascii() => Text::Invalid,
         UTF8 => valid.map_or(Text::Invalid, Text::Is),
@@ -225,7 +280,7 @@ fn text(element: SEXP) -> Text {
 }
 
 /// R knows what it means by latin1 on each platform.
-fn from_latin1(element: SEXP) -> Text {
+fn from_latin1(element: SEXP) -> Text<Cow<'static, str>> {
     // SAFETY: the new vector is protected until it is an `Robj`.
     let vector = unsafe {
         let vector = Rf_protect(extendr_ffi::Rf_allocVector(SEXPTYPE::STRSXP, 1));
@@ -241,7 +296,7 @@ fn from_latin1(element: SEXP) -> Text {
     let bytes = unsafe { std::ffi::CStr::from_ptr(R_CHAR(STRING_ELT(R::of(&converted).0, 0))) };
     bytes
         .to_str()
-        .map_or(Text::Invalid, |text| Text::Is(text.to_owned()))
+        .map_or(Text::Invalid, |text| Text::Is(Cow::Owned(text.to_owned())))
 }
 
 fn session_is_latin1() -> bool {

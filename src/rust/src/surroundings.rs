@@ -14,14 +14,17 @@ use crate::target::path;
 
 static WATCH: Mutex<Option<Watch>> = Mutex::new(None);
 
-/// The JSON of a session's context.
+/// The JSON of a list; `pretty` for people.
 ///
 /// @noRd
 #[extendr]
-fn native_session(context: Robj) -> Robj {
+fn native_json(pairs: Robj, pretty: Robj) -> Robj {
     answer(|| {
-        let text = from_r::own_json(R::of(&context))?;
-        Ok(Robj::from(String::from_utf8(text).expect("JSON is UTF-8")))
+        let json = from_r::own_json(R::of(&pairs))?;
+        Ok(Robj::from(match R::of(&pretty).is_true() {
+            true => json.pretty() + "\n",
+            false => json.text(),
+        }))
     })
 }
 
@@ -94,7 +97,7 @@ fn native_git_state() -> Robj {
 
 extendr_module! {
     mod surroundings;
-    fn native_session;
+    fn native_json;
     fn native_process;
     fn native_git_look;
     fn native_git_state;

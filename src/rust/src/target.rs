@@ -49,11 +49,12 @@ pub fn path(file: &Robj) -> Result<PathBuf, Failure> {
 }
 
 /// The ledger to append to, the session of the rows, and whether to wait for the disk:
-/// `list(file, version, context, sync, allow_network)`, the context as JSON.
+/// `list(file, version, context, lockfile, sync, allow_network)`, the context as JSON.
 pub struct Target {
     path: PathBuf,
     version: u64,
     context: Vec<u8>,
+    lockfile: Option<String>,
     sync: bool,
     allow_network: bool,
 }
@@ -61,7 +62,7 @@ pub struct Target {
 impl Target {
     pub fn of(target: &Robj) -> Result<Target, Failure> {
         let list = R::of(target);
-        if list.ty() != SEXPTYPE::VECSXP || list.len() != 5 {
+        if list.ty() != SEXPTYPE::VECSXP || list.len() != 6 {
             return Err(Failure::argument("target"));
         }
         let file = list
@@ -80,8 +81,9 @@ impl Target {
                 .string()
                 .ok_or_else(|| Failure::argument("context"))?
                 .into_bytes(),
-            sync: list.element(3).is_true(),
-            allow_network: list.element(4).is_true(),
+            lockfile: list.element(3).string(),
+            sync: list.element(4).is_true(),
+            allow_network: list.element(5).is_true(),
         })
     }
 
@@ -107,6 +109,7 @@ impl Target {
             session: Session {
                 version: self.version,
                 context: &self.context,
+                lockfile: self.lockfile.as_deref().map(str::as_bytes),
             },
             sync: self.sync,
             now: Timestamp::now(),

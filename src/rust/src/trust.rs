@@ -78,6 +78,7 @@ fn native_repair(file: Robj) -> Robj {
             session: Session {
                 version: 0,
                 context: b"",
+                lockfile: None,
             },
             sync: true,
             now: Timestamp::now(),

@@ -118,6 +118,7 @@ fn log(path: &Path, id: &str) -> Result<(), Error> {
         session: Session {
             version: 1,
             context: b"",
+            lockfile: None,
         },
         sync: true,
         now: Timestamp::now(),

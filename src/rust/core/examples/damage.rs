@@ -701,6 +701,7 @@ fn log(path: &Path) -> Result<(), Error> {
         session: Session {
             version: 1,
             context: b"",
+            lockfile: None,
         },
         sync: false,
         now: now(),

@@ -58,6 +58,7 @@ fn log(path: &std::path::Path, memory: &mut Memory, id: &str) -> fitledger_core:
         session: Session {
             version: 1,
             context: br#"{"user":"writer"}"#,
+            lockfile: None,
         },
         sync: true,
         now: Timestamp::now(),

@@ -175,6 +175,7 @@ fn append(path: &Path, bytes: &[u8]) {
         session: Session {
             version: 1,
             context: b"",
+            lockfile: None,
         },
         sync: false,
         now,

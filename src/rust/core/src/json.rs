@@ -3,6 +3,7 @@
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde::ser::{Serialize, Serializer};
 
 /// Objects and arrays may stand this deep inside one another.
 pub const MAX_DEPTH: usize = 32;
@@ -80,6 +81,11 @@ impl Json {
         String::from_utf8(out).expect("only UTF-8 was written")
     }
 
+    /// The value as JSON text on several lines, for people. It isn't the one encoding.
+    pub fn pretty(&self) -> String {
+        serde_json::to_string_pretty(self).expect("every value has a JSON form")
+    }
+
     /// The value of a key of an object.
     pub fn get(&self, key: &str) -> Option<&Json> {
         match self {
@@ -129,6 +135,22 @@ impl Json {
                     .or_else(|| pairs.iter().find_map(|(_, value)| value.repeated_key()))
             }
             _ => None,
+        }
+    }
+}
+
+impl Serialize for Json {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Json::Null => serializer.serialize_unit(),
+            Json::Bool(x) => serializer.serialize_bool(*x),
+            Json::Int(x) => serializer.serialize_i64(*x),
+            Json::Double(x) => serializer.serialize_f64(*x),
+            Json::Str(x) => serializer.serialize_str(x),
+            Json::Array(items) => serializer.collect_seq(items),
+            Json::Object(pairs) => {
+                serializer.collect_map(pairs.iter().map(|(key, value)| (key, value)))
+            }
         }
     }
 }

@@ -5,13 +5,16 @@
 //! - bytes: [`json`], [`digest`], [`time`], [`id`]
 //! - one row: [`value`], [`record`], [`chain`]
 //! - the file: [`ledger`]; beside it the bytes of artifacts: [`objects`]
-//! - views over the record: [`runs`] with [`table`], [`series`] and [`export`], [`registry`],
+//! - views over the record: [`runs`] with [`table`], [`compare`], [`series`] and [`export`], [`registry`],
 //!   [`verify`] with [`checkpoint`]
 //!
-//! [`git`] and [`sys`] look at the surroundings of a run and stand by themselves.
+//! [`git`] and [`sys`] look at the surroundings of a run, [`data`] hashes what it was fitted to; they stand
+//! by themselves.
 
 pub mod chain;
 pub mod checkpoint;
+pub mod compare;
+pub mod data;
 pub mod digest;
 pub mod error;
 pub mod export;

@@ -47,14 +47,31 @@ pub struct Run {
     pub seed: Option<Value>,
     /// Name and entry of each artifact.
     pub artifacts: Vec<(String, Json)>,
-    /// Name and hash of each data version.
-    pub data: Vec<(String, String)>,
+    /// Name and entry of each data version.
+    pub data: Vec<(String, Json)>,
+    /// The function call that the run is about, if it was one.
+    pub call: Option<Json>,
     /// Where the run came from, if it was copied from elsewhere.
     pub origin: Option<Json>,
     /// How often its sealed metrics were shown.
     pub looks: u32,
+    /// The session in which it began or was resumed.
     pub session: String,
+    /// The session in which it last said something.
+    pub last_session: String,
     sealed: Vec<(String, Value)>,
+}
+
+impl Run {
+    /// Metrics that were sealed, whether or not they have been revealed since.
+    pub fn sealed(&self) -> &[(String, Value)] {
+        &self.sealed
+    }
+
+    /// Metrics that nobody is to see yet.
+    pub fn hidden(&self) -> &[(String, Value)] {
+        if self.looks == 0 { &self.sealed } else { &[] }
+    }
 }
 
 /// The names of parameters or metrics, in the order in which they first appear.
@@ -81,6 +98,14 @@ impl Names {
 
     pub fn iter(&self) -> impl Iterator<Item = &str> {
         self.names.iter().map(String::as_str)
+    }
+
+    /// Values with their names in place of their places.
+    pub fn named(&self, values: &[(usize, Value)]) -> Vec<(String, Value)> {
+        let named = values.iter();
+        named
+            .map(|(place, value)| (self.names[*place].clone(), value.clone()))
+            .collect()
     }
 }
 
@@ -110,8 +135,8 @@ impl Runs {
                 .map_err(|Malformed(why)| ledger.damaged(&row, why))?;
         }
         for run in runs.runs.iter_mut().filter(|run| run.looks > 0) {
-            for (name, value) in std::mem::take(&mut run.sealed) {
-                set(&mut run.metrics, runs.metrics.place(&name), value);
+            for (name, value) in &run.sealed {
+                set(&mut run.metrics, runs.metrics.place(name), value.clone());
             }
         }
         Ok(runs)
@@ -203,9 +228,11 @@ impl Runs {
             seed: None,
             artifacts: Vec::new(),
             data: Vec::new(),
+            call: None,
             origin: context.get("origin").cloned(),
             looks: 0,
             session: session(&context),
+            last_session: String::new(),
             sealed: Vec::new(),
         });
         self.record(place, row, context)
@@ -219,6 +246,9 @@ impl Runs {
         context: Json,
     ) -> std::result::Result<(), Malformed> {
         let run = &mut self.runs[place];
+        if matches!(row.event, "run" | "start" | "resume" | "log" | "end") {
+            run.last_session = session(&context);
+        }
         for (key, json) in row.params.pairs()? {
             let name = self.params.place(value::unescape_key(&key));
             set(&mut run.params, name, Value::from_json(&json));
@@ -236,6 +266,9 @@ impl Runs {
         if let Some(seed) = context.get("seed") {
             run.seed = Some(Value::from_json(seed));
         }
+        if let Some(call) = context.get("call") {
+            run.call = Some(call.clone());
+        }
         for (key, json) in object(context.get("tags")) {
             set(
                 &mut run.tags,
@@ -244,9 +277,8 @@ impl Runs {
             );
         }
         for (name, json) in object(context.get("data")) {
-            if let Some(hash) = json.get("hash").and_then(Json::as_str) {
-                set(&mut run.data, name.clone(), hash.to_owned());
-            }
+            let name = value::unescape_key(name).to_owned();
+            set(&mut run.data, name, json.clone());
         }
         for (key, json) in object(context.get("sealed")) {
             set(

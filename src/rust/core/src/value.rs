@@ -3,6 +3,8 @@
 //! JSON has no dates, no typed missing values and no infinite numbers; a value that it lacks is an
 //! object of one key that starts with `$`, and a user's key that starts so gets a second `$`.
 
+use std::fmt;
+
 use crate::json::{self, Json};
 use crate::time;
 
@@ -184,6 +186,74 @@ impl Value {
             _ => 1,
         }
     }
+}
+
+/// The value as somebody would read it, in R's words.
+impl fmt::Display for Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Value::Null => f.write_str("NULL"),
+            Value::Bool(true) => f.write_str("TRUE"),
+            Value::Bool(false) => f.write_str("FALSE"),
+            Value::Int(x) => write!(f, "{x}"),
+            Value::Integer64(x) => write!(f, "{x}"),
+            Value::Double(x) => write_number(*x, f),
+            Value::Str(x) | Value::Code(x) | Value::Unknown(x) => f.write_str(x),
+            Value::Na(_) => f.write_str("NA"),
+            Value::Date(x) => f.write_str(&time::day_text(*x).unwrap_or_default()),
+            Value::Datetime(x) => f.write_str(&time::instant_text(*x).unwrap_or_default()),
+            Value::Difftime(x) => {
+                write_number(*x, f)?;
+                f.write_str(" secs")
+            }
+            Value::Redacted => f.write_str("<redacted>"),
+            Value::Empty(kind) => write!(f, "{}(0)", kind.name()),
+            Value::Vector(items) => write_items(items.iter().map(|item| ("", item)), f),
+            Value::NamedVector(pairs) => {
+                write_items(pairs.iter().map(|(name, item)| (name.as_str(), item)), f)
+            }
+            Value::List(items) => {
+                f.write_str("list(")?;
+                write_items(items.iter().map(|item| ("", item)), f)?;
+                f.write_str(")")
+            }
+            Value::NamedList(pairs) => {
+                f.write_str("list(")?;
+                write_items(pairs.iter().map(|(name, item)| (name.as_str(), item)), f)?;
+                f.write_str(")")
+            }
+        }
+    }
+}
+
+fn write_number(x: f64, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    match x {
+        f64::INFINITY => f.write_str("Inf"),
+        f64::NEG_INFINITY => f.write_str("-Inf"),
+        x if x.is_nan() => f.write_str("NaN"),
+        x => {
+            let mut text = Vec::new();
+            json::write_double(x, &mut text);
+            let text = std::str::from_utf8(&text).expect("digits are ASCII");
+            f.write_str(text.strip_suffix(".0").unwrap_or(text))
+        }
+    }
+}
+
+fn write_items<'a>(
+    items: impl Iterator<Item = (&'a str, &'a Value)>,
+    f: &mut fmt::Formatter<'_>,
+) -> fmt::Result {
+    for (i, (name, item)) in items.enumerate() {
+        if i > 0 {
+            f.write_str(", ")?;
+        }
+        if !name.is_empty() {
+            write!(f, "{name} = ")?;
+        }
+        write!(f, "{item}")?;
+    }
+    Ok(())
 }
 
 /// Writes a key of a user's and its colon.

@@ -7,9 +7,10 @@ use crate::checkpoint::Checkpoint;
 use crate::digest::Digest;
 use crate::error::{Error, Result};
 use crate::id::Seq;
-use crate::json::Json;
+use crate::json::{Json, Malformed};
 use crate::ledger::{self, Ledger, Tail};
 use crate::objects::Objects;
+use crate::record::Row;
 use crate::registry::Registry;
 use crate::runs::Runs;
 
@@ -196,17 +197,8 @@ fn artifact_problems(ledger: &Ledger) -> Result<Vec<Problem>> {
     let mut problems = Vec::new();
     for row in ledger.rows() {
         let row = row?;
-        let artifacts = row
-            .artifacts
-            .pairs()
-            .map_err(|e| ledger.damaged(&row, e.0))?;
-        for (name, artifact) in artifacts {
-            let stored = artifact.get("stored").and_then(Json::as_bool) == Some(true);
-            let Some(sha256) = artifact
-                .get("sha256")
-                .and_then(Json::as_str)
-                .filter(|_| stored)
-            else {
+        for (what, artifact) in stored(&row).map_err(|e| ledger.damaged(&row, e.0))? {
+            let Some(sha256) = artifact.get("sha256").and_then(Json::as_str) else {
                 continue;
             };
             let size = artifact.get("size").and_then(Json::as_int);
@@ -214,7 +206,7 @@ fn artifact_problems(ledger: &Ledger) -> Result<Vec<Problem>> {
             let check = || check_object(&objects, sha256, size);
             let known = seen.entry((sha256.to_owned(), size));
             if let Some(wrong) = *known.or_insert_with(check) {
-                let what = format!("the stored bytes of the artifact '{name}' {wrong}");
+                let what = format!("the stored bytes of {what} {wrong}");
                 problems.push(Problem {
                     row: row.seq.0,
                     kind: "artifact",
@@ -224,6 +216,24 @@ fn artifact_problems(ledger: &Ledger) -> Result<Vec<Problem>> {
         }
     }
     Ok(problems)
+}
+
+/// What a row says is stored beside the ledger: artifacts, or the lockfile of a session.
+fn stored(row: &Row<'_>) -> std::result::Result<Vec<(String, Json)>, Malformed> {
+    if row.event == "session" {
+        let context = Json::Object(row.context.pairs()?);
+        let lockfile = context.get("lockfile").cloned();
+        return Ok(lockfile
+            .into_iter()
+            .map(|entry| ("a lockfile".to_owned(), entry))
+            .collect());
+    }
+    let is_stored = |entry: &Json| entry.get("stored").and_then(Json::as_bool) == Some(true);
+    let artifacts = row.artifacts.pairs()?.into_iter();
+    Ok(artifacts
+        .filter(|(_, entry)| is_stored(entry))
+        .map(|(name, entry)| (format!("the artifact '{name}'"), entry))
+        .collect())
 }
 
 /// What is wrong with the bytes that a row names, if anything.

@@ -53,6 +53,7 @@ fn log(path: &Path, memory: &mut Memory, version: u64, ids: &[&str]) -> Result<H
         session: Session {
             version,
             context: br#"{"user":"reader"}"#,
+            lockfile: None,
         },
         sync: true,
         now,
@@ -232,6 +233,7 @@ fn waiting_for_the_lock_can_be_given_up() {
         session: Session {
             version: 1,
             context: b"",
+            lockfile: None,
         },
         sync: false,
         now: Timestamp::now(),
@@ -269,6 +271,7 @@ fn a_row_that_is_too_long_is_refused() {
         session: Session {
             version: 1,
             context: b"",
+            lockfile: None,
         },
         sync: false,
         now: Timestamp::now(),
@@ -347,6 +350,7 @@ fn network_file_systems_are_refused_or_warned_of_once() {
             session: Session {
                 version: 1,
                 context: b"",
+                lockfile: None,
             },
             sync: true,
             now: Timestamp::now(),
@@ -417,6 +421,7 @@ fn a_birth_that_fails_leaves_a_link_alone() {
         session: Session {
             version: 1,
             context: b"",
+            lockfile: None,
         },
         sync: true,
         now: Timestamp::now(),

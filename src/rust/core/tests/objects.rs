@@ -270,6 +270,7 @@ fn verifying_a_ledger_lists_what_is_wrong_with_its_artifacts() {
         session: Session {
             version: 1,
             context: br#"{"user":"reader"}"#,
+            lockfile: None,
         },
         sync: false,
         now: Timestamp::parse(b"2026-11-23T04:20:47.000000Z").unwrap(),

@@ -14,6 +14,7 @@ use crate::ledger::read::{self, First};
 use crate::ledger::scan::scan;
 use crate::ledger::store::Store;
 use crate::ledger::tail::{self, FIRST_ROW, LastRow, Tail};
+use crate::objects::Objects;
 use crate::record::{Event, HEADER, Row};
 use crate::sys::{FileId, Network};
 use crate::time::Timestamp;
@@ -29,6 +30,8 @@ pub struct Session<'a> {
     pub version: u64,
     /// The JSON object of the session's context, without its id.
     pub context: &'a [u8],
+    /// The environment's lockfile, which is stored beside the ledger and named by its hash.
+    pub lockfile: Option<&'a [u8]>,
 }
 
 /// What an append needs beside its events.
@@ -149,7 +152,10 @@ pub fn append<S: Store>(
     // A forked child may hold the descriptor too, so closing it would not be enough. What could
     // not be unlocked is unlocked when it is closed: the rows stand, whatever this says.
     drop(store.unlock());
-    let written = written?;
+    let mut written = written?;
+    if let Some(warning) = written.warning.take() {
+        memory.warning.get_or_insert(warning);
+    }
     if how.sync {
         let known = memory.known(path, store.id());
         flush(&mut store, known, &written, how)?;
@@ -213,6 +219,7 @@ struct Written {
     start: u64,
     end: u64,
     head: Head,
+    warning: Option<String>,
 }
 
 fn write_locked<S: Store>(
@@ -238,14 +245,16 @@ fn write_locked<S: Store>(
         }
         _ => None,
     };
-    let mut fresh_session = None;
+    let (mut fresh_session, mut warning) = (None, None);
     let session_id = match standing {
         Some(id) => id,
         None => {
             let id = id::short_id(how.random);
+            let mut context = joined("id", &id, how.session.context);
+            warning = name_lockfile(store.path(), how, &mut context).err();
             let event = Event {
                 name: "session",
-                context: joined("id", &id, how.session.context),
+                context,
                 ..Event::default()
             };
             draft.add(how.now, &event)?;
@@ -272,7 +281,30 @@ fn write_locked<S: Store>(
         start,
         end: draft.end(),
         head: draft.head,
+        warning,
     })
+}
+
+/// Stores the lockfile of a session that is about to be written. Without it the session still says
+/// which packages there were, so that is a warning.
+fn name_lockfile(
+    ledger: &Path,
+    how: &mut Append<'_>,
+    context: &mut Vec<u8>,
+) -> std::result::Result<(), String> {
+    let Some(mut text) = how.session.lockfile else {
+        return Ok(());
+    };
+    let stored = Objects::beside(ledger)
+        .put(&mut text, how.random, &mut |_| false)
+        .map_err(|e| format!("The environment's lockfile is not on record: {e}"))?;
+    let lockfile = Json::Object(vec![
+        ("sha256".into(), Json::Str(stored.digest.to_string())),
+        ("size".into(), Json::Int(stored.size as i64)),
+    ]);
+    context.pop();
+    context.extend_from_slice(format!(",\"lockfile\":{}}}", lockfile.text()).as_bytes());
+    Ok(())
 }
 
 /// Rows that are about to be written in one piece.

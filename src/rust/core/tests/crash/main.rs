@@ -69,6 +69,7 @@ fn append(
         session: Session {
             version: planned.session,
             context: br#"{"user":"reader"}"#,
+            lockfile: None,
         },
         sync: planned.sync,
         now,

@@ -1,0 +1,151 @@
+# Versions of data: which rows and columns a run was fitted to, by their hash.
+
+#' The hash of a data set
+#'
+#' The same data have the same hash, on every platform, in every locale, and
+#' whether they are held in a data.frame, a tibble or a data.table. It is what
+#' [log_run()] and its like record for `data`.
+#'
+#' Covered are types, values, names, factor levels, dimensions and their names,
+#' row names other than `1, 2, 3 …`, the time zone of date-times and the units of
+#' time differences. Other attributes and classes aren't. As for [identical()],
+#' `0` and `-0` are one, all `NaN`s are one, and `NA` is another. Columns in another
+#' order are other data.
+#'
+#' @section Encoding:
+#' `fl1:` is followed by the SHA-256 of the *value* in this encoding, in which all
+#' numbers are little-endian. A value is a letter, the number of elements in 8
+#' bytes, the elements, the attributes that it has in the order below, and `;`.
+#'
+#' | letter | type | an element |
+#' |---|---|---|
+#' | `0` | `NULL` | |
+#' | `l` | logical | 1 byte: 0, 1, or 2 for `NA` |
+#' | `i` | integer, codes of a factor | 4 bytes; `NA` is the smallest integer |
+#' | `d` | double | 8 bytes; `NA` is `7ff00000000007a2`, `NaN` `7ff8000000000000`, `-0` is 0 |
+#' | `I` | `bit64::integer64` | 8 bytes; `NA` is the smallest integer |
+#' | `c` | complex | two doubles |
+#' | `s` | character | the number of bytes in 4 bytes, UTF-8; `NA` is `ffffffff` |
+#' | `r` | raw | 1 byte |
+#' | `v` | list, data frame | a value |
+#'
+#' An attribute is a letter and a value: `N` names, `F` levels of a factor, `D`
+#' dimensions, `M` their names, `R` row names (as text), `Z` the time zone of a
+#' `POSIXct` unless it is `""`, `U` the units of a `difftime`. A sparse matrix of
+#' the package Matrix counts as the list of its class and its slots but `factors`,
+#' in the order of their names.
+#'
+#' @param x A vector, factor, matrix, data frame, a list of them, a sparse matrix of
+#'   the package Matrix, or the path of a file, a single string (to hash a string
+#'   itself, put it into `list()`).
+#' @returns A string: `fl1:` and 64 hex digits, or for a file `sha256:` and those of
+#'   its bytes.
+#' @section Errors:
+#' `fitledger_error_value` for what isn't data: functions, environments, pointers,
+#' text that isn't valid; `fitledger_error_not_found` for a path where no file is.
+#' @export
+#' @examples
+#' hash_data(cars)
+#' hash_data(cars) == hash_data(as.list(cars))
+#' hash_data(cars) == hash_data(cars[50:1, ])
+hash_data <- function(x) {
+  if (missing(x)) {
+    abort_argument("x", "data or a path")
+  }
+  if (rlang::is_string(x) && !is.object(x)) hash_path(x, "x")$hash else hash_value(x)
+}
+
+hash_value <- function(x, call = rlang::caller_env()) {
+  hash_data_native(if (is_sparse(x)) sparse_parts(x) else x, call)
+}
+
+hash_path <- function(path, arg, call = rlang::caller_env()) {
+  path <- check_path(path, arg, call)
+  if (!file.exists(path) || dir.exists(path)) {
+    is <- if (dir.exists(path)) "is a folder" else "is not there"
+    abort(
+      "not_found", paste0("'", path, "' ", is, "."),
+      c(
+        if (dir.exists(path)) "Give its files: `as.list(list.files(folder, full.names = TRUE))` with names.",
+        "A single string is a path. `I(\"snapshot 2026-11\")` is a label of data that are kept elsewhere."
+      ),
+      path = path, call = call
+    )
+  }
+  hashed <- hash_file_native(path, call)
+  list(hash = paste0("sha256:", hashed$sha256), size = hashed$size, file = as_utf8(path))
+}
+
+is_sparse <- function(x) {
+  isS4(x) && methods::is(x, "Matrix")
+}
+
+sparse_parts <- function(x) {
+  slots <- sort(setdiff(methods::slotNames(x), "factors"), method = "radix")
+  c(list(class = class(x)[[1]]), sapply(slots, methods::slot, object = x, simplify = FALSE))
+}
+
+# What `data =` names, as the ledger records it.
+data_versions <- function(data, call = rlang::caller_env()) {
+  if (is.null(data)) {
+    return(NULL)
+  }
+  if (!is.list(data) || is.data.frame(data)) {
+    return(list(data = data_version(data, "data", call)))
+  }
+  names <- rlang::names2(data)
+  if (is.object(data) || !all(nzchar(names)) || anyDuplicated(names)) {
+    abort_argument(
+      "data", "a data frame, a matrix, a path, a label in `I()`, or a list of them, each with a name of its own",
+      data,
+      call = call
+    )
+  }
+  Map(function(x, name) data_version(x, paste0("data$", name), call), data, names)
+}
+
+data_version <- function(x, arg, call) {
+  if (rlang::is_string(x)) {
+    if (inherits(x, "AsIs") || grepl("^(sha256|fl1):[0-9a-f]{64}$", x)) {
+      return(list(hash = as_utf8(unclass(x))))
+    }
+    return(hash_path(x, arg, call))
+  }
+  if (is.null(x)) {
+    abort_argument(arg, "a data frame, a matrix, a path or a label in `I()`", x, call = call)
+  }
+  c(list(hash = hash_value(x, call)), data_shape(x))
+}
+
+# Wider data have too many columns to name them all in a row of the ledger.
+most_columns <- 1000
+
+data_shape <- function(x) {
+  shape <- list(rows = NROW(x))
+  if (is.data.frame(x) || length(dim(x)) == 2) {
+    shape$cols <- ncol(x)
+  }
+  if (is.data.frame(x)) {
+    types <- vapply(unclass(x), value_type, character(1))
+    names <- names(x)
+  } else {
+    shape$type <- value_type(x)
+    names <- colnames(x)
+    types <- rep(shape$type, length(names))
+  }
+  if (length(names) && length(names) <= most_columns) {
+    shape$columns <- rlang::set_names(as.list(unname(types)), column_labels(names))
+  }
+  shape
+}
+
+value_type <- function(x) {
+  if (is_sparse(x) || (is.object(x) && is.null(dim(x)))) class(x)[[1]] else typeof(x)
+}
+
+column_labels <- function(names) {
+  names <- as_utf8(names)
+  unnamed <- is.na(names) | !nzchar(names)
+  names[unnamed] <- paste0("V", which(unnamed))
+  make.unique(names)
+}

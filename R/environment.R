@@ -1,0 +1,193 @@
+# The packages that a run was made with: a lockfile for each environment, and how
+# today's differs from it.
+
+# The lockfile of what is loaded, in renv's format.
+lockfile_text <- function() {
+  names <- sort(setdiff(loadedNamespaces(), c("base", "fitledger")), method = "radix")
+  records <- lapply(rlang::set_names(names), package_record)
+  to_json(list(
+    R = list(Version = r_version(), Repositories = repositories()),
+    Packages = drop_null(records)
+  ), pretty = TRUE)
+}
+
+r_version <- function() {
+  paste(R.version$major, R.version$minor, sep = ".")
+}
+
+repositories <- function() {
+  repos <- unlist(getOption("repos"))
+  repos <- repos[nzchar(repos)]
+  if (!length(repos)) {
+    repos <- c(CRAN = "@CRAN@")
+  }
+  repos[repos == "@CRAN@"] <- "https://cloud.r-project.org"
+  names <- rlang::names2(repos)
+  names[!nzchar(names)] <- "CRAN"
+  unname(Map(function(name, url) list(Name = name, URL = without_credentials(url)), names, repos))
+}
+
+without_credentials <- function(url) {
+  sub("^([a-z+]+://)[^/@]*@", "\\1", as_utf8(url))
+}
+
+# What renv needs to find a package again; NULL for those that come with R.
+package_record <- function(name) {
+  version <- unname(getNamespaceVersion(name))
+  path <- getNamespaceInfo(name, "path")
+  known <- session_memory$packages[[name]]
+  if (is.null(known) || !identical(known$version, version) || !identical(known$path, path)) {
+    known <- list(version = version, path = path, record = describe_package(name, version, path))
+    session_memory$packages[[name]] <- known
+  }
+  known$record
+}
+
+describe_package <- function(name, version, path) {
+  description <- tryCatch(
+    as.list(readRDS(file.path(path, "Meta", "package.rds"))$DESCRIPTION),
+    error = function(e) list()
+  )
+  if (identical(description$Priority, "base")) {
+    return(NULL)
+  }
+  remote <- description[grep("^Remote(Type|Host|Username|Repo|Subdir|Ref|Sha|Url)$", names(description))]
+  source <- if (length(remote) && !identical(remote$RemoteType, "standard")) {
+    types <- c(github = "GitHub", gitlab = "GitLab", bitbucket = "Bitbucket", git2r = "git", xgit = "git")
+    type <- remote$RemoteType %||% "git"
+    c(list(Source = unname(types[type] %|NA|% type)), lapply(remote, without_credentials))
+  } else if (!is.null(description$biocViews)) {
+    list(Source = "Bioconductor")
+  } else if (!is.null(description$Repository)) {
+    list(Source = "Repository", Repository = as_utf8(description$Repository))
+  } else {
+    list(Source = "unknown")
+  }
+  c(list(Package = name, Version = version), source)
+}
+
+`%|NA|%` <- function(x, y) if (is.na(x)) y else x
+
+#' The environment of a run
+#'
+#' Each distinct environment that a ledger has seen is kept once, as a lockfile in
+#' the format of the package renv: R's version, the repositories, and of each
+#' loaded package the version and where it came from. It is stored beside the
+#' ledger under its hash, and the session of a run names it.
+#'
+#' `write_lockfile()` writes it to a file that `renv::restore()` takes.
+#' `compare_session()` says what differs today.
+#'
+#' Passwords in addresses are left out. fitledger itself isn't in the lockfile.
+#' `options(fitledger.context)` without `"packages"` records none of this, see
+#' [fitledger_context].
+#'
+#' @param file Path of the ledger.
+#' @param run_id Id of a run.
+#' @param path Path of the new file, usually `"renv.lock"`.
+#' @returns `write_lockfile()`: `path`, invisibly. `compare_session()`: a data frame
+#'   of class `fitledger_session_comparison` with a row for each difference: `kind`
+#'   (`"package"`, `"environment"`, `"code"`), `field`, `then` and `now`, as text. A
+#'   package that isn't loaded now counts with the version that is installed; `NA`
+#'   is none. Packages that are loaded only now don't count.
+#' @section Errors:
+#' `fitledger_error_unknown` for a run that isn't there, `fitledger_error_exists`
+#' where a file would be overwritten, `fitledger_error_artifact` where the stored
+#' lockfile is missing or damaged, `fitledger_error_argument` for a run whose
+#' environment wasn't recorded, and those of the file, see [fitledger_error].
+#' @export
+#' @examples
+#' file <- tempfile(fileext = ".csv")
+#' id <- log_run(file, list(k = 3), list(rmse = 1.2))
+#' compare_session(file, id)
+#'
+#' path <- file.path(tempdir(), "renv.lock")
+#' write_lockfile(file, id, path)
+#' cat(head(readLines(path), 12), sep = "\n")
+write_lockfile <- function(file, run_id, path) {
+  file <- check_path(file, "file")
+  path <- check_path(path, "path")
+  check_run_id(file, run_id, "run_id")
+  lockfile <- session_of_run(file, run_id)$lockfile
+  if (is.null(lockfile)) {
+    abort(
+      "argument", paste0("The run `", run_id, "` has no lockfile on record."),
+      "It was made with `options(fitledger.context)` without \"packages\", or where none could be stored.",
+      arg = "run_id"
+    )
+  }
+  if (file.exists(path)) {
+    abort("exists", paste0("'", path, "' is there already."), "Choose another path.", path = path)
+  }
+  copy_object_native(file, lockfile, path, environment())
+  invisible(path)
+}
+
+#' @rdname write_lockfile
+#' @export
+compare_session <- function(file, run_id) {
+  file <- check_path(file, "file")
+  check_run_id(file, run_id, "run_id")
+  then <- session_of_run(file, run_id)
+  if (is.null(then$packages) && is.null(then$platform) && is.null(then$git)) {
+    abort(
+      "argument", paste0("The run `", run_id, "` has no environment on record."),
+      "It was made with `options(fitledger.context)` without \"packages\", \"host\" and \"git\".",
+      arg = "run_id"
+    )
+  }
+  git_look(file)
+  git <- git_state()
+  packages <- names(then$packages)
+  rows <- rbind(
+    session_rows("package", "R", then$r, r_version()),
+    session_rows("package", packages, then$packages, lapply(packages, version_now)),
+    session_rows("environment", "platform", then$platform, R.version$platform),
+    session_rows("environment", "locale", then$locale, Sys.getlocale("LC_CTYPE")),
+    session_rows("environment", "timezone", then$timezone, time_zone()),
+    session_rows("environment", "rng", then$rng, RNGkind()),
+    session_rows("code", "commit", then$git$commit, git$commit),
+    session_rows("code", "dirty", then$git$dirty, git$dirty)
+  )
+  differ <- rows$then != rows$now | is.na(rows$now)
+  structure(take_rows(rows, which(differ)), class = c("fitledger_session_comparison", "data.frame"))
+}
+
+# What wasn't recorded then can't differ now.
+session_rows <- function(kind, field, then, now) {
+  if (is.null(then)) {
+    field <- character()
+  }
+  text <- function(x) {
+    if (is.list(x)) vapply(x, as.character, "") else paste(x %||% NA, collapse = ", ")
+  }
+  as_frame(list(
+    kind = rep(kind, length(field)), field = field,
+    then = if (length(field)) unname(text(then)) else character(),
+    now = if (length(field)) unname(text(now)) else character()
+  ))
+}
+
+version_now <- function(name) {
+  if (isNamespaceLoaded(name)) {
+    return(unname(getNamespaceVersion(name)))
+  }
+  path <- system.file("Meta", "package.rds", package = name)
+  if (nzchar(path)) unname(readRDS(path)$DESCRIPTION[["Version"]]) else NA_character_
+}
+
+#' @export
+print.fitledger_session_comparison <- function(x, ...) {
+  if (!nrow(x)) {
+    cat("Nothing that is on record of the session differs today.\n")
+    return(invisible(x))
+  }
+  columns <- lapply(unclass(x)[c("field", "then", "now")], shorten_hashes)
+  for (kind in unique(x$kind)) {
+    cat(kind, "\n", sep = "")
+    rows <- x$kind == kind
+    fields <- format(columns$field)[rows]
+    cat(paste0("  ", fields, "  ", format(columns$then)[rows], "  now ", columns$now[rows], "\n"), sep = "")
+  }
+  invisible(x)
+}
