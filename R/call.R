@@ -121,7 +121,7 @@ check_call <- function(expr, call = rlang::caller_env()) {
     abort("argument", paste0("`call` must be one function call, not ", what, "."), hint, arg = "call", call = call)
   }
   rewrite <- function(inner) {
-    paste0("Write `log_call(file, ", code_text(inner, 1), ", ...)`.")
+    paste0("Write `log_call(file, ", code_text(inner, 1), ")`.")
   }
   if (missing(expr)) {
     abort_argument("call", "a function call", call = call)
@@ -140,7 +140,7 @@ check_call <- function(expr, call = rlang::caller_env()) {
     name <- as.character(head)
     if (name %in% c("<-", "<<-", "=") && length(expr) == 3) {
       target <- code_text(expr[[2]], 1)
-      refuse("an assignment", paste0("Write `", target, " <- log_call(file, ", code_text(expr[[3]], 1), ", ...)`."))
+      refuse("an assignment", paste0("Write `", target, " <- log_call(file, ", code_text(expr[[3]], 1), ")`."))
     }
     if (name == "(") {
       refuse("one in parentheses", rewrite(expr[[2]]))
@@ -159,7 +159,7 @@ check_call <- function(expr, call = rlang::caller_env()) {
       what <- if (length(expr) > 1) expr[[2]] else "f"
       args <- if (length(expr) > 2) code_text(expr[[3]], 1) else "args"
       what <- if (is.character(what)) what else code_text(what, 1)
-      refuse("`do.call()`", paste0("Write `rlang::inject(log_call(file, ", what, "(!!!", args, "), ...))`."))
+      refuse("`do.call()`", paste0("Write `rlang::inject(log_call(file, ", what, "(!!!", args, ")))`."))
     }
     if (name %in% c("if", "for", "while", "repeat", "function", "~", "$", "[", "[[", "@", "!", "-", "+")) {
       refuse(paste0("`", code_text(expr, 1), "`"), "Write the call of the function that fits the model.")
@@ -173,7 +173,7 @@ check_call <- function(expr, call = rlang::caller_env()) {
     renamed[[1]] <- as.name("method")
     refuse(
       if (method) paste0("a method of an object, `", code_text(head, 1), "()`") else "a call of what a call returns",
-      paste0("Give the function a name: `method <- ", code_text(head, 1), "; log_call(file, ", code_text(renamed, 1), ", ...)`.")
+      paste0("Give the function a name: `method <- ", code_text(head, 1), "; log_call(file, ", code_text(renamed, 1), ")`.")
     )
   }
 }
@@ -296,13 +296,13 @@ new_notes <- function() {
   notes
 }
 
-note <- function(notes, what, why) {
-  notes$text <- c(notes$text, paste0(what, ": ", paste(why, collapse = "\n")))
+note <- function(notes, text) {
+  notes$text <- c(notes$text, text)
   NULL
 }
 
 attempt <- function(code, what, notes) {
-  tryCatch(code, error = function(e) note(notes, what, conditionMessage(e)))
+  tryCatch(code, error = function(e) note(notes, paste0(what, ": ", rlang::cnd_message(e, prefix = FALSE))))
 }
 
 warn_of <- function(notes) {
@@ -355,16 +355,23 @@ values_of <- function(value, fun, what, notes) {
   if (is.null(fun)) {
     return(NULL)
   }
-  values <- attempt(named_values(as.list(fun(value))), paste0("`", what, "`"), notes)
+  values <- attempt(named_list(fun(value)), paste0("`", what, "`"), notes)
   kept <- vapply(names(values), function(name) {
     place <- paste0(what, "$", name)
     why <- refusal(values[[name]], place, metric = what != "params")
     if (!is.null(why)) {
-      note(notes, place, why)
+      note(notes, why)
     }
     is.null(why)
   }, logical(1))
   values[kept]
+}
+
+named_list <- function(x) {
+  if (!is.list(x) && !is.atomic(x)) {
+    stop("the function must return a named list or a named vector, not ", describe(x), call. = FALSE)
+  }
+  named_values(as.list(x))
 }
 
 # Arguments as parameters and as data.
@@ -408,6 +415,6 @@ as_parameter <- function(argument, name, notes) {
   if (is.null(why)) {
     return(argument$value)
   }
-  note(notes, paste0("The value of `", name, "`"), why)
+  note(notes, paste(why, "Its code is."))
   as_code(argument$code)
 }

@@ -228,10 +228,15 @@ given_argument <- function(name, watch) {
   found <- argument(eval(call("substitute", as.name(name), watch$received)), given = TRUE)
   if (!rlang::env_binding_are_lazy(watch$received, name)) {
     found["value"] <- list(watch$received[[name]])
-  } else if (name == "data" && identical(found$code, watch$expr[[name]]) && is_harmless(found$code, watch$caller)) {
+  } else if (name == "data" && is_typed(found$code, watch$expr) && is_harmless(found$code, watch$caller)) {
     found["value"] <- list(tryCatch(eval(found$code, watch$caller), error = function(e) NULL))
   }
   found
+}
+
+# Whether code stands in the call itself, not in a call further out.
+is_typed <- function(code, expr) {
+  any(vapply(as.list(expr)[-1], identical, logical(1), code))
 }
 
 # `lm()` and its like evaluate `data` anew, past the argument. Where that is a variable

@@ -144,6 +144,8 @@ fn code(runs: &Runs, run: &Run) -> Cells {
     };
     [
         ("function", of(call, &["function"])),
+        ("version", of(call, &["version"])),
+        ("body", of(call, &["body"])),
         ("method", of(call, &["method"])),
         ("call", of(call, &["code"])),
         ("script", of(session, &["script"])),

@@ -1,0 +1,360 @@
+# Evaluates a call bare and logged, where it stands, from the same seed.
+expect_same <- function(expr, file, strict = TRUE) {
+  frame <- parent.frame()
+  outcome <- function(expr) {
+    set.seed(7)
+    value <- withVisible(eval(expr, frame))
+    c(value, list(stream = .Random.seed))
+  }
+  bare <- outcome(expr)
+  logged <- outcome(rlang::inject(quote(log_call(file, !!expr)), env = frame))
+  expect_true(
+    identical(bare, logged, ignore.environment = !strict, ignore.bytecode = TRUE),
+    label = paste(deparse(expr)[1], "as without us")
+  )
+  invisible(logged$value)
+}
+
+last_params <- function(file) {
+  id <- last_run_id(file)
+  runs <- read_runs(file, where = run_id == id, void = TRUE)
+  lapply(runs[-(1:2)], function(x) if (is.list(x)) x[[1]] else x)
+}
+
+last_events <- function(file) {
+  events <- read_ledger(file)
+  events[events$run_id %in% last_run_id(file), ]
+}
+
+last_code <- function(file, name) {
+  params <- lapply(stats::na.omit(last_events(file)$params), jsonlite::fromJSON)
+  do.call(c, params)[[name]]$`$code`
+}
+
+test_that("the learners of R give what they give without us", {
+  file <- local_ledger()
+  d <- mtcars
+  x <- as.matrix(d[-1])
+  y <- d$mpg
+  expect_same(quote(lm(mpg ~ wt, data = d, weights = hp)), file)
+  expect_same(quote(stats::lm(mpg ~ ., d[1:20, ])), file)
+  expect_same(quote(loess(mpg ~ wt, d, span = 0.8)), file)
+  expect_same(quote(kmeans(d, 3)), file)
+  # Their values hold functions of their own, which two bare calls don't share either.
+  expect_same(quote(glm(am ~ wt, binomial, d)), file, strict = FALSE)
+  expect_same(quote(nls(mpg ~ a + b * wt, d, start = list(a = 1, b = 1))), file, strict = FALSE)
+  for (package in c("rpart", "ranger", "glmnet", "randomForest")) {
+    skip_if_not_installed(package)
+  }
+  expect_same(quote(rpart::rpart(mpg ~ ., data = d, control = rpart::rpart.control(cp = 0.02))), file)
+  expect_same(quote(ranger::ranger(mpg ~ ., data = d, num.trees = 10)), file)
+  expect_same(quote(glmnet::glmnet(x, y, lambda = c(1, 0.1))), file)
+  expect_same(quote(glmnet::cv.glmnet(x, y, nfolds = 4)), file)
+  expect_same(quote(randomForest::randomForest(mpg ~ ., data = d, ntree = 5)), file)
+  expect_same(quote(randomForest::randomForest(x, y, ntree = 5)), file)
+
+  runs <- read_runs(file, details = TRUE)
+  expect_true(all(runs$status == "finished"))
+  expect_identical(
+    runs$learner[c(1, 7, 12)], c("stats::lm", "rpart::rpart", "randomForest::randomForest")
+  )
+  # Each of them names its data, whether or not it evaluates the argument.
+  expect_true(all(grepl(hash_data(d), runs$data[c(1, 3:8, 11)], fixed = TRUE)))
+  expect_true(grepl(hash_data(x), runs$data[[12]], fixed = TRUE) && grepl(hash_data(y), runs$data[[12]], fixed = TRUE))
+  expect_identical(runs$num.trees[[8]], 10)
+  expect_identical(verify_ledger(file)$status, "ok")
+})
+
+test_that("update() and predict() work on what comes back", {
+  file <- local_ledger()
+  fit <- log_call(file, lm(dist ~ speed, data = cars))
+  expect_identical(fit$call, quote(lm(formula = dist ~ speed, data = cars)))
+  expect_identical(coef(update(fit, . ~ . + I(speed^2))), coef(lm(dist ~ speed + I(speed^2), cars)))
+})
+
+fit_all <- function(x, a, const = 5L, neg = -1, choice = c("one", "two"), lazy = a * 2, never = stop("evaluated"),
+                    by = nrow(x), f = mean, ...) {
+  choice <- match.arg(choice)
+  lazy
+  by <- by + 1L
+  a <- "changed"
+  const <- "changed"
+  neg
+  if (...length()) ..1
+  structure(list(call = match.call(), f = f), class = "fit_all")
+}
+
+test_that("each kind of argument is recorded as it should be", {
+  file <- local_ledger()
+  my_mean <- function(x) mean(x)
+  log_call(file, fit_all(cars, 2 + 1, k = 1 + 1, z = stop("not me"), f = my_mean, j = quote(u + v)))
+  params <- last_params(file)
+  expect_identical(params$a, 3)
+  expect_identical(params$const, 5L)
+  expect_identical(params$neg, -1)
+  expect_identical(params$choice, "one")
+  expect_identical(params$lazy, 6)
+  expect_identical(params$by, 51L)
+  expect_identical(params$k, 2)
+  expect_identical(last_code(file, "never"), "stop(\"evaluated\")")
+  expect_identical(last_code(file, "z"), "stop(\"not me\")")
+  expect_identical(last_code(file, "f"), "my_mean")
+  expect_identical(last_code(file, "j"), "quote(u + v)")
+  expect_identical(read_runs(file, columns = "data")$data, hash_data(cars))
+  expect_false("x" %in% names(params))
+})
+
+test_that("nothing is evaluated that the function doesn't evaluate", {
+  file <- local_ledger()
+  touched <- character()
+  touch <- function(what) {
+    touched <<- c(touched, what)
+    what
+  }
+  defaults <- function(a = touch("a"), b = touch("b"), ..., d = touch(b)) {
+    if (FALSE) c(a, ...)
+    b
+  }
+  log_call(file, defaults(touch("given a"), k = touch("k")))
+  expect_identical(touched, "b")
+  expect_identical(last_code(file, "d"), "touch(b)")
+  expect_identical(last_code(file, "k"), "touch(\"k\")")
+  touched <- character()
+  with_data <- function(formula, data, weights) eval(substitute(weights), data)
+  log_call(file, with_data(y ~ x, data = data.frame(w = 1:3), weights = w))
+  expect_identical(last_code(file, "weights"), "w")
+  log_call(file, with_data(y ~ x, data = list(w = touch("once")), weights = w))
+  expect_identical(touched, "once")
+})
+
+test_that("data that the function evaluates past its argument is read where that has no effect", {
+  file <- local_ledger()
+  touched <- 0
+  d <- cars
+  past <- function(formula, data) invisible(eval(match.call()$data, parent.frame()))
+  log_call(file, past(y ~ x, data = d[d$speed > 10, ]))
+  expect_identical(read_runs(file, columns = "data")$data, hash_data(cars[cars$speed > 10, ]))
+  touch <- function() {
+    touched <<- touched + 1
+    cars
+  }
+  log_call(file, past(y ~ x, data = touch()))
+  expect_identical(touched, 1)
+  expect_identical(last_code(file, "data"), "touch()")
+  delayedAssign("slow", touch())
+  ignore <- function(formula, data) NULL
+  log_call(file, ignore(y ~ x, data = slow))
+  expect_identical(touched, 1)
+})
+
+test_that("an S3 method is watched, and named", {
+  file <- local_ledger()
+  fit3 <- function(x, ...) UseMethod("fit3")
+  fit3.default <- function(x, k = 2, ...) list(match.call(), parent.frame(), k)
+  fit3.data.frame <- function(x, k = ncol(x), ...) {
+    force(k)
+    NextMethod()
+  }
+  expect_same(quote(fit3(1:3)), file)
+  expect_identical(last_params(file)$k, 2)
+  expect_same(quote(fit3(cars, 3)), file)
+  expect_identical(last_params(file)$k, 3)
+  expect_same(quote(fit3(cars)), file)
+  expect_identical(last_events(file)$params[[2]], "{\"k\":2}")
+  expect_match(last_events(file)$context, "fit3.data.frame", all = FALSE)
+  expect_identical(environmentName(environment(stats::predict)), "stats")
+  expect_setequal(
+    setdiff(ls(), "file"), c("fit3", "fit3.default", "fit3.data.frame")
+  )
+})
+
+test_that("an S4 method is watched, and named", {
+  file <- local_ledger()
+  where <- environment()
+  suppressMessages(setGeneric("fit4", function(object, ...) standardGeneric("fit4"), where = where))
+  setMethod("fit4", "numeric", function(object, k = 3, j = k + 1, ...) {
+    j
+    list(sum(object) * k, match.call())
+  }, where = where)
+  withr::defer(removeGeneric("fit4", where = where))
+  expect_same(quote(fit4(c(1, 2), k = 4)), file)
+  params <- last_params(file)
+  expect_identical(params[c("k", "j")], list(k = 4, j = 5))
+  expect_match(last_events(file)$context, "\"method\":\"numeric\"", all = FALSE)
+})
+
+test_that("it works within functions, loops, pipes and injections", {
+  file <- local_ledger()
+  fits <- lapply(1:2, function(i) log_call(file, lm(dist ~ poly(speed, i), data = cars)))
+  expect_length(fits, 2)
+  for (span in c(0.5, 0.7)) log_call(file, loess(dist ~ speed, cars, span = span))
+  expect_identical(read_runs(file, where = learner == "stats::loess")$span, c(0.5, 0.7))
+  outer <- function(...) log_call(file, lm(...))
+  expect_identical(coef(outer(dist ~ speed, cars)), coef(lm(dist ~ speed, cars)))
+  fit <- cars |> lm(dist ~ speed, data = _) |> log_call(file = file)
+  expect_identical(fit$call$data, quote(cars))
+  args <- list(formula = dist ~ speed, data = cars)
+  expect_identical(coef(rlang::inject(log_call(file, lm(!!!args)))), coef(lm(dist ~ speed, cars)))
+  by_name <- function(data, var) {
+    column <- rlang::enquo(var)
+    mean(rlang::eval_tidy(column, data))
+  }
+  wrapper <- function(v) log_call(file, by_name(cars, {{ v }}))
+  expect_identical(wrapper(speed), mean(cars$speed))
+  handed_on <- function(x) rlang::inject(log_call(file, !!substitute(x)))
+  expect_identical(coef(handed_on(lm(dist ~ speed, cars))), coef(lm(dist ~ speed, cars)))
+})
+
+test_that("what isn't one function call is refused before anything runs", {
+  file <- local_ledger()
+  model <- list(fit = function(x) stop("ran"))
+  expect_snapshot(error = TRUE, {
+    log_call(file, fit <- lm(dist ~ speed, cars))
+    log_call(file, cars %>% lm(dist ~ speed, data = .))
+    log_call(file, cars %>% nrow())
+    log_call(file, {
+      x <- 1
+      lm(dist ~ speed, cars)
+    })
+    log_call(file, (lm(dist ~ speed, cars)))
+    log_call(file, do.call(lm, list(dist ~ speed, cars)))
+    log_call(file, do.call("lm", args))
+    log_call(file, model$fit(cars))
+    log_call(file, factory(1)(2))
+    log_call(file, fit)
+    log_call(file, 3)
+    log_call(file)
+    log_call(file, no_such_function(1))
+    log_call(file, sum(1:3))
+    log_call(file, if (TRUE) lm(dist ~ speed, cars))
+    log_call(file, lm(dist ~ speed, cars), metrics = list(a = 1))
+    log_call(file, lm(dist ~ speed, cars), param = 1, artefact = "model")
+  })
+  expect_false(file.exists(file))
+})
+
+test_that("an error is on record and goes on as it was", {
+  file <- local_ledger()
+  fails <- function(x, k = 3) {
+    k
+    stop("no such luck: ", x)
+  }
+  bare <- rlang::catch_cnd(fails("%s"), "error")
+  logged <- rlang::catch_cnd(log_call(file, fails("%s")), "error")
+  expect_identical(logged, bare)
+  run <- read_runs(file, details = TRUE)
+  expect_identical(run$status, "failed")
+  expect_identical(run$k, 3)
+  expect_identical(run$x, "%s")
+  expect_match(last_events(file)$context, "no such luck", all = FALSE)
+  expect_identical(
+    conditionMessage(rlang::catch_cnd(log_call(file, lm(dist ~ nope, cars)), "error")),
+    conditionMessage(rlang::catch_cnd(lm(dist ~ nope, cars), "error"))
+  )
+  interrupted <- function() rlang::interrupt()
+  expect_identical(tryCatch(log_call(file, interrupted()), interrupt = function(e) "stopped"), "stopped")
+  expect_identical(read_runs(file, details = TRUE)$status, c("failed", "failed", "interrupted"))
+})
+
+test_that("metrics, parameters, artifacts and sealed metrics come from the value", {
+  file <- local_ledger()
+  fit <- log_call(
+    file, lm(dist ~ speed, data = cars),
+    metrics = function(fit) list(sigma = sigma(fit)), sealed = function(fit) c(aic = AIC(fit)),
+    params = function(fit) list(rank = fit$rank, method = "overridden"),
+    artifact = "model", tags = list(by = "ann"), seed = 3, data = list(snapshot = I("2026-11"))
+  )
+  run <- read_runs(file, details = TRUE)
+  expect_identical(run$sigma, sigma(fit))
+  expect_identical(run$rank, 2L)
+  expect_identical(run$method, "overridden")
+  expect_identical(run$seed, 3L)
+  expect_identical(read_artifact(file, run$run_id, "model"), fit, ignore_attr = TRUE)
+  expect_match(run$data, "snapshot=2026-11")
+  expect_identical(reveal_run(file, run$run_id, "to see"), list(aic = AIC(fit)))
+  log_call(file, paste("a", "string"), artifact = "text")
+  expect_identical(read_artifact(file, last_run_id(file), "text"), "a string")
+})
+
+test_that("nothing loses a value: what can't be recorded is one warning", {
+  file <- local_ledger()
+  odd <- function(e, z) list(e, z)
+  expect_snapshot(
+    value <- log_call(
+      file, odd(globalenv(), as.raw(1)),
+      metrics = function(fit) list(good = 1, bad = "x"), params = function(fit) stop("oh %s {no}"),
+      sealed = function(fit) mean
+    )
+  )
+  expect_identical(value, list(globalenv(), as.raw(1)))
+  run <- read_runs(file, details = TRUE)
+  expect_identical(as.list(run[c("e", "z", "good", "status")]), list(e = "globalenv()", z = "as.raw(1)", good = 1, status = "finished"))
+})
+
+test_that("a ledger that is gone or full when the fit is done doesn't lose the fit", {
+  skip_on_os("windows")
+  file <- local_ledger()
+  replaced <- function() {
+    unlink(file)
+    dir.create(file)
+    "the fit"
+  }
+  withr::defer(unlink(file, recursive = TRUE))
+  expect_warning(value <- log_call(file, replaced(), metrics = function(fit) list(a = 1)), class = "fitledger_warning_not_recorded")
+  expect_identical(value, "the fit")
+})
+
+test_that("what is redacted is nowhere", {
+  file <- local_ledger()
+  client <- function(x, api_key, ...) if (x) stop("key ", api_key, " is refused") else x
+  secret <- "s3cr3t-token"
+  log_call(file, client(FALSE, "s3cr3t-token"), redact = "api_key")
+  log_call(file, client(FALSE, api_key = secret), redact = "api_key")
+  log_call(file, client(FALSE, "other", token = "s3cr3t-token"), redact = c("api_key", "token"))
+  try(log_call(file, client(TRUE, "s3cr3t-token"), redact = "api_key"), silent = TRUE)
+  expect_false(any(grepl("s3cr3t-token", readLines(file), fixed = TRUE)))
+  expect_match(readLines(file), "$redacted", fixed = TRUE, all = FALSE)
+  expect_identical(read_runs(file, columns = "api_key")$api_key, rep(NA, 4))
+})
+
+test_that("a user's own function is told from its next version", {
+  file <- local_ledger()
+  mine <- rlang::new_function(alist(x = ), quote(x + 1), globalenv())
+  log_call(file, mine(1))
+  mine <- rlang::new_function(alist(x = ), quote(x + 2), globalenv())
+  log_call(file, mine(1))
+  compared <- compare_runs(file, read_runs(file))
+  expect_true("body" %in% compared$field)
+})
+
+test_that("the chapter's failure shows: a package was updated and a default shifted", {
+  skip_on_cran()
+  install <- function(version, rate) {
+    source <- file.path(withr::local_tempdir(), "tinyboost")
+    dir.create(file.path(source, "R"), recursive = TRUE)
+    writeLines(c("Package: tinyboost", paste("Version:", version), "Title: T", "License: MIT"), file.path(source, "DESCRIPTION"))
+    writeLines("export(boost)", file.path(source, "NAMESPACE"))
+    writeLines(sprintf("boost <- function(x, rounds = 10L, learning_rate = %s) sum(x) * learning_rate^rounds", rate), file.path(source, "R", "boost.R"))
+    library <- withr::local_tempdir(.local_envir = parent.frame(2))
+    system2(file.path(R.home("bin"), "R"), c("CMD", "INSTALL", "--no-docs", "--no-byte-compile", paste0("--library=", shQuote(library)), shQuote(source)), stdout = FALSE, stderr = FALSE)
+    library
+  }
+  file <- local_ledger()
+  code <- function(library) {
+    c(
+      sprintf(".libPaths(c(%s, .libPaths()))", deparse(library)),
+      "library(fitledger)", "library(tinyboost)",
+      sprintf("log_call(%s, boost(1:3, rounds = 5L), metrics = function(fit) list(score = fit))", deparse(file)),
+      "cat('done\\n')"
+    )
+  }
+  run_apart(code(install("1.0.0", "0.3")))
+  run_apart(code(install("1.1.0", "0.1")))
+  runs <- read_runs(file)
+  expect_identical(runs$learning_rate, c(0.3, 0.1))
+  compared <- compare_runs(file, runs)
+  shown <- function(kind, field) unlist(compared[compared$kind == kind & compared$field == field, 3:4], use.names = FALSE)
+  expect_identical(shown("param", "learning_rate"), c("0.3", "0.1"))
+  expect_identical(shown("package", "tinyboost"), c("1.0.0", "1.1.0"))
+  expect_false("rounds" %in% compared$field)
+})

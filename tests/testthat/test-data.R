@@ -1,0 +1,133 @@
+test_that("the hash is that of the documented encoding", {
+  skip_on_os("windows")
+  kinds <- data_kinds()
+  for (kind in names(kinds)) {
+    expect_identical(hash_data(kinds[[kind]]), hash_by_hand(kinds[[kind]]), label = kind)
+  }
+  skip_if_not_installed("bit64")
+  long <- bit64::as.integer64(c("9007199254740993", NA, "-1", "0"))
+  expect_identical(hash_data(long), hash_by_hand(long))
+})
+
+test_that("the hashes never change", {
+  fixed <- read.csv(test_path("fixtures", "hashes.csv"))
+  found <- vapply(data_kinds(), hash_data, "")
+  expect_identical(unname(found[fixed$kind]), fixed$hash)
+  expect_identical(names(found), fixed$kind)
+})
+
+test_that("random data have the hash of the encoding", {
+  skip_on_cran()
+  skip_on_os("windows")
+  set.seed(1)
+  for (i in 1:50) {
+    n <- sample(0:20, 1)
+    pick <- function(x) sample(c(x, NA), n, TRUE)
+    frame <- data.frame(
+      d = pick(c(rnorm(5), Inf, NaN, -0)), i = pick(-3:3), l = pick(TRUE),
+      s = pick(c("", "x", "\u00e9\u4e2d", strrep("y", 300))), f = factor(pick(letters[1:3]))
+    )
+    frame <- frame[sample(n), sample(5, sample(0:5, 1)), drop = FALSE]
+    expect_identical(hash_data(frame), hash_by_hand(frame))
+  }
+})
+
+test_that("what holds the data makes no difference", {
+  skip_if_not_installed("data.table")
+  skip_if_not_installed("tibble")
+  frame <- data.frame(x = c(1.5, NA), y = c("a", "b"), z = factor(c("u", "v")), d = as.Date("2026-11-23") + 0:1)
+  expected <- hash_data(frame)
+  expect_identical(hash_data(tibble::as_tibble(frame)), expected)
+  expect_identical(hash_data(data.table::as.data.table(frame)), expected)
+  expect_identical(hash_data(as.list(frame)), expected)
+  expect_identical(hash_data(frame[2:1, ][2:1, ]), expected)
+  latin1 <- iconv("caf\u00e9", "UTF-8", "latin1")
+  expect_identical(hash_data(I(latin1)), hash_data(I("caf\u00e9")))
+  expect_identical(hash_data(list(-0, NaN)), hash_data(list(0, -NaN)))
+})
+
+test_that("what is other data has another hash", {
+  frame <- data.frame(x = 1:3, y = c("a", "b", "c"))
+  others <- list(
+    frame, frame[3:1, ], frame[2:1], `names<-`(frame, c("x", "z")), transform(frame, x = as.double(x)),
+    transform(frame, x = c(1L, NA, 3L)), transform(frame, y = factor(y)), `rownames<-`(frame, frame$y),
+    frame[1:2, ], as.matrix(frame), list(frame), 1:6, matrix(1:6, 2), matrix(1:6, 3), factor(c("a", "b")),
+    factor(c("a", "b"), levels = c("b", "a")), c(1L, 2L), as.difftime(1, units = "mins"),
+    as.difftime(1, units = "secs"), .POSIXct(1, "UTC"), .POSIXct(1, "Asia/Tokyo"), NA, NA_integer_, NA_real_,
+    NA_character_, NaN, "NA", "", character(), list(), NULL, list(NULL), c("a", "bc"), c("ab", "c")
+  )
+  hashes <- vapply(others, function(x) hash_data(if (is.character(x)) I(x) else x), "")
+  expect_false(anyDuplicated(hashes) > 0)
+})
+
+test_that("a sparse matrix counts as its parts, without what it caches", {
+  skip_if_not_installed("Matrix")
+  x <- Matrix::Matrix(c(1, 0, 0, 2), 2, sparse = TRUE, dimnames = list(NULL, c("a", "b")))
+  parts <- list(class = class(x)[[1]])
+  for (slot in sort(setdiff(methods::slotNames(x), "factors"), method = "radix")) {
+    parts[[slot]] <- methods::slot(x, slot)
+  }
+  expect_identical(hash_data(x), hash_data(parts))
+})
+
+test_that("what isn't data is refused, and says where", {
+  bytes <- "\xff"
+  Encoding(bytes) <- "bytes"
+  expect_snapshot(error = TRUE, {
+    hash_data()
+    hash_data(mean)
+    hash_data(list(a = 1, b = list(2, globalenv())))
+    hash_data(lm(dist ~ speed, cars))
+    hash_data(as.POSIXlt("2026-11-23", tz = "UTC"))
+    hash_data(data.frame(x = I(c("a", bytes))))
+    hash_data("no-such-file.csv")
+    hash_data(c(quote(x)))
+  })
+})
+
+test_that("a run records hash, shape and schema of its data", {
+  file <- local_ledger()
+  path <- withr::local_tempfile(lines = c("a,b", "1,2"))
+  wide <- as.data.frame(matrix(0, 1, 1001))
+  odd <- stats::setNames(data.frame(1, 2L, "x"), c("a", "a", ""))
+  log_run(
+    file, list(), list(),
+    data = list(
+      cars = cars, x = as.matrix(cars), y = cars$dist, file = path, snapshot = I("2026-11"),
+      hash = hash_data(cars), wide = wide, odd = odd, "$a" = 1:3
+    )
+  )
+  data <- jsonlite::fromJSON(tail(cells(file)$context, 1), simplifyVector = FALSE)$data
+  expect_identical(data$cars$hash, hash_data(cars))
+  expect_identical(data$cars[-1], list(rows = 50L, cols = 2L, columns = list(speed = "double", dist = "double")))
+  expect_identical(data$x$type, "double")
+  expect_identical(data$y[-1], list(rows = 50L, type = "double"))
+  expect_identical(data$file$hash, hash_data(path))
+  expect_match(data$file$hash, "^sha256:")
+  expect_identical(data$snapshot, list(hash = "2026-11"))
+  expect_identical(data$hash, list(hash = hash_data(cars)))
+  expect_identical(names(data$wide), c("hash", "rows", "cols"))
+  expect_identical(data$odd$columns, list(a = "double", a.1 = "integer", V3 = "character"))
+  expect_match(read_runs(file, columns = "data")$data, "$a=fl1:", fixed = TRUE)
+  expect_identical(verify_ledger(file)$status, "ok")
+})
+
+test_that("every way to log takes data", {
+  file <- local_ledger()
+  log_run(file, list(), list(), data = cars)
+  run <- start_run(file, data = cars)
+  end_run(run)
+  with_run(file, list(), function(run) NULL, data = cars)
+  expect_identical(read_runs(file, columns = "data")$data, rep(hash_data(cars), 3))
+})
+
+test_that("data that can't be recorded leave the ledger as it was", {
+  file <- local_ledger()
+  expect_snapshot(error = TRUE, {
+    log_run(file, list(), list(), data = list(cars))
+    log_run(file, list(), list(), data = list(a = NULL))
+    log_run(file, list(), list(), data = "no-such-file.csv")
+    log_run(file, list(), list(), data = mean)
+  })
+  expect_false(file.exists(file))
+})
