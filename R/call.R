@@ -415,6 +415,9 @@ as_parameter <- function(argument, name, notes) {
   if (is.null(why)) {
     return(argument$value)
   }
+  if (!"code" %in% names(argument)) {
+    return(NULL)
+  }
   note(notes, paste(why, "Its code is."))
   as_code(argument$code)
 }

@@ -73,7 +73,7 @@ native_log_event <- function(target, event, run_id, params, metrics, artifacts, 
 #' their ids and times.
 #'
 #' @noRd
-native_log_runs <- function(target, params, metrics, rows, origin) .Call(wrap__native_log_runs, target, params, metrics, rows, origin)
+native_log_runs <- function(target, params, metrics, sealed, rows, seed, tags, more, origin) .Call(wrap__native_log_runs, target, params, metrics, sealed, rows, seed, tags, more, origin)
 
 #' Whether a value can be recorded: `NULL`, or the failure that says why not.
 #'

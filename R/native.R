@@ -37,8 +37,11 @@ log_event_native <- function(file, event, run_id, params = NULL, metrics = NULL,
   signal_warning(signal_failure(result, call), call)
 }
 
-log_runs_native <- function(file, params, metrics, rows, origin, call) {
-  result <- native_log_runs(append_target(file), params, metrics, rows, origin)
+log_runs_native <- function(file, params, metrics, rows, origin = NULL, sealed = list(), seed = NULL,
+                            tags = NULL, more = NULL, call = rlang::caller_env()) {
+  result <- native_log_runs(
+    append_target(file), params, metrics, sealed, rows, seed, tags, more, origin
+  )
   signal_warning(signal_failure(result, call), call)
 }
 

@@ -109,7 +109,8 @@ import_runs <- function(from, file, ..., metrics = NULL) {
   params <- setdiff(columns, metrics)
   origin <- list(runs$run_id, as.numeric(runs$timestamp), from)
   ids <- log_runs_native(
-    file, unclass(runs)[params], unclass(runs)[metrics], nrow(runs), origin, environment()
+    file, unclass(runs)[params], unclass(runs)[metrics], nrow(runs), origin,
+    call = environment()
   )
   invisible(ids)
 }

@@ -89,7 +89,9 @@ log_run <- function(file, params, metrics, ..., artifacts = NULL, keep = FALSE, 
 #' @param file Path of the ledger, a CSV file.
 #' @param runs A data frame, one row a run. Columns that are neither parameters
 #'   nor metrics are left out. A list column gives each run its element.
-#' @param params,metrics Names of the columns that are parameters and metrics.
+#' @param params,metrics,sealed Names of the columns that are parameters, metrics, and
+#'   sealed metrics.
+#' @param data,seed,tags As in [log_run()], the same for all of the runs.
 #' @inheritParams log_run
 #'
 #' @returns The runs' ids, a character vector as long as `runs` has rows, invisibly.
@@ -101,8 +103,9 @@ log_run <- function(file, params, metrics, ..., artifacts = NULL, keep = FALSE, 
 #' grid$rmse <- 2 + abs(grid$depth - 2) + grid$eta
 #' log_runs(file, grid, params = c("depth", "eta"), metrics = "rmse")
 #' best_run(file, "rmse")
-log_runs <- function(file, runs, params, metrics, ...) {
-  check_no_dots(..., known = character())
+log_runs <- function(file, runs, params, metrics, ..., data = NULL, seed = NULL, tags = NULL,
+                     sealed = NULL) {
+  check_no_dots(..., known = c("data", "seed", "tags", "sealed"))
   file <- check_path(file, "file")
   if (missing(runs)) {
     abort_argument("runs", "a data frame")
@@ -112,17 +115,24 @@ log_runs <- function(file, runs, params, metrics, ...) {
   }
   params <- check_columns(params, runs, "params")
   metrics <- check_columns(metrics, runs, "metrics")
-  both <- intersect(params, metrics)
-  if (length(both)) {
+  sealed <- check_columns(sealed, runs, "sealed")
+  all <- c(params, metrics, sealed)
+  if (anyDuplicated(all)) {
     abort(
-      "argument", paste0("The column `", both[[1]], "` is given as a parameter and as a metric."),
+      "argument", paste0("The column `", all[duplicated(all)][[1]], "` can only be one of parameter, metric and sealed metric."),
       "Choose one, or give the data frame a second column.",
-      arg = "metrics"
+      arg = if (anyDuplicated(c(params, metrics))) "metrics" else "sealed"
     )
   }
+  seed <- check_seed(seed)
+  if (is_stream(seed)) {
+    abort_argument("seed", "a whole number: many runs don't begin at one state of the stream", seed)
+  }
   columns <- unclass(runs)
+  more <- if (!is.null(data)) list(data = data_versions(data))
   invisible(log_runs_native(
-    file, columns[params], columns[metrics], nrow(runs), NULL, environment()
+    file, columns[params], columns[metrics], nrow(runs),
+    sealed = columns[sealed], seed = seed, tags = tags, more = more, call = environment()
   ))
 }
 

@@ -202,8 +202,8 @@ watched_arguments <- function(watch) {
       arguments <- c(arguments, dot_arguments(watch$received))
     } else if (name %in% watch$given) {
       arguments[[name]] <- given_argument(name, watch)
-    } else if (!identical(formals[[name]], quote(expr = ))) {
-      arguments[[name]] <- default_argument(name, formals[[name]], watch$frame)
+    } else {
+      arguments[[name]] <- default_argument(name, formals, watch$frame)
     }
   }
   arguments
@@ -274,14 +274,16 @@ is_variable <- function(name, env) {
   TRUE
 }
 
-default_argument <- function(name, default, frame) {
-  found <- argument(default, given = FALSE)
+# Without a default there is something to say only if the function made up a value.
+default_argument <- function(name, formals, frame) {
+  no_default <- identical(formals[[name]], quote(expr = ))
+  found <- if (no_default) list(given = FALSE) else argument(formals[[name]], given = FALSE)
   readable <- exists(name, frame, inherits = FALSE) && !rlang::env_binding_are_active(frame, name) &&
-    !rlang::env_binding_are_lazy(frame, name)
+    !rlang::env_binding_are_lazy(frame, name) && !identical(frame[[name]], quote(expr = ))
   if (!"value" %in% names(found) && readable) {
     found["value"] <- list(frame[[name]])
   }
-  found
+  if (!no_default || "value" %in% names(found)) found
 }
 
 # rlang tells an argument that was evaluated, a quosure without environment, from one

@@ -98,6 +98,18 @@ fn context(seed: R, tags: R, sealed: R, more: R) -> Result<Vec<u8>, Failure> {
     Ok([b"{".as_slice(), &parts.join(&b','), b"}"].concat())
 }
 
+/// An object with one more pair at its end.
+fn with_pair(object: &[u8], key: &str, json: &[u8]) -> Vec<u8> {
+    let comma = if object == b"{}" { "" } else { "," };
+    [
+        &object[..object.len() - 1],
+        format!("{comma}\"{key}\":").as_bytes(),
+        json,
+        b"}",
+    ]
+    .concat()
+}
+
 /// Whether a value can be recorded: `NULL`, or the failure that says why not.
 ///
 /// @noRd
@@ -196,7 +208,18 @@ impl Columns {
 ///
 /// @noRd
 #[extendr]
-fn native_log_runs(target: Robj, params: Robj, metrics: Robj, rows: Robj, origin: Robj) -> Robj {
+#[allow(clippy::too_many_arguments, reason = "the cells of a row")]
+fn native_log_runs(
+    target: Robj,
+    params: Robj,
+    metrics: Robj,
+    sealed: Robj,
+    rows: Robj,
+    seed: Robj,
+    tags: Robj,
+    more: Robj,
+    origin: Robj,
+) -> Robj {
     answer(|| {
         let rows = R::of(&rows);
         let rows = match rows.ty() {
@@ -205,7 +228,13 @@ fn native_log_runs(target: Robj, params: Robj, metrics: Robj, rows: Robj, origin
         };
         let params = Columns::of(R::of(&params), "params")?;
         let metrics = Columns::of(R::of(&metrics), "metrics")?;
+        let sealed = Columns::of(R::of(&sealed), "sealed")?;
         let origin = Origin::of(R::of(&origin))?;
+        let nothing = R::of(&Robj::from(()));
+        let shared = match &origin {
+            None => context(R::of(&seed), R::of(&tags), nothing, R::of(&more))?,
+            Some(origin) => origin.context.clone(),
+        };
         let target = Target::of(&target)?;
 
         let (now, mut entropy) = (Timestamp::now(), Entropy::new());
@@ -222,9 +251,10 @@ fn native_log_runs(target: Robj, params: Robj, metrics: Robj, rows: Robj, origin
                 run_id: Some(id),
                 params: params.cell(row, false)?,
                 metrics: metrics.cell(row, true)?,
-                context: origin
-                    .as_ref()
-                    .map_or_else(Vec::new, |origin| origin.context.clone()),
+                context: match sealed.columns.is_empty() {
+                    true => shared.clone(),
+                    false => with_pair(&shared, "sealed", &sealed.cell(row, true)?),
+                },
                 ..Event::default()
             };
             events.push((time, event));
