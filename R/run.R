@@ -66,7 +66,9 @@ log_run <- function(file, params, metrics, ..., artifacts = NULL, keep = FALSE, 
   if (missing(metrics)) {
     abort_argument("metrics", "a named list")
   }
-  seed <- check_seed(seed)
+  if (!missing(seed)) {
+    seed <- check_seed(seed)
+  }
   more <- if (!is.null(data)) list(data = data_versions(data))
   if (!is.null(artifacts)) {
     check_flag(keep, "keep")

@@ -1,5 +1,6 @@
 //! What to append to: a ledger, the session of its rows, and how durable they are to be.
 
+use std::borrow::Cow;
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError, TryLockError};
 
@@ -11,7 +12,7 @@ use fitledger_core::sys;
 use fitledger_core::time::Timestamp;
 
 use crate::answer::Failure;
-use crate::r::{self, R};
+use crate::r::{self, R, Text};
 
 static MEMORY: Mutex<Option<Memory>> = Mutex::new(None);
 
@@ -53,8 +54,8 @@ pub fn path(file: &Robj) -> Result<PathBuf, Failure> {
 pub struct Target {
     path: PathBuf,
     version: u64,
-    context: Vec<u8>,
-    lockfile: Option<String>,
+    context: Cow<'static, str>,
+    lockfile: Option<Cow<'static, str>>,
     sync: bool,
     allow_network: bool,
 }
@@ -69,6 +70,13 @@ impl Target {
             .element(0)
             .string()
             .ok_or_else(|| Failure::argument("file"))?;
+        let text = |x: R| match (x.ty(), x.len()) {
+            (SEXPTYPE::STRSXP, 1) => match x.borrowed_text(0) {
+                Text::Is(text) => Some(text),
+                _ => None,
+            },
+            _ => None,
+        };
         let version = list.element(1);
         if version.ty() != SEXPTYPE::REALSXP || version.len() != 1 {
             return Err(Failure::argument("version"));
@@ -76,12 +84,8 @@ impl Target {
         Ok(Target {
             path: path(&Robj::from(file))?,
             version: version.doubles()[0] as u64,
-            context: list
-                .element(2)
-                .string()
-                .ok_or_else(|| Failure::argument("context"))?
-                .into_bytes(),
-            lockfile: list.element(3).string(),
+            context: text(list.element(2)).ok_or_else(|| Failure::argument("context"))?,
+            lockfile: text(list.element(3)),
             sync: list.element(4).is_true(),
             allow_network: list.element(5).is_true(),
         })
@@ -108,7 +112,7 @@ impl Target {
         let mut how = Append {
             session: Session {
                 version: self.version,
-                context: &self.context,
+                context: self.context.as_bytes(),
                 lockfile: self.lockfile.as_deref().map(str::as_bytes),
             },
             sync: self.sync,
