@@ -151,9 +151,10 @@ read_artifact <- function(file, run_id, name) {
   file <- check_path(file, "file")
   artifact <- find_artifact(file, run_id, name)
   bytes <- artifact_bytes(file, artifact, name)
-  if (!endsWith(tolower(artifact$file), ".rds")) {
-    return(bytes)
-  }
+  if (endsWith(tolower(artifact$file), ".rds")) unpack_object(bytes) else bytes
+}
+
+unpack_object <- function(bytes) {
   connection <- gzcon(rawConnection(bytes))
   on.exit(close(connection))
   readRDS(connection)
@@ -168,11 +169,16 @@ artifact_path <- function(file, run_id, name) {
     artifact_bytes(file, artifact, name)
     return(artifact$file)
   }
+  copy_artifact(file, artifact)
+}
+
+# The path of a copy under the file's own name; a folder is unpacked.
+copy_artifact <- function(file, artifact, call = rlang::caller_env()) {
   folder <- tempfile("artifact-")
   dir.create(folder)
   # The row may come from anywhere.
   copy <- file.path(folder, safe_label(artifact$file))
-  copy_object_native(file, artifact, copy, environment())
+  copy_object_native(file, artifact, copy, call)
   if (!endsWith(copy, ".tar")) {
     return(copy)
   }

@@ -66,46 +66,44 @@ log_call <- function(file, call, metrics = NULL, ..., params = NULL, artifact = 
   check_call(expr)
   check_function(metrics, "metrics")
   check_function(sealed, "sealed")
-  if (!is.null(artifact)) {
-    check_name(artifact, "artifact")
-  }
-  if (!is.null(redact) && (!is.character(redact) || anyNA(redact))) {
-    abort_argument("redact", "names of arguments", redact)
-  }
+  check_artifact(artifact, redact)
   params_of <- if (is.function(params)) params
   params <- if (is.null(params_of)) as.list(params)
   seed <- check_seed(seed)
   data <- data_versions(data)
   fun <- called_function(expr, caller)
+  check_redact(redact, fun)
   about <- describe_call(expr, fun, redact, caller)
 
-  run <- begin_call(file, override(learner(about), params), data, seed, tags, about)
+  run <- begin_call(file, override(learner(about), redacted_params(params, redact)), data, seed, tags, about)
   watch <- watch_call(expr, fun, caller)
   notes <- new_notes()
   ended <- FALSE
-  how <- list(status = "interrupted")
+  how <- list(status = "failed")
   on.exit({
     if (!ended) {
       record_arguments(run, watch, about, params, data, redact, notes)
-      end_quietly(run, how)
+      attempt(finish(run, NULL, how), "The end of the run", notes)
     }
     warn_of(notes)
   })
+  # Without a frame of its own, so that the call finds its callers where they would be.
   result <- withCallingHandlers(
-    withVisible(eval(watch$call, caller)),
+    rlang::eval_bare(as.call(list(base::withVisible, watch$call)), caller),
     error = function(e) {
-      condition <- describe_condition(e, sys.calls())
-      how <<- list(status = "failed", condition = redact_condition(condition, watch, redact))
+      if (is.null(watch$frame)) {
+        as_typed(watch)
+      }
+      how <<- tryCatch(describe_failure(e, sys.calls(), redact), error = function(e) how)
     },
     interrupt = function(e) how <<- list(status = "interrupted")
   )
   ended <- TRUE
-  value <- result$value
-  params <- override(params, values_of(value, params_of, "params", notes))
+  params <- override(params, values_of(result, params_of, "params", notes))
   record_arguments(run, watch, about, params, data, redact, notes)
-  store_value(run, value, artifact, notes)
-  end_call(run, values_of(value, metrics, "metrics", notes), values_of(value, sealed, "sealed", notes), notes)
-  if (result$visible) value else invisible(value)
+  store_value(run, result, artifact, notes)
+  end_call(run, values_of(result, metrics, "metrics", notes), values_of(result, sealed, "sealed", notes), notes)
+  if (result$visible) result$value else invisible(result$value)
 }
 
 check_function <- function(x, arg, call = rlang::caller_env()) {
@@ -114,81 +112,153 @@ check_function <- function(x, arg, call = rlang::caller_env()) {
   }
 }
 
-# ---- What is a call -------------------------------------------------------
-
-check_call <- function(expr, call = rlang::caller_env()) {
-  refuse <- function(what, hint) {
-    abort("argument", paste0("`call` must be one function call, not ", what, "."), hint, arg = "call", call = call)
-  }
-  rewrite <- function(inner) {
-    paste0("Write `log_call(file, ", code_text(inner, 1), ")`.")
-  }
-  if (missing(expr)) {
-    abort_argument("call", "a function call", call = call)
-  }
-  if (!is.call(expr)) {
-    refuse(
-      if (is.symbol(expr)) paste0("the name `", expr, "`") else describe(expr),
-      c(
-        "Write the call itself: `log_call(file, lm(y ~ x, data = d))`.",
-        if (is.symbol(expr)) "To hand on a call that a function of your own received: `rlang::inject(log_call(file, !!substitute(x)))`."
-      )
-    )
-  }
-  head <- expr[[1]]
-  if (is.symbol(head)) {
-    name <- as.character(head)
-    if (name %in% c("<-", "<<-", "=") && length(expr) == 3) {
-      target <- code_text(expr[[2]], 1)
-      refuse("an assignment", paste0("Write `", target, " <- log_call(file, ", code_text(expr[[3]], 1), ")`."))
-    }
-    if (name == "(") {
-      refuse("one in parentheses", rewrite(expr[[2]]))
-    }
-    if (name == "{") {
-      inner <- if (length(expr) > 1) expr[[length(expr)]]
-      refuse("a block", if (is.call(inner)) rewrite(inner) else "Write one call.")
-    }
-    if (grepl("^%.*>%$", name) && length(expr) == 3) {
-      refuse(paste0("a pipe of `", name, "`"), c(
-        "Base R's pipe is the call itself.",
-        rewrite(unpiped(expr[[2]], expr[[3]]))
-      ))
-    }
-    if (name == "do.call") {
-      what <- if (length(expr) > 1) expr[[2]] else "f"
-      args <- if (length(expr) > 2) code_text(expr[[3]], 1) else "args"
-      what <- if (is.character(what)) what else code_text(what, 1)
-      refuse("`do.call()`", paste0("Write `rlang::inject(log_call(file, ", what, "(!!!", args, ")))`."))
-    }
-    if (name %in% c("if", "for", "while", "repeat", "function", "~", "$", "[", "[[", "@", "!", "-", "+")) {
-      refuse(paste0("`", code_text(expr, 1), "`"), "Write the call of the function that fits the model.")
-    }
+check_artifact <- function(artifact, redact, call = rlang::caller_env()) {
+  if (is.null(artifact)) {
     return(invisible())
   }
-  qualified <- is.call(head) && is.symbol(head[[1]]) && as.character(head[[1]]) %in% c("::", ":::")
-  if (!qualified) {
-    method <- is.call(head) && is.symbol(head[[1]]) && as.character(head[[1]]) %in% c("$", "@", "[[")
-    renamed <- expr
-    renamed[[1]] <- as.name("method")
-    refuse(
-      if (method) paste0("a method of an object, `", code_text(head, 1), "()`") else "a call of what a call returns",
-      paste0("Give the function a name: `method <- ", code_text(head, 1), "; log_call(file, ", code_text(renamed, 1), ")`.")
+  check_text(artifact, "artifact", call)
+  if (length(redact)) {
+    abort(
+      "argument", "A value may hold what is redacted, so `artifact` and `redact` don't go together.",
+      "Store what you know to be free of it with `log_artifact(start_run(file, resume = last_run_id(file)), ...)`.",
+      arg = "artifact", call = call
     )
   }
 }
 
+check_redact <- function(redact, fun, call = rlang::caller_env()) {
+  if (!is.null(redact) && (!is.character(redact) || anyNA(redact))) {
+    abort_argument("redact", "names of arguments", redact, call = call)
+  }
+  known <- names(formals(fun))
+  unknown <- setdiff(redact, known)
+  if (length(unknown) && !"..." %in% known) {
+    abort_unknown("argument", unknown[[1]], known, call = call)
+  }
+}
+
+# ---- What is a call -------------------------------------------------------
+
+check_call <- function(expr, call = rlang::caller_env()) {
+  if (missing(expr)) {
+    abort_argument("call", "a function call", call = call)
+  }
+  if (is_function_call(expr)) {
+    return(invisible())
+  }
+  what <- if (is.symbol(expr)) paste0("the name `", expr, "`") else if (is.call(expr)) kind_of_call(expr) else describe(expr)
+  hint <- if (is.symbol(expr)) {
+    c(
+      "Write the call itself: `log_call(file, lm(y ~ x, data = d))`.",
+      "In a function that was handed a call as `x`: `rlang::inject(log_call(!!file, !!substitute(x)), parent.frame())`."
+    )
+  } else {
+    (if (is.call(expr)) rewritten(expr)) %||% "Write one call of the function that fits the model: `log_call(file, lm(y ~ x, data = d))`."
+  }
+  abort("argument", paste0("`call` must be one function call, not ", what, "."), hint, arg = "call", call = call)
+}
+
+not_functions <- c(
+  "<-", "<<-", "=", "{", "(", "if", "for", "while", "repeat", "function", "~", "$", "[", "[[", "@", "::", ":::", "!",
+  "-", "+", "do.call"
+)
+
+is_function_call <- function(expr) {
+  if (!is.call(expr)) {
+    return(FALSE)
+  }
+  name <- head_name(expr[[1]])
+  !is.null(name) && !name %in% not_functions && !grepl("^%.*>%$", name)
+}
+
+# The name of what is called, without its package; NULL where it isn't a name.
+head_name <- function(head) {
+  if (is.call(head) && length(head) == 3 && is.symbol(head[[1]]) && as.character(head[[1]]) %in% c("::", ":::")) {
+    head <- head[[3]]
+  }
+  if (is.symbol(head) || is.character(head)) as.character(head)
+}
+
+kind_of_call <- function(expr) {
+  name <- head_name(expr[[1]])
+  if (is.null(name)) {
+    method <- is.call(expr[[1]]) && head_name(expr[[1]][[1]]) %in% c("$", "@", "[[")
+    return(if (method) "a method of an object" else "a call of what a call returns")
+  }
+  switch(name,
+    "<-" = , "<<-" = , "=" = "an assignment",
+    "{" = "a block",
+    "(" = "one in parentheses",
+    paste0("a call of `", name, "`")
+  )
+}
+
+# The hint with a call that will do in place of one that doesn't; NULL where none is found.
+rewritten <- function(expr) {
+  name <- head_name(expr[[1]])
+  if (is.null(name)) {
+    method <- expr
+    method[[1]] <- as.name("method")
+    return(hint_of(c("method <- ", code_text(expr[[1]]), "; "), method))
+  }
+  assigned <- ""
+  if (name %in% c("<-", "<<-", "=") && length(expr) == 3) {
+    assigned <- c(code_text(expr[[2]]), " ", name, " ")
+    expr <- expr[[3]]
+  }
+  if (rlang::is_call(expr, "do.call")) {
+    matched <- tryCatch(match.call(base::do.call, expr), error = function(e) NULL)
+    what <- if (is.character(matched$what) || is.symbol(matched$what)) as.character(matched$what)
+    if (is.null(what) || is.null(matched$args)) {
+      return(NULL)
+    }
+    return(paste0("Write `", paste(assigned, collapse = ""), "rlang::inject(log_call(file, ", what, "(!!!", code_text(matched$args), ")))`."))
+  }
+  if (rlang::is_call(expr, "{") && length(expr) > 2) {
+    last <- hint_of(assigned, plain_call(expr[[length(expr)]]))
+    return(if (!is.null(last)) paste("Keep the other lines outside.", last))
+  }
+  hint_of(assigned, plain_call(expr))
+}
+
+hint_of <- function(before, call) {
+  if (is_function_call(call)) {
+    paste0("Write `", paste(before, collapse = ""), "log_call(file, ", code_text(call), ")`.")
+  }
+}
+
+# The one call that parentheses, a block or a pipe comes to; NULL if it isn't one.
+plain_call <- function(expr) {
+  name <- if (is.call(expr)) head_name(expr[[1]]) else ""
+  if (identical(name, "(") || identical(name, "{") && length(expr) == 2) {
+    return(plain_call(expr[[2]]))
+  }
+  if (identical(name, "%>%") && length(expr) == 3) {
+    return(unpiped(expr[[2]], expr[[3]]))
+  }
+  if (is_function_call(expr)) expr
+}
+
 # `left %>% right` as a call.
 unpiped <- function(left, right) {
-  if (!is.call(right)) {
+  if (rlang::is_call(left, "%>%")) {
+    left <- unpiped(left[[2]], left[[3]])
+  }
+  if (is.null(left) || is.null(head_name(if (is_function_call(right)) right[[1]] else right))) {
+    return(NULL)
+  }
+  if (!is_function_call(right)) {
     return(as.call(list(right, left)))
   }
   dots <- vapply(as.list(right)[-1], identical, logical(1), as.name("."))
   if (any(dots)) {
     right[which(dots) + 1] <- list(left)
-    return(right)
+  } else if (!"." %in% all.vars(right)) {
+    right <- as.call(append(as.list(right), list(left), 1))
   }
-  as.call(append(as.list(right), list(left), 1))
+  # A formula may have a dot of its own; elsewhere only the pipe knows what it means.
+  nested <- Filter(function(part) is.call(part) && !rlang::is_call(part, "~"), as.list(right)[-1])
+  if (!any(vapply(nested, function(part) "." %in% all.vars(part), logical(1)))) right
 }
 
 # ---- What is called -------------------------------------------------------
@@ -217,17 +287,27 @@ called_function <- function(expr, caller, call = rlang::caller_env()) {
 
 # Which function it is, of which version, and how it was called.
 describe_call <- function(expr, fun, redact, caller) {
-  head <- expr[[1]]
-  name <- as.character(if (is.call(head)) head[[3]] else head)
-  home <- topenv(environment(fun))
-  if (isNamespace(home)) {
-    package <- getNamespaceName(home)[[1]]
+  name <- head_name(expr[[1]])
+  package <- package_of(fun, name, expr[[1]])
+  about <- if (!is.null(package)) {
     version <- if (package == "base") r_version() else unname(getNamespaceVersion(package))
-    about <- list("function" = name, package = package, version = version)
+    list("function" = name, package = package, version = version)
   } else {
-    about <- list("function" = name, body = hash_value(deparse(fun)))
+    list("function" = name, body = hash_value(list(deparse(fun))))
   }
   c(about, list(code = code_text(redact_call(expr, fun, redact, caller))))
+}
+
+# The package that was named in the call, else the one that has the function.
+package_of <- function(fun, name, head) {
+  if (is.call(head)) {
+    return(as.character(head[[2]]))
+  }
+  if (methods::is(fun, "genericFunction") && isNamespaceLoaded(fun@package)) {
+    return(fun@package)
+  }
+  home <- topenv(environment(fun))
+  if (isNamespace(home) && identical(get0(name, home, inherits = FALSE), fun)) getNamespaceName(home)[[1]]
 }
 
 learner <- function(about) {
@@ -248,29 +328,47 @@ as_code <- function(code) {
 
 redacted <- structure(list(), class = "fitledger_redacted")
 
+# Where arguments go on to other functions, nobody knows which of them is which.
 redact_call <- function(expr, fun, redact, caller) {
   if (!length(redact)) {
     return(expr)
   }
-  expr <- match.call(fun, expr, envir = caller)
-  expr[names(expr) %in% redact] <- list(as.name("<redacted>"))
-  expr
+  matched <- if (!"..." %in% names(formals(fun))) {
+    tryCatch(match.call(fun, expr, envir = caller), error = function(e) NULL)
+  }
+  if (is.null(matched)) {
+    return(call(head_name(expr[[1]]), as.name("<redacted>")))
+  }
+  hidden <- vapply(seq_along(matched)[-1], function(i) is_redacted(names(matched)[[i]], matched[[i]], redact), logical(1))
+  matched[which(hidden) + 1] <- list(as.name("<redacted>"))
+  matched
 }
 
-# An error's calls and words may hold it, too.
-redact_condition <- function(condition, watch, redact) {
-  if (!length(redact)) {
-    return(condition)
+# An argument is redacted by its name, by the beginning of it, and if it is made of one
+# that is; one without a name may be any.
+is_redacted <- function(name, code, redact) {
+  length(redact) > 0 && (
+    name %in% redact || any(startsWith(redact, name)) || grepl("^\\.\\.[0-9]+$", name) ||
+      any(all.vars(code) %in% redact)
+  )
+}
+
+redacted_params <- function(params, redact) {
+  hidden <- vapply(names(params), function(name) name %in% redact, logical(1))
+  params[hidden] <- list(redacted)
+  params
+}
+
+# What an error says may be what is redacted, and so may its calls.
+describe_failure <- function(e, calls, redact) {
+  if (length(redact)) {
+    calls <- lapply(calls, function(call) call(head_name(call[[1]]) %||% "<redacted>"))
+    condition <- describe_condition(simpleCondition("<redacted>"), calls)
+    condition$class <- intersect(class(e), c("simpleError", "rlang_error", "error", "condition"))
+  } else {
+    condition <- describe_condition(e, calls)
   }
-  condition$calls <- unname(sub("\\(.*", "()", condition$calls))
-  arguments <- watched_arguments(watch)
-  values <- lapply(arguments[names(arguments) %in% redact], `[[`, "value")
-  for (text in as.character(unlist(Filter(is.atomic, values)))) {
-    if (!is.na(text) && nchar(text) > 2) {
-      condition$message <- gsub(text, "<redacted>", condition$message, fixed = TRUE)
-    }
-  }
-  condition
+  list(status = "failed", condition = condition)
 }
 
 # ---- On record ------------------------------------------------------------
@@ -301,12 +399,22 @@ note <- function(notes, text) {
   NULL
 }
 
+# An interrupt here only ends the piece of work that it meets.
 attempt <- function(code, what, notes) {
-  tryCatch(code, error = function(e) note(notes, paste0(what, ": ", rlang::cnd_message(e, prefix = FALSE))))
+  tryCatch(
+    code,
+    error = function(e) note(notes, paste0(what, ": ", rlang::cnd_message(e, prefix = FALSE))),
+    interrupt = function(e) note(notes, paste0(what, ": interrupted."))
+  )
 }
 
+# Where warnings are errors, this one would lose the value.
 warn_of <- function(notes) {
   if (length(notes$text)) {
+    if (getOption("warn") > 1) {
+      old <- options(warn = 1)
+      on.exit(options(old))
+    }
     rlang::warn(
       c("The call is done, but not all of it is on record.", rlang::set_names(notes$text, rep("x", length(notes$text)))),
       class = c("fitledger_warning_not_recorded", "fitledger_warning")
@@ -322,17 +430,15 @@ record_arguments <- function(run, watch, about, params, data, redact, notes) {
     if (!is.null(watch$method)) list(call = c(about, list(method = watch$method))),
     if (length(data)) list(data = data)
   )
-  attempt(
-    log_event_native(run$file, "log", run$run_id, override(sorted$params, params), more = more),
-    what, notes
-  )
+  params <- override(sorted$params, redacted_params(params, redact))
+  attempt(log_event_native(run$file, "log", run$run_id, params, more = more), what, notes)
 }
 
-store_value <- function(run, value, name, notes) {
+store_value <- function(run, result, name, notes) {
   if (!is.null(name)) {
     attempt(
       {
-        artifact <- store_object(run$file, value, name)
+        artifact <- store_object(run$file, result$value, name)
         log_event_native(run$file, "log", run$run_id, artifacts = rlang::set_names(list(artifact), name))
       },
       paste0("The artifact `", name, "`"), notes
@@ -341,7 +447,14 @@ store_value <- function(run, value, name, notes) {
 }
 
 end_call <- function(run, metrics, sealed, notes) {
-  attempt(finish(run, metrics, list(status = "finished"), sealed), "The metrics and the end of the run", notes)
+  what <- "The metrics and the end of the run"
+  end <- function(metrics, sealed) {
+    finish(run, metrics, list(status = "finished"), sealed)
+    TRUE
+  }
+  if (is.null(attempt(end(metrics, sealed), what, notes)) && length(c(metrics, sealed))) {
+    attempt(end(NULL, NULL), "The end of the run", new_notes())
+  }
 }
 
 override <- function(x, y) {
@@ -351,14 +464,14 @@ override <- function(x, y) {
 }
 
 # What a function makes of the value, as far as the ledger takes it.
-values_of <- function(value, fun, what, notes) {
+values_of <- function(result, fun, what, notes) {
   if (is.null(fun)) {
     return(NULL)
   }
-  values <- attempt(named_list(fun(value)), paste0("`", what, "`"), notes)
+  values <- attempt(named_list(fun(result$value)), paste0("`", what, "`"), notes)
   kept <- vapply(names(values), function(name) {
     place <- paste0(what, "$", name)
-    why <- refusal(values[[name]], place, metric = what != "params")
+    why <- if (name %in% reserved_names) reserved(place) else refusal(values[[name]], place, metric = what != "params")
     if (!is.null(why)) {
       note(notes, why)
     }
@@ -367,39 +480,68 @@ values_of <- function(value, fun, what, notes) {
   values[kept]
 }
 
+reserved_names <- c("run_id", "timestamp")
+
+reserved <- function(place) {
+  paste0("`", place, "` can't be recorded: every run has a column of that name.")
+}
+
 named_list <- function(x) {
-  if (!is.list(x) && !is.atomic(x)) {
-    stop("the function must return a named list or a named vector, not ", describe(x), call. = FALSE)
+  names <- names(x)
+  named <- length(x) == 0 || !is.null(names) && all(nzchar(names)) && !anyDuplicated(names)
+  if (!(is.list(x) || is.atomic(x)) || !named) {
+    stop("the function must return a list or a vector with names, each once, not ", describe(x), ".", call. = FALSE)
   }
-  named_values(as.list(x))
+  as.list(x)
 }
 
 # Arguments as parameters and as data.
 sort_arguments <- function(arguments, redact, notes) {
-  params <- list()
-  data <- list()
-  values <- lapply(arguments, `[[`, "value")
-  rows <- vapply(Filter(is_table, values), NROW, integer(1))
+  sorted <- list(params = list(), data = list())
+  rows <- unlist(lapply(arguments, function(argument) if (is_table(argument$value)) NROW(argument$value)))
   for (name in names(arguments)) {
-    argument <- arguments[[name]]
-    value <- argument$value
-    entry <- NULL
-    if (name %in% redact) {
-      params[[name]] <- redacted
-    } else if (!"value" %in% names(argument)) {
-      params[[name]] <- as_code(argument$code)
-    } else if (is.function(value) || is.language(value)) {
-      is_name <- is.function(value) && !is.function(argument$code)
-      params[[name]] <- as_code(if (is_name) argument$code else value)
-    } else if (is_data(value, rows)) {
-      entry <- attempt(data_version(value, name, NULL), paste0("The data `", name, "`"), notes)
-      data[[name]] <- entry
-    }
-    if (is.null(params[[name]]) && is.null(entry)) {
-      params[name] <- list(as_parameter(argument, name, notes))
-    }
+    place <- paste0("The argument `", name, "`")
+    entry <- attempt(sort_argument(arguments[[name]], name, rows, redact, notes), place, notes)
+    sorted$params <- c(sorted$params, entry$param)
+    sorted$data <- c(sorted$data, entry$data)
   }
-  list(params = params, data = data)
+  sorted
+}
+
+sort_argument <- function(argument, name, rows, redact, notes) {
+  as_param <- function(value) list(param = rlang::set_names(list(value), name))
+  value <- argument$value
+  if (name %in% reserved_names) {
+    return(note(notes, reserved(name)))
+  }
+  if (is_redacted(name, argument$code, redact)) {
+    return(as_param(redacted))
+  }
+  if (!"value" %in% names(argument) || rlang::is_missing(value)) {
+    return(as_param(as_code(argument$code)))
+  }
+  if (is.function(value)) {
+    return(as_param(as_code(if (is.call(argument$code) || is.symbol(argument$code)) argument$code else value)))
+  }
+  if (is.language(value)) {
+    return(as_param(as_code(value)))
+  }
+  if (is_data(value, rows)) {
+    version <- attempt(data_version(value, name, NULL), paste0("The data `", name, "`"), notes)
+    return(if (is.null(version)) as_param(as_code(argument$code)) else list(data = rlang::set_names(list(version), name)))
+  }
+  why <- refusal(value, name)
+  if (is.null(why)) {
+    return(as_param(value))
+  }
+  if (!"code" %in% names(argument)) {
+    return(NULL)
+  }
+  # The code of a call says what it was made of, that of a variable nothing.
+  if (is.symbol(argument$code)) {
+    note(notes, paste(why, "Its code is."))
+  }
+  as_param(as_code(argument$code))
 }
 
 is_table <- function(x) {
@@ -407,17 +549,5 @@ is_table <- function(x) {
 }
 
 is_data <- function(x, rows) {
-  is_table(x) || is.atomic(x) && length(x) > 1 && length(x) %in% rows || is.atomic(x) && length(x) > 1000
-}
-
-as_parameter <- function(argument, name, notes) {
-  why <- refusal(argument$value, name)
-  if (is.null(why)) {
-    return(argument$value)
-  }
-  if (!"code" %in% names(argument)) {
-    return(NULL)
-  }
-  note(notes, paste(why, "Its code is."))
-  as_code(argument$code)
+  is_table(x) || is.atomic(x) && length(x) > 1 && (length(x) %in% rows || length(x) > 1000)
 }

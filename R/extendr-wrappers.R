@@ -24,6 +24,11 @@ native_read_object <- function(file, sha256, size, tell) .Call(wrap__native_read
 #' @noRd
 native_copy_object <- function(file, sha256, size, to, tell) .Call(wrap__native_copy_object, file, sha256, size, to, tell)
 
+#' A failure unless the bytes of a stored object are there and right.
+#'
+#' @noRd
+native_check_object <- function(file, sha256, size, tell) .Call(wrap__native_check_object, file, sha256, size, tell)
+
 #' The artifacts of a run: `list(name, sha256, size, file, stored)`.
 #'
 #' @noRd
@@ -109,6 +114,11 @@ native_run_ids <- function(file) .Call(wrap__native_run_ids, file)
 #' @noRd
 native_sealed <- function(file, run_id) .Call(wrap__native_sealed, file, run_id)
 
+#' What a run recorded: `list(params, metrics, unfit)`, `unfit` why nobody should rest on it.
+#'
+#' @noRd
+native_run_facts <- function(file, run_id) .Call(wrap__native_run_facts, file, run_id)
+
 #' Runs side by side: `list(kind, field, cells)`, the cells a list with a vector for each run.
 #'
 #' @noRd
@@ -128,6 +138,50 @@ native_events <- function(file) .Call(wrap__native_events, file)
 #'
 #' @noRd
 native_export_runs <- function(file, to) .Call(wrap__native_export_runs, file, to)
+
+#' Whether a text can name a model (`stage` is `FALSE`) or a stage.
+#'
+#' @noRd
+native_is_name <- function(name, stage) .Call(wrap__native_is_name, name, stage)
+
+#' Every version of every model: `list(model, version, run_id, sha256, stages, registered)`.
+#'
+#' @noRd
+native_models <- function(file) .Call(wrap__native_models, file)
+
+#' A model's stages: `list(versions, stages, current)`; `NULL` if there is no such model.
+#'
+#' @noRd
+native_model <- function(file, name) .Call(wrap__native_model, file, name)
+
+#' The names of all models.
+#'
+#' @noRd
+native_model_names <- function(file) .Call(wrap__native_model_names, file)
+
+#' A model version: `list(run_id, artifact, sha256, size, file, stored, registered, signature)`.
+#'
+#' @noRd
+native_version <- function(file, name, version) .Call(wrap__native_version, file, name, version)
+
+#' What happened to a model's stages:
+#' `list(seq, time, stage, change, version, previous, why, user, figures, context)`.
+#'
+#' @noRd
+native_stage_history <- function(file, name) .Call(wrap__native_stage_history, file, name)
+
+#' Makes the next version of a model from a run's artifact, a list of one; the version.
+#'
+#' @noRd
+native_register <- function(target, name, run_id, artifact, more) .Call(wrap__native_register, target, name, run_id, artifact, more)
+
+#' Moves a stage of a model, or records that a gate refused to; the version.
+#'
+#' `change` is `"promote"`, `"refuse"` or `"rollback"`, for which `version` is `NULL`. `expect` is the
+#' version that the stage is believed to point to, `NULL` for none: compared under the lock.
+#'
+#' @noRd
+native_promote <- function(target, change, name, version, stage, expect, figures, more) .Call(wrap__native_promote, target, change, name, version, stage, expect, figures, more)
 
 #' The JSON of a list; `pretty` for people.
 #'

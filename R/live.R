@@ -270,7 +270,7 @@ end_quietly <- function(run, how) {
 describe_condition <- function(e, calls, most = 20) {
   texts <- function(x) unname(substr(as_utf8(x), 1, 2000))
   lines <- vapply(calls, function(call) deparse(call, nlines = 1)[[1]], character(1))
-  ours <- grepl("^(withCallingHandlers|withVisible|eval|within_run|with_run|\\.handleSimpleError|h)\\(", lines)
+  ours <- grepl("^(withCallingHandlers|withVisible|eval|log_call|within_run|with_run|\\.handleSimpleError|h)\\(", lines)
   list(
     class = texts(class(e)),
     message = texts(paste(conditionMessage(e), collapse = "\n")),

@@ -174,6 +174,50 @@ safe_name_native <- function(name) {
   signal_failure(native_safe_name(name))
 }
 
+check_object_native <- function(file, artifact, call) {
+  tell <- progress_bar("Verifying", size = artifact$size)
+  signal_failure(native_check_object(file, artifact$sha256, artifact$size, tell), call)
+}
+
+is_name_native <- function(name, stage) {
+  signal_failure(native_is_name(name, stage))
+}
+
+register_native <- function(file, name, run_id, artifact, more, call) {
+  result <- native_register(append_target(file), name, run_id, artifact, more)
+  signal_warning(signal_failure(result, call), call)
+}
+
+promote_native <- function(file, change, name, version, stage, expect, figures, more, call) {
+  result <- native_promote(append_target(file), change, name, version, stage, expect, figures, more)
+  signal_warning(signal_failure(result, call), call)
+}
+
+models_native <- function(file, call) {
+  signal_failure(native_models(file), call)
+}
+
+model_names_native <- function(file, call) {
+  signal_failure(native_model_names(file), call)
+}
+
+# NULL where there is no such model.
+model_native <- function(file, name) {
+  signal_failure(native_model(file, name))
+}
+
+version_native <- function(file, name, version, call) {
+  signal_failure(native_version(file, name, version), call)
+}
+
+stage_history_native <- function(file, name, call) {
+  signal_failure(native_stage_history(file, name), call)
+}
+
+run_facts_native <- function(file, run_id, call) {
+  signal_failure(native_run_facts(file, run_id), call)
+}
+
 # A function that shows how many bytes are done, where somebody looks and it takes
 # a while; else NULL.
 progress_bar <- function(what, path, size = file.size(path), frame = rlang::caller_env(2)) {

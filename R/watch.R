@@ -15,30 +15,40 @@ watch_call <- function(expr, fun, caller) {
   watch$fun <- fun
   watch$expr <- expr
   watch$caller <- caller
-  head <- expr[[1]]
   first_line <- function() {
-    frame <- parent.frame()
     if (is.null(watch$frame)) {
-      # From here on the call is what was typed: for `match.call()`, `sys.call()` and
-      # whoever prints an error.
-      set_call_head(watch$call, head)
-      take_over(watch, fun, frame)
+      as_typed(watch)
+      take_over(watch, fun, parent.frame())
     }
   }
   copy <- if (methods::is(fun, "genericFunction")) watch_s4_generic(watch, fun) else fun
   copy <- with_first_line(copy, first_line, watch_dispatch(watch, fun, caller))
   expr[[1]] <- copy
   watch$call <- expr
+  watch$data <- data_in_variables(expr, caller)
   watch
+}
+
+# From now on the call is what was typed: for `match.call()`, `sys.call()` and whoever
+# prints an error.
+as_typed <- function(watch) {
+  set_call_head(watch$call, watch$expr[[1]])
 }
 
 take_over <- function(watch, fun, frame) {
   watch$fun <- fun
   watch$frame <- frame
   watch$received <- rlang::env_clone(frame)
+  watch$given <- given_names(fun, frame)
+}
+
+# Functions stand in these calls as themselves, since an argument may have their name.
+given_names <- function(fun, frame) {
+  is_missing <- function(name) {
+    tryCatch(eval(as.call(list(base::missing, as.name(name))), frame), error = function(e) FALSE)
+  }
   names <- setdiff(names(formals(fun)), "...")
-  missing <- vapply(names, function(name) eval(call("missing", as.name(name)), frame), logical(1))
-  watch$given <- names[!missing]
+  names[!vapply(names, is_missing, logical(1))]
 }
 
 with_first_line <- function(fun, first_line, code = body(fun)) {
@@ -79,28 +89,32 @@ watch_use_method <- function(watch, code, fun, caller) {
   if (!known) {
     return(code)
   }
-  object <- if (length(code) == 3) as.character(code[[3]]) else names(formals(fun))[1]
-  given <- function() object %in% watch$given
-  look <- function() watch_method(watch, code[[2]], object, fun, caller)
-  # Evaluated where `UseMethod()` would, so that an error says the same.
-  force <- call("if", as.call(list(given)), as.name(object))
-  call("{", force, as.call(list(look)), code)
+  object <- if (length(code) == 3) code[[3]] else as.name(names(formals(fun))[1])
+  # The object is evaluated where `UseMethod()` would, so that an error says the same.
+  # With one argument R takes what the function was given, whatever became of it since.
+  first <- length(code) == 2
+  look <- function(object) {
+    name <- as.character(substitute(object))
+    if (!first || name %in% watch$given) {
+      watch_method(watch, code[[2]], if (first) watch$received[[name]] else object, parent.frame(), caller)
+    }
+  }
+  is_there <- function() !first || as.character(object) %in% watch$given
+  call("{", call("if", as.call(list(is_there)), object), as.call(list(look, object)), code)
 }
 
 # `UseMethod()` looks in the frame of the caller first. The copy of the method stands
 # there from now until its first line, and nothing else runs in between.
-watch_method <- function(watch, generic, object, fun, caller) {
-  if (!object %in% watch$given) {
-    return(invisible())
-  }
-  found <- find_method(generic, .class2(watch$received[[object]]), environment(fun), caller)
+watch_method <- function(watch, generic, object, frame, caller) {
+  found <- find_method(generic, .class2(object), frame, caller)
   if (is.null(found) || is.primitive(found$method) || !is_free(found$name, caller)) {
     return(invisible())
   }
+  was_there <- exists(found$name, caller, inherits = FALSE)
   before <- caller[[found$name]]
   watch$put_back <- function() {
     watch$put_back <- NULL
-    if (is.null(before)) rm(list = found$name, envir = caller) else assign(found$name, before, caller)
+    if (was_there) assign(found$name, before, caller) else rm(list = found$name, envir = caller)
   }
   first_line <- function() {
     if (!is.null(watch$put_back)) {
@@ -120,15 +134,18 @@ is_free <- function(name, env) {
   !bindingIsLocked(name, env) && !bindingIsActive(name, env)
 }
 
-# As R looks: from the caller's frame to its top level, among the registered
-# methods, then on the search path.
-find_method <- function(generic, classes, home, caller) {
+# As R looks: from the caller's frame to its top level, among the methods that are
+# registered where the generic is defined, then further up, but not among the packages
+# that are attached.
+find_method <- function(generic, classes, frame, caller) {
+  definition <- get0(generic, frame, mode = "function")
+  home <- if (is.function(definition) && !is.primitive(definition)) environment(definition) else baseenv()
   registered <- home[[".__S3MethodsTable__."]]
   top <- topenv(caller)
+  beyond <- if (identical(top, globalenv())) baseenv() else parent.env(top)
   for (class in c(classes, "default")) {
     name <- paste0(generic, ".", class)
-    method <- get_up_to(name, caller, top) %||% registered[[name]] %||%
-      get0(name, parent.env(top), mode = "function")
+    method <- function_from(name, caller, top) %||% registered[[name]] %||% function_from(name, beyond, baseenv())
     if (!is.null(method)) {
       return(list(name = name, method = method))
     }
@@ -136,13 +153,13 @@ find_method <- function(generic, classes, home, caller) {
   NULL
 }
 
-get_up_to <- function(name, from, to) {
+function_from <- function(name, from, to) {
   repeat {
     found <- get0(name, from, mode = "function", inherits = FALSE)
     if (!is.null(found) || identical(from, to) || identical(from, emptyenv())) {
       return(found)
     }
-    from <- parent.env(from)
+    from <- if (identical(from, globalenv())) baseenv() else parent.env(from)
   }
 }
 
@@ -165,12 +182,10 @@ watch_s4_method <- function(watch, method, signature) {
   if (is.primitive(method)) {
     return(method)
   }
-  enter <- function(fun) {
-    function() {
-      if (is.null(watch$method) || identical(watch$method, signature)) {
-        watch$method <- signature
-        take_over(watch, fun, parent.frame())
-      }
+  enter <- function() {
+    if (is.null(watch$method)) {
+      watch$method <- signature
+      take_over(watch, method, parent.frame())
     }
   }
   code <- body(method)
@@ -179,9 +194,15 @@ watch_s4_method <- function(watch, method, signature) {
     identical(code[[2]][[2]], as.name(".local")) && is.function(code[[2]][[3]])
   if (inside) {
     local <- code[[2]][[3]]
-    code[[2]][[3]] <- with_first_line(local, enter(local))
+    enter_local <- function() {
+      if (identical(watch$method, signature) && is.null(watch$inner)) {
+        watch$inner <- new.env(parent = emptyenv())
+        take_over(watch$inner, local, parent.frame())
+      }
+    }
+    code[[2]][[3]] <- with_first_line(local, enter_local)
   }
-  with_first_line(method, enter(method), code)
+  with_first_line(method, enter, code)
 }
 
 # ---- Reading --------------------------------------------------------------
@@ -195,13 +216,28 @@ watched_arguments <- function(watch) {
   if (is.null(watch$frame)) {
     return(typed_arguments(watch$expr))
   }
+  arguments <- frame_arguments(watch)
+  data <- arguments$data
+  if (isTRUE(data$given) && !"value" %in% names(data)) {
+    arguments$data <- c(data, data_past_argument(data$code, watch))
+  }
+  if (!is.null(watch$inner)) {
+    inner <- frame_arguments(watch$inner)
+    for (name in names(inner)) {
+      arguments[[name]] <- override(inner[[name]], arguments[[name]])
+    }
+  }
+  arguments
+}
+
+frame_arguments <- function(watch) {
   formals <- formals(watch$fun)
   arguments <- list()
   for (name in names(formals)) {
     if (name == "...") {
       arguments <- c(arguments, dot_arguments(watch$received))
     } else if (name %in% watch$given) {
-      arguments[[name]] <- given_argument(name, watch)
+      arguments[[name]] <- given_argument(name, watch$received)
     } else {
       arguments[[name]] <- default_argument(name, formals, watch$frame)
     }
@@ -224,54 +260,13 @@ argument <- function(code, given) {
   argument
 }
 
-given_argument <- function(name, watch) {
-  found <- argument(eval(call("substitute", as.name(name), watch$received)), given = TRUE)
-  if (!rlang::env_binding_are_lazy(watch$received, name)) {
-    found["value"] <- list(watch$received[[name]])
-  } else if (name == "data" && is_typed(found$code, watch$expr) && is_harmless(found$code, watch$caller)) {
-    found["value"] <- list(tryCatch(eval(found$code, watch$caller), error = function(e) NULL))
+given_argument <- function(name, received) {
+  code <- eval(as.call(list(base::substitute, as.name(name))), received)
+  found <- argument(code, given = TRUE)
+  if (!rlang::env_binding_are_lazy(received, name)) {
+    found["value"] <- list(received[[name]])
   }
   found
-}
-
-# Whether code stands in the call itself, not in a call further out.
-is_typed <- function(code, expr) {
-  any(vapply(as.list(expr)[-1], identical, logical(1), code))
-}
-
-# `lm()` and its like evaluate `data` anew, past the argument. Where that is a variable
-# or rows and columns of one, reading it once more has no effect.
-is_harmless <- function(code, env) {
-  harmless <- c(
-    "[", "[[", "$", "(", ":", "-", "+", "*", "/", "!", "==", "!=", "<", ">", "<=", ">=", "&", "|", "%in%",
-    "c", "which", "head", "tail", "is.na", "nrow", "ncol", "names", "seq_len", "setdiff"
-  )
-  if (is.symbol(code)) {
-    name <- as.character(code)
-    return(!nzchar(name) || is_variable(name, env))
-  }
-  if (!is.call(code)) {
-    return(TRUE)
-  }
-  head <- code[[1]]
-  if (!is.symbol(head) || !as.character(head) %in% harmless) {
-    return(FALSE)
-  }
-  fun <- get0(as.character(head), env, mode = "function")
-  home <- if (is.primitive(fun)) "base" else environmentName(topenv(environment(fun)))
-  parts <- if (identical(head, quote(`$`))) code[2] else as.list(code)[-1]
-  home %in% c("base", "utils") && all(vapply(seq_along(parts), function(i) is_harmless(parts[[i]], env), logical(1)))
-}
-
-# Whether a name has a value that is there already. One that has none may be a column.
-is_variable <- function(name, env) {
-  while (!identical(env, emptyenv())) {
-    if (exists(name, env, inherits = FALSE)) {
-      return(!rlang::env_binding_are_active(env, name) && !rlang::env_binding_are_lazy(env, name))
-    }
-    env <- parent.env(env)
-  }
-  TRUE
 }
 
 # Without a default there is something to say only if the function made up a value.
@@ -289,13 +284,14 @@ default_argument <- function(name, formals, frame) {
 # rlang tells an argument that was evaluated, a quosure without environment, from one
 # that wasn't. It would also carry out an injection, which must not happen.
 dot_arguments <- function(received) {
-  codes <- as.list(eval(quote(substitute(list(...))), received))[-1]
+  codes <- as.list(eval(as.call(list(base::substitute, quote(list(...)))), received))[-1]
   if (!length(codes)) {
     return(list())
   }
   found <- lapply(unname(codes), argument, given = TRUE)
   if (!has_injection(codes)) {
-    quosures <- eval(quote(rlang::enquos(..., .ignore_empty = "none", .unquote_names = FALSE)), received)
+    capture <- as.call(list(rlang::enquos, quote(...), .ignore_empty = "none", .unquote_names = FALSE))
+    quosures <- eval(capture, received)
     for (i in seq_along(codes)) {
       if (identical(rlang::quo_get_env(quosures[[i]]), emptyenv())) {
         found[[i]]["value"] <- list(rlang::quo_get_expr(quosures[[i]]))
@@ -315,5 +311,83 @@ has_injection <- function(codes) {
 dot_names <- function(names) {
   unnamed <- !nzchar(names)
   names[unnamed] <- paste0("..", which(unnamed))
-  names
+  make.unique(names)
+}
+
+# ---- Data past the argument -----------------------------------------------
+
+# `lm()` and its like evaluate `data` anew, past the argument. Where that is a variable,
+# or rows and columns of one, it is read once more: from the variables as they were
+# before the call, and only where reading has no effect.
+
+# For each argument that is such data, the values of its variables.
+data_in_variables <- function(expr, caller) {
+  codes <- Filter(function(code) is.symbol(code) || is.call(code), as.list(expr)[-1])
+  found <- lapply(unname(codes), function(code) {
+    variables <- if (is_harmless(code, caller)) plain_variables(all.vars(code), caller)
+    if (length(variables)) list(code = code, variables = variables)
+  })
+  drop_null(found)
+}
+
+data_past_argument <- function(code, watch) {
+  known <- Filter(function(data) identical(data$code, code), watch$data)
+  if (!length(known)) {
+    return(NULL)
+  }
+  value <- tryCatch(
+    eval(code, list2env(known[[1]]$variables, parent = watch$caller)),
+    error = function(e) NULL
+  )
+  if (is_table(value)) list(value = value)
+}
+
+is_harmless <- function(code, env) {
+  if (!is.call(code)) {
+    return(TRUE)
+  }
+  operators <- c(
+    "[", "[[", "$", "(", ":", "-", "+", "*", "/", "!", "==", "!=", "<", ">", "<=", ">=", "&", "|", "%in%",
+    "c", "which", "head", "tail", "is.na", "nrow", "ncol", "names", "seq_len", "setdiff"
+  )
+  name <- if (is.symbol(code[[1]])) as.character(code[[1]]) else ""
+  if (!name %in% operators) {
+    return(FALSE)
+  }
+  fun <- get0(name, env, mode = "function")
+  home <- if (is.primitive(fun)) "base" else environmentName(topenv(environment(fun)))
+  parts <- as.list(code)[-1]
+  home %in% c("base", "utils") && all(vapply(seq_along(parts), function(i) is_harmless(parts[[i]], env), logical(1)))
+}
+
+# NULL if one of the variables is more than plain data. A name without a value may be that
+# of a column.
+plain_variables <- function(names, env) {
+  found <- list()
+  for (name in names) {
+    at <- env
+    while (!identical(at, emptyenv()) && !exists(name, at, inherits = FALSE)) {
+      at <- parent.env(at)
+    }
+    if (identical(at, emptyenv())) {
+      next
+    }
+    if (rlang::env_binding_are_active(at, name) || rlang::env_binding_are_lazy(at, name)) {
+      # The data of packages are promises until somebody looks.
+      if (!startsWith(environmentName(at), "package:") || bindingIsActive(name, at)) {
+        return(NULL)
+      }
+    }
+    if (is_plain_data(at[[name]])) {
+      found[[name]] <- at[[name]]
+    } else if (!is.function(at[[name]])) {
+      return(NULL)
+    }
+  }
+  found
+}
+
+is_plain_data <- function(x) {
+  plain <- list("data.frame", c("tbl_df", "tbl", "data.frame"), c("data.table", "data.frame"), "factor", "Date")
+  !is.object(x) && (is.atomic(x) || is.list(x)) || any(vapply(plain, identical, logical(1), class(x)))
 }

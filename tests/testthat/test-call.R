@@ -219,6 +219,10 @@ test_that("what isn't one function call is refused before anything runs", {
     log_call(file, (lm(dist ~ speed, cars)))
     log_call(file, do.call(lm, list(dist ~ speed, cars)))
     log_call(file, do.call("lm", args))
+    log_call(file, d %>% head(2) %>% lm(dist ~ ., data = .))
+    log_call(file, d %>% lm(dist ~ ., data = subset(., speed > 1)))
+    log_call(file, d %>% base::summary)
+    log_call(file, base::do.call(function(x) x, list(1)))
     log_call(file, model$fit(cars))
     log_call(file, factory(1)(2))
     log_call(file, fit)
@@ -279,16 +283,17 @@ test_that("metrics, parameters, artifacts and sealed metrics come from the value
 test_that("nothing loses a value: what can't be recorded is one warning", {
   file <- local_ledger()
   odd <- function(e, z) list(e, z)
+  somewhere <- globalenv()
   expect_snapshot(
     value <- log_call(
-      file, odd(globalenv(), as.raw(1)),
+      file, odd(somewhere, as.raw(1)),
       metrics = function(fit) list(good = 1, bad = "x"), params = function(fit) stop("oh %s {no}"),
       sealed = function(fit) mean
     )
   )
   expect_identical(value, list(globalenv(), as.raw(1)))
   run <- read_runs(file, details = TRUE)
-  expect_identical(as.list(run[c("e", "z", "good", "status")]), list(e = "globalenv()", z = "as.raw(1)", good = 1, status = "finished"))
+  expect_identical(as.list(run[c("e", "z", "good", "status")]), list(e = "somewhere", z = "as.raw(1)", good = 1, status = "finished"))
 })
 
 test_that("a ledger that is gone or full when the fit is done doesn't lose the fit", {
@@ -302,6 +307,131 @@ test_that("a ledger that is gone or full when the fit is done doesn't lose the f
   withr::defer(unlink(file, recursive = TRUE))
   expect_warning(value <- log_call(file, replaced(), metrics = function(fit) list(a = 1)), class = "fitledger_warning_not_recorded")
   expect_identical(value, "the fit")
+})
+
+test_that("the end is on record even if the metrics can't be", {
+  file <- local_ledger()
+  f <- function() 1
+  for (metrics in list(function(v) c(a = 1, a = 2), function(v) 3, function(v) list(run_id = 1, b = 2), function(v) stop("no"))) {
+    expect_warning(log_call(file, f(), metrics = metrics), class = "fitledger_warning_not_recorded")
+  }
+  expect_identical(read_runs(file, details = TRUE)$status, rep("finished", 4))
+  expect_identical(read_runs(file, columns = "b")$b, c(NA, NA, 2, NA))
+})
+
+test_that("neither an interrupt after the fit nor warnings as errors lose the value", {
+  file <- local_ledger()
+  f <- function() "the fit"
+  expect_warning(value <- log_call(file, f(), metrics = function(v) rlang::interrupt()), "interrupted")
+  expect_identical(value, "the fit")
+  withr::local_options(warn = 2)
+  expect_warning(value <- log_call(file, f(), metrics = function(v) stop("no")), class = "fitledger_warning_not_recorded")
+  expect_identical(value, "the fit")
+  expect_identical(read_runs(file, details = TRUE)$status, rep("finished", 2))
+})
+
+test_that("the call finds its callers where they would be", {
+  file <- local_ledger()
+  grandparent <- function() parent.frame(2)
+  outer <- function(call) eval(call, environment())
+  bare <- function() grandparent()
+  logged <- function() log_call(file, grandparent())
+  expect_identical(logged(), bare())
+  parent <- function(env) env
+  expect_identical(suppressWarnings(log_call(file, parent(parent.frame()))), parent(parent.frame()))
+  returns <- function() {
+    log_call(file, identity(return(5)))
+    6
+  }
+  expect_identical(returns(), 5)
+  caller <- function(a) log_call(file, identity(sys.call()))
+  expect_identical(caller(1), quote(caller(1)))
+})
+
+test_that("an argument may have the name of a function that we use", {
+  file <- local_ledger()
+  f <- function(x, missing, substitute, list, ...) x
+  expect_identical(log_call(file, f(1, stop("not evaluated"), stop("nor this"), stop("nor that"), k = stop("or this"))), 1)
+  expect_identical(last_code(file, "missing"), "stop(\"not evaluated\")")
+  g <- function(timestamp, ...) timestamp
+  expect_warning(log_call(file, g(1, )), "timestamp", class = "fitledger_warning_not_recorded")
+})
+
+test_that("the method that R would choose runs, and is the one on record", {
+  file <- local_ledger()
+  m <- structure(matrix(1:4, 2), class = "test")
+  expect_identical(suppressWarnings(log_call(file, t(m))), t(m))
+  changed <- function(x, y, ...) {
+    y <- structure(1, class = "foo")
+    UseMethod("changed", y)
+  }
+  changed.bar <- function(x, y, k = 99, ...) "bar"
+  changed.foo <- function(x, y, j = 5, ...) changed.bar(1, 2)
+  expect_identical(suppressWarnings(log_call(file, changed(1, structure(1, class = "bar")))), "bar")
+  expect_identical(last_params(file)$j, 5)
+  expect_match(last_events(file)$context, "changed.foo", all = FALSE)
+  changed.foo <- NULL
+  expect_null(changed.foo)
+})
+
+test_that("data are those from before the call", {
+  file <- local_ledger()
+  d <- cars
+  shrinks <- function(x, data) d <<- d[1:3, ]
+  log_call(file, shrinks(1, data = d))
+  expect_identical(tail(read_runs(file, columns = "data")$data, 1), hash_data(cars))
+  ignores <- function(x, data) NULL
+  log_call(file, ignores(1, data = not_there))
+  expect_identical(last_code(file, "data"), "not_there")
+  looked <- 0
+  makeActiveBinding("active", function() {
+    looked <<- looked + 1
+    cars
+  }, environment())
+  log_call(file, ignores(1, data = active))
+  log_call(file, ignores(1, data = active[1:2, ]))
+  expect_identical(looked, 0)
+})
+
+test_that("a ledger that was deleted meanwhile isn't begun anew", {
+  skip_on_os("windows")
+  file <- local_ledger()
+  gone <- function() {
+    unlink(file)
+    "the fit"
+  }
+  expect_warning(value <- log_call(file, gone()), class = "fitledger_warning_not_recorded")
+  expect_identical(value, "the fit")
+  expect_false(file.exists(file))
+})
+
+test_that("a jump out of the call, and an endless recursion, have failed", {
+  file <- local_ledger()
+  endless <- function() endless()
+  try(log_call(file, endless()), silent = TRUE)
+  jumps <- function() invokeRestart("away")
+  withRestarts(log_call(file, jumps()), away = function() NULL)
+  expect_identical(read_runs(file, details = TRUE)$status, c("failed", "failed"))
+})
+
+test_that("redaction reaches what is handed on, what is made of it, and what errors say", {
+  file <- local_ledger()
+  generic <- function(x, ...) UseMethod("generic")
+  generic.default <- function(x, token, ...) x
+  log_call(file, generic(1, "s3cr3t-token"), redact = "token")
+  log_call(file, generic(1, tok = "s3cr3t-token"), redact = "token")
+  forwards <- function(x, ...) derives(...)
+  derives <- function(token, auth = paste("Bearer", token)) auth
+  log_call(file, forwards(1, tok = "s3cr3t-token"), redact = "token")
+  log_call(file, derives("s3cr3t-token"), redact = "token", params = list(token = "s3cr3t-token"))
+  fails <- function(x, token) stop(strrep("x", 1995), token)
+  try(log_call(file, fails(1, "s3cr3t-token"), redact = "token"), silent = TRUE)
+  bytes <- "s3cr3t-token\xff"
+  expect_error(log_call(file, fails(1, token = bytes), redact = "token"), "xxxx")
+  expect_error(log_call(file, fails(1, "s3cr3t-token", 3), redact = "token"), "unused argument")
+  expect_false(any(grepl("s3cr3t", readLines(file), fixed = TRUE)))
+  expect_error(log_call(file, fails(1, 2), redact = "tokn"), "token", class = "fitledger_error_unknown")
+  expect_error(log_call(file, fails(1, 2), redact = "token", artifact = "m"), class = "fitledger_error_argument")
 })
 
 test_that("what is redacted is nowhere", {

@@ -94,6 +94,18 @@ fn native_read_object(file: Robj, sha256: Robj, size: Robj, tell: Robj) -> Robj 
     })
 }
 
+/// A failure unless the bytes of a stored object are there and right.
+///
+/// @noRd
+#[extendr]
+fn native_check_object(file: Robj, sha256: Robj, size: Robj, tell: Robj) -> Robj {
+    answer(|| {
+        let (digest, size) = named(&sha256, &size)?;
+        Objects::beside(&path(&file)?).open(&digest, size, &mut progress(&tell))?;
+        Ok(Robj::from(()))
+    })
+}
+
 /// Copies the verified bytes of a stored object to a new file.
 ///
 /// @noRd
@@ -185,6 +197,7 @@ extendr_module! {
     fn native_hash_file;
     fn native_read_object;
     fn native_copy_object;
+    fn native_check_object;
     fn native_artifacts;
     fn native_safe_name;
     fn native_check_ledger;

@@ -12,6 +12,7 @@ mod live;
 mod log;
 mod query;
 mod r;
+mod registry;
 mod surroundings;
 mod target;
 mod to_r;
@@ -26,6 +27,7 @@ extendr_module! {
     use live;
     use log;
     use query;
+    use registry;
     use surroundings;
     use trust;
 }

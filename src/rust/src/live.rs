@@ -118,7 +118,9 @@ fn native_buffer_flush(target: Robj, run_id: Robj, close: Robj) -> Robj {
         let mut warning = None;
         if let Some(event) = held_back(&id) {
             let events = vec![(Timestamp::now(), event)];
-            warning = Target::of(&target)?.append(&mut Entropy::new(), events)?;
+            let mut target = Target::of(&target)?;
+            target.create = false;
+            warning = target.append(&mut Entropy::new(), events)?;
             written(&id);
         }
         if R::of(&close).is_true() {

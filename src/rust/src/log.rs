@@ -42,7 +42,8 @@ fn native_log_event(
         let artifacts = from_r::own_json(R::of(&artifacts))?.text().into_bytes();
         let context = context(R::of(&seed), R::of(&tags), R::of(&sealed), R::of(&more))?;
         let name = event_name(R::of(&event)).ok_or_else(|| Failure::argument("event"))?;
-        let target = Target::of(&target)?;
+        let mut target = Target::of(&target)?;
+        target.create = matches!(name, "run" | "start");
 
         let (now, mut entropy) = (Timestamp::now(), Entropy::new());
         let id = match R::of(&run_id).string() {

@@ -270,6 +270,27 @@ fn native_events(file: Robj) -> Robj {
     })
 }
 
+/// What a run recorded: `list(params, metrics, unfit)`, `unfit` why nobody should rest on it.
+///
+/// @noRd
+#[extendr]
+fn native_run_facts(file: Robj, run_id: Robj) -> Robj {
+    answer(|| {
+        let runs = Runs::fold(&ledger::read(&path(&file)?)?)?;
+        let id = R::of(&run_id).string().unwrap_or_default();
+        let Some(run) = runs.get(&id) else {
+            return Ok(Robj::from(()));
+        };
+        let list = |pairs| to_r::value(&Value::NamedList(pairs));
+        Ok(list!(
+            params = list(runs.params.named(&run.params)),
+            metrics = list(runs.metrics.named(&run.metrics)),
+            unfit = run.unfit().map_or(Robj::from(()), Robj::from)
+        )
+        .into())
+    })
+}
+
 /// The sealed metrics of a run, revealed or not, as a named list.
 ///
 /// @noRd
@@ -329,6 +350,7 @@ extendr_module! {
     fn native_read_series;
     fn native_run_ids;
     fn native_sealed;
+    fn native_run_facts;
     fn native_compare;
     fn native_session_of;
     fn native_events;

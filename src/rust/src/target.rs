@@ -1,12 +1,12 @@
 //! What to append to: a ledger, the session of its rows, and how durable they are to be.
 
 use std::borrow::Cow;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError, TryLockError};
 
 use extendr_api::prelude::*;
 use extendr_ffi::SEXPTYPE;
-use fitledger_core::ledger::{self, Append, FileStore, Memory, Session};
+use fitledger_core::ledger::{self, Append, FileStore, Memory, ReadSince, Session};
 use fitledger_core::record::Event;
 use fitledger_core::sys;
 use fitledger_core::time::Timestamp;
@@ -58,6 +58,8 @@ pub struct Target {
     lockfile: Option<Cow<'static, str>>,
     sync: bool,
     allow_network: bool,
+    /// Whether to begin a ledger where there is none.
+    pub create: bool,
 }
 
 impl Target {
@@ -88,7 +90,12 @@ impl Target {
             lockfile: text(list.element(3)),
             sync: list.element(4).is_true(),
             allow_network: list.element(5).is_true(),
+            create: true,
         })
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.path
     }
 
     /// Appends, and says what somebody should be told.
@@ -96,6 +103,15 @@ impl Target {
         &self,
         entropy: &mut Entropy,
         events: Vec<(Timestamp, Event)>,
+    ) -> Result<Option<String>, Failure> {
+        self.append_decided(entropy, |_| Ok(events))
+    }
+
+    /// Appends what is decided under the lock. `decide` must not touch R.
+    pub fn append_decided(
+        &self,
+        entropy: &mut Entropy,
+        decide: impl FnOnce(ReadSince<'_>) -> fitledger_core::Result<Vec<(Timestamp, Event)>>,
     ) -> Result<Option<String>, Failure> {
         let mut fresh = None;
         // While we wait for the lock R may run an event that logs too: it starts afresh.
@@ -120,12 +136,15 @@ impl Target {
             random: &mut |bytes| entropy.fill(bytes),
             give_up: &mut r::interrupted,
         };
-        ledger::append(
-            || FileStore::open(&self.path),
+        ledger::append_decided(
+            || match self.create {
+                true => FileStore::open(&self.path),
+                false => FileStore::open_existing(&self.path),
+            },
             &self.path,
             memory,
             &mut how,
-            events,
+            decide,
         )?;
         Ok(memory.take_warning())
     }

@@ -33,6 +33,8 @@ pub enum Error {
     Unstorable { path: PathBuf, why: String },
     /// The file is on a network file system on which locks can't be relied on.
     Network { path: PathBuf, system: String },
+    /// Somebody else was faster, or what was asked for isn't so any more.
+    Conflict { path: PathBuf, what: String },
     /// The system refused something; the ledger is as it was.
     Io {
         path: PathBuf,
@@ -100,6 +102,7 @@ impl Error {
             Error::Artifact { .. } => "artifact",
             Error::Unstorable { .. } => "unstorable",
             Error::Network { .. } => "network",
+            Error::Conflict { .. } => "conflict",
             Error::Io { .. } => "io",
             Error::Remains { .. } => "remains",
             Error::DurabilityUnknown { .. } => "durability_unknown",
@@ -133,6 +136,9 @@ impl Error {
             Error::Network { .. } => {
                 "Keep the ledger on a local disk. If only one machine writes to it, `options(fitledger.network = \"allow\")` goes on."
             }
+            Error::Conflict { .. } => {
+                "Nothing was changed. Look at it as it is now, then try again."
+            }
             Error::Io { source, .. } if source.kind() == io::ErrorKind::NotFound => {
                 "Does its folder exist? `dir.create()` makes it."
             }
@@ -157,6 +163,7 @@ impl Error {
             | Error::Newer { path, .. }
             | Error::Corrupt { path, .. }
             | Error::Network { path, .. }
+            | Error::Conflict { path, .. }
             | Error::Artifact { path, .. }
             | Error::Unstorable { path, .. }
             | Error::Io { path, .. }
@@ -223,6 +230,7 @@ impl fmt::Display for Error {
                 "'{}' lies on a network file system ({system}), where writers may lose each other's rows.",
                 path.display()
             ),
+            Error::Conflict { what, .. } => write!(f, "{what}."),
             Error::Io {
                 path,
                 doing,

@@ -5,8 +5,8 @@
 //! - bytes: [`json`], [`digest`], [`time`], [`id`]
 //! - one row: [`value`], [`record`], [`chain`]
 //! - the file: [`ledger`]; beside it the bytes of artifacts: [`objects`]
-//! - views over the record: [`runs`] with [`table`], [`compare`], [`series`] and [`export`], [`registry`],
-//!   [`verify`] with [`checkpoint`]
+//! - views over the record, which [`follow`] keeps up to date: [`runs`] with [`table`], [`compare`], [`series`] and [`export`], [`registry`],
+//!   [`lineage`], [`verify`] with [`checkpoint`]
 //!
 //! [`git`] and [`sys`] look at the surroundings of a run, [`data`] hashes what it was fitted to; they stand
 //! by themselves.
@@ -18,10 +18,12 @@ pub mod data;
 pub mod digest;
 pub mod error;
 pub mod export;
+pub mod follow;
 pub mod git;
 pub mod id;
 pub mod json;
 pub mod ledger;
+pub mod lineage;
 pub mod objects;
 pub mod record;
 pub mod registry;

@@ -4,8 +4,9 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
 use crate::error::Result;
+use crate::follow::{self, Fold};
 use crate::json::{Json, Malformed};
-use crate::ledger::{self, Ledger};
+use crate::ledger::Ledger;
 use crate::record::{Cell, Row, WithoutEffect};
 use crate::sys;
 use crate::time::Timestamp;
@@ -63,6 +64,16 @@ pub struct Run {
 }
 
 impl Run {
+    /// Why nobody should rest on the run, if there is a reason.
+    pub fn unfit(&self) -> Option<&'static str> {
+        match self.status {
+            _ if self.void => Some("was declared void"),
+            Status::Failed => Some("has failed"),
+            Status::Interrupted => Some("was interrupted"),
+            _ => None,
+        }
+    }
+
     /// Metrics that were sealed, whether or not they have been revealed since.
     pub fn sealed(&self) -> &[(String, Value)] {
         &self.sealed
@@ -122,24 +133,8 @@ pub struct Runs {
 }
 
 impl Runs {
-    /// Folds the events in their order. Unknown ones are skipped, but for those that must be
-    /// understood.
     pub fn fold(ledger: &Ledger) -> Result<Runs> {
-        let mut runs = Runs::default();
-        for row in ledger.rows() {
-            let row = row?;
-            if row.event.ends_with('!') {
-                return Err(ledger::newer(ledger.path(), &row));
-            }
-            runs.apply(&row)
-                .map_err(|Malformed(why)| ledger.damaged(&row, why))?;
-        }
-        for run in runs.runs.iter_mut().filter(|run| run.looks > 0) {
-            for (name, value) in &run.sealed {
-                set(&mut run.metrics, runs.metrics.place(name), value.clone());
-            }
-        }
-        Ok(runs)
+        follow::fold(ledger)
     }
 
     /// The place of a run in [`Runs::runs`].
@@ -155,49 +150,6 @@ impl Runs {
     pub fn is_lost(&self, run: &Run) -> bool {
         let session = self.sessions.get(&run.session);
         run.status == Status::Running && session.is_some_and(is_gone)
-    }
-
-    fn apply(&mut self, row: &Row<'_>) -> std::result::Result<(), Malformed> {
-        match row.event {
-            "session" => {
-                let context = Json::Object(row.context.pairs()?);
-                if let Some(id) = context.get("id").and_then(Json::as_str) {
-                    self.sessions.insert(id.to_owned(), context);
-                }
-                return Ok(());
-            }
-            "run" | "start" => return self.begin(row),
-            "resume" | "log" | "end" | "note" | "void" | "reveal" => {}
-            _ => return Ok(()),
-        }
-        let Some(&place) = self.places.get(row.run_id) else {
-            self.without_effect.push(WithoutEffect {
-                seq: row.seq,
-                why: "its run has not begun",
-            });
-            return Ok(());
-        };
-        let run = &mut self.runs[place];
-        let context = Json::Object(row.context.pairs()?);
-        match row.event {
-            "resume" => {
-                run.status = Status::Running;
-                run.ended = None;
-                run.session = session(&context);
-            }
-            "end" => {
-                run.ended = Some(row.time);
-                run.status = match context.get("status").and_then(Json::as_str) {
-                    Some("failed") => Status::Failed,
-                    Some("interrupted") => Status::Interrupted,
-                    _ => Status::Finished,
-                };
-            }
-            "void" => run.void = context.get("void").and_then(Json::as_bool).unwrap_or(true),
-            "reveal" => run.looks += 1,
-            _ => {}
-        }
-        self.record(place, row, context)
     }
 
     fn begin(&mut self, row: &Row<'_>) -> std::result::Result<(), Malformed> {
@@ -287,7 +239,57 @@ impl Runs {
                 Value::from_json(json),
             );
         }
+        if run.looks > 0 {
+            for (name, value) in &run.sealed {
+                set(&mut run.metrics, self.metrics.place(name), value.clone());
+            }
+        }
         Ok(())
+    }
+}
+
+impl Fold for Runs {
+    fn apply(&mut self, row: &Row<'_>) -> std::result::Result<(), Malformed> {
+        match row.event {
+            "session" => {
+                let context = Json::Object(row.context.pairs()?);
+                if let Some(id) = context.get("id").and_then(Json::as_str) {
+                    self.sessions.insert(id.to_owned(), context);
+                }
+                return Ok(());
+            }
+            "run" | "start" => return self.begin(row),
+            "resume" | "log" | "end" | "note" | "void" | "reveal" => {}
+            _ => return Ok(()),
+        }
+        let Some(&place) = self.places.get(row.run_id) else {
+            self.without_effect.push(WithoutEffect {
+                seq: row.seq,
+                why: "its run has not begun",
+            });
+            return Ok(());
+        };
+        let run = &mut self.runs[place];
+        let context = Json::Object(row.context.pairs()?);
+        match row.event {
+            "resume" => {
+                run.status = Status::Running;
+                run.ended = None;
+                run.session = session(&context);
+            }
+            "end" => {
+                run.ended = Some(row.time);
+                run.status = match context.get("status").and_then(Json::as_str) {
+                    Some("failed") => Status::Failed,
+                    Some("interrupted") => Status::Interrupted,
+                    _ => Status::Finished,
+                };
+            }
+            "void" => run.void = context.get("void").and_then(Json::as_bool).unwrap_or(true),
+            "reveal" => run.looks += 1,
+            _ => {}
+        }
+        self.record(place, row, context)
     }
 }
 

@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::chain::{self, Head};
-use crate::digest::{Digest, HEX_LEN};
+use crate::digest::Digest;
 use crate::error::{Error, Result};
 use crate::id::{self, Random};
 use crate::json::Json;
-use crate::ledger::read::{self, First};
+use crate::ledger::read::{self, First, Ledger, Place};
 use crate::ledger::scan::scan;
 use crate::ledger::store::Store;
 use crate::ledger::tail::{self, FIRST_ROW, LastRow, Tail};
@@ -69,9 +69,7 @@ struct Known {
 struct WrittenSession {
     version: u64,
     id: String,
-    /// Where the line feed of the session's row stands.
-    end: u64,
-    hash: Digest,
+    place: Place,
 }
 
 impl Memory {
@@ -141,10 +139,27 @@ pub fn append<S: Store>(
     how: &mut Append<'_>,
     events: Vec<(Timestamp, Event)>,
 ) -> Result<Head> {
+    append_decided(open, path, memory, how, |_| Ok(events))
+}
+
+/// Gives what was appended after a place.
+pub type ReadSince<'a> = &'a dyn Fn(&Place) -> Result<Ledger>;
+
+/// Appends what is decided under the lock, where nobody else can append anything.
+///
+/// `decide` can read what has been appended since it last looked. An error of its own means that
+/// nothing is written.
+pub fn append_decided<S: Store>(
+    open: impl FnMut() -> io::Result<S>,
+    path: &Path,
+    memory: &mut Memory,
+    how: &mut Append<'_>,
+    decide: impl FnOnce(ReadSince<'_>) -> Result<Vec<(Timestamp, Event)>>,
+) -> Result<Head> {
     let mut store = lock_current(open, path, how.give_up)?;
     let written = memory.place(&store).and_then(|()| {
         let known = memory.known(path, store.id());
-        write_locked(&mut store, known, how, events)
+        write_locked(&mut store, known, how, decide)
     });
     if written.is_err() {
         drop(store.discard_if_new());
@@ -189,8 +204,16 @@ pub(super) fn refuse_open(path: &Path, e: io::Error) -> Error {
             path: path.to_owned(),
             why: read::not_a_file(&metadata).into(),
         },
+        Err(_) if e.kind() == io::ErrorKind::NotFound && in_a_folder(path) => Error::NotFound {
+            path: path.to_owned(),
+        },
         _ => Error::io(path, "open", e),
     }
+}
+
+fn in_a_folder(path: &Path) -> bool {
+    let folder = path.parent().filter(|folder| *folder != Path::new(""));
+    folder.unwrap_or(Path::new(".")).is_dir()
 }
 
 /// Tries at once, then ever more patiently, never sleeping longer than an interrupt may wait.
@@ -226,13 +249,17 @@ fn write_locked<S: Store>(
     store: &mut S,
     known: &mut Known,
     how: &mut Append<'_>,
-    events: Vec<(Timestamp, Event)>,
+    decide: impl FnOnce(ReadSince<'_>) -> Result<Vec<(Timestamp, Event)>>,
 ) -> Result<Written> {
     let Start {
         head,
         end: start,
         birth,
     } = find_start(store, known, how)?;
+    let events = decide(&|place| {
+        let read_at = |bytes: &mut [u8], at| store.read_at(bytes, at);
+        read::since(store.path(), start, &read_at, place)
+    })?;
     let mut draft = Draft {
         start,
         head,
@@ -261,8 +288,10 @@ fn write_locked<S: Store>(
             fresh_session = Some(WrittenSession {
                 version: how.session.version,
                 id: id.clone(),
-                end: draft.end() - 1,
-                hash: draft.head.hash,
+                place: Place {
+                    end: draft.end(),
+                    head: draft.head,
+                },
             });
             id
         }
@@ -343,11 +372,8 @@ fn joined(key: &str, value: &str, object: &[u8]) -> Vec<u8> {
 }
 
 fn stands<S: Store>(store: &S, session: &WrittenSession) -> Result<bool> {
-    let mut bytes = [0; HEX_LEN + 1];
-    let read = store
-        .read_at(&mut bytes, session.end - HEX_LEN as u64)
-        .map_err(|e| Error::io(store.path(), "read", e))?;
-    Ok(read == bytes.len() && bytes[..HEX_LEN] == session.hash.hex() && bytes[HEX_LEN] == b'\n')
+    let standing = session.place.stands(&|bytes, at| store.read_at(bytes, at));
+    standing.map_err(|e| Error::io(store.path(), "read", e))
 }
 
 /// Where the next row goes, and what must come before it.

@@ -5,10 +5,12 @@ use std::io::{self, Read, Seek};
 use std::path::{Path, PathBuf};
 
 use crate::chain::Head;
+use crate::digest::HEX_LEN;
 use crate::error::{Error, Result};
 use crate::id::{Seq, is_ledger_id};
 use crate::json::Json;
 use crate::ledger::scan::scan;
+use crate::ledger::store::{FileStore, Store};
 use crate::ledger::tail::{self, Tail};
 use crate::record::{HEADER, Row};
 use crate::sys;
@@ -16,10 +18,37 @@ use crate::sys;
 /// The format that this code reads and writes.
 pub const FORMAT: i64 = 1;
 
-/// The bytes of a ledger as they were at one moment.
+/// The place right after a row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    /// The byte after the row's line feed.
+    pub end: u64,
+    pub head: Head,
+}
+
+impl Place {
+    /// Whether the file still has this row there.
+    pub fn stands(&self, read_at: ReadAt<'_>) -> io::Result<bool> {
+        let mut bytes = [0; HEX_LEN + 1];
+        let Some(at) = self.end.checked_sub(bytes.len() as u64) else {
+            return Ok(false);
+        };
+        let read = read_at(&mut bytes, at)?;
+        Ok(read == bytes.len()
+            && bytes[..HEX_LEN] == self.head.hash.hex()
+            && bytes[HEX_LEN] == b'\n')
+    }
+}
+
+/// Reads at an offset until the buffer is full or the file ends.
+pub type ReadAt<'a> = &'a dyn Fn(&mut [u8], u64) -> io::Result<usize>;
+
+/// The bytes of a ledger, or of what was appended to it, as they were at one moment.
 pub struct Ledger {
     path: PathBuf,
     bytes: Vec<u8>,
+    /// Where the bytes begin.
+    after: Option<Place>,
 }
 
 /// Reads a ledger's file.
@@ -27,6 +56,34 @@ pub fn read(path: &Path) -> Result<Ledger> {
     let ledger = read_bytes(path, &mut open(path)?)?;
     check_start(path, &ledger.bytes)?;
     Ok(ledger)
+}
+
+/// Reads what was appended after a place; everything if its row isn't there any more.
+pub fn read_since(path: &Path, place: Option<&Place>) -> Result<Ledger> {
+    let Some(place) = place else {
+        return read(path);
+    };
+    let store = FileStore::of(open(path)?, path).map_err(|e| Error::io(path, "look at", e))?;
+    let size = store.size().map_err(|e| Error::io(path, "look at", e))?;
+    since(path, size, &|bytes, at| store.read_at(bytes, at), place)
+}
+
+/// The same for a file that is open already, up to a byte.
+pub fn since(path: &Path, end: u64, read_at: ReadAt<'_>, place: &Place) -> Result<Ledger> {
+    let reading = |e| Error::io(path, "read", e);
+    let after = place.stands(read_at).map_err(reading)?.then_some(*place);
+    let start = after.map_or(0, |place| place.end);
+    let mut bytes = vec![0; end.saturating_sub(start) as usize];
+    let read = read_at(&mut bytes, start).map_err(reading)?;
+    bytes.truncate(read);
+    if after.is_none() {
+        check_start(path, &bytes)?;
+    }
+    Ok(Ledger {
+        path: path.to_owned(),
+        bytes,
+        after,
+    })
 }
 
 /// Reads a ledger's file and checks every row from its bytes.
@@ -93,6 +150,7 @@ fn read_bytes(path: &Path, file: &mut File) -> Result<Ledger> {
     Ok(Ledger {
         path: path.to_owned(),
         bytes,
+        after: None,
     })
 }
 
@@ -162,11 +220,36 @@ impl Ledger {
     /// The rows in their order. A damaged row is an error; the rest of a write that never
     /// finished is the end.
     pub fn rows(&self) -> Rows<'_> {
-        let start = (tail::FIRST_ROW as usize).min(self.bytes.len());
+        let (at, next) = match &self.after {
+            Some(place) => (0, place.head.seq.next()),
+            None => ((tail::FIRST_ROW as usize).min(self.bytes.len()), Seq(1)),
+        };
         Rows {
             ledger: self,
-            at: start,
-            next: Seq(1),
+            at,
+            next,
+        }
+    }
+
+    /// Whether these are all rows, not only those after a place.
+    pub fn is_whole(&self) -> bool {
+        self.after.is_none()
+    }
+
+    /// Where a byte of a row stands in the file.
+    fn offset(&self, row: &Row<'_>) -> u64 {
+        let within = row.body.as_ptr() as usize - self.bytes.as_ptr() as usize;
+        self.after.map_or(0, |place| place.end) + within as u64
+    }
+
+    /// The place after one of the rows.
+    pub fn place_after(&self, row: &Row<'_>) -> Place {
+        // A comma, the hash, the line feed.
+        let end = self.offset(row) + row.body.len() as u64 + 1 + HEX_LEN as u64 + 1;
+        let (seq, hash) = (row.seq, row.hash);
+        Place {
+            end,
+            head: Head { seq, hash },
         }
     }
 
@@ -207,11 +290,10 @@ impl Ledger {
 
     /// That a row doesn't say what it should.
     pub fn damaged(&self, row: &Row<'_>, why: String) -> Error {
-        let byte = row.body.as_ptr() as usize - self.bytes.as_ptr() as usize;
         Error::Corrupt {
             path: self.path.clone(),
             row: row.seq.0,
-            byte: byte as u64,
+            byte: self.offset(row),
             why,
         }
     }
@@ -254,13 +336,14 @@ impl<'a> Rows<'a> {
             Ok(_) => "its seq is out of order",
             Err(defect) => defect,
         };
-        if tail::is_torn(rest, self.at as u64) {
+        let byte = self.ledger.after.map_or(0, |place| place.end) + self.at as u64;
+        if tail::is_torn(rest, byte) {
             return None;
         }
         Some(Err(Error::Corrupt {
             path: self.ledger.path.clone(),
             row: self.next.0,
-            byte: self.at as u64,
+            byte,
             why: why.to_owned(),
         }))
     }

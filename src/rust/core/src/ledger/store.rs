@@ -59,13 +59,22 @@ impl FileStore {
         }
     }
 
+    /// Opens a file that is there for appending.
+    pub fn open_existing(path: &Path) -> io::Result<FileStore> {
+        let mut options = OpenOptions::new();
+        FileStore::of(
+            sys::never_block(options.read(true).append(true)).open(path)?,
+            path,
+        )
+    }
+
     /// Opens a file that is there, to read it and to lock it.
     pub fn open_to_read(path: &Path) -> io::Result<FileStore> {
         let mut options = OpenOptions::new();
         FileStore::of(sys::never_block(options.read(true)).open(path)?, path)
     }
 
-    fn of(file: File, path: &Path) -> io::Result<FileStore> {
+    pub(super) fn of(file: File, path: &Path) -> io::Result<FileStore> {
         let metadata = file.metadata()?;
         if !metadata.is_file() {
             return Err(io::Error::new(

@@ -1,0 +1,571 @@
+# Models with versions, and stages that point to them.
+
+#' Register a model
+#'
+#' Makes an artifact of a run the next version of a model: 1, 2, 3 and so on. A
+#' version can't be without its run and its stored bytes, whose hash the row
+#' holds; none of them can be removed. What is registered serves nobody yet:
+#' [promote_model()] points a stage to it.
+#'
+#' @param file Path of the ledger.
+#' @param name Name of the model: text without `@` and `/`.
+#' @param run_id Id of the run, which must not be void, failed or interrupted.
+#' @param artifact Name of its artifact; the bytes must be stored.
+#' @param ... Must be empty: arguments after it are given by name.
+#' @param signature A few rows of what the model predicts from, a data frame: names, types
+#'   and factor levels of its columns are recorded, for `load_model(check = TRUE)`. The
+#'   rows themselves aren't.
+#' @returns The version, an integer.
+#' @section Errors:
+#' `fitledger_error_argument` and `fitledger_error_unknown` for what can't be registered,
+#' `fitledger_error_artifact` where the bytes are missing or damaged, and those of the file,
+#' see [fitledger_error].
+#' @seealso MLflow has functions of some of these names; write `fitledger::load_model()`
+#'   where both are attached.
+#' @export
+#' @examples
+#' file <- tempfile(fileext = ".csv")
+#' fit <- lm(dist ~ speed, cars)
+#' id <- log_run(file, list(terms = 1), list(sigma = sigma(fit)), artifacts = list(model = fit))
+#' register_model(file, "stopping", id, signature = cars["speed"])
+#' promote_model(file, "stopping", 1, why = "the first one")
+#' read_models(file)
+#' predict(load_model(file, "stopping@production"), data.frame(speed = 10))
+register_model <- function(file, name, run_id, artifact = "model", ..., signature = NULL) {
+  check_no_dots(..., known = "signature")
+  file <- check_path(file, "file")
+  check_model_name(name)
+  check_name(artifact, "artifact")
+  if (!is.null(signature) && !is.data.frame(signature)) {
+    abort_argument("signature", "a data frame of what the model predicts from", signature)
+  }
+  found <- find_artifact(file, run_id, artifact)
+  if (!found$stored) {
+    abort(
+      "argument", paste0("The artifact `", artifact, "` was recorded by its path and isn't stored."),
+      "Log it with `keep = TRUE`, so that the version can't vanish.",
+      arg = "artifact"
+    )
+  }
+  check_object_native(file, found, environment())
+  entry <- rlang::set_names(list(found[c("sha256", "size", "file", "stored")]), artifact)
+  more <- if (!is.null(signature)) list(signature = signature_of(signature))
+  as.integer(register_native(file, name, run_id, entry, more, environment()))
+}
+
+#' Promote a model
+#'
+#' `promote_model()` points a stage of a model to a version, `rollback_model()` to the
+#' version before: the last one that was never rolled back from and whose run isn't void.
+#' Both compare, under the ledger's lock, what the stage points to with what you believe;
+#' of several promotions at once one wins, the others get an error.
+#'
+#' A *gate* decides whether a version may pass. It is a function of two models, the
+#' candidate and the one that the stage points to (`NULL` if there is none). A model has
+#' `model`, the object itself, which is read and verified when the gate asks for it, and
+#' `name`, `version`, `run_id`, `artifact`, `params` and `metrics`. It returns
+#' `list(pass = TRUE, figures = list(...))` or the like with `FALSE`; `figures` are named
+#' numbers, and `data`, if there, is what they were computed from, as `data` in [log_run()].
+#' Figures, data and verdict are in the ledger whether the gate lets the version pass,
+#' refuses it, or fails. [gate_better()] makes gates.
+#'
+#' A version to which the stage points already is left there, and nothing is recorded.
+#'
+#' @inheritParams register_model
+#' @param version Version to promote.
+#' @param stage Name of the stage: lower-case letters, digits, `_` and `-`. It needs no
+#'   introduction: a stage exists once something is promoted to it.
+#' @param gate A function, see below; `NULL` for none.
+#' @param expect The version to which you believe the stage points, `NA` for none. By
+#'   default what it pointed to when the call began.
+#' @param why Why, a string.
+#' @returns The version to which the stage points now, an integer, invisibly.
+#' @section Errors:
+#' `fitledger_error_refused` if the gate refuses (with the `figures`), `fitledger_error_gate` if
+#' it fails or returns something else, `fitledger_error_conflict` if the stage points to
+#' another version than was expected or there is none to roll back to,
+#' `fitledger_error_unknown` for a model or a version that isn't there, and those of the file,
+#' see [fitledger_error]. The stage stays as it was.
+#' @export
+#' @examples
+#' file <- tempfile(fileext = ".csv")
+#' for (degree in 1:2) {
+#'   fit <- lm(dist ~ poly(speed, degree), cars)
+#'   id <- log_run(file, list(degree = degree), list(), artifacts = list(model = fit))
+#'   register_model(file, "stopping", id)
+#' }
+#' promote_model(file, "stopping", 1)
+#' gate <- gate_better(cars, "dist", "rmse")
+#' promote_model(file, "stopping", 2, gate = gate, why = "a curve fits better")
+#' rollback_model(file, "stopping", why = "it bends the wrong way")
+#' stage_history(file, "stopping")[c("change", "version", "why")]
+promote_model <- function(file, name, version, stage = "production", ..., gate = NULL, expect = NULL,
+                          why = NULL) {
+  check_no_dots(..., known = c("gate", "expect", "why"))
+  file <- check_path(file, "file")
+  check_stage(stage)
+  check_why(why)
+  if (!is.null(gate) && !is.function(gate)) {
+    abort_argument("gate", "a function of the candidate and the current model", gate)
+  }
+  version <- check_version(file, name, version)
+  current <- stage_version(file, name, stage)
+  expect <- check_expect(expect, current)
+  if (identical(current, version) && identical(expect, version)) {
+    return(invisible(as.integer(version)))
+  }
+  check_fit(file, name, version)
+  verdict <- if (!is.null(gate)) {
+    ask_gate(gate, file, name, version, expect, function(verdict, parent) {
+      promote_native(file, "refuse", name, version, stage, expect, verdict$figures, more_of(why, verdict), parent.frame())
+    })
+  }
+  invisible(as.integer(promote_native(
+    file, "promote", name, version, stage, expect, verdict$figures, more_of(why, verdict), environment()
+  )))
+}
+
+#' @rdname promote_model
+#' @export
+rollback_model <- function(file, name, stage = "production", ..., why = NULL) {
+  check_no_dots(..., known = "why")
+  file <- check_path(file, "file")
+  check_stage(stage)
+  check_why(why)
+  check_model(file, name)
+  current <- stage_version(file, name, stage)
+  if (is.null(current)) {
+    known <- model_native(file, name)$stages
+    abort_unknown("stage", stage, known, if (!length(known)) "Nothing of this model was promoted yet.")
+  }
+  invisible(as.integer(promote_native(
+    file, "rollback", name, NULL, stage, current, NULL, more_of(why, NULL), environment()
+  )))
+}
+
+more_of <- function(why, verdict) {
+  c(if (!is.null(why)) list(why = why), verdict$record)
+}
+
+# ---- Gates ----------------------------------------------------------------
+
+# The verdict of a gate that lets a version pass; else an error, after the refusal is
+# on record.
+ask_gate <- function(gate, file, name, version, current, refuse, call = rlang::caller_env()) {
+  failed <- function(e) {
+    condition <- describe_condition(e, list())[c("class", "message")]
+    refuse(list(record = list(gate = list(pass = FALSE, error = condition))))
+    rlang::abort(
+      c(
+        paste0("The gate failed, and `", name, "/", version, "` was not promoted."),
+        i = "The failure is on record, see `stage_history()`."
+      ),
+      class = c("fitledger_error_gate", "fitledger_error"), parent = e, call = call
+    )
+  }
+  verdict <- tryCatch(
+    {
+      candidate <- model_handle(file, name, version)
+      before <- if (!is.null(current)) model_handle(file, name, current)
+      check_verdict(gate(candidate, before))
+    },
+    error = failed
+  )
+  if (!verdict$pass) {
+    refuse(verdict)
+    abort(
+      "refused", paste0("The gate refused `", name, "/", version, "`: ", say_figures(verdict$figures), "."),
+      "The stage stays as it was; the refusal is on record, see `stage_history()`.",
+      figures = verdict$figures, call = call
+    )
+  }
+  verdict
+}
+
+check_verdict <- function(verdict) {
+  form <- "A gate returns `list(pass = TRUE, figures = list(...))`, or the same with `FALSE`."
+  if (!is.list(verdict) || !rlang::is_bool(verdict$pass)) {
+    stop(form, " This one returned ", describe(verdict), ".", call. = FALSE)
+  }
+  figures <- as.list(verdict$figures)
+  for (name in rlang::names2(figures)) {
+    why <- if (nzchar(name)) refusal(figures[[name]], paste0("figures$", name), metric = TRUE) else "A figure has no name."
+    if (!is.null(why)) {
+      stop(why, " ", form, call. = FALSE)
+    }
+  }
+  data <- data_versions(verdict$data, NULL)
+  record <- c(list(gate = list(pass = verdict$pass)), if (length(data)) list(data = data))
+  list(pass = verdict$pass, figures = figures, record = record)
+}
+
+say_figures <- function(figures) {
+  if (!length(figures)) {
+    return("it gave no figures")
+  }
+  paste(names(figures), vapply(figures, function(x) format(as.numeric(x), digits = 4), ""), sep = " = ", collapse = ", ")
+}
+
+#' Make a gate: better than the current model
+#'
+#' A gate for [promote_model()] that lets a version pass if it predicts a frozen data set
+#' better than the current model does, or if there is no current model.
+#'
+#' @param data The frozen set: a data frame, or a matrix of predictors.
+#' @param outcome Name of the column of `data` with the true values, or the values.
+#' @param metric `"rmse"`, `"mae"`, `"rsq"`, `"accuracy"`, or a function of the true and the
+#'   predicted values that returns one number.
+#' @param by By how much it must be better at least, on the scale of the metric. A tie
+#'   never passes.
+#' @param ... Must be empty: arguments after it are given by name.
+#' @param maximize `TRUE` if more is better; known for the named metrics.
+#' @param predict A function of the model and `data` that returns predictions. The default
+#'   takes what [stats::predict()] returns, or the `predictions` or the first column in it.
+#' @returns A function of the candidate and the current model. Its figures are
+#'   `candidate_<metric>` and `current_<metric>`, its data the frozen set.
+#' @export
+#' @examples
+#' gate <- gate_better(cars, "dist", "rmse", by = 0.5)
+#' gate(list(model = lm(dist ~ speed, cars)), list(model = lm(dist ~ 1, cars)))
+gate_better <- function(data, outcome, metric = "rmse", by = 0, ..., maximize = NULL, predict = NULL) {
+  check_no_dots(..., known = c("maximize", "predict"))
+  if (missing(data) || NROW(data) == 0) {
+    abort_argument("data", "the rows of a frozen set", if (missing(data)) NULL else data)
+  }
+  truth <- outcome_values(data, outcome)
+  if (!is.numeric(by) || length(by) != 1 || is.na(by) || by < 0) {
+    abort_argument("by", "a number from 0 on", by)
+  }
+  measure <- gate_metric(metric, maximize)
+  predictions <- predict %||% plain_predictions
+  force(data)
+  function(candidate, current) {
+    value <- function(model) {
+      x <- measure$of(truth, predictions(model$model, data))
+      if (!is.numeric(x) || length(x) != 1 || is.na(x)) {
+        stop("The metric of `", model$name, "/", model$version, "` is ", describe(x), ", not a number.", call. = FALSE)
+      }
+      x
+    }
+    figures <- list(candidate = value(candidate), current = if (!is.null(current)) value(current))
+    gain <- if (measure$maximize) figures$candidate - figures$current else figures$current - figures$candidate
+    figures <- drop_null(figures)
+    names(figures) <- paste0(names(figures), "_", measure$name)
+    list(pass = is.null(current) || gain > 0 && gain >= by, figures = figures, data = list(frozen = data))
+  }
+}
+
+outcome_values <- function(data, outcome, call = rlang::caller_env()) {
+  if (rlang::is_string(outcome) && NROW(data) != 1) {
+    if (!outcome %in% colnames(data)) {
+      abort_unknown("column", outcome, as.character(colnames(data)), call = call)
+    }
+    return(if (is.data.frame(data)) data[[outcome]] else data[, outcome])
+  }
+  if (!is.atomic(outcome) || length(outcome) != NROW(data)) {
+    abort_argument("outcome", "the name of a column of `data`, or a value for each of its rows", outcome, call = call)
+  }
+  outcome
+}
+
+gate_metric <- function(metric, maximize, call = rlang::caller_env()) {
+  known <- list(
+    rmse = function(truth, predicted) sqrt(mean((truth - predicted)^2)),
+    mae = function(truth, predicted) mean(abs(truth - predicted)),
+    rsq = function(truth, predicted) 1 - sum((truth - predicted)^2) / sum((truth - mean(truth))^2),
+    accuracy = function(truth, predicted) mean(as.character(truth) == as.character(predicted))
+  )
+  if (is.function(metric)) {
+    return(list(name = "metric", of = metric, maximize = isTRUE(maximize)))
+  }
+  if (!rlang::is_string(metric) || !metric %in% names(known)) {
+    abort_argument("metric", paste("a function, or", or(names(known))), metric, call = call)
+  }
+  list(name = metric, of = known[[metric]], maximize = maximize %||% metric %in% c("rsq", "accuracy"))
+}
+
+plain_predictions <- function(model, data) {
+  predicted <- stats::predict(model, data)
+  if (is.list(predicted) && !is.data.frame(predicted)) {
+    predicted <- predicted$predictions
+  }
+  if (length(dim(predicted)) == 2) {
+    predicted <- if (is.data.frame(predicted)) predicted[[1]] else predicted[, 1]
+  }
+  predicted
+}
+
+# ---- Reading --------------------------------------------------------------
+
+#' Read the registry
+#'
+#' @param file Path of the ledger.
+#' @param name Name of a model.
+#' @returns `read_models()`: a data frame with a row for each version of each model:
+#'   `model`, `version` (integer), `run_id`, `sha256`, `stages` (a list of the names of the
+#'   stages that point to it), `registered` (`POSIXct` in UTC). `stage_history()`: a data
+#'   frame with a row for each change: `time` (`POSIXct` in UTC), `stage`, `change` (`"promote"`,
+#'   `"rollback"`, `"refuse"`), `version`, `previous` (integers), `why`, `user`, `figures` (a list
+#'   of what gates measured).
+#' @inheritSection register_model Errors
+#' @export
+#' @examples
+#' file <- tempfile(fileext = ".csv")
+#' fit <- lm(dist ~ speed, cars)
+#' id <- log_run(file, list(terms = 1), list(), artifacts = list(model = fit))
+#' register_model(file, "stopping", id)
+#' promote_model(file, "stopping", 1)
+#' read_models(file)[c("model", "version", "stages")]
+#' stage_history(file, "stopping")
+read_models <- function(file) {
+  file <- check_path(file, "file")
+  as_frame(models_native(file, environment()))
+}
+
+#' @rdname read_models
+#' @export
+stage_history <- function(file, name) {
+  file <- check_path(file, "file")
+  check_model(file, name)
+  history <- stage_history_native(file, name, environment())
+  as_frame(history[setdiff(names(history), "seq")])
+}
+
+#' Load a model
+#'
+#' Reads the model to which a stage points, or a certain version. The bytes are hashed
+#' first, always: what isn't what was registered is refused before it is unpacked.
+#'
+#' **Unpacking an R object can run code** that whoever made the object put into it. The
+#' hash says that the bytes are those that were registered, not that they are harmless:
+#' load models of ledgers that you trust.
+#'
+#' @param file Path of the ledger.
+#' @param model `"name@stage"` or `"name/version"`.
+#' @param ... Must be empty: arguments after it are given by name.
+#' @param check `TRUE` for a model whose [predict()] looks at new data before it predicts: a
+#'   column that is missing, of another type, or with a level that the signature doesn't
+#'   know is an error that names it.
+#' @returns The R object. Of a file that was stored, the path of a copy. With `check = TRUE`
+#'   an object of class `fitledger_model` with a `predict()` method, an environment that has
+#'   `model` (the object), `name`, `version`, `run_id`, `artifact`, `params`, `metrics` and
+#'   `signature`.
+#' @section Errors:
+#' `fitledger_error_unknown` for a model, stage or version that isn't there,
+#' `fitledger_error_artifact` where the bytes are missing or aren't those that were registered,
+#' `fitledger_error_signature` for data that don't fit, and those of the file, see
+#' [fitledger_error].
+#' @export
+#' @examples
+#' file <- tempfile(fileext = ".csv")
+#' fit <- lm(dist ~ speed, cars)
+#' id <- log_run(file, list(terms = 1), list(), artifacts = list(model = fit))
+#' register_model(file, "stopping", id, signature = cars["speed"])
+#' load_model(file, "stopping/1")
+#' model <- load_model(file, "stopping/1", check = TRUE)
+#' try(predict(model, data.frame(speed = "fast")))
+load_model <- function(file, model, ..., check = FALSE) {
+  check_no_dots(..., known = "check")
+  file <- check_path(file, "file")
+  check_flag(check, "check")
+  found <- find_version(file, model)
+  if (!check) {
+    return(load_version(file, found))
+  }
+  handle <- model_handle(file, found$name, found$version)
+  if (is.null(handle$signature)) {
+    abort(
+      "argument", paste0("`", found$name, "/", found$version, "` was registered without a signature."),
+      "Give `register_model()` a few rows of what the model predicts from.",
+      arg = "check"
+    )
+  }
+  force(handle$model)
+  handle
+}
+
+# A model version by the name of a stage or by its number.
+find_version <- function(file, model, call = rlang::caller_env()) {
+  if (!rlang::is_string(model)) {
+    abort_argument("model", "`\"name@stage\"` or `\"name/version\"`", model, call = call)
+  }
+  parts <- regmatches(model, regexec("^([^@/]*)([@/])(.*)$", model))[[1]]
+  if (!length(parts)) {
+    check_model(file, model, call)
+    known <- model_native(file, model)
+    abort(
+      "argument", paste0("`", model, "` names no version."),
+      paste0("Write ", or(c(paste0(model, "@", known$stages), paste0(model, "/", known$versions))), "."),
+      arg = "model", call = call
+    )
+  }
+  name <- parts[[2]]
+  check_model(file, name, call)
+  version <- if (parts[[3]] == "@") {
+    stage <- parts[[4]]
+    current <- stage_version(file, name, stage)
+    if (is.null(current)) {
+      known <- model_native(file, name)$stages
+      abort_unknown("stage", stage, known, if (!length(known)) "Nothing of this model was promoted yet.", call = call)
+    }
+    current
+  } else {
+    number <- if (grepl("^[0-9]{1,9}$", parts[[4]])) as.numeric(parts[[4]]) else parts[[4]]
+    check_version(file, name, number, call)
+  }
+  c(version_native(file, name, version, call), list(name = name, version = version))
+}
+
+load_version <- function(file, found, call = rlang::caller_env()) {
+  if (endsWith(tolower(found$file), ".rds")) {
+    return(unpack_object(read_object_native(file, found, call)))
+  }
+  copy_artifact(file, found, call)
+}
+
+# A model as gates see it. It is read when somebody asks for it.
+model_handle <- function(file, name, version, call = rlang::caller_env()) {
+  found <- version_native(file, name, version, call)
+  run <- run_facts_native(file, found$run_id, call)
+  handle <- rlang::env(
+    name = name, version = as.integer(version), run_id = found$run_id, artifact = found$artifact,
+    params = run$params, metrics = run$metrics, signature = found$signature
+  )
+  delayedAssign("model", load_version(file, found, call), assign.env = handle)
+  structure(handle, class = "fitledger_model")
+}
+
+#' @export
+print.fitledger_model <- function(x, ...) {
+  cat("<", x$name, "/", x$version, "> of the run ", x$run_id, "\n", sep = "")
+  if (length(x$signature$columns)) {
+    cat("predicts from", enumerate(names(x$signature$columns)), "\n")
+  }
+  invisible(x)
+}
+
+#' @export
+predict.fitledger_model <- function(object, newdata, ...) {
+  if (missing(newdata)) {
+    return(stats::predict(object$model, ...))
+  }
+  if (!is.null(object$signature)) {
+    check_signature(object$signature, newdata)
+  }
+  stats::predict(object$model, newdata, ...)
+}
+
+# ---- Signatures -----------------------------------------------------------
+
+signature_of <- function(data) {
+  columns <- lapply(unclass(data), function(x) {
+    c(list(type = value_type(x)), if (is.factor(x)) list(levels = as.list(levels(x))))
+  })
+  list(columns = rlang::set_names(columns, column_labels(names(data))))
+}
+
+check_signature <- function(signature, data, call = rlang::caller_env()) {
+  if (!is.data.frame(data)) {
+    abort_argument("newdata", "a data frame", data, call = call)
+  }
+  columns <- signature$columns
+  wrong <- unlist(lapply(names(columns), function(name) {
+    if (!name %in% names(data)) {
+      return(paste0("There is no column `", name, "`."))
+    }
+    column_fault(name, columns[[name]], data[[name]])
+  }))
+  if (length(wrong)) {
+    rlang::abort(
+      c("The new data don't fit the model's signature.", rlang::set_names(wrong, rep("x", length(wrong)))),
+      class = c("fitledger_error_signature", "fitledger_error"), call = call
+    )
+  }
+}
+
+column_fault <- function(name, column, x) {
+  type <- value_type(x)
+  levels <- unlist(column$levels)
+  if (column$type %in% c("factor", "ordered") && type %in% c("factor", "ordered", "character")) {
+    unseen <- setdiff(as.character(unique(x[!is.na(x)])), levels)
+    if (length(unseen)) {
+      return(paste0("`", name, "` has the value ", enumerate(unseen, 3), ", which the model has never seen."))
+    }
+    return(NULL)
+  }
+  same <- type == column$type || type == "integer" && column$type == "double"
+  if (!same) paste0("`", name, "` is ", type, ", not ", column$type, ".")
+}
+
+# ---- Checks ---------------------------------------------------------------
+
+check_model_name <- function(name, call = rlang::caller_env()) {
+  check_name(name, "name", call)
+  if (!is_name_native(name, stage = FALSE)) {
+    abort_argument("name", "text of up to 200 characters without `@` and `/`", name, call = call)
+  }
+}
+
+check_model <- function(file, name, call = rlang::caller_env()) {
+  check_model_name(name, call)
+  known <- model_names_native(file, call)
+  if (!name %in% known) {
+    abort_unknown("model", name, known, call = call)
+  }
+}
+
+check_stage <- function(stage, call = rlang::caller_env()) {
+  if (!rlang::is_string(stage) || !is_name_native(stage, stage = TRUE)) {
+    abort_argument("stage", "a name of lower-case letters, digits, `_` and `-`", stage, call = call)
+  }
+}
+
+check_why <- function(why, call = rlang::caller_env()) {
+  if (!is.null(why)) {
+    check_text(why, "why", call)
+  }
+}
+
+check_version <- function(file, name, version, call = rlang::caller_env()) {
+  check_model(file, name, call)
+  if (missing(version)) {
+    abort_argument("version", "a version of the model", call = call)
+  }
+  known <- model_native(file, name)$versions
+  if (!is.numeric(version) || length(version) != 1 || !version %in% seq_len(known)) {
+    if (is.numeric(version) && length(version) == 1) {
+      version <- format(version)
+    }
+    if (!rlang::is_string(version)) {
+      abort_argument("version", "a version of the model", version, call = call)
+    }
+    abort_unknown("version", version, character(), paste0("`", name, "` has the versions 1 to ", known, "."), call = call)
+  }
+  as.numeric(version)
+}
+
+check_expect <- function(expect, current, call = rlang::caller_env()) {
+  if (is.null(expect)) {
+    return(current)
+  }
+  if (length(expect) == 1 && is.na(expect)) {
+    return(NULL)
+  }
+  check_count(expect, "expect", call)
+  as.numeric(expect)
+}
+
+check_fit <- function(file, name, version, call = rlang::caller_env()) {
+  run_id <- version_native(file, name, version, call)$run_id
+  unfit <- run_facts_native(file, run_id, call)$unfit
+  if (!is.null(unfit)) {
+    abort("argument", paste0("The run `", run_id, "` of `", name, "/", version, "` ", unfit, "."), arg = "version", call = call)
+  }
+}
+
+# NULL where the stage points nowhere.
+stage_version <- function(file, name, stage) {
+  model <- model_native(file, name)
+  at <- match(stage, model$stages)
+  if (!is.na(at)) model$current[[at]]
+}

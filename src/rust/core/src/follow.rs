@@ -1,0 +1,66 @@
+//! A view of a ledger that is kept, and brought up to date by what was appended since.
+
+use std::path::Path;
+
+use crate::error::Result;
+use crate::json::Malformed;
+use crate::ledger::{self, Ledger, Place};
+use crate::record::Row;
+
+/// What the events of a ledger add up to, one after the other.
+pub trait Fold: Default {
+    fn apply(&mut self, row: &Row<'_>) -> std::result::Result<(), Malformed>;
+}
+
+/// A view, and up to where it has got.
+#[derive(Debug, Default)]
+pub struct Follow<F> {
+    view: F,
+    place: Option<Place>,
+}
+
+impl<F: Fold> Follow<F> {
+    pub fn view(&self) -> &F {
+        &self.view
+    }
+
+    pub fn place(&self) -> Option<&Place> {
+        self.place.as_ref()
+    }
+
+    /// Reads what is new.
+    pub fn catch_up(&mut self, path: &Path) -> Result<()> {
+        let news = ledger::read_since(path, self.place.as_ref())?;
+        self.take(&news)
+    }
+
+    /// Takes rows over; all of them, where what was known isn't there any more. After an error the
+    /// next look begins anew.
+    pub fn take(&mut self, rows: &Ledger) -> Result<()> {
+        let known = match rows.is_whole() {
+            true => Follow::default(),
+            false => std::mem::take(self),
+        };
+        *self = known.taken(rows)?;
+        Ok(())
+    }
+
+    fn taken(mut self, rows: &Ledger) -> Result<Self> {
+        for row in rows.rows() {
+            let row = row?;
+            if row.event.ends_with('!') {
+                return Err(ledger::newer(rows.path(), &row));
+            }
+            let applied = self.view.apply(&row);
+            applied.map_err(|Malformed(why)| rows.damaged(&row, why))?;
+            self.place = Some(rows.place_after(&row));
+        }
+        Ok(self)
+    }
+}
+
+/// The view of all rows of a ledger. Events that must be understood and aren't are an error, other
+/// unknown ones are skipped.
+pub fn fold<F: Fold>(ledger: &Ledger) -> Result<F> {
+    Ok(Follow::default().taken(ledger)?.view)
+}

@@ -1,0 +1,473 @@
+//! Registering and promoting models, and looking them up.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+use extendr_api::prelude::*;
+use fitledger_core::error::Error;
+use fitledger_core::follow::Follow;
+use fitledger_core::id::RunId;
+use fitledger_core::json::Json;
+use fitledger_core::ledger::ReadSince;
+use fitledger_core::record::Event;
+use fitledger_core::registry::{self, Change, Kind, Model, Registry, Version};
+use fitledger_core::runs::Runs;
+use fitledger_core::time::Timestamp;
+use fitledger_core::value::{Value, unescape_key};
+
+use crate::answer::{Failure, answer};
+use crate::from_r;
+use crate::r::R;
+use crate::target::{Entropy, Target, path, with_warning};
+use crate::to_r;
+
+/// The registries of so many ledgers are kept.
+const MOST: usize = 16;
+
+static FOLLOWED: Mutex<Option<HashMap<PathBuf, Follow<Registry>>>> = Mutex::new(None);
+
+/// The registry of a ledger, brought up to date: only what is new is read.
+fn follow(path: &Path) -> Result<Follow<Registry>, Failure> {
+    let mut kept = FOLLOWED.lock().unwrap_or_else(PoisonError::into_inner);
+    let known = kept.get_or_insert_default().remove(path);
+    drop(kept);
+    let mut registry = known.unwrap_or_default();
+    registry.catch_up(path)?;
+    Ok(registry)
+}
+
+/// Keeps a registry for the next question.
+fn keep(path: &Path, registry: Follow<Registry>) {
+    let mut kept = FOLLOWED.lock().unwrap_or_else(PoisonError::into_inner);
+    let kept = kept.get_or_insert_default();
+    if kept.len() >= MOST {
+        kept.clear();
+    }
+    kept.insert(path.to_owned(), registry);
+}
+
+fn ask(file: &Robj, question: impl FnOnce(&Registry) -> Robj) -> Result<Robj, Failure> {
+    let path = path(file)?;
+    let path = std::path::absolute(&path).unwrap_or(path);
+    let registry = follow(&path)?;
+    let found = question(registry.view());
+    keep(&path, registry);
+    Ok(found)
+}
+
+fn text(x: &Robj, name: &str) -> Result<String, Failure> {
+    R::of(x).string().ok_or_else(|| Failure::argument(name))
+}
+
+fn whole(x: &Robj) -> Option<i64> {
+    let x = R::of(x);
+    match (x.ty(), x.len()) {
+        (extendr_ffi::SEXPTYPE::REALSXP, 1) => Some(x.doubles()[0] as i64),
+        _ => None,
+    }
+}
+
+/// Whether a text can name a model (`stage` is `FALSE`) or a stage.
+///
+/// @noRd
+#[extendr]
+fn native_is_name(name: Robj, stage: Robj) -> Robj {
+    answer(|| {
+        let name = text(&name, "name")?;
+        Ok(Robj::from(match R::of(&stage).is_true() {
+            true => registry::is_stage_name(&name),
+            false => registry::is_model_name(&name),
+        }))
+    })
+}
+
+/// Every version of every model: `list(model, version, run_id, sha256, stages, registered)`.
+///
+/// @noRd
+#[extendr]
+fn native_models(file: Robj) -> Robj {
+    answer(|| {
+        ask(&file, |registry| {
+            let versions: Vec<(&Model, i64, &Version)> = registry
+                .models
+                .iter()
+                .flat_map(|model| (1..).zip(&model.versions).map(move |(i, v)| (model, i, v)))
+                .collect();
+            let stages = versions.iter().map(|(model, version, _)| {
+                let current = model
+                    .stages
+                    .iter()
+                    .filter(|stage| stage.current() == *version);
+                let names: Vec<&str> = current.map(|stage| stage.name.as_str()).collect();
+                to_r::strings(names.into_iter().map(Some))
+            });
+            let sha256 = |version: &Version| {
+                version
+                    .entry
+                    .get("sha256")
+                    .and_then(Json::as_str)
+                    .map(str::to_owned)
+            };
+            let hashes: Vec<Option<String>> = versions.iter().map(|(_, _, v)| sha256(v)).collect();
+            list!(
+                model = to_r::strings(
+                    versions
+                        .iter()
+                        .map(|(model, _, _)| Some(model.name.as_str()))
+                ),
+                version = versions
+                    .iter()
+                    .map(|(_, i, _)| *i as i32)
+                    .collect::<Vec<i32>>(),
+                run_id = to_r::strings(versions.iter().map(|(_, _, v)| Some(v.run_id.as_str()))),
+                sha256 = to_r::strings(hashes.iter().map(Option::as_deref)),
+                stages = List::from_values(stages.collect::<Vec<Robj>>()),
+                registered =
+                    to_r::instants(versions.iter().map(|(_, _, v)| v.registered.seconds()))
+            )
+            .into()
+        })
+    })
+}
+
+/// A model's stages: `list(versions, stages, current)`; `NULL` if there is no such model.
+///
+/// @noRd
+#[extendr]
+fn native_model(file: Robj, name: Robj) -> Robj {
+    answer(|| {
+        let name = text(&name, "name")?;
+        ask(&file, |registry| match registry.model(&name) {
+            None => Robj::from(()),
+            Some(model) => list!(
+                versions = model.versions.len() as f64,
+                stages = to_r::strings(model.stages.iter().map(|stage| Some(stage.name.as_str()))),
+                current = to_r::doubles(model.stages.iter().map(|stage| stage.current() as f64))
+            )
+            .into(),
+        })
+    })
+}
+
+/// The names of all models.
+///
+/// @noRd
+#[extendr]
+fn native_model_names(file: Robj) -> Robj {
+    answer(|| {
+        ask(&file, |registry| {
+            to_r::strings(
+                registry
+                    .models
+                    .iter()
+                    .map(|model| Some(model.name.as_str())),
+            )
+        })
+    })
+}
+
+/// A model version: `list(run_id, artifact, sha256, size, file, stored, registered, signature)`.
+///
+/// @noRd
+#[extendr]
+fn native_version(file: Robj, name: Robj, version: Robj) -> Robj {
+    answer(|| {
+        let name = text(&name, "name")?;
+        let number = whole(&version).ok_or_else(|| Failure::argument("version"))?;
+        ask(&file, |registry| {
+            let model = registry.model(&name);
+            let Some(version) = model.and_then(|model| model.version(number)) else {
+                return Robj::from(());
+            };
+            let text = |key| {
+                version
+                    .entry
+                    .get(key)
+                    .and_then(Json::as_str)
+                    .map_or(Robj::from(()), Robj::from)
+            };
+            let size = version
+                .entry
+                .get("size")
+                .and_then(Json::as_int)
+                .unwrap_or_default();
+            let signature = version.signature.as_ref();
+            list!(
+                run_id = version.run_id.as_str(),
+                artifact = version.artifact.as_str(),
+                sha256 = text("sha256"),
+                size = size as f64,
+                file = text("file"),
+                stored = version.entry.get("stored").and_then(Json::as_bool) == Some(true),
+                registered = to_r::instants(std::iter::once(version.registered.seconds())),
+                signature =
+                    signature.map_or(Robj::from(()), |json| to_r::value(&Value::from_json(json)))
+            )
+            .into()
+        })
+    })
+}
+
+/// What happened to a model's stages:
+/// `list(seq, time, stage, change, version, previous, why, user, figures, context)`.
+///
+/// @noRd
+#[extendr]
+fn native_stage_history(file: Robj, name: Robj) -> Robj {
+    answer(|| {
+        let name = text(&name, "name")?;
+        ask(&file, |registry| {
+            let changes = registry
+                .model(&name)
+                .map_or(&[][..], |model| &model.history);
+            let texts = |of: &dyn Fn(&Change) -> Option<String>| {
+                let texts: Vec<Option<String>> = changes.iter().map(of).collect();
+                to_r::strings(texts.iter().map(Option::as_deref))
+            };
+            let kind = |change: &Change| match change.kind {
+                Kind::Promotion => "promote",
+                Kind::Rollback => "rollback",
+                Kind::Refusal => "refuse",
+            };
+            let why = |change: &Change| Some(change.context.get("why")?.as_str()?.to_owned());
+            let figures = changes.iter().map(|change| {
+                let figures = change.figures.iter();
+                let figures = figures
+                    .map(|(key, json)| (unescape_key(key).to_owned(), Value::from_json(json)));
+                to_r::value(&Value::NamedList(figures.collect()))
+            });
+            let previous = |change: &Change| match change.previous {
+                Some(version) => Rint::from(version as i32),
+                None => Rint::na(),
+            };
+            list!(
+                seq = to_r::doubles(changes.iter().map(|change| change.seq.0 as f64)),
+                time = to_r::instants(changes.iter().map(|change| change.time.seconds())),
+                stage = texts(&|change| Some(change.stage.clone())),
+                change = texts(&|change| Some(kind(change).to_owned())),
+                version = changes
+                    .iter()
+                    .map(|change| change.version as i32)
+                    .collect::<Vec<i32>>(),
+                previous = changes.iter().map(previous).collect::<Integers>(),
+                why = texts(&why),
+                user = texts(&|change| registry.users.get(&change.session).cloned()),
+                figures = List::from_values(figures.collect::<Vec<Robj>>())
+            )
+            .into()
+        })
+    })
+}
+
+/// What a decision about models rests on: runs and registry, as they are under the lock.
+struct State {
+    runs: Follow<Runs>,
+    registry: Follow<Registry>,
+}
+
+impl State {
+    fn read(path: &Path) -> Result<State, Failure> {
+        let mut runs = Follow::default();
+        runs.catch_up(path)?;
+        let registry = follow(path)?;
+        Ok(State { runs, registry })
+    }
+
+    fn catch_up(&mut self, read_since: ReadSince<'_>) -> fitledger_core::Result<()> {
+        if let Some(place) = self.runs.place().copied() {
+            self.runs.take(&read_since(&place)?)?;
+        }
+        if let Some(place) = self.registry.place().copied() {
+            self.registry.take(&read_since(&place)?)?;
+        }
+        Ok(())
+    }
+
+    /// The run, if its model may be registered and promoted.
+    fn fit_run(&self, path: &Path, id: &str) -> fitledger_core::Result<RunId> {
+        let conflict = |what| Error::Conflict {
+            path: path.to_owned(),
+            what,
+        };
+        let Some(run) = self.runs.view().get(id) else {
+            return Err(conflict(format!("There is no run `{id}`")));
+        };
+        if let Some(why) = run.unfit() {
+            return Err(conflict(format!("The run `{id}` {why}")));
+        }
+        RunId::new(id).ok_or_else(|| conflict(format!("`{id}` is no run's id")))
+    }
+}
+
+fn absolute(target: &Target) -> PathBuf {
+    std::path::absolute(target.path()).unwrap_or_else(|_| target.path().to_owned())
+}
+
+/// Makes the next version of a model from a run's artifact, a list of one; the version.
+///
+/// @noRd
+#[extendr]
+fn native_register(target: Robj, name: Robj, run_id: Robj, artifact: Robj, more: Robj) -> Robj {
+    answer(|| {
+        let mut target = Target::of(&target)?;
+        target.create = false;
+        let path = absolute(&target);
+        let (name, run_id) = (text(&name, "name")?, text(&run_id, "run_id")?);
+        let artifacts = from_r::own_json(R::of(&artifact))?.text().into_bytes();
+        let more = from_r::own_json(R::of(&more))?;
+        let mut state = State::read(&path)?;
+        let mut version = 0;
+        let warning = target.append_decided(&mut Entropy::new(), |read_since| {
+            state.catch_up(read_since)?;
+            let run = state.fit_run(&path, &run_id)?;
+            let model = state.registry.view().model(&name);
+            version = model.map_or(1, |model| model.versions.len() as i64 + 1);
+            let context = context(
+                vec![
+                    ("model".into(), Json::Str(name.clone())),
+                    ("version".into(), Json::Int(version)),
+                ],
+                more,
+            );
+            let event = Event {
+                name: "register",
+                run_id: Some(run),
+                artifacts,
+                context,
+                ..Event::default()
+            };
+            Ok(vec![(Timestamp::now(), event)])
+        })?;
+        keep(&path, state.registry);
+        Ok(with_warning(Robj::from(version as f64), warning))
+    })
+}
+
+fn context(mut pairs: Vec<(String, Json)>, more: Json) -> Vec<u8> {
+    if let Json::Object(more) = more {
+        pairs.extend(more);
+    }
+    Json::Object(pairs).text().into_bytes()
+}
+
+/// Moves a stage of a model, or records that a gate refused to; the version.
+///
+/// `change` is `"promote"`, `"refuse"` or `"rollback"`, for which `version` is `NULL`. `expect` is the
+/// version that the stage is believed to point to, `NULL` for none: compared under the lock.
+///
+/// @noRd
+#[extendr]
+#[allow(clippy::too_many_arguments, reason = "the cells of a row")]
+fn native_promote(
+    target: Robj,
+    change: Robj,
+    name: Robj,
+    version: Robj,
+    stage: Robj,
+    expect: Robj,
+    figures: Robj,
+    more: Robj,
+) -> Robj {
+    answer(|| {
+        let mut target = Target::of(&target)?;
+        target.create = false;
+        let path = absolute(&target);
+        let (change, name, stage) = (
+            text(&change, "change")?,
+            text(&name, "name")?,
+            text(&stage, "stage")?,
+        );
+        let (version, expect) = (whole(&version), whole(&expect));
+        let figures = from_r::metrics(R::of(&figures), "figures")?;
+        let metrics = from_r::object(&figures);
+        let more = from_r::own_json(R::of(&more))?;
+        let mut state = State::read(&path)?;
+        let mut chosen = 0;
+        let warning = target.append_decided(&mut Entropy::new(), |read_since| {
+            state.catch_up(read_since)?;
+            let conflict = |what| Error::Conflict {
+                path: path.clone(),
+                what,
+            };
+            let model = state.registry.view().model(&name);
+            let model = model.ok_or_else(|| conflict(format!("There is no model `{name}`")))?;
+            let current = model.current(&stage);
+            if change != "refuse" && current != expect {
+                return Err(conflict(moved(&name, &stage, current, expect)));
+            }
+            let mut pairs = vec![("model".to_owned(), Json::Str(name.clone()))];
+            let mut undoes = None;
+            chosen = match version {
+                Some(version) => version,
+                None => {
+                    let fit = |version| {
+                        let run = model.version(version).map(|version| &version.run_id);
+                        run.is_some_and(|run| state.fit_run(&path, run).is_ok())
+                    };
+                    let back = model.stage(&stage).and_then(|stage| stage.rollback(fit));
+                    let (version, seq) = back.ok_or_else(|| {
+                        conflict(format!(
+                            "There is no version that `{stage}` of `{name}` could be rolled back to"
+                        ))
+                    })?;
+                    undoes = Some(seq);
+                    version
+                }
+            };
+            let known = model.version(chosen);
+            let known = known
+                .ok_or_else(|| conflict(format!("There is no version {chosen} of `{name}`")))?;
+            let run = match change.as_str() {
+                "refuse" => RunId::new(&known.run_id),
+                _ => Some(state.fit_run(&path, &known.run_id)?),
+            };
+            let previous = if change == "refuse" { expect } else { current };
+            pairs.extend([
+                ("version".to_owned(), Json::Int(chosen)),
+                ("stage".to_owned(), Json::Str(stage.clone())),
+                (
+                    "previous".to_owned(),
+                    previous.map_or(Json::Null, Json::Int),
+                ),
+            ]);
+            pairs.extend(undoes.map(|seq| ("undoes".to_owned(), Json::Int(seq.0 as i64))));
+            let event = Event {
+                name: if change == "refuse" {
+                    "refuse"
+                } else {
+                    "promote"
+                },
+                run_id: run,
+                metrics,
+                context: context(pairs, more),
+                ..Event::default()
+            };
+            Ok(vec![(Timestamp::now(), event)])
+        })?;
+        keep(&path, state.registry);
+        Ok(with_warning(Robj::from(chosen as f64), warning))
+    })
+}
+
+fn moved(name: &str, stage: &str, current: Option<i64>, expect: Option<i64>) -> String {
+    let version =
+        |version: Option<i64>| version.map_or("no version".into(), |v| format!("version {v}"));
+    format!(
+        "`{stage}` of `{name}` points to {} by now, not to {}",
+        version(current),
+        version(expect)
+    )
+}
+
+extendr_module! {
+    mod registry;
+    fn native_is_name;
+    fn native_models;
+    fn native_model;
+    fn native_model_names;
+    fn native_version;
+    fn native_stage_history;
+    fn native_register;
+    fn native_promote;
+}
