@@ -77,7 +77,10 @@ store_object <- function(file, x, name, call = rlang::caller_env()) {
   path <- tempfile()
   on.exit(unlink(path))
   saveRDS(x, path)
-  store_file(file, path, paste0(safe_label(name), ".rds"), call)
+  stored <- store_file(file, path, paste0(safe_label(name), ".rds"), call)
+  # What is stored here may be the data of another run, which is found by their hash.
+  data <- if (is_table(x)) tryCatch(hash_value(x, call), fitledger_error = function(e) NULL)
+  c(stored, if (!is.null(data)) list(data = data))
 }
 
 store_file <- function(file, path, label, call) {
@@ -173,12 +176,12 @@ artifact_path <- function(file, run_id, name) {
 }
 
 # The path of a copy under the file's own name; a folder is unpacked.
-copy_artifact <- function(file, artifact, call = rlang::caller_env()) {
+copy_artifact <- function(file, artifact, what = NULL, call = rlang::caller_env()) {
   folder <- tempfile("artifact-")
   dir.create(folder)
   # The row may come from anywhere.
   copy <- file.path(folder, safe_label(artifact$file))
-  copy_object_native(file, artifact, copy, call)
+  copy_object_native(file, artifact, copy, call, what)
   if (!endsWith(copy, ".tar")) {
     return(copy)
   }

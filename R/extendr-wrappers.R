@@ -49,6 +49,14 @@ native_check_ledger <- function(file) .Call(wrap__native_check_ledger, file)
 #' @noRd
 native_hash_data <- function(x) .Call(wrap__native_hash_data, x)
 
+#' The lineage of some nodes: `list(from, relation, to, nodes)`, places in `nodes` from 1 on, and
+#' `nodes` a `list(kind, id, label, problem, start)`; `NULL` where there is no such node.
+#'
+#' `kind` is that of the nodes, `id` the beginning of their ids if `partial`, else the whole id.
+#'
+#' @noRd
+native_trace <- function(file, kind, id, partial, down) .Call(wrap__native_trace, file, kind, id, partial, down)
+
 #' From here on, until it is closed, values of the run may be held back in this process.
 #'
 #' @noRd

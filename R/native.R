@@ -156,14 +156,24 @@ hash_file_native <- function(path, call) {
   signal_failure(native_hash_file(path, progress_bar("Hashing", path)), call)
 }
 
-read_object_native <- function(file, artifact, call) {
+# `what` says in an error whose bytes they are.
+read_object_native <- function(file, artifact, call, what = NULL) {
   tell <- progress_bar("Verifying", size = artifact$size)
-  signal_failure(native_read_object(file, artifact$sha256, artifact$size, tell), call)
+  result <- native_read_object(file, artifact$sha256, artifact$size, tell)
+  signal_failure(of_object(result, what), call)
 }
 
-copy_object_native <- function(file, artifact, to, call) {
+copy_object_native <- function(file, artifact, to, call, what = NULL) {
   tell <- progress_bar("Verifying", size = artifact$size)
-  signal_failure(native_copy_object(file, artifact$sha256, artifact$size, to, tell), call)
+  result <- native_copy_object(file, artifact$sha256, artifact$size, to, tell)
+  signal_failure(of_object(result, what), call)
+}
+
+of_object <- function(result, what) {
+  if (!is.null(what) && is_failure(result, "artifact")) {
+    result$message <- paste0("`", what, "` is not what was recorded. ", result$message)
+  }
+  result
 }
 
 artifacts_native <- function(file, run_id, call) {
@@ -216,6 +226,11 @@ stage_history_native <- function(file, name, call) {
 
 run_facts_native <- function(file, run_id, call) {
   signal_failure(native_run_facts(file, run_id), call)
+}
+
+# NULL where there is nothing to begin at.
+trace_native <- function(file, kind, id, partial, down, call) {
+  signal_failure(native_trace(file, kind, id, partial, down), call)
 }
 
 # A function that shows how many bytes are done, where somebody looks and it takes

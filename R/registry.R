@@ -89,9 +89,9 @@ register_model <- function(file, name, run_id, artifact = "model", ..., signatur
 #' @export
 #' @examples
 #' file <- tempfile(fileext = ".csv")
-#' for (degree in 1:2) {
-#'   fit <- lm(dist ~ poly(speed, degree), cars)
-#'   id <- log_run(file, list(degree = degree), list(), artifacts = list(model = fit))
+#' for (formula in c(dist ~ speed, dist ~ speed + I(speed^2))) {
+#'   fit <- lm(formula, cars)
+#'   id <- log_run(file, list(formula = formula), list(), artifacts = list(model = fit))
 #'   register_model(file, "stopping", id)
 #' }
 #' promote_model(file, "stopping", 1)
@@ -417,15 +417,16 @@ find_version <- function(file, model, call = rlang::caller_env()) {
 }
 
 load_version <- function(file, found, call = rlang::caller_env()) {
+  what <- paste0(found$name, "/", found$version)
   if (endsWith(tolower(found$file), ".rds")) {
-    return(unpack_object(read_object_native(file, found, call)))
+    return(unpack_object(read_object_native(file, found, call, what)))
   }
-  copy_artifact(file, found, call)
+  copy_artifact(file, found, what, call)
 }
 
 # A model as gates see it. It is read when somebody asks for it.
 model_handle <- function(file, name, version, call = rlang::caller_env()) {
-  found <- version_native(file, name, version, call)
+  found <- c(version_native(file, name, version, call), list(name = name, version = version))
   run <- run_facts_native(file, found$run_id, call)
   handle <- rlang::env(
     name = name, version = as.integer(version), run_id = found$run_id, artifact = found$artifact,

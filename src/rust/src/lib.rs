@@ -8,6 +8,7 @@ mod answer;
 mod artifacts;
 mod data;
 mod from_r;
+mod lineage;
 mod live;
 mod log;
 mod query;
@@ -24,6 +25,7 @@ extendr_module! {
     mod fitledger;
     use artifacts;
     use data;
+    use lineage;
     use live;
     use log;
     use query;

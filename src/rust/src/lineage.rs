@@ -1,0 +1,97 @@
+//! Tracing what rests on what.
+
+use extendr_api::prelude::*;
+use fitledger_core::ledger;
+use fitledger_core::lineage::{Direction, Edge, Kind, Lineage, content_id};
+use fitledger_core::objects::Objects;
+use fitledger_core::registry::Registry;
+use fitledger_core::runs::Runs;
+
+use crate::answer::{Failure, answer};
+use crate::r::R;
+use crate::target::path;
+use crate::to_r;
+
+/// The lineage of some nodes: `list(from, relation, to, nodes)`, places in `nodes` from 1 on, and
+/// `nodes` a `list(kind, id, label, problem, start)`; `NULL` where there is no such node.
+///
+/// `kind` is that of the nodes, `id` the beginning of their ids if `partial`, else the whole id.
+///
+/// @noRd
+#[extendr]
+fn native_trace(file: Robj, kind: Robj, id: Robj, partial: Robj, down: Robj) -> Robj {
+    answer(|| {
+        let path = path(&file)?;
+        let ledger = ledger::read(&path)?;
+        let mut lineage = Lineage::of(&Runs::fold(&ledger)?, &Registry::fold(&ledger)?);
+        let kind = R::of(&kind).string().and_then(|name| kind_named(&name));
+        let kind = kind.ok_or_else(|| Failure::argument("kind"))?;
+        let id = R::of(&id).string().ok_or_else(|| Failure::argument("id"))?;
+        let id = if kind == Kind::Content {
+            content_id(&id)
+        } else {
+            id
+        };
+        let start = match R::of(&partial).is_true() {
+            true => lineage.starting(kind, &id),
+            false => lineage.find(kind, &id).into_iter().collect(),
+        };
+        if start.is_empty() {
+            return Ok(Robj::from(()));
+        }
+        let direction = match R::of(&down).is_true() {
+            true => Direction::Down,
+            false => Direction::Up,
+        };
+        let edges = lineage.trace(&start, direction);
+        let mut met: Vec<usize> = start.clone();
+        met.extend(edges.iter().flat_map(|edge| [edge.from, edge.to]));
+        met.sort_unstable();
+        met.dedup();
+        lineage.verify(&met, &Objects::beside(&path));
+
+        let place = |node: usize| met.binary_search(&node).expect("it was met") as i32 + 1;
+        let places = |of: fn(&Edge) -> usize| {
+            edges
+                .iter()
+                .map(|edge| place(of(edge)))
+                .collect::<Vec<i32>>()
+        };
+        let nodes: Vec<_> = met.iter().map(|&node| &lineage.nodes[node]).collect();
+        Ok(list!(
+            from = places(|edge| edge.from),
+            relation = to_r::strings(edges.iter().map(|edge| Some(edge.relation.name()))),
+            to = places(|edge| edge.to),
+            nodes = list!(
+                kind = to_r::strings(nodes.iter().map(|node| Some(node.kind.name()))),
+                id = to_r::strings(nodes.iter().map(|node| Some(node.id.as_str()))),
+                label = to_r::strings(nodes.iter().map(|node| Some(node.label.as_str()))),
+                problem = to_r::strings(nodes.iter().map(|node| node.problem.as_deref())),
+                start = met
+                    .iter()
+                    .map(|node| start.contains(node))
+                    .collect::<Vec<bool>>()
+            )
+        )
+        .into())
+    })
+}
+
+fn kind_named(name: &str) -> Option<Kind> {
+    let all = [
+        Kind::Stage,
+        Kind::Version,
+        Kind::Content,
+        Kind::Run,
+        Kind::Commit,
+        Kind::Environment,
+        Kind::Session,
+        Kind::Package,
+    ];
+    all.into_iter().find(|kind| kind.name() == name)
+}
+
+extendr_module! {
+    mod lineage;
+    fn native_trace;
+}
