@@ -410,8 +410,10 @@ find_version <- function(file, model, call = rlang::caller_env()) {
     }
     current
   } else {
-    number <- if (grepl("^[0-9]{1,9}$", parts[[4]])) as.numeric(parts[[4]]) else parts[[4]]
-    check_version(file, name, number, call)
+    if (!grepl("^[0-9]{1,9}$", parts[[4]])) {
+      abort_version(name, parts[[4]], model_native(file, name)$versions, call)
+    }
+    check_version(file, name, as.numeric(parts[[4]]), call)
   }
   c(version_native(file, name, version, call), list(name = name, version = version))
 }
@@ -532,17 +534,18 @@ check_version <- function(file, name, version, call = rlang::caller_env()) {
   if (missing(version)) {
     abort_argument("version", "a version of the model", call = call)
   }
+  if (!is.numeric(version) || length(version) != 1 || is.na(version)) {
+    abort_argument("version", "a version of the model, a whole number", version, call = call)
+  }
   known <- model_native(file, name)$versions
-  if (!is.numeric(version) || length(version) != 1 || !version %in% seq_len(known)) {
-    if (is.numeric(version) && length(version) == 1) {
-      version <- format(version)
-    }
-    if (!rlang::is_string(version)) {
-      abort_argument("version", "a version of the model", version, call = call)
-    }
-    abort_unknown("version", version, character(), paste0("`", name, "` has the versions 1 to ", known, "."), call = call)
+  if (!version %in% seq_len(known)) {
+    abort_version(name, format(version), known, call)
   }
   as.numeric(version)
+}
+
+abort_version <- function(name, version, known, call) {
+  abort_unknown("version", version, character(), paste0("`", name, "` has the versions 1 to ", known, "."), call = call)
 }
 
 check_expect <- function(expect, current, call = rlang::caller_env()) {

@@ -1,0 +1,132 @@
+# A raw file, cleaned by one run, fitted by another, registered and promoted.
+local_chain <- function(env = parent.frame()) {
+  file <- local_ledger(env)
+  raw <- withr::local_tempfile(fileext = ".csv", .local_envir = env)
+  utils::write.csv(cars, raw, row.names = FALSE)
+  clean <- cars[-1, ]
+  log_run(file, list(step = "clean"), list(), artifacts = list(clean = clean), data = raw)
+  fit <- lm(dist ~ speed, clean)
+  id <- log_run(file, list(model = "line"), list(), artifacts = list(model = fit), data = list(train = clean))
+  register_model(file, "stopping", id)
+  promote_model(file, "stopping", 1)
+  list(file = file, raw = raw, clean = clean, runs = read_runs(file)$run_id)
+}
+
+no_ids <- function(lines) {
+  lines <- gsub("[0-9]{8}-[0-9]{6}-\\w{12}", "<id>", lines)
+  lines <- gsub("(sha256|fl1):[0-9a-f]{8}", "\\1:<hash>", lines)
+  gsub("session \\w{12}", "session <id>", lines)
+}
+
+test_that("up from a stage to data, over the runs whose artifacts it used", {
+  chain <- local_chain()
+  lineage <- trace_lineage(chain$file, "stopping@production")
+  edges <- as.data.frame(lineage)
+  expect_identical(edges$from[1:2], c("stopping@production", "stopping/1"))
+  used <- edges[edges$relation == "used", ]
+  expect_identical(used$from, rev(chain$runs))
+  expect_identical(used$to, c(hash_data(chain$clean), hash_data(chain$raw)))
+  expect_true(all(is.na(lineage$nodes$problem)))
+  expect_identical(
+    as.data.frame(trace_lineage(chain$file, chain$runs[[2]]))$relation,
+    edges$relation[-(1:3)]
+  )
+})
+
+test_that("it prints as a tree, in 80 columns", {
+  withr::local_options(fitledger.context = character(), width = 80)
+  local_reproducible_output(unicode = FALSE)
+  chain <- local_chain()
+  expect_snapshot(print(trace_lineage(chain$file, "stopping@production")), transform = no_ids)
+  expect_snapshot(print(trace_lineage(chain$file, data = chain$raw)), transform = no_ids)
+})
+
+test_that("a copy of a stored file says where it came from", {
+  chain <- local_chain()
+  found <- withr::local_tempfile(fileext = ".rds")
+  file.copy(artifact_path(chain$file, chain$runs[[2]], "model"), found)
+  lineage <- trace_lineage(chain$file, artifact = found)
+  edges <- as.data.frame(lineage)
+  expect_identical(edges$to[edges$relation == "was made by"][[1]], chain$runs[[2]])
+  packages <- edges$to[edges$relation == "loaded"]
+  expect_true(paste0("package:rlang ", getNamespaceVersion("rlang")) %in% packages)
+  expect_true(hash_data(chain$raw) %in% edges$to)
+  cat("x", file = found, append = TRUE)
+  expect_error(trace_lineage(chain$file, artifact = found), "these bytes", class = "fitledger_error_unknown")
+})
+
+test_that("down from data, a commit, a package or a run to what rests on it", {
+  repository <- withr::local_tempdir()
+  git <- function(...) system2("git", c("-C", shQuote(repository), ...), stdout = TRUE, stderr = TRUE)
+  skip_if(Sys.which("git") == "")
+  git("init", "-q")
+  writeLines("x", file.path(repository, "x"))
+  git("add", "x")
+  git("-c user.name=a -c user.email=b commit -q -m m")
+  commit <- git("rev-parse", "HEAD")
+  withr::local_dir(repository)
+  chain <- local_chain()
+  reaches <- function(lineage) "stopping@production" %in% lineage$nodes$id
+  expect_true(reaches(trace_lineage(chain$file, data = chain$raw)))
+  expect_true(reaches(trace_lineage(chain$file, data = hash_data(chain$clean))))
+  expect_true(reaches(trace_lineage(chain$file, chain$runs[[1]], direction = "down")))
+  expect_true(reaches(trace_lineage(chain$file, commit = substr(commit, 1, 7))))
+  expect_true(reaches(trace_lineage(chain$file, package = "rlang")))
+  expect_true(reaches(trace_lineage(chain$file, package = paste("R", r_version()))))
+  expect_true(reaches(trace_lineage(chain$file, package = paste("rlang", getNamespaceVersion("rlang")))))
+  expect_error(trace_lineage(chain$file, package = "rlang 0.0.1"), class = "fitledger_error_unknown")
+  expect_error(trace_lineage(chain$file, package = "rlan"), class = "fitledger_error_unknown")
+  expect_error(trace_lineage(chain$file, commit = "0000000"), class = "fitledger_error_unknown")
+})
+
+test_that("what no longer holds is marked", {
+  withr::local_options(fitledger.context = character(), width = 80)
+  local_reproducible_output(unicode = FALSE)
+  chain <- local_chain()
+  void_run(chain$file, chain$runs[[1]], "wrong unit")
+  sha256 <- read_models(chain$file)$sha256
+  path <- file.path(paste0(chain$file, ".objects"), substr(sha256, 1, 2), sha256)
+  Sys.chmod(path, "644")
+  cat("x", file = path, append = TRUE)
+  expect_snapshot(print(trace_lineage(chain$file, "stopping/1")), transform = no_ids)
+})
+
+test_that("circles end, and what many share is shown once", {
+  file <- local_ledger()
+  a <- data.frame(a = 1)
+  b <- data.frame(b = 1)
+  first <- log_run(file, list(), list(), artifacts = list(a = a), data = b)
+  log_run(file, list(), list(), artifacts = list(b = b), data = a)
+  own <- log_run(file, list(), list(), artifacts = list(own = cars), data = cars)
+  for (direction in c("up", "down")) {
+    expect_output(print(trace_lineage(file, first, direction = direction)), "see above")
+    expect_output(print(trace_lineage(file, own, direction = direction)), "see above")
+  }
+})
+
+test_that("it can be drawn", {
+  chain <- local_chain()
+  grDevices::pdf(NULL)
+  withr::defer(grDevices::dev.off())
+  expect_silent(plot(trace_lineage(chain$file, "stopping@production")))
+  expect_silent(plot(trace_lineage(chain$file, data = chain$raw), main = "Down"))
+})
+
+test_that("there must be one thing to begin at", {
+  chain <- local_chain()
+  expect_snapshot(error = TRUE, {
+    trace_lineage(chain$file)
+    trace_lineage(chain$file, "stopping/1", commit = "abcdef")
+    trace_lineage(chain$file, "stopping/1", direction = "sideways")
+    trace_lineage(chain$file, "nope")
+    trace_lineage(chain$file, data = 1:3)
+    trace_lineage(chain$file, commit = "xyz")
+    trace_lineage(chain$file, data = I("never named"))
+  }, transform = no_ids)
+})
+
+test_that("the golden ledger has a lineage", {
+  edges <- as.data.frame(trace_lineage(golden(), "ames_price_model@production"))
+  expect_identical(edges$to[edges$relation == "was made by"][[1]], "20261123-042048-00000000000z")
+  expect_true("commit:9fceb02d0ae598e95dc970b74767f19372d61af8" %in% edges$to)
+})

@@ -1,0 +1,404 @@
+test_that("versions count from 1, and stages point to them", {
+  file <- local_models()
+  models <- read_models(file)
+  expect_identical(models$model, rep("stopping", 3))
+  expect_identical(models$version, 1:3)
+  expect_identical(models$stages, rep(list(character()), 3))
+  expect_identical(models$run_id, read_runs(file)$run_id)
+  expect_identical(promote_model(file, "stopping", 2, why = "a line"), 2L)
+  promote_model(file, "stopping", 2, stage = "staging")
+  expect_identical(read_models(file)$stages, list(character(), c("production", "staging"), character()))
+  promote_model(file, "stopping", 3)
+  expect_identical(current(file), 3L)
+  history <- stage_history(file, "stopping")
+  expect_identical(history$change, rep("promote", 3))
+  expect_identical(history$previous, c(NA, NA, 2L))
+  expect_identical(history$why, c("a line", NA, NA))
+  expect_identical(verify_ledger(file)$status, "ok")
+  expect_identical(nrow(verify_ledger(file)$problems), 0L)
+})
+
+test_that("a promotion to where the stage points already changes nothing", {
+  file <- local_models()
+  promote_model(file, "stopping", 1)
+  rows <- nrow(read_ledger(file))
+  expect_identical(promote_model(file, "stopping", 1), 1L)
+  expect_identical(nrow(read_ledger(file)), rows)
+})
+
+test_that("a rollback never returns to what was rolled back from", {
+  file <- local_models(rep(list(dist ~ speed), 4))
+  for (version in 1:2) promote_model(file, "stopping", version)
+  expect_identical(rollback_model(file, "stopping", why = "bad"), 1L)
+  promote_model(file, "stopping", 3)
+  expect_identical(rollback_model(file, "stopping"), 1L)
+  promote_model(file, "stopping", 2)
+  promote_model(file, "stopping", 4)
+  expect_identical(rollback_model(file, "stopping"), 1L)
+  expect_error(rollback_model(file, "stopping"), "no version", class = "fitledger_error_conflict")
+  expect_identical(current(file), 1L)
+  history <- stage_history(file, "stopping")
+  expect_identical(history$change[c(3, 5, 8)], rep("rollback", 3))
+  rows <- read_ledger(file)
+  promotions <- rows$seq[rows$event == "promote"]
+  undone <- vapply(rows$context[rows$event == "promote"], function(json) jsonlite::fromJSON(json)$undoes %||% NA_integer_, 1L)
+  expect_identical(unname(undone[c(3, 5, 8)]), as.integer(promotions[c(2, 4, 7)]))
+})
+
+test_that("a rollback passes by versions whose run is void", {
+  file <- local_models(rep(list(dist ~ speed), 3))
+  for (version in 1:3) promote_model(file, "stopping", version)
+  void_run(file, read_models(file)$run_id[[2]], "wrong data")
+  expect_identical(rollback_model(file, "stopping"), 1L)
+})
+
+test_that("void, failed and interrupted runs can't be registered or promoted", {
+  file <- local_models()
+  ids <- read_models(file)$run_id
+  void_run(file, ids[[3]], "wrong unit")
+  expect_error(promote_model(file, "stopping", 3), "declared void", class = "fitledger_error_argument")
+  expect_error(register_model(file, "stopping", ids[[3]]), "declared void", class = "fitledger_error_conflict")
+  for (status in c("failed", "interrupted")) {
+    run <- start_run(file)
+    log_artifact(run, "model", 1)
+    end_run(run, status = status)
+    expect_error(register_model(file, "stopping", run$run_id), class = "fitledger_error_conflict")
+  }
+  expect_identical(nrow(read_models(file)), 3L)
+})
+
+test_that("what is registered must be stored, and whole", {
+  file <- local_models()
+  path <- withr::local_tempfile(lines = "a")
+  id <- log_run(file, list(), list(), artifacts = list(model = path, object = 1:3))
+  expect_error(register_model(file, "m", id), "isn't stored", class = "fitledger_error_argument")
+  expect_error(register_model(file, "m", id, "none"), class = "fitledger_error_unknown")
+  object <- tail(read_ledger(file)$artifacts, 1)
+  sha256 <- jsonlite::fromJSON(object)$object$sha256
+  stored <- file.path(paste0(file, ".objects"), substr(sha256, 1, 2), sha256)
+  Sys.chmod(stored, "644")
+  cat("x", file = stored, append = TRUE)
+  expect_error(register_model(file, "m", id, "object"), class = "fitledger_error_artifact")
+  expect_identical(nrow(read_models(file)), 3L)
+})
+
+test_that("what isn't there, or has a bad name, is refused with what to do", {
+  file <- local_models()
+  promote_model(file, "stopping", 1)
+  id <- read_models(file)$run_id[[1]]
+  expect_snapshot(error = TRUE, {
+    register_model(file, "a@b", id)
+    register_model(file, "", id)
+    register_model(file, "m", "nope")
+    promote_model(file, "stoping", 1)
+    promote_model(file, "stopping", 4)
+    promote_model(file, "stopping", "2")
+    promote_model(file, "stopping", 2, "Production")
+    promote_model(file, "stopping", 2, gate = 3)
+    promote_model(file, "stopping", 2, expect = "1")
+    promote_model(file, "stopping", 2, expects = 1)
+    rollback_model(file, "stopping", "staging")
+    stage_history(file, "nope")
+    load_model(file, "stopping")
+    load_model(file, "stopping@staging")
+    load_model(file, "stopping/9")
+    load_model(file, "stopping/x")
+    load_model(file, 3)
+    load_model(file, "stopping/1", check = TRUE)
+  }, transform = function(lines) gsub("[0-9]{8}-[0-9]{6}-\\w{12}", "<id>", lines))
+})
+
+test_that("a promotion compares before it swaps", {
+  file <- local_models()
+  expect_error(promote_model(file, "stopping", 2, expect = 1), "points to no version", class = "fitledger_error_conflict")
+  promote_model(file, "stopping", 1, expect = NA)
+  expect_error(promote_model(file, "stopping", 2, expect = NA), "points to version 1", class = "fitledger_error_conflict")
+  promote_model(file, "stopping", 2, expect = 1)
+  # Somebody else is faster while the gate looks.
+  gate <- function(candidate, current) {
+    promote_model(file, "stopping", 1, why = "meanwhile")
+    list(pass = TRUE, figures = list())
+  }
+  expect_error(promote_model(file, "stopping", 3, gate = gate), "points to version 1", class = "fitledger_error_conflict")
+  expect_identical(current(file), 1L)
+  # The candidate's run is declared void while the gate looks.
+  gate <- function(candidate, current) {
+    void_run(file, candidate$run_id, "meanwhile")
+    list(pass = TRUE)
+  }
+  expect_error(promote_model(file, "stopping", 3, gate = gate), "declared void", class = "fitledger_error_conflict")
+  expect_identical(current(file), 1L)
+})
+
+test_that("a gate's verdict, figures and data are on record", {
+  file <- local_models()
+  gate <- gate_better(cars, "dist", "rmse")
+  promote_model(file, "stopping", 1, gate = gate)
+  promote_model(file, "stopping", 2, gate = gate, why = "better")
+  e <- expect_error(promote_model(file, "stopping", 1, gate = gate, why = "again"), class = "fitledger_error_refused")
+  rmse <- function(version) sqrt(mean((cars$dist - predict(load_model(file, paste0("stopping/", version)), cars))^2))
+  expect_equal(e$figures, list(candidate_rmse = rmse(1), current_rmse = rmse(2)))
+  history <- stage_history(file, "stopping")
+  expect_identical(history$change, c("promote", "promote", "refuse"))
+  expect_equal(history$figures[[1]], list(candidate_rmse = rmse(1)))
+  expect_equal(history$figures[[3]], e$figures)
+  rows <- read_ledger(file)
+  context <- jsonlite::fromJSON(tail(rows$context, 1))
+  expect_identical(context$data$frozen$hash, hash_data(cars))
+  expect_identical(context$gate, list(pass = FALSE))
+  expect_identical(context$why, "again")
+  expect_identical(current(file), 2L)
+})
+
+test_that("a gate that fails promotes nothing and is on record", {
+  file <- local_models()
+  for (gate in list(
+    function(candidate, current) stop("no %s such {luck}"), function(candidate, current) 3,
+    function(candidate, current) list(pass = NA), function(candidate, current) list(pass = TRUE, figures = list(a = "x")),
+    function(candidate, current) list(pass = TRUE, figures = list(1)), function() list(pass = TRUE)
+  )) {
+    expect_error(promote_model(file, "stopping", 1, gate = gate), class = "fitledger_error_gate")
+  }
+  expect_identical(current(file), integer())
+  expect_identical(stage_history(file, "stopping")$change, rep("refuse", 6))
+  expect_match(read_ledger(file)$context, "no %s such {luck}", fixed = TRUE, all = FALSE)
+  expect_identical(verify_ledger(file)$status, "ok")
+})
+
+test_that("a gate gets two models, read when it asks for them", {
+  file <- local_models()
+  promote_model(file, "stopping", 1)
+  seen <- NULL
+  promote_model(file, "stopping", 2, gate = function(candidate, current) {
+    seen <<- list(candidate = candidate, current = current)
+    list(pass = TRUE, figures = c(terms = length(coef(candidate$model))))
+  })
+  expect_identical(seen$candidate$version, 2L)
+  expect_identical(seen$current$version, 1L)
+  expect_identical(seen$candidate$metrics, as.list(read_runs(file)["sigma"][2, , drop = FALSE]))
+  expect_output(print(seen$candidate), "stopping/2")
+  # One that doesn't look at the current model can replace one whose bytes are gone.
+  unlink(paste0(file, ".objects"), recursive = TRUE)
+  gate <- function(candidate, current) list(pass = is.character(candidate$run_id))
+  expect_identical(promote_model(file, "stopping", 3, gate = gate), 3L)
+  expect_error(
+    promote_model(file, "stopping", 1, gate = function(candidate, current) list(pass = is.list(candidate$model))),
+    class = "fitledger_error_gate"
+  )
+})
+
+test_that("gate_better() compares by the metric, in its direction", {
+  half <- list(model = structure(list(p = 0.5), class = "fitledger_constant"), name = "m", version = 1)
+  one <- list(model = structure(list(p = 1), class = "fitledger_constant"), name = "m", version = 2)
+  constant <- function(model, data) rep(model$p, nrow(data))
+  data <- data.frame(y = c(1, 1, 1, 0))
+  gate <- function(...) gate_better(data, "y", ..., predict = constant)
+  expect_true(gate("rmse")(half, NULL)$pass)
+  expect_false(gate("rmse")(half, half)$pass)
+  expect_true(gate("mae")(one, half)$pass)
+  expect_false(gate("mae", by = 0.5)(one, half)$pass)
+  expect_true(gate("accuracy", by = 0.75)(one, half)$pass)
+  expect_false(gate("accuracy")(half, one)$pass)
+  expect_true(gate(function(truth, predicted) sum(predicted), maximize = TRUE)(one, half)$pass)
+  expect_identical(names(gate("rsq")(one, half)$figures), c("candidate_rsq", "current_rsq"))
+  expect_error(gate(function(truth, predicted) NA_real_)(one, half), "not a number")
+  matrix <- as.matrix(cars)
+  by_matrix <- gate_better(matrix, matrix[, "dist"], predict = function(model, data) data[, "speed"])
+  expect_true(by_matrix(one, NULL)$pass)
+  expect_error(gate_better(data, "z"), class = "fitledger_error_unknown")
+  expect_error(gate_better(data, "y", "auc"), class = "fitledger_error_argument")
+  expect_error(gate_better(data[0, , drop = FALSE], "y"), class = "fitledger_error_argument")
+  expect_error(gate_better(data, "y", by = -1), class = "fitledger_error_argument")
+})
+
+test_that("gates take the predictions of common learners", {
+  for (package in c("ranger", "rpart", "randomForest", "glmnet")) skip_if_not_installed(package)
+  file <- local_ledger()
+  x <- as.matrix(mtcars[-1])
+  fits <- list(
+    lm(mpg ~ wt, mtcars), rpart::rpart(mpg ~ ., mtcars), ranger::ranger(mpg ~ ., mtcars, num.trees = 50, seed = 1),
+    randomForest::randomForest(mpg ~ ., mtcars, ntree = 20)
+  )
+  gate <- gate_better(mtcars, "mpg")
+  for (fit in fits) {
+    expect_type(gate(list(model = fit), NULL)$figures$candidate_rmse, "double")
+  }
+  lasso <- glmnet::glmnet(x, mtcars$mpg, lambda = 0.1)
+  expect_type(gate_better(x, mtcars$mpg)(list(model = lasso), NULL)$figures$candidate_rmse, "double")
+})
+
+test_that("a model comes back as it was, and only if it is", {
+  file <- local_models()
+  promote_model(file, "stopping", 2)
+  model <- load_model(file, "stopping@production")
+  expect_identical(coef(model), coef(lm(dist ~ speed, cars)))
+  expect_identical(coef(load_model(file, "stopping/2")), coef(model))
+  sha256 <- read_models(file)$sha256
+  path <- file.path(paste0(file, ".objects"), substr(sha256, 1, 2), sha256)
+  whole <- readBin(path[[2]], "raw", 1e6)
+  skip_on_os("windows")
+  Sys.chmod(path, "644")
+  damage <- list(
+    changed = function() writeBin(replace(whole, 20, as.raw(bitwXor(as.integer(whole[[20]]), 1L))), path[[2]]),
+    truncated = function() writeBin(head(whole, -1), path[[2]]),
+    swapped = function() file.copy(path[[3]], path[[2]], overwrite = TRUE),
+    missing = function() unlink(path[[2]]),
+    linked = function() {
+      unlink(path[[2]])
+      file.symlink(path[[3]], path[[2]])
+    }
+  )
+  for (kind in names(damage)) {
+    damage[[kind]]()
+    expect_error(load_model(file, "stopping@production"), "`stopping/2` is not what was recorded", class = "fitledger_error_artifact", label = kind)
+    expect_match(verify_ledger(file)$problems$problem, "stored bytes", all = FALSE, label = kind)
+    nodes <- trace_lineage(file, "stopping@production")$nodes
+    expect_false(is.na(nodes$problem[nodes$id == paste0("sha256:", sha256[[2]])]), label = kind)
+    unlink(path[[2]])
+    writeBin(whole, path[[2]])
+  }
+  expect_identical(coef(load_model(file, "stopping/2")), coef(model))
+})
+
+test_that("files and folders can be models", {
+  file <- local_ledger()
+  folder <- withr::local_tempdir()
+  writeLines("weights", file.path(folder, "w.txt"))
+  path <- withr::local_tempfile(fileext = ".onnx", lines = "net")
+  id <- log_run(file, list(), list(), artifacts = list(folder = folder, file = path), keep = TRUE)
+  register_model(file, "net", id, "folder")
+  register_model(file, "net", id, "file")
+  expect_identical(readLines(file.path(load_model(file, "net/1"), "w.txt")), "weights")
+  expect_identical(readLines(load_model(file, "net/2")), "net")
+})
+
+test_that("predict() checks new data against the signature", {
+  data <- data.frame(
+    x = c(1.5, 2), n = 1:2, f = factor(c("a", "b")), s = c("u", "v"), d = as.Date("2026-11-23") + 0:1, y = c(1, 2)
+  )
+  file <- local_ledger()
+  fit <- lm(y ~ 1, data)
+  id <- log_run(file, list(), list(), artifacts = list(model = fit))
+  register_model(file, "m", id, signature = data[-6])
+  model <- load_model(file, "m/1", check = TRUE)
+  expect_identical(predict(model, data), predict(fit, data))
+  expect_identical(predict(model), predict(fit))
+  fine <- transform(data, f = as.character(f), x = 1:2, extra = 1, y = NULL)
+  expect_identical(predict(model, fine), predict(fit, fine))
+  expect_identical(predict(model, transform(data, f = factor(c("a", NA)))), predict(fit, data))
+  wrong <- data.frame(x = c("1", "2"), n = c(1.5, 2), f = c("a", "z%s{}"), s = c(1, 2))
+  expect_snapshot(error = TRUE, {
+    predict(model, wrong)
+    predict(model, 1:3)
+  })
+  expect_snapshot(print(model), transform = function(lines) gsub("[0-9]{8}-[0-9]{6}-\\w{12}", "<id>", lines))
+})
+
+test_that("the golden ledger's stages fold as its description says", {
+  models <- read_models(golden())
+  expect_identical(models$version, 1:2)
+  expect_identical(models$stages, list("production", character()))
+  history <- stage_history(golden(), "ames_price_model")
+  expect_identical(history$change, c("promote", "promote", "rollback"))
+  expect_identical(history$version, c(1L, 2L, 1L))
+  expect_identical(history$figures[[2]], list(frozen_rmse = 1.97))
+})
+
+test_that("hostile names, reasons and figures stay text", {
+  file <- local_ledger()
+  id <- log_run(file, list(), list(), artifacts = list("mo\"del,\n%s" = 1))
+  names <- c("=cmd|' C calc'!A0", "%s%n", "{cli::bg_red('x')}", "\u202eabc", "a,b\"c", "<script>", strrep("\u4e2d", 200))
+  for (name in names) {
+    expect_identical(register_model(file, name, id, "mo\"del,\n%s"), 1L)
+    expect_identical(promote_model(file, name, 1, why = "{x} %s \033[31m\n<b>", gate = function(candidate, current) {
+      list(pass = TRUE, figures = list("=1+1 %n" = 2))
+    }), 1L)
+    expect_identical(load_model(file, paste0(name, "@production")), 1)
+    expect_identical(stage_history(file, name)$why, "{x} %s \033[31m\n<b>")
+    expect_output(print(trace_lineage(file, paste0(name, "/1"))), "made by")
+  }
+  expect_identical(read_models(file)$model, names)
+  expect_identical(verify_ledger(file)$status, "ok")
+  for (bad in c("a/b", "a@b", "a\nb", strrep("x", 201))) {
+    expect_error(register_model(file, bad, id, "mo\"del,\n%s"), class = "fitledger_error_argument")
+  }
+})
+
+test_that("what a process knows of the registry is the file's", {
+  file <- local_models()
+  other <- local_models(list(dist ~ 1), name = "other")
+  expect_identical(nrow(read_models(file)), 3L)
+  file.copy(other, file, overwrite = TRUE)
+  expect_identical(read_models(file)$model, "other")
+  unlink(file)
+  expect_error(read_models(file), class = "fitledger_error_not_found")
+  id <- log_run(file, list(), list(), artifacts = list(model = 1))
+  expect_identical(nrow(read_models(file)), 0L)
+  expect_identical(register_model(file, "new", id), 1L)
+  # A cut at the end, and a row by another process.
+  rows <- readLines(file)
+  writeLines(head(rows, -1), file)
+  expect_identical(nrow(read_models(file)), 0L)
+  run_apart(c("library(fitledger)", sprintf("register_model(%s, 'apart', %s)", deparse(file), deparse(id)), "cat('done\\n')"))
+  expect_identical(read_models(file)$model, "apart")
+})
+
+test_that("of sixteen promotions at once one wins", {
+  skip_on_cran()
+  file <- local_models(rep(list(dist ~ speed), 17))
+  promote_model(file, "stopping", 17)
+  code <- c(
+    "library(fitledger)",
+    "version <- as.integer(commandArgs(TRUE))",
+    sprintf("while (!file.exists(%s)) Sys.sleep(0.01)", deparse(paste0(file, ".go"))),
+    sprintf("result <- tryCatch({ promote_model(%s, 'stopping', version, expect = 17); 'won' }, fitledger_error_conflict = function(e) 'lost')", deparse(file)),
+    "cat(result, '\\n'); cat('done\\n')"
+  )
+  withr::defer(unlink(paste0(file, ".go")))
+  # `run_apart()` starts all but the last without waiting for it.
+  file.create(paste0(file, ".go"))
+  output <- run_apart(code, times = 16)
+  results <- vapply(output, function(lines) trimws(lines[[length(lines) - 1]]), "")
+  expect_identical(sort(results), c(rep("lost", 15), "won"))
+  expect_identical(current(file), which(results == "won"))
+  expect_identical(verify_ledger(file)$status, "ok")
+  expect_identical(nrow(verify_ledger(file)$problems), 0L)
+})
+
+test_that("processes that are killed while they promote leave a whole registry", {
+  skip_on_cran()
+  skip_on_os("windows")
+  file <- local_models(rep(list(dist ~ speed), 5))
+  promote_model(file, "stopping", 1)
+  script <- withr::local_tempfile(fileext = ".R", lines = c(
+    "library(fitledger)",
+    "repeat tryCatch({",
+    sprintf("  version <- promote_model(%s, 'stopping', sample(5, 1))", deparse(file)),
+    sprintf("  if (runif(1) < 0.3) rollback_model(%s, 'stopping')", deparse(file)),
+    "}, fitledger_error_conflict = function(e) NULL)"
+  ))
+  rscript <- file.path(R.home("bin"), "Rscript")
+  withr::local_envvar(R_LIBS = paste(.libPaths(), collapse = ":"))
+  start <- function() as.integer(system(paste(shQuote(rscript), "--vanilla", shQuote(script), ">/dev/null 2>&1 & echo $!"), intern = TRUE))
+  set.seed(NULL)
+  for (round in 1:3) {
+    processes <- replicate(4, start())
+    deadline <- Sys.time() + 20
+    before <- nrow(stage_history(file, "stopping"))
+    while (nrow(stage_history(file, "stopping")) < before + 20 && Sys.time() < deadline) Sys.sleep(0.05)
+    for (process in sample(processes)) {
+      Sys.sleep(runif(1, 0, 0.1))
+      tools::pskill(process, tools::SIGKILL)
+    }
+    expect_gt(nrow(stage_history(file, "stopping")), before)
+  }
+  # The next writer sets aside what a killed one may have left unfinished.
+  promote_model(file, "stopping", 2)
+  promote_model(file, "stopping", 3)
+  checked <- verify_ledger(file)
+  expect_identical(checked$status, "ok")
+  expect_identical(nrow(checked$problems), 0L)
+  history <- stage_history(file, "stopping")
+  expect_identical(history$previous[-1], head(history$version, -1))
+  expect_identical(current(file), 3L)
+})
