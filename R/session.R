@@ -23,7 +23,8 @@ context_groups <- c("user", "host", "script", "git", "packages")
 #'   than a second; the ledger and the files beside it don't count. In CI also
 #'   the commit and the run's number as CI names them.
 #' - `packages`: R's version, the loaded packages with theirs, and the kinds of
-#'   random number generators.
+#'   random number generators; and a lockfile, stored beside the ledger once for each
+#'   environment, see [write_lockfile()].
 #'
 #' Never recorded: other environment variables, command-line arguments, addresses
 #' of remote repositories. A chain of hashes can't forget, so keep what must be
