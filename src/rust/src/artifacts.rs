@@ -139,7 +139,7 @@ fn native_artifacts(file: Robj, run_id: Robj) -> Robj {
     answer(|| {
         let runs = Runs::fold(&ledger::read(&path(&file)?)?)?;
         let id = R::of(&run_id).string().unwrap_or_default();
-        let artifacts = runs.get(&id).map_or(&[][..], |run| &run.artifacts);
+        let artifacts = runs.get(&id).map_or(&[][..], |run| run.artifacts());
         let text = |key: &'static str| {
             to_r::strings(
                 artifacts

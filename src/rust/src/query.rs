@@ -37,7 +37,11 @@ fn native_read_runs(file: Robj, wanted: Robj, details: Robj, void: Robj) -> Robj
         let details = texts(R::of(&details))?;
         let void = R::of(&void).is_true();
         let runs = Runs::fold(&ledger::read(&path(&file)?)?)?;
-        let rows: Vec<&Run> = runs.runs.iter().filter(|run| void || !run.void).collect();
+        let rows = if void {
+            (0..runs.len()).collect()
+        } else {
+            runs.valid()
+        };
 
         let names = table::column_names(&runs);
         let is_wanted = |name: &str| wanted.as_ref().is_none_or(|wanted| wanted.contains(name));
@@ -45,8 +49,8 @@ fn native_read_runs(file: Robj, wanted: Robj, details: Robj, void: Robj) -> Robj
 
         let mut labels = vec!["run_id".to_owned(), "timestamp".to_owned()];
         let mut vectors = vec![
-            to_r::strings(rows.iter().map(|run| Some(run.id.as_str()))),
-            to_r::instants(rows.iter().map(|run| run.began.seconds())),
+            to_r::strings(rows.iter().map(|&row| Some(runs.at(row).id()))),
+            to_r::instants(rows.iter().map(|&row| runs.at(row).began().seconds())),
         ];
         for column in &columns {
             labels.push(column.name.clone());
@@ -57,7 +61,7 @@ fn native_read_runs(file: Robj, wanted: Robj, details: Robj, void: Robj) -> Robj
             .iter()
             .map(|(_, role)| *role == Role::Metric)
             .collect();
-        let hidden = rows.iter().flat_map(|run| run.hidden());
+        let hidden = rows.iter().flat_map(|&row| runs.at(row).hidden());
         let sealed: BTreeSet<&str> = hidden.map(|(name, _)| name.as_str()).collect();
         Ok(list!(
             columns = named_list(&labels, vectors),
@@ -91,30 +95,31 @@ fn texts(names: R) -> Result<Vec<String>, Failure> {
 }
 
 /// What is on record of the runs beside parameters and metrics.
-fn details(runs: &Runs, rows: &[&Run], wanted: &[String]) -> Robj {
+fn details(runs: &Runs, rows: &[usize], wanted: &[String]) -> Robj {
     let vectors = wanted.iter().map(|name| detail(runs, rows, name));
     named_list(wanted, vectors.collect())
 }
 
-fn detail(runs: &Runs, rows: &[&Run], name: &str) -> Robj {
-    let of_session = |run: &Run, path: &[&str]| -> Option<&Json> {
-        let session = runs.sessions.get(&run.session);
-        path.iter().try_fold(session?, |json, key| json.get(key))
+fn detail(runs: &Runs, rows: &[usize], name: &str) -> Robj {
+    let of_session = |row: usize, path: &[&str]| {
+        let context = runs.at(row).session().context.as_ref();
+        path.iter().try_fold(context?, |json, key| json.get(key))
     };
     let texts = |path: &[&str]| {
-        let text = |run: &&Run| of_session(run, path).and_then(Json::as_str);
+        let text = |&row: &usize| of_session(row, path).and_then(Json::as_str);
         to_r::strings(rows.iter().map(text))
     };
     match name {
-        "status" => to_r::strings(rows.iter().map(|run| {
-            Some(match run.void {
+        "status" => to_r::strings(rows.iter().map(|&row| {
+            let run = runs.at(row);
+            Some(match run.is_void() {
                 true => "void",
-                false if runs.is_lost(run) => "lost",
-                false => run.status.name(),
+                false if run.is_lost() => "lost",
+                false => run.status().name(),
             })
         })),
-        "duration" => to_r::doubles(rows.iter().map(|run| match run.ended {
-            Some(ended) => (ended.micros() - run.began.micros()) as f64 / 1e6,
+        "duration" => to_r::doubles(rows.iter().map(|&row| match runs.at(row).ended() {
+            Some(ended) => (ended.micros() - runs.at(row).began().micros()) as f64 / 1e6,
             // SAFETY: a constant of R's.
             None => unsafe { extendr_ffi::R_NaReal },
         })),
@@ -123,37 +128,33 @@ fn detail(runs: &Runs, rows: &[&Run], name: &str) -> Robj {
         "commit" => texts(&["git", "commit"]),
         "dirty" => rows
             .iter()
-            .map(|run| of_session(run, &["git", "dirty"]).and_then(Json::as_bool))
+            .map(|&row| of_session(row, &["git", "dirty"]).and_then(Json::as_bool))
             .map(|dirty| dirty.map_or(Rbool::na_value(), Rbool::from))
             .collect::<Logicals>()
             .into(),
-        "seed" => {
-            let cells: Vec<Option<&Value>> = rows.iter().map(|run| run.seed.as_ref()).collect();
-            let (name, ty) = (name.to_owned(), table::common_type(&cells));
-            to_r::column(&table::Column { name, ty, cells })
-        }
+        "seed" => to_r::column(&table::Column::of(name.to_owned(), &runs.seeds, rows)),
         "data" => {
-            let data: Vec<Option<String>> = rows.iter().map(|run| data(run)).collect();
+            let data: Vec<Option<String>> = rows.iter().map(|&row| data(runs.at(row))).collect();
             to_r::strings(data.iter().map(Option::as_deref))
         }
         "tags" => {
             let tags = rows
                 .iter()
-                .map(|run| to_r::value(&Value::NamedList(run.tags.clone())));
+                .map(|&row| to_r::value(&Value::NamedList(runs.at(row).tags().to_vec())));
             List::from_values(tags.collect::<Vec<Robj>>()).into()
         }
         _ => rows
             .iter()
-            .map(|run| run.looks as i32)
+            .map(|&row| runs.at(row).looks() as i32)
             .collect::<Vec<i32>>()
             .into(),
     }
 }
 
 /// The hash of the data, or each with its name where there are several.
-fn data(run: &Run) -> Option<String> {
+fn data(run: Run<'_>) -> Option<String> {
     let hash = |entry: &Json| Some(entry.get("hash")?.as_str()?.to_owned());
-    match run.data.as_slice() {
+    match run.data() {
         [] => None,
         [(_, entry)] => hash(entry),
         several => {
@@ -175,7 +176,7 @@ fn native_read_series(file: Robj) -> Robj {
         let ledger = ledger::read(&path(&file)?)?;
         let runs = Runs::fold(&ledger)?;
         let points = series::points(&ledger, &runs)?;
-        let id = |point: &series::Point| Some(runs.runs[point.run].id.as_str());
+        let id = |point: &series::Point| Some(runs.at(point.run).id());
         let number = |value: &Value| match value {
             Value::Double(x) => *x,
             Value::Int(x) => f64::from(*x),
@@ -201,8 +202,8 @@ fn native_compare(file: Robj, run_ids: Robj, only_different: Robj) -> Robj {
     answer(|| {
         let runs = Runs::fold(&ledger::read(&path(&file)?)?)?;
         let ids = texts(R::of(&run_ids))?;
-        let chosen: Vec<&Run> = ids.iter().filter_map(|id| runs.get(id)).collect();
-        let mut fields = compare(&runs, &chosen);
+        let chosen: Vec<Run<'_>> = ids.iter().filter_map(|id| runs.get(id)).collect();
+        let mut fields = compare(&chosen);
         if R::of(&only_different).is_true() {
             fields.retain(Field::differs);
         }
@@ -228,7 +229,7 @@ fn native_session_of(file: Robj, run_id: Robj) -> Robj {
         let runs = Runs::fold(&ledger::read(&path(&file)?)?)?;
         let id = R::of(&run_id).string().unwrap_or_default();
         let run = runs.get(&id);
-        let session = run.and_then(|run| runs.sessions.get(&run.last_session));
+        let session = run.and_then(|run| run.last_session().context.as_ref());
         Ok(session.map_or(Robj::from(()), |json| to_r::value(&Value::from_json(json))))
     })
 }
@@ -283,8 +284,8 @@ fn native_run_facts(file: Robj, run_id: Robj) -> Robj {
         };
         let list = |pairs| to_r::value(&Value::NamedList(pairs));
         Ok(list!(
-            params = list(runs.params.named(&run.params)),
-            metrics = list(runs.metrics.named(&run.metrics)),
+            params = list(run.params()),
+            metrics = list(run.metrics()),
             unfit = run.unfit().map_or(Robj::from(()), Robj::from)
         )
         .into())
@@ -299,7 +300,7 @@ fn native_sealed(file: Robj, run_id: Robj) -> Robj {
     answer(|| {
         let runs = Runs::fold(&ledger::read(&path(&file)?)?)?;
         let id = R::of(&run_id).string().unwrap_or_default();
-        let sealed = runs.get(&id).map_or(&[][..], Run::sealed);
+        let sealed = runs.get(&id).map_or(&[][..], |run| run.sealed());
         Ok(to_r::value(&Value::NamedList(sealed.to_vec())))
     })
 }
@@ -311,9 +312,7 @@ fn native_sealed(file: Robj, run_id: Robj) -> Robj {
 fn native_run_ids(file: Robj) -> Robj {
     answer(|| {
         let runs = Runs::fold(&ledger::read(&path(&file)?)?)?;
-        Ok(to_r::strings(
-            runs.runs.iter().map(|run| Some(run.id.as_str())),
-        ))
+        Ok(to_r::strings(runs.iter().map(|run| Some(run.id()))))
     })
 }
 

@@ -3,8 +3,9 @@
 use extendr_api::prelude::*;
 use extendr_ffi::{
     INTEGER, LOGICAL, R_NaInt, R_NaReal, R_NaString, REAL, Rf_allocVector, Rf_mkCharLenCE,
-    Rf_protect, Rf_unprotect, SET_STRING_ELT, SEXPTYPE, cetype_t,
+    Rf_protect, Rf_unprotect, SET_STRING_ELT, SEXPTYPE, STRING_ELT, cetype_t,
 };
+use fitledger_core::columns::{self, Tag};
 use fitledger_core::table::{Column, Type};
 use fitledger_core::value::{Kind, Value};
 
@@ -12,15 +13,64 @@ use crate::r::base_call;
 
 /// A column as a vector; a run without the value has NA.
 pub fn column(column: &Column<'_>) -> Robj {
+    let (values, rows) = (column.values, column.rows);
+    let cells = rows.iter().map(|&row| (values.tag(row), values.bits(row)));
+    // SAFETY: constants of R's.
+    let (na_int, na_real) = unsafe { (R_NaInt, R_NaReal) };
     match column.ty {
-        Type::Atomic(kind) => vector(kind, &column.cells),
+        Type::Atomic(Kind::Logical) => integers(
+            SEXPTYPE::LGLSXP,
+            cells.map(|(tag, bits)| {
+                if tag == Tag::Bool {
+                    bits as i32
+                } else {
+                    na_int
+                }
+            }),
+        ),
+        Type::Atomic(Kind::Integer) => integers(
+            SEXPTYPE::INTSXP,
+            cells.map(|(tag, bits)| if tag == Tag::Int { bits as i32 } else { na_int }),
+        ),
+        Type::Atomic(Kind::Double) => doubles(cells.map(|(tag, bits)| match tag {
+            Tag::Double => f64::from_bits(bits),
+            Tag::Int => f64::from(bits as i32),
+            _ => na_real,
+        })),
+        Type::Atomic(Kind::Character) => labels(values, rows),
+        Type::Atomic(kind) => {
+            let cells: Vec<Option<Value>> = rows.iter().map(|&row| values.get(row)).collect();
+            vector(kind, &cells.iter().map(Option::as_ref).collect::<Vec<_>>())
+        }
         Type::Mixed => {
-            let cells = column.cells.iter().map(|cell| match cell {
+            let cells = rows.iter().map(|&row| match values.get(row) {
                 None | Some(Value::Null) => Robj::from(NA_LOGICAL),
-                Some(value) => self::value(value),
+                Some(value) => self::value(&value),
             });
             List::from_values(cells.collect::<Vec<Robj>>()).into()
         }
+    }
+}
+
+/// A column of texts and code. R's string for a text is made once.
+fn labels(values: &columns::Column, rows: &[usize]) -> Robj {
+    let known = strings(values.texts().iter().map(|text| Some(text.as_str())));
+    // SAFETY: both vectors are protected, and places are within the texts.
+    unsafe {
+        let vector = Rf_protect(Rf_allocVector(SEXPTYPE::STRSXP, rows.len() as _));
+        for (i, &row) in rows.iter().enumerate() {
+            let element = match (values.tag(row), values.other(row)) {
+                (Tag::Text, _) => STRING_ELT(known.get(), values.bits(row) as _),
+                (_, Some(Value::Code(text))) => {
+                    Rf_mkCharLenCE(text.as_ptr().cast(), text.len() as i32, cetype_t::CE_UTF8)
+                }
+                _ => R_NaString,
+            };
+            SET_STRING_ELT(vector, i as _, element);
+        }
+        let kept = Robj::from_sexp(vector);
+        Rf_unprotect(1);
+        kept
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use crate::json::Json;
-use crate::runs::{Run, Runs};
+use crate::runs::Run;
 use crate::value::Value;
 
 /// Something that runs recorded, and what each of them says of it.
@@ -30,14 +30,14 @@ impl Field {
 }
 
 type Cells = Vec<(String, Value)>;
-type View = fn(&Runs, &Run) -> Cells;
+type View = fn(Run<'_>) -> Cells;
 
 /// All fields of some runs. Two cells have one text if and only if they have one value.
-pub fn compare(runs: &Runs, chosen: &[&Run]) -> Vec<Field> {
+pub fn compare(chosen: &[Run<'_>]) -> Vec<Field> {
     let kinds: [(&'static str, View); 8] = [
-        ("param", params),
-        ("metric", metrics),
-        ("tag", |_, run| run.tags.clone()),
+        ("param", |run| run.params()),
+        ("metric", |run| run.metrics()),
+        ("tag", |run| run.tags().to_vec()),
         ("seed", seed),
         ("data", data),
         ("code", code),
@@ -46,11 +46,11 @@ pub fn compare(runs: &Runs, chosen: &[&Run]) -> Vec<Field> {
     ];
     let sets: HashSet<&str> = chosen
         .iter()
-        .flat_map(|run| run.data.iter().map(|(set, _)| set.as_str()))
+        .flat_map(|run| run.data().iter().map(|(set, _)| set.as_str()))
         .collect();
     let mut fields = Vec::new();
     for (kind, of) in kinds {
-        let columns: Vec<Cells> = chosen.iter().map(|run| of(runs, run)).collect();
+        let columns: Vec<Cells> = chosen.iter().map(|&run| of(run)).collect();
         let mut seen = HashSet::new();
         for (name, _) in columns.iter().flatten() {
             if seen.insert(name.as_str()) {
@@ -60,7 +60,7 @@ pub fn compare(runs: &Runs, chosen: &[&Run]) -> Vec<Field> {
                     cells: texts(&columns, name),
                     concerned: chosen
                         .iter()
-                        .map(|run| kind != "data" || concerns(run, name, &sets))
+                        .map(|&run| kind != "data" || concerns(run, name, &sets))
                         .collect(),
                 });
             }
@@ -70,12 +70,12 @@ pub fn compare(runs: &Runs, chosen: &[&Run]) -> Vec<Field> {
 }
 
 /// A run without a data set has nothing to say of its parts.
-fn concerns(run: &Run, name: &str, sets: &HashSet<&str>) -> bool {
+fn concerns(run: Run<'_>, name: &str, sets: &HashSet<&str>) -> bool {
     let is_part = |set: &str| {
         let rest = name.strip_prefix(set);
         rest.is_some_and(|rest| rest.starts_with([' ', '$']))
     };
-    sets.contains(name) || run.data.iter().any(|(set, _)| is_part(set))
+    sets.contains(name) || run.data().iter().any(|(set, _)| is_part(set))
 }
 
 /// What each run says of a field: in words, or in JSON where words would hide that values differ.
@@ -98,26 +98,15 @@ fn texts(columns: &[Cells], name: &str) -> Vec<Option<String>> {
         .collect()
 }
 
-fn params(runs: &Runs, run: &Run) -> Cells {
-    runs.params.named(&run.params)
-}
-
-fn metrics(runs: &Runs, run: &Run) -> Cells {
-    runs.metrics.named(&run.metrics)
-}
-
-fn seed(_: &Runs, run: &Run) -> Cells {
-    let seed = run
-        .seed
-        .iter()
-        .map(|seed| ("seed".to_owned(), seed.clone()));
-    seed.collect()
+fn seed(run: Run<'_>) -> Cells {
+    let seed = run.seed().into_iter();
+    seed.map(|seed| ("seed".to_owned(), seed)).collect()
 }
 
 /// The hash of each data set under its name, then its rows, columns, and the type of each column.
-fn data(_: &Runs, run: &Run) -> Cells {
+fn data(run: Run<'_>) -> Cells {
     let mut cells = Vec::new();
-    for (name, entry) in &run.data {
+    for (name, entry) in run.data() {
         let mut add = |label: String, json: Option<&Json>| {
             cells.extend(json.map(|json| (label, Value::from_json(json))));
         };
@@ -135,9 +124,9 @@ fn data(_: &Runs, run: &Run) -> Cells {
     cells
 }
 
-fn code(runs: &Runs, run: &Run) -> Cells {
-    let session = runs.sessions.get(&run.last_session);
-    let call = run.call.as_ref();
+fn code(run: Run<'_>) -> Cells {
+    let session = run.last_session().context.as_ref();
+    let call = run.call();
     let of = |json: Option<&Json>, path: &[&str]| -> Option<Value> {
         let found = path.iter().try_fold(json?, |json, key| json.get(key))?;
         Some(Value::from_json(found))
@@ -159,8 +148,8 @@ fn code(runs: &Runs, run: &Run) -> Cells {
 }
 
 /// R and the packages that were loaded when the run last said something.
-fn packages(runs: &Runs, run: &Run) -> Cells {
-    let Some(session) = runs.sessions.get(&run.last_session) else {
+fn packages(run: Run<'_>) -> Cells {
+    let Some(session) = &run.last_session().context else {
         return Vec::new();
     };
     let r = session
@@ -176,8 +165,8 @@ fn packages(runs: &Runs, run: &Run) -> Cells {
     r.into_iter().chain(packages).collect()
 }
 
-fn environment(runs: &Runs, run: &Run) -> Cells {
-    let session = runs.sessions.get(&run.last_session);
+fn environment(run: Run<'_>) -> Cells {
+    let session = run.last_session().context.as_ref();
     ["platform", "locale", "timezone", "rng"]
         .into_iter()
         .filter_map(|key| Some((key.to_owned(), Value::from_json(session?.get(key)?))))

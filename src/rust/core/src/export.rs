@@ -2,22 +2,22 @@
 
 use std::io::Write;
 
-use crate::runs::{Run, Runs};
+use crate::runs::Runs;
 use crate::table;
 use crate::value::Value;
 
 /// Writes `run_id`, `timestamp`, the parameters and the metrics, one row a run that isn't void.
 pub fn write_csv(runs: &Runs, out: impl Write) -> csv::Result<()> {
-    let rows: Vec<&Run> = runs.runs.iter().filter(|run| !run.void).collect();
+    let rows = runs.valid();
     let columns = table::columns(runs, &rows, |_| true);
     let mut csv = csv::Writer::from_writer(out);
     let names = columns.iter().map(|column| column.name.as_str());
     csv.write_record(["run_id", "timestamp"].into_iter().chain(names))?;
-    for (row, run) in rows.iter().enumerate() {
-        csv.write_field(&run.id)?;
-        csv.write_field(run.began.text())?;
+    for &row in &rows {
+        csv.write_field(runs.at(row).id())?;
+        csv.write_field(runs.at(row).began().text())?;
         for column in &columns {
-            csv.write_field(text(column.cells[row]))?;
+            csv.write_field(text(column.values.get(row).as_ref()))?;
         }
         csv.write_record(None::<&[u8]>)?;
     }

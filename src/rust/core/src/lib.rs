@@ -3,7 +3,7 @@
 //! Layers, each using only those above it in this list:
 //!
 //! - bytes: [`json`], [`digest`], [`time`], [`id`]
-//! - one row: [`value`], [`record`], [`chain`]
+//! - one row: [`value`], [`record`], [`chain`]; many values: [`columns`]
 //! - the file: [`ledger`]; beside it the bytes of artifacts: [`objects`]
 //! - views over the record, which [`follow`] keeps up to date: [`runs`] with [`table`], [`compare`], [`series`] and [`export`], [`registry`],
 //!   [`lineage`], [`verify`] with [`checkpoint`]
@@ -13,6 +13,7 @@
 
 pub mod chain;
 pub mod checkpoint;
+pub mod columns;
 pub mod compare;
 pub mod data;
 pub mod digest;

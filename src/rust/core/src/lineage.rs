@@ -109,8 +109,8 @@ pub struct Lineage {
 impl Lineage {
     pub fn of(runs: &Runs, registry: &Registry) -> Lineage {
         let mut lineage = Lineage::default();
-        for run in &runs.runs {
-            lineage.add_run(runs, run);
+        for run in runs.iter() {
+            lineage.add_run(run);
         }
         for model in &registry.models {
             for (number, version) in (1..).zip(&model.versions) {
@@ -219,26 +219,26 @@ impl Lineage {
         }
     }
 
-    fn add_run(&mut self, runs: &Runs, run: &Run) {
-        let node = self.node(Kind::Run, run.id.clone(), || about_run(runs, run));
+    fn add_run(&mut self, run: Run<'_>) {
+        let node = self.node(Kind::Run, run.id().to_owned(), || about_run(run));
         self.nodes[node].problem = run.unfit().map(|why| format!("the run {why}"));
-        for (name, entry) in &run.artifacts {
+        for (name, entry) in run.artifacts() {
             if let Some(content) = self.artifact(name, entry) {
                 self.add(content, Relation::MadeBy, node);
             }
         }
-        for id in [&run.session, &run.last_session] {
-            let Some(context) = runs.sessions.get(id) else {
+        for session in [run.session(), run.last_session()] {
+            let Some(context) = &session.context else {
                 continue;
             };
             if let Some(commit) = text(context, &["git", "commit"]) {
                 let commit = self.node(Kind::Commit, commit, String::new);
                 self.add(node, Relation::RanAt, commit);
             }
-            let session = self.session(id, context);
+            let session = self.session(&session.id, context);
             self.add(node, Relation::RanIn, session);
         }
-        for (name, entry) in &run.data {
+        for (name, entry) in run.data() {
             if let Some(hash) = entry.get("hash").and_then(Json::as_str) {
                 let data = self.node(Kind::Content, content_id(hash), || about_data(name, entry));
                 self.add(node, Relation::Used, data);
@@ -312,9 +312,8 @@ fn text(json: &Json, path: &[&str]) -> Option<String> {
     found.as_str().map(str::to_owned)
 }
 
-fn about_run(runs: &Runs, run: &Run) -> String {
-    let params = runs.params.named(&run.params);
-    let telling = params.into_iter().find(|(name, value)| {
+fn about_run(run: Run<'_>) -> String {
+    let telling = run.params().into_iter().find(|(name, value)| {
         matches!(name.as_str(), "learner" | "model") && matches!(value, Value::Str(_))
     });
     telling

@@ -1,8 +1,8 @@
 //! Runs: what the events of a ledger add up to.
 
 use std::collections::HashMap;
-use std::collections::hash_map::Entry;
 
+use crate::columns::{Column, Columns};
 use crate::error::Result;
 use crate::follow::{self, Fold};
 use crate::json::{Json, Malformed};
@@ -32,162 +32,252 @@ impl Status {
     }
 }
 
-/// A run as it stands after the last event that speaks of it.
-#[derive(Debug, Clone)]
-pub struct Run {
-    pub id: String,
-    pub began: Timestamp,
-    pub ended: Option<Timestamp>,
-    pub status: Status,
-    pub void: bool,
-    /// The parameter's place in [`Runs::params`], and its value.
-    pub params: Vec<(usize, Value)>,
-    /// The metric's place in [`Runs::metrics`], and its value; of a series the last.
-    pub metrics: Vec<(usize, Value)>,
-    pub tags: Vec<(String, Value)>,
-    pub seed: Option<Value>,
-    /// Name and entry of each artifact.
-    pub artifacts: Vec<(String, Json)>,
-    /// Name and entry of each data version.
-    pub data: Vec<(String, Json)>,
-    /// The function call that the run is about, if it was one.
-    pub call: Option<Json>,
-    /// Where the run came from, if it was copied from elsewhere.
-    pub origin: Option<Json>,
-    /// How often its sealed metrics were shown.
-    pub looks: u32,
-    /// The session in which it began or was resumed.
-    pub session: String,
-    /// The session in which it last said something.
-    pub last_session: String,
+/// All runs of a ledger, in the order of their first rows, each as it stands after the last event
+/// that speaks of it.
+#[derive(Debug, Default)]
+pub struct Runs {
+    ids: Ids,
+    began: Vec<Timestamp>,
+    status: Vec<Status>,
+    /// The place of the session in which each began or was resumed.
+    session: Vec<u32>,
+    pub params: Columns,
+    /// Of a series the last value.
+    pub metrics: Columns,
+    pub seeds: Column,
+    more: HashMap<u32, More>,
+    sessions: Sessions,
+    pub without_effect: Vec<WithoutEffect>,
+}
+
+/// What few runs have.
+#[derive(Debug, Default, Clone)]
+struct More {
+    ended: Option<Timestamp>,
+    void: bool,
+    tags: Vec<(String, Value)>,
+    artifacts: Vec<(String, Json)>,
+    data: Vec<(String, Json)>,
+    call: Option<Json>,
+    origin: Option<Json>,
+    looks: u32,
+    last_session: Option<u32>,
     sealed: Vec<(String, Value)>,
 }
 
-impl Run {
+static NOTHING: std::sync::LazyLock<More> = std::sync::LazyLock::new(More::default);
+
+/// A run.
+#[derive(Clone, Copy)]
+pub struct Run<'a> {
+    runs: &'a Runs,
+    /// Its place among all of them.
+    pub place: usize,
+}
+
+impl<'a> Run<'a> {
+    pub fn id(self) -> &'a str {
+        self.runs.ids.get(self.place)
+    }
+
+    pub fn began(self) -> Timestamp {
+        self.runs.began[self.place]
+    }
+
+    pub fn ended(self) -> Option<Timestamp> {
+        self.more().ended
+    }
+
+    pub fn status(self) -> Status {
+        self.runs.status[self.place]
+    }
+
+    pub fn is_void(self) -> bool {
+        self.more().void
+    }
+
+    pub fn params(self) -> Vec<(String, Value)> {
+        self.runs.params.row(self.place)
+    }
+
+    pub fn metrics(self) -> Vec<(String, Value)> {
+        self.runs.metrics.row(self.place)
+    }
+
+    pub fn seed(self) -> Option<Value> {
+        self.runs.seeds.get(self.place)
+    }
+
+    pub fn tags(self) -> &'a [(String, Value)] {
+        &self.more().tags
+    }
+
+    /// Name and entry of each artifact.
+    pub fn artifacts(self) -> &'a [(String, Json)] {
+        &self.more().artifacts
+    }
+
+    /// Name and entry of each data version.
+    pub fn data(self) -> &'a [(String, Json)] {
+        &self.more().data
+    }
+
+    /// The function call that the run is about, if it was one.
+    pub fn call(self) -> Option<&'a Json> {
+        self.more().call.as_ref()
+    }
+
+    /// Where the run came from, if it was copied from elsewhere.
+    pub fn origin(self) -> Option<&'a Json> {
+        self.more().origin.as_ref()
+    }
+
+    /// How often its sealed metrics were shown.
+    pub fn looks(self) -> u32 {
+        self.more().looks
+    }
+
+    /// The session in which it began or was resumed.
+    pub fn session(self) -> &'a Session {
+        self.runs.sessions.get(self.runs.session[self.place])
+    }
+
+    /// The session in which it last said something.
+    pub fn last_session(self) -> &'a Session {
+        let last = self.more().last_session;
+        self.runs
+            .sessions
+            .get(last.unwrap_or(self.runs.session[self.place]))
+    }
+
+    /// Metrics that were sealed, whether or not they have been revealed since.
+    pub fn sealed(self) -> &'a [(String, Value)] {
+        &self.more().sealed
+    }
+
+    /// Metrics that nobody is to see yet.
+    pub fn hidden(self) -> &'a [(String, Value)] {
+        if self.looks() == 0 {
+            self.sealed()
+        } else {
+            &[]
+        }
+    }
+
     /// Why nobody should rest on the run, if there is a reason.
-    pub fn unfit(&self) -> Option<&'static str> {
-        match self.status {
-            _ if self.void => Some("was declared void"),
+    pub fn unfit(self) -> Option<&'static str> {
+        match self.status() {
+            _ if self.is_void() => Some("was declared void"),
             Status::Failed => Some("has failed"),
             Status::Interrupted => Some("was interrupted"),
             _ => None,
         }
     }
 
-    /// Metrics that were sealed, whether or not they have been revealed since.
-    pub fn sealed(&self) -> &[(String, Value)] {
-        &self.sealed
+    /// Whether a running run's process is provably gone.
+    pub fn is_lost(self) -> bool {
+        self.status() == Status::Running && self.session().context.as_ref().is_some_and(is_gone)
     }
 
-    /// Metrics that nobody is to see yet.
-    pub fn hidden(&self) -> &[(String, Value)] {
-        if self.looks == 0 { &self.sealed } else { &[] }
+    fn more(self) -> &'a More {
+        let more = self.runs.more.get(&(self.place as u32));
+        more.unwrap_or(&NOTHING)
     }
 }
 
-/// The names of parameters or metrics, in the order in which they first appear.
+/// With what runs were made. A row may name a session that isn't there; it has no context.
 #[derive(Debug, Default)]
-pub struct Names {
-    names: Vec<String>,
-    places: HashMap<String, usize>,
+pub struct Session {
+    pub id: String,
+    pub context: Option<Json>,
 }
 
-impl Names {
-    fn place(&mut self, name: &str) -> usize {
-        if let Some(&place) = self.places.get(name) {
+#[derive(Debug, Default)]
+struct Sessions {
+    list: Vec<Session>,
+    places: HashMap<String, u32>,
+}
+
+impl Sessions {
+    fn get(&self, place: u32) -> &Session {
+        &self.list[place as usize]
+    }
+
+    fn place(&mut self, id: &str) -> u32 {
+        if let Some(&place) = self.places.get(id) {
             return place;
         }
-        let place = self.names.len();
-        self.names.push(name.to_owned());
-        self.places.insert(name.to_owned(), place);
+        let place = self.list.len() as u32;
+        self.list.push(Session {
+            id: id.to_owned(),
+            context: None,
+        });
+        self.places.insert(id.to_owned(), place);
         place
     }
-
-    pub fn contains(&self, name: &str) -> bool {
-        self.places.contains_key(name)
-    }
-
-    pub fn iter(&self) -> impl Iterator<Item = &str> {
-        self.names.iter().map(String::as_str)
-    }
-
-    /// Values with their names in place of their places.
-    pub fn named(&self, values: &[(usize, Value)]) -> Vec<(String, Value)> {
-        let named = values.iter();
-        named
-            .map(|(place, value)| (self.names[*place].clone(), value.clone()))
-            .collect()
-    }
-}
-
-/// All runs of a ledger, in the order of their first rows.
-#[derive(Debug, Default)]
-pub struct Runs {
-    pub runs: Vec<Run>,
-    pub params: Names,
-    pub metrics: Names,
-    pub without_effect: Vec<WithoutEffect>,
-    /// The context of each session.
-    pub sessions: HashMap<String, Json>,
-    places: HashMap<String, usize>,
 }
 
 impl Runs {
+    /// Folds the events in their order.
     pub fn fold(ledger: &Ledger) -> Result<Runs> {
         follow::fold(ledger)
     }
 
-    /// The place of a run in [`Runs::runs`].
-    pub fn place(&self, id: &str) -> Option<usize> {
-        self.places.get(id).copied()
+    pub fn len(&self) -> usize {
+        self.began.len()
     }
 
-    pub fn get(&self, id: &str) -> Option<&Run> {
-        self.places.get(id).map(|&place| &self.runs[place])
+    pub fn is_empty(&self) -> bool {
+        self.began.is_empty()
     }
 
-    /// Whether a running run's process is provably gone.
-    pub fn is_lost(&self, run: &Run) -> bool {
-        let session = self.sessions.get(&run.session);
-        run.status == Status::Running && session.is_some_and(is_gone)
+    pub fn at(&self, place: usize) -> Run<'_> {
+        Run { runs: self, place }
+    }
+
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = Run<'_>> + ExactSizeIterator {
+        (0..self.len()).map(|place| self.at(place))
+    }
+
+    pub fn get(&self, id: &str) -> Option<Run<'_>> {
+        self.ids.place(id).map(|place| self.at(place))
+    }
+
+    /// The places of the runs that are not void.
+    pub fn valid(&self) -> Vec<usize> {
+        let void = |place: &usize| {
+            let more = self.more.get(&(*place as u32));
+            more.is_some_and(|more| more.void)
+        };
+        (0..self.len())
+            .filter(|place| self.more.is_empty() || !void(place))
+            .collect()
     }
 
     fn begin(&mut self, row: &Row<'_>) -> std::result::Result<(), Malformed> {
-        let place = self.runs.len();
-        match self.places.entry(row.run_id.to_owned()) {
-            Entry::Occupied(_) => {
-                let why = "its run had begun already";
-                self.without_effect
-                    .push(WithoutEffect { seq: row.seq, why });
-                return Ok(());
-            }
-            Entry::Vacant(entry) => entry.insert(place),
+        let Some(place) = self.ids.add(row.run_id) else {
+            self.without_effect.push(WithoutEffect {
+                seq: row.seq,
+                why: "its run had begun already",
+            });
+            return Ok(());
         };
         let context = Json::Object(row.context.pairs()?);
-        self.runs.push(Run {
-            id: row.run_id.to_owned(),
-            began: row.time,
-            ended: None,
-            status: if row.event == "run" {
-                Status::Finished
-            } else {
-                Status::Running
-            },
-            void: false,
-            params: Vec::new(),
-            metrics: Vec::new(),
-            tags: Vec::new(),
-            seed: None,
-            artifacts: Vec::new(),
-            data: Vec::new(),
-            call: None,
-            origin: context.get("origin").cloned(),
-            looks: 0,
-            session: session(&context),
-            last_session: String::new(),
-            sealed: Vec::new(),
+        self.began.push(row.time);
+        self.status.push(match row.event {
+            "run" => Status::Finished,
+            _ => Status::Running,
         });
-        self.record(place, row, context)
+        let session = self.sessions.place(session(&context));
+        self.session.push(session);
+        if let Some(origin) = context.get("origin") {
+            self.more(place).origin = Some(origin.clone());
+        }
+        self.record(place, row, &context)
+    }
+
+    fn more(&mut self, place: usize) -> &mut More {
+        self.more.entry(place as u32).or_default()
     }
 
     /// Takes over what a row says of parameters, metrics and the rest: the last value wins.
@@ -195,53 +285,44 @@ impl Runs {
         &mut self,
         place: usize,
         row: &Row<'_>,
-        context: Json,
+        context: &Json,
     ) -> std::result::Result<(), Malformed> {
-        let run = &mut self.runs[place];
-        if matches!(row.event, "run" | "start" | "resume" | "log" | "end") {
-            run.last_session = session(&context);
+        if matches!(row.event, "resume" | "log" | "end") {
+            let session = self.sessions.place(session(context));
+            self.more(place).last_session = Some(session);
         }
         for (key, json) in row.params.pairs()? {
-            let name = self.params.place(value::unescape_key(&key));
-            set(&mut run.params, name, Value::from_json(&json));
+            let name = value::unescape_key(&key);
+            self.params.set(name, place, Value::from_json(&json));
         }
         for (name, value) in metrics(row.metrics)? {
-            set(&mut run.metrics, self.metrics.place(&name), value);
+            self.metrics.set(&name, place, value);
         }
         for (name, artifact) in row.artifacts.pairs()? {
-            set(
-                &mut run.artifacts,
-                value::unescape_key(&name).to_owned(),
-                artifact,
-            );
+            let name = value::unescape_key(&name).to_owned();
+            set(&mut self.more(place).artifacts, name, artifact);
         }
         if let Some(seed) = context.get("seed") {
-            run.seed = Some(Value::from_json(seed));
+            self.seeds.set(place, Value::from_json(seed));
         }
         if let Some(call) = context.get("call") {
-            run.call = Some(call.clone());
+            self.more(place).call = Some(call.clone());
         }
         for (key, json) in object(context.get("tags")) {
-            set(
-                &mut run.tags,
-                value::unescape_key(key).to_owned(),
-                Value::from_json(json),
-            );
+            let name = value::unescape_key(key).to_owned();
+            set(&mut self.more(place).tags, name, Value::from_json(json));
         }
         for (name, json) in object(context.get("data")) {
             let name = value::unescape_key(name).to_owned();
-            set(&mut run.data, name, json.clone());
+            set(&mut self.more(place).data, name, json.clone());
         }
         for (key, json) in object(context.get("sealed")) {
-            set(
-                &mut run.sealed,
-                value::unescape_key(key).to_owned(),
-                Value::from_json(json),
-            );
+            let name = value::unescape_key(key).to_owned();
+            set(&mut self.more(place).sealed, name, Value::from_json(json));
         }
-        if run.looks > 0 {
-            for (name, value) in &run.sealed {
-                set(&mut run.metrics, self.metrics.place(name), value.clone());
+        if self.at(place).looks() > 0 {
+            for (name, value) in self.at(place).sealed().to_vec() {
+                self.metrics.set(&name, place, value);
             }
         }
         Ok(())
@@ -254,7 +335,8 @@ impl Fold for Runs {
             "session" => {
                 let context = Json::Object(row.context.pairs()?);
                 if let Some(id) = context.get("id").and_then(Json::as_str) {
-                    self.sessions.insert(id.to_owned(), context);
+                    let place = self.sessions.place(id);
+                    self.sessions.list[place as usize].context = Some(context);
                 }
                 return Ok(());
             }
@@ -262,34 +344,106 @@ impl Fold for Runs {
             "resume" | "log" | "end" | "note" | "void" | "reveal" => {}
             _ => return Ok(()),
         }
-        let Some(&place) = self.places.get(row.run_id) else {
+        let Some(place) = self.ids.place(row.run_id) else {
             self.without_effect.push(WithoutEffect {
                 seq: row.seq,
                 why: "its run has not begun",
             });
             return Ok(());
         };
-        let run = &mut self.runs[place];
         let context = Json::Object(row.context.pairs()?);
         match row.event {
             "resume" => {
-                run.status = Status::Running;
-                run.ended = None;
-                run.session = session(&context);
+                self.status[place] = Status::Running;
+                self.more(place).ended = None;
+                self.session[place] = self.sessions.place(session(&context));
             }
             "end" => {
-                run.ended = Some(row.time);
-                run.status = match context.get("status").and_then(Json::as_str) {
+                self.more(place).ended = Some(row.time);
+                self.status[place] = match context.get("status").and_then(Json::as_str) {
                     Some("failed") => Status::Failed,
                     Some("interrupted") => Status::Interrupted,
                     _ => Status::Finished,
                 };
             }
-            "void" => run.void = context.get("void").and_then(Json::as_bool).unwrap_or(true),
-            "reveal" => run.looks += 1,
+            "void" => {
+                let void = context.get("void").and_then(Json::as_bool).unwrap_or(true);
+                self.more(place).void = void;
+            }
+            "reveal" => self.more(place).looks += 1,
             _ => {}
         }
-        self.record(place, row, context)
+        self.record(place, row, &context)
+    }
+}
+
+/// The ids of runs, one after the other, and a table to find them by.
+#[derive(Debug, Default)]
+struct Ids {
+    text: String,
+    ends: Vec<usize>,
+    /// Places from 1 on, where their hash leads to; 0 is free. At most half of them are taken.
+    table: Vec<u32>,
+}
+
+impl Ids {
+    fn get(&self, place: usize) -> &str {
+        let start = if place == 0 { 0 } else { self.ends[place - 1] };
+        &self.text[start..self.ends[place]]
+    }
+
+    fn place(&self, id: &str) -> Option<usize> {
+        let mut at = self.slot(id)?;
+        loop {
+            match self.table[at] {
+                0 => return None,
+                place if self.get(place as usize - 1) == id => return Some(place as usize - 1),
+                _ => at = (at + 1) & (self.table.len() - 1),
+            }
+        }
+    }
+
+    /// Adds an id and gives its place, unless it is there already.
+    fn add(&mut self, id: &str) -> Option<usize> {
+        if 2 * (self.ends.len() + 1) > self.table.len() {
+            self.grow();
+        }
+        let mut at = self.slot(id)?;
+        loop {
+            match self.table[at] {
+                0 => break,
+                place if self.get(place as usize - 1) == id => return None,
+                _ => at = (at + 1) & (self.table.len() - 1),
+            }
+        }
+        self.text.push_str(id);
+        self.ends.push(self.text.len());
+        self.table[at] = self.ends.len() as u32;
+        Some(self.ends.len() - 1)
+    }
+
+    fn grow(&mut self) {
+        self.table = vec![0; (4 * (self.ends.len() + 1)).next_power_of_two().max(64)];
+        for place in 0..self.ends.len() {
+            let mut at = self.slot(self.get(place)).expect("the table isn't empty");
+            while self.table[at] != 0 {
+                at = (at + 1) & (self.table.len() - 1);
+            }
+            self.table[at] = place as u32 + 1;
+        }
+    }
+
+    /// Where the search for an id begins.
+    fn slot(&self, id: &str) -> Option<usize> {
+        const MIX: u64 = 0x9e37_79b9_7f4a_7c15;
+        let mut hash = id.len() as u64;
+        for chunk in id.as_bytes().chunks(8) {
+            let mut word = [0; 8];
+            word[..chunk.len()].copy_from_slice(chunk);
+            hash = (hash.rotate_left(5) ^ u64::from_le_bytes(word)).wrapping_mul(MIX);
+        }
+        let mask = self.table.len().checked_sub(1)?;
+        Some((hash >> 20) as usize & mask)
     }
 }
 
@@ -322,9 +476,9 @@ fn is_gone(session: &Json) -> bool {
     }
 }
 
-fn session(context: &Json) -> String {
+fn session(context: &Json) -> &str {
     let id = context.get("session").and_then(Json::as_str);
-    id.unwrap_or_default().to_owned()
+    id.unwrap_or_default()
 }
 
 fn object(json: Option<&Json>) -> &[(String, Json)] {

@@ -101,7 +101,7 @@ impl Buffer {
 /// A value of a series.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Point {
-    /// The run's place in [`Runs::runs`].
+    /// The run's place.
     pub run: usize,
     pub metric: String,
     pub step: i64,
@@ -118,7 +118,7 @@ pub fn points(ledger: &Ledger, runs: &Runs) -> Result<Vec<Point>> {
         if !matches!(row.event, "run" | "start" | "log" | "end") || row.metrics.is_empty() {
             continue;
         }
-        let Some(run) = runs.place(row.run_id) else {
+        let Some(run) = runs.get(row.run_id).map(|run| run.place) else {
             continue;
         };
         let pairs = row

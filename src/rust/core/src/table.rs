@@ -2,7 +2,8 @@
 
 use std::collections::HashSet;
 
-use crate::runs::{Run, Runs};
+use crate::columns::{self, Tag};
+use crate::runs::Runs;
 use crate::value::{Kind, Value};
 
 /// What a column holds.
@@ -13,12 +14,13 @@ pub enum Type {
     Mixed,
 }
 
-/// A column; a run without the value has none here.
+/// A column of the table: the values of one parameter or metric, for the runs that are wanted.
 #[derive(Debug)]
 pub struct Column<'a> {
     pub name: String,
     pub ty: Type,
-    pub cells: Vec<Option<&'a Value>>,
+    pub values: &'a columns::Column,
+    pub rows: &'a [usize],
 }
 
 /// Which of parameters and metrics a column is.
@@ -32,20 +34,16 @@ pub enum Role {
 ///
 /// A name that is both becomes `params.x` and `metrics.x`.
 pub fn column_names(runs: &Runs) -> Vec<(String, Role)> {
-    let params = runs
-        .params
-        .iter()
-        .map(|name| (name, Role::Param, runs.metrics.contains(name), "params"));
-    let metrics = runs
-        .metrics
-        .iter()
-        .map(|name| (name, Role::Metric, runs.params.contains(name), "metrics"));
-    let mut taken: HashSet<String> = runs
-        .params
-        .iter()
-        .chain(runs.metrics.iter())
-        .map(str::to_owned)
-        .collect();
+    let params = runs.params.iter().map(|column| {
+        let name = column.name.as_str();
+        (name, Role::Param, runs.metrics.contains(name), "params")
+    });
+    let metrics = runs.metrics.iter().map(|column| {
+        let name = column.name.as_str();
+        (name, Role::Metric, runs.params.contains(name), "metrics")
+    });
+    let all = runs.params.iter().chain(runs.metrics.iter());
+    let mut taken: HashSet<String> = all.map(|column| column.name.clone()).collect();
     params
         .chain(metrics)
         .map(|(name, role, both, prefix)| {
@@ -69,56 +67,61 @@ fn unique(name: String, taken: &mut HashSet<String>) -> String {
     candidate
 }
 
-/// The columns of parameters and metrics that are wanted, over the runs that are.
+/// The columns of parameters and metrics that are wanted, over the runs at some places.
 pub fn columns<'a>(
     runs: &'a Runs,
-    rows: &[&'a Run],
+    rows: &'a [usize],
     wanted: impl Fn(&str) -> bool,
 ) -> Vec<Column<'a>> {
-    let names = column_names(runs);
-    let params = runs.params.iter().count();
-    let mut columns: Vec<Option<Column<'a>>> = names
+    let all = runs.params.iter().chain(runs.metrics.iter());
+    column_names(runs)
         .into_iter()
-        .map(|(name, _)| {
-            wanted(&name).then(|| Column {
-                name,
-                ty: Type::Mixed,
-                cells: vec![None; rows.len()],
-            })
-        })
-        .collect();
-    for (row, run) in rows.iter().enumerate() {
-        let values = run.params.iter().map(|(place, value)| (*place, value));
-        let metrics = run
-            .metrics
-            .iter()
-            .map(|(place, value)| (params + place, value));
-        for (place, value) in values.chain(metrics) {
-            if let Some(column) = &mut columns[place] {
-                column.cells[row] = Some(value);
-            }
+        .zip(all)
+        .filter(|((name, _), _)| wanted(name))
+        .map(|((name, _), values)| Column::of(name, values, rows))
+        .collect()
+}
+
+impl<'a> Column<'a> {
+    pub fn of(name: String, values: &'a columns::Column, rows: &'a [usize]) -> Column<'a> {
+        Column {
+            name,
+            ty: common_type(values, rows),
+            values,
+            rows,
         }
     }
-    let mut columns: Vec<Column<'a>> = columns.into_iter().flatten().collect();
-    for column in &mut columns {
-        column.ty = common_type(&column.cells);
-    }
-    columns
 }
 
 /// The type that holds all values without changing one: integers widen to double, NA to anything.
-pub fn common_type(cells: &[Option<&Value>]) -> Type {
+fn common_type(values: &columns::Column, rows: &[usize]) -> Type {
     let mut present = None;
     let mut missing = None;
-    for value in cells.iter().flatten() {
-        let (seen, kind) = match value {
-            Value::Null | Value::Redacted => continue,
-            Value::Na(kind) => (&mut missing, *kind),
-            Value::Code(_) => (&mut present, Kind::Character),
-            value => match value.kind() {
-                Some(kind) => (&mut present, kind),
-                None => return Type::Mixed,
+    let mut last = Tag::Absent;
+    for &row in rows {
+        let tag = values.tag(row);
+        // Most cells are of the type of the one before.
+        if tag == last && !matches!(tag, Tag::Na | Tag::Other) {
+            continue;
+        }
+        last = tag;
+        let (seen, kind) = match tag {
+            Tag::Absent | Tag::Null | Tag::Redacted => continue,
+            Tag::Other => match values.other(row) {
+                Some(Value::Code(_)) => (&mut present, Kind::Character),
+                _ => return Type::Mixed,
             },
+            _ => {
+                let kind = values.kind(row).expect("a single value");
+                (
+                    if tag == Tag::Na {
+                        &mut missing
+                    } else {
+                        &mut present
+                    },
+                    kind,
+                )
+            }
         };
         *seen = match (*seen, kind) {
             (None, kind) => Some(kind),
@@ -126,7 +129,7 @@ pub fn common_type(cells: &[Option<&Value>]) -> Type {
             (Some(Kind::Integer | Kind::Double), Kind::Integer | Kind::Double) => {
                 Some(Kind::Double)
             }
-            _ if matches!(value, Value::Na(_)) => Some(Kind::Logical),
+            _ if tag == Tag::Na => Some(Kind::Logical),
             _ => return Type::Mixed,
         };
     }

@@ -21,7 +21,7 @@ pub enum Kind {
     Integer64,
 }
 
-const KINDS: [(Kind, &str); 8] = [
+pub(crate) const KINDS: [(Kind, &str); 8] = [
     (Kind::Logical, "logical"),
     (Kind::Integer, "integer"),
     (Kind::Double, "double"),

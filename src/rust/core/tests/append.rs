@@ -72,7 +72,7 @@ fn events(path: &Path) -> Vec<String> {
 }
 
 fn runs(path: &Path) -> usize {
-    Runs::fold(&ledger::read(path).unwrap()).unwrap().runs.len()
+    Runs::fold(&ledger::read(path).unwrap()).unwrap().len()
 }
 
 #[test]

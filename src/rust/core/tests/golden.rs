@@ -69,36 +69,43 @@ fn values_survive_reading_and_writing() {
 #[test]
 fn runs_fold_as_described() {
     let runs = Runs::fold(&ledger::read(Path::new(GOLDEN)).unwrap()).unwrap();
-    assert_eq!(runs.runs.len(), 9);
+    assert_eq!(runs.len(), 9);
     let void: Vec<&str> = runs
-        .runs
         .iter()
-        .filter(|run| run.void)
-        .map(|run| run.id.as_str())
+        .filter(|run| run.is_void())
+        .map(|run| run.id())
         .collect();
     assert_eq!(void, ["20261123-042047-000000000008"]);
 
     let live = runs.get("20261123-042048-00000000000z").unwrap();
-    assert_eq!(live.status, Status::Finished);
-    assert_eq!(live.seed, Some(Value::Int(42)));
+    assert_eq!(live.status(), Status::Finished);
+    assert_eq!(live.seed(), Some(Value::Int(42)));
     assert_eq!(
-        live.tags,
+        live.tags(),
         [("who".to_owned(), Value::Str("=cmd()".to_owned()))]
     );
-    let metrics: Vec<&str> = runs.metrics.iter().collect();
+    let metrics: Vec<&str> = runs
+        .metrics
+        .iter()
+        .map(|column| column.name.as_str())
+        .collect();
     assert_eq!(
         metrics,
         ["test_rmse", "loss"],
         "the sealed metric is not shown"
     );
-    let values: Vec<&Value> = live.metrics.iter().map(|(_, value)| value).collect();
-    assert_eq!(values, [&Value::Double(0.6), &Value::Double(1.99)]);
+    let metric = |name| {
+        runs.metrics
+            .get(name)
+            .and_then(|column| column.get(live.place))
+    };
+    assert_eq!(metric("loss"), Some(Value::Double(0.6)));
+    assert_eq!(metric("test_rmse"), Some(Value::Double(1.99)));
     let missing = runs
         .params
-        .iter()
-        .position(|name| name == "missing")
-        .unwrap();
-    assert!(live.params.contains(&(missing, Value::Na(Kind::Double))));
+        .get("missing")
+        .and_then(|column| column.get(live.place));
+    assert_eq!(missing, Some(Value::Na(Kind::Double)));
     assert!(runs.params.contains("$cost"));
 
     let ignored: Vec<u64> = runs.without_effect.iter().map(|row| row.seq.0).collect();
