@@ -98,14 +98,15 @@ native_refusal <- function(x, place, metric) .Call(wrap__native_refusal, x, plac
 #' @noRd
 native_set_call_head <- function(call, head) .Call(wrap__native_set_call_head, call, head)
 
-#' The columns of the runs: `list(columns, details, names, metric, sealed)`.
+#' The columns of the runs: `list(columns, details, names, metric, count, sealed)`.
 #'
 #' `columns` and `details` are named lists of vectors. `names` are those of all parameters and
 #' metrics, and `metric` says which of them are metrics; `sealed` are those of the metrics that are
-#' hidden. `wanted` is `NULL` for all of them; `details` names those that are wanted.
+#' hidden. `wanted` is `NULL` for all of them; `details` names those that are wanted. `best` is
+#' `NULL`, or `list(metric, maximize, n)` for the best finished runs alone.
 #'
 #' @noRd
-native_read_runs <- function(file, wanted, details, void) .Call(wrap__native_read_runs, file, wanted, details, void)
+native_read_runs <- function(file, wanted, details, void, best) .Call(wrap__native_read_runs, file, wanted, details, void, best)
 
 #' Every value of every series: `list(run_id, metric, step, value, time)`.
 #'

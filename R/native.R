@@ -56,8 +56,9 @@ append_target <- function(file) {
   )
 }
 
-read_runs_native <- function(file, columns, details, void) {
-  native_read_runs(file, columns, details, void)
+# `best` is `list(metric, maximize, n)` for the best finished runs alone.
+read_runs_native <- function(file, columns, details, void, best = NULL) {
+  native_read_runs(file, columns, details, void, best)
 }
 
 compare_native <- function(file, run_ids, only_different, call) {

@@ -89,9 +89,17 @@ best_run <- function(file, metric, maximize = FALSE, ..., n = 1, where = NULL) {
   check_count(n, "n")
   where <- enquo(where)
 
-  table <- run_table(file, NULL, details_named(c("status", quo_names(where))), void = FALSE)
-  column <- metric_column(table, metric)
-  if (!rlang::quo_is_null(where)) {
+  if (rlang::quo_is_null(where)) {
+    table <- run_table(file, NULL, character(), void = FALSE, best = list(metric, maximize, as.numeric(n)))
+    # A plain CSV has no metrics to know by name.
+    if (!is.null(table$metric)) {
+      metric_column(table, metric)
+      return(table$frame)
+    }
+    column <- metric_column(table, metric)
+  } else {
+    table <- run_table(file, NULL, details_named(c("status", quo_names(where))), void = FALSE)
+    column <- metric_column(table, metric)
     table <- filter_table(table, where)
   }
   value <- table$frame[[column]]
@@ -122,10 +130,11 @@ quo_names <- function(where) {
 
 # Runs as columns: `frame` with those asked for, `details` likewise, `names` of
 # all parameters and metrics, `metric`, which of them are metrics (NULL where
-# nobody knows), and `sealed`, names of metrics that are hidden.
-run_table <- function(file, columns, details, void, call = rlang::caller_env()) {
+# nobody knows), `count`, how many runs there are, and `sealed`, names of metrics that
+# are hidden. `best` as in `read_runs_native()`.
+run_table <- function(file, columns, details, void, best = NULL, call = rlang::caller_env()) {
   show_held_back(file)
-  result <- read_runs_native(file, columns, details, void)
+  result <- read_runs_native(file, columns, details, void, best)
   if (is_failure(result, "plain_csv")) {
     return(plain_table(file, call))
   }
@@ -214,7 +223,7 @@ metric_column <- function(table, metric, call = rlang::caller_env()) {
   metrics <- names[table$metric]
   found <- intersect(c(metric, paste0("metrics.", metric)), metrics)
   # Before the first run there is nothing to know a metric by.
-  if (length(found) || nrow(table$frame) == 0) {
+  if (length(found) || table$count == 0) {
     return(c(found, metric)[[1]])
   }
   if (metric %in% names) {

@@ -6,9 +6,9 @@ use fitledger_core::digest::Digest;
 use fitledger_core::json::Json;
 use fitledger_core::ledger;
 use fitledger_core::objects::{self, Objects, Stored, safe_file_name};
-use fitledger_core::runs::Runs;
 
 use crate::answer::{Failure, answer};
+use crate::kept::RUNS;
 use crate::r::{self, R};
 use crate::target::{Entropy, path};
 use crate::to_r;
@@ -137,7 +137,8 @@ fn native_copy_object(file: Robj, sha256: Robj, size: Robj, to: Robj, tell: Robj
 #[extendr]
 fn native_artifacts(file: Robj, run_id: Robj) -> Robj {
     answer(|| {
-        let runs = Runs::fold(&ledger::read(&path(&file)?)?)?;
+        let kept = RUNS.lend(&file)?;
+        let runs = kept.view();
         let id = R::of(&run_id).string().unwrap_or_default();
         let artifacts = runs.get(&id).map_or(&[][..], |run| run.artifacts());
         let text = |key: &'static str| {

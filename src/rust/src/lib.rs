@@ -8,6 +8,7 @@ mod answer;
 mod artifacts;
 mod data;
 mod from_r;
+mod kept;
 mod lineage;
 mod live;
 mod log;

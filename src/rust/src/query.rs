@@ -4,30 +4,33 @@ use std::collections::{BTreeSet, HashSet};
 
 use extendr_api::prelude::*;
 use extendr_ffi::SEXPTYPE;
+use fitledger_core::columns::Tag;
 use fitledger_core::compare::{Field, compare};
 use fitledger_core::export;
 use fitledger_core::json::Json;
 use fitledger_core::ledger;
 use fitledger_core::record::{Cell, Row};
-use fitledger_core::runs::{Run, Runs};
+use fitledger_core::runs::{Run, Runs, Status};
 use fitledger_core::series;
 use fitledger_core::table::{self, Role};
 use fitledger_core::value::Value;
 
 use crate::answer::{Failure, answer};
+use crate::kept::RUNS;
 use crate::r::{R, Text};
 use crate::target::path;
 use crate::to_r;
 
-/// The columns of the runs: `list(columns, details, names, metric, sealed)`.
+/// The columns of the runs: `list(columns, details, names, metric, count, sealed)`.
 ///
 /// `columns` and `details` are named lists of vectors. `names` are those of all parameters and
 /// metrics, and `metric` says which of them are metrics; `sealed` are those of the metrics that are
-/// hidden. `wanted` is `NULL` for all of them; `details` names those that are wanted.
+/// hidden. `wanted` is `NULL` for all of them; `details` names those that are wanted. `best` is
+/// `NULL`, or `list(metric, maximize, n)` for the best finished runs alone.
 ///
 /// @noRd
 #[extendr]
-fn native_read_runs(file: Robj, wanted: Robj, details: Robj, void: Robj) -> Robj {
+fn native_read_runs(file: Robj, wanted: Robj, details: Robj, void: Robj, best: Robj) -> Robj {
     answer(|| {
         let wanted = R::of(&wanted);
         let wanted: Option<HashSet<String>> = match wanted.is_null() {
@@ -36,16 +39,22 @@ fn native_read_runs(file: Robj, wanted: Robj, details: Robj, void: Robj) -> Robj
         };
         let details = texts(R::of(&details))?;
         let void = R::of(&void).is_true();
-        let runs = Runs::fold(&ledger::read(&path(&file)?)?)?;
+        let kept = RUNS.lend(&file)?;
+        let runs = kept.view();
         let rows = if void {
             (0..runs.len()).collect()
         } else {
             runs.valid()
         };
 
-        let names = table::column_names(&runs);
+        let names = table::column_names(runs);
+        let all_rows = rows;
+        let rows = match R::of(&best).is_null() {
+            true => all_rows.clone(),
+            false => Best::of(R::of(&best))?.among(runs, &all_rows, &names),
+        };
         let is_wanted = |name: &str| wanted.as_ref().is_none_or(|wanted| wanted.contains(name));
-        let columns = table::columns(&runs, &rows, is_wanted);
+        let columns = table::columns(runs, &all_rows, &rows, is_wanted);
 
         let mut labels = vec!["run_id".to_owned(), "timestamp".to_owned()];
         let mut vectors = vec![
@@ -56,22 +65,90 @@ fn native_read_runs(file: Robj, wanted: Robj, details: Robj, void: Robj) -> Robj
             labels.push(column.name.clone());
             vectors.push(to_r::column(column));
         }
-        let details = self::details(&runs, &rows, &details);
+        let details = self::details(runs, &rows, &details);
         let metric: Vec<bool> = names
             .iter()
             .map(|(_, role)| *role == Role::Metric)
             .collect();
-        let hidden = rows.iter().flat_map(|&row| runs.at(row).hidden());
+        let hidden = all_rows.iter().flat_map(|&row| runs.at(row).hidden());
         let sealed: BTreeSet<&str> = hidden.map(|(name, _)| name.as_str()).collect();
         Ok(list!(
             columns = named_list(&labels, vectors),
             details = details,
             names = to_r::strings(names.iter().map(|(name, _)| Some(name.as_str()))),
             metric = metric,
+            count = all_rows.len() as f64,
             sealed = to_r::strings(sealed.into_iter().map(Some))
         )
         .into())
     })
+}
+
+/// Which runs are the best.
+struct Best {
+    metric: String,
+    maximize: bool,
+    n: f64,
+}
+
+impl Best {
+    fn of(list: R) -> Result<Best, Failure> {
+        let broken = || Failure::argument("best");
+        if list.ty() != SEXPTYPE::VECSXP || list.len() != 3 {
+            return Err(broken());
+        }
+        Ok(Best {
+            metric: list.element(0).string().ok_or_else(broken)?,
+            maximize: list.element(1).is_true(),
+            n: match list.element(2).ty() {
+                SEXPTYPE::REALSXP if list.element(2).len() == 1 => list.element(2).doubles()[0],
+                _ => return Err(broken()),
+            },
+        })
+    }
+
+    /// The best of some runs, the best first, and of equals the first one.
+    fn among(&self, runs: &Runs, rows: &[usize], names: &[(String, Role)]) -> Vec<usize> {
+        let both = format!("metrics.{}", self.metric);
+        let is_it = |(name, role): &(String, Role)| {
+            *role == Role::Metric && (*name == self.metric || *name == both)
+        };
+        let place = names.iter().position(is_it);
+        let column = place.and_then(|place| runs.metrics.iter().nth(place - runs.params.len()));
+        let Some(column) = column else {
+            return Vec::new();
+        };
+        let number = |row: usize| match column.tag(row) {
+            Tag::Double => Some(f64::from_bits(column.bits(row))).filter(|x| !x.is_nan()),
+            Tag::Int => Some(f64::from(column.bits(row) as i32)),
+            _ => None,
+        };
+        let finished = |row: usize| runs.at(row).status() == Status::Finished;
+        let candidates = rows.iter().filter(|&&row| finished(row));
+        let mut found: Vec<(f64, usize)> = candidates
+            .filter_map(|&row| Some((number(row)?, row)))
+            .collect();
+        let better = |a: &(f64, usize), b: &(f64, usize)| {
+            let order = match self.maximize {
+                true => b.0.total_cmp(&a.0),
+                false => a.0.total_cmp(&b.0),
+            };
+            // 0 and -0 are equal.
+            let order = if a.0 == b.0 {
+                std::cmp::Ordering::Equal
+            } else {
+                order
+            };
+            order.then(a.1.cmp(&b.1))
+        };
+        let n = self.n.min(found.len() as f64) as usize;
+        if n > 0 && n < found.len() {
+            found.select_nth_unstable_by(n - 1, better);
+        }
+        found.truncate(n);
+        found.sort_unstable_by(better);
+        found.into_iter().map(|(_, row)| row).collect()
+    }
 }
 
 fn named_list(names: &[String], values: Vec<Robj>) -> Robj {
@@ -200,7 +277,8 @@ fn native_read_series(file: Robj) -> Robj {
 #[extendr]
 fn native_compare(file: Robj, run_ids: Robj, only_different: Robj) -> Robj {
     answer(|| {
-        let runs = Runs::fold(&ledger::read(&path(&file)?)?)?;
+        let kept = RUNS.lend(&file)?;
+        let runs = kept.view();
         let ids = texts(R::of(&run_ids))?;
         let chosen: Vec<Run<'_>> = ids.iter().filter_map(|id| runs.get(id)).collect();
         let mut fields = compare(&chosen);
@@ -226,7 +304,8 @@ fn native_compare(file: Robj, run_ids: Robj, only_different: Robj) -> Robj {
 #[extendr]
 fn native_session_of(file: Robj, run_id: Robj) -> Robj {
     answer(|| {
-        let runs = Runs::fold(&ledger::read(&path(&file)?)?)?;
+        let kept = RUNS.lend(&file)?;
+        let runs = kept.view();
         let id = R::of(&run_id).string().unwrap_or_default();
         let run = runs.get(&id);
         let session = run.and_then(|run| run.last_session().context.as_ref());
@@ -277,7 +356,8 @@ fn native_events(file: Robj) -> Robj {
 #[extendr]
 fn native_run_facts(file: Robj, run_id: Robj) -> Robj {
     answer(|| {
-        let runs = Runs::fold(&ledger::read(&path(&file)?)?)?;
+        let kept = RUNS.lend(&file)?;
+        let runs = kept.view();
         let id = R::of(&run_id).string().unwrap_or_default();
         let Some(run) = runs.get(&id) else {
             return Ok(Robj::from(()));
@@ -298,7 +378,8 @@ fn native_run_facts(file: Robj, run_id: Robj) -> Robj {
 #[extendr]
 fn native_sealed(file: Robj, run_id: Robj) -> Robj {
     answer(|| {
-        let runs = Runs::fold(&ledger::read(&path(&file)?)?)?;
+        let kept = RUNS.lend(&file)?;
+        let runs = kept.view();
         let id = R::of(&run_id).string().unwrap_or_default();
         let sealed = runs.get(&id).map_or(&[][..], |run| run.sealed());
         Ok(to_r::value(&Value::NamedList(sealed.to_vec())))
@@ -311,7 +392,8 @@ fn native_sealed(file: Robj, run_id: Robj) -> Robj {
 #[extendr]
 fn native_run_ids(file: Robj) -> Robj {
     answer(|| {
-        let runs = Runs::fold(&ledger::read(&path(&file)?)?)?;
+        let kept = RUNS.lend(&file)?;
+        let runs = kept.view();
         Ok(to_r::strings(runs.iter().map(|run| Some(run.id()))))
     })
 }
@@ -322,13 +404,14 @@ fn native_run_ids(file: Robj) -> Robj {
 #[extendr]
 fn native_export_runs(file: Robj, to: Robj) -> Robj {
     answer(|| {
-        let runs = Runs::fold(&ledger::read(&path(&file)?)?)?;
+        let kept = RUNS.lend(&file)?;
+        let runs = kept.view();
         let to = path(&to)?;
         let mut name = to.file_name().unwrap_or_default().to_owned();
         name.push(format!(".{}.tmp", std::process::id()));
         let unfinished = to.with_file_name(name);
         let written = std::fs::File::create(&unfinished)
-            .and_then(|out| Ok(export::write_csv(&runs, std::io::BufWriter::new(out))?))
+            .and_then(|out| Ok(export::write_csv(runs, std::io::BufWriter::new(out))?))
             .and_then(|()| std::fs::rename(&unfinished, &to));
         written.map_err(|e| {
             drop(std::fs::remove_file(&unfinished));

@@ -1,8 +1,6 @@
 //! Registering and promoting models, and looking them up.
 
-use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
 
 use extendr_api::prelude::*;
 use fitledger_core::error::Error;
@@ -18,42 +16,13 @@ use fitledger_core::value::{Value, unescape_key};
 
 use crate::answer::{Failure, answer};
 use crate::from_r;
+use crate::kept::{REGISTRIES, RUNS};
 use crate::r::R;
-use crate::target::{Entropy, Target, path, with_warning};
+use crate::target::{Entropy, Target, with_warning};
 use crate::to_r;
 
-/// The registries of so many ledgers are kept.
-const MOST: usize = 16;
-
-static FOLLOWED: Mutex<Option<HashMap<PathBuf, Follow<Registry>>>> = Mutex::new(None);
-
-/// The registry of a ledger, brought up to date: only what is new is read.
-fn follow(path: &Path) -> Result<Follow<Registry>, Failure> {
-    let mut kept = FOLLOWED.lock().unwrap_or_else(PoisonError::into_inner);
-    let known = kept.get_or_insert_default().remove(path);
-    drop(kept);
-    let mut registry = known.unwrap_or_default();
-    registry.catch_up(path)?;
-    Ok(registry)
-}
-
-/// Keeps a registry for the next question.
-fn keep(path: &Path, registry: Follow<Registry>) {
-    let mut kept = FOLLOWED.lock().unwrap_or_else(PoisonError::into_inner);
-    let kept = kept.get_or_insert_default();
-    if kept.len() >= MOST {
-        kept.clear();
-    }
-    kept.insert(path.to_owned(), registry);
-}
-
 fn ask(file: &Robj, question: impl FnOnce(&Registry) -> Robj) -> Result<Robj, Failure> {
-    let path = path(file)?;
-    let path = std::path::absolute(&path).unwrap_or(path);
-    let registry = follow(&path)?;
-    let found = question(registry.view());
-    keep(&path, registry);
-    Ok(found)
+    Ok(question(REGISTRIES.lend(file)?.view()))
 }
 
 fn text(x: &Robj, name: &str) -> Result<String, Failure> {
@@ -268,10 +237,14 @@ struct State {
 
 impl State {
     fn read(path: &Path) -> Result<State, Failure> {
-        let mut runs = Follow::default();
-        runs.catch_up(path)?;
-        let registry = follow(path)?;
+        let runs = RUNS.take(path)?;
+        let registry = REGISTRIES.take(path)?;
         Ok(State { runs, registry })
+    }
+
+    fn keep(self, path: &Path) {
+        RUNS.keep(path, self.runs);
+        REGISTRIES.keep(path, self.registry);
     }
 
     fn catch_up(&mut self, read_since: ReadSince<'_>) -> fitledger_core::Result<()> {
@@ -339,7 +312,7 @@ fn native_register(target: Robj, name: Robj, run_id: Robj, artifact: Robj, more:
             };
             Ok(vec![(Timestamp::now(), event)])
         })?;
-        keep(&path, state.registry);
+        state.keep(&path);
         Ok(with_warning(Robj::from(version as f64), warning))
     })
 }
@@ -445,7 +418,7 @@ fn native_promote(
             };
             Ok(vec![(Timestamp::now(), event)])
         })?;
-        keep(&path, state.registry);
+        state.keep(&path);
         Ok(with_warning(Robj::from(chosen as f64), warning))
     })
 }

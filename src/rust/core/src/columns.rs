@@ -109,6 +109,9 @@ impl Column {
     pub fn append(&mut self, to: usize, other: &Column, rows: std::ops::Range<usize>) {
         let end = rows.end.min(other.tags.len());
         let start = rows.start.min(end);
+        if !other.is_present(&rows) {
+            return;
+        }
         let plain = |tag: &Tag| !matches!(tag, Tag::Text | Tag::Other);
         self.tags.resize(to, Tag::Absent);
         self.bits.resize(to, 0);
@@ -131,6 +134,19 @@ impl Column {
                 tag => self.put(to + row - start, tag, bits),
             }
         }
+    }
+
+    /// Forgets the cells from a row on.
+    pub fn truncate(&mut self, length: usize) {
+        self.tags.truncate(length);
+        self.bits.truncate(length);
+    }
+
+    /// Whether any of some rows has a value.
+    fn is_present(&self, rows: &std::ops::Range<usize>) -> bool {
+        let end = rows.end.min(self.tags.len());
+        let tags = &self.tags[rows.start.min(end)..end];
+        tags.iter().any(|&tag| tag != Tag::Absent)
     }
 
     pub fn tag(&self, row: usize) -> Tag {
@@ -226,6 +242,19 @@ impl Columns {
         self.columns[place].set(row, value);
     }
 
+    /// Whether the column at a place has this name.
+    pub fn named(&self, place: usize, name: &[u8]) -> bool {
+        self.columns
+            .get(place)
+            .is_some_and(|column| column.name.as_bytes() == name)
+    }
+
+    pub fn truncate(&mut self, length: usize) {
+        for column in &mut self.columns {
+            column.truncate(length);
+        }
+    }
+
     pub fn at(&mut self, place: usize) -> &mut Column {
         &mut self.columns[place]
     }
@@ -250,6 +279,16 @@ impl Columns {
         self.columns.iter()
     }
 
+    /// About how many bytes they take.
+    pub fn size(&self) -> usize {
+        let text = |text: &String| 2 * (text.len() + 64);
+        let column = |column: &Column| {
+            let texts: usize = column.texts.list.iter().map(text).sum();
+            9 * column.tags.len() + texts + 256 * column.others.len()
+        };
+        self.columns.iter().map(column).sum()
+    }
+
     /// The values of a row, each with its name.
     pub fn row(&self, row: usize) -> Vec<(String, Value)> {
         let cell = |column: &Column| Some((column.name.clone(), column.get(row)?));
@@ -259,8 +298,10 @@ impl Columns {
     /// Takes over rows of other columns.
     pub fn append(&mut self, to: usize, other: &Columns, rows: std::ops::Range<usize>) {
         for column in &other.columns {
-            let place = self.place(&column.name);
-            self.columns[place].append(to, column, rows.clone());
+            if column.is_present(&rows) {
+                let place = self.place(&column.name);
+                self.columns[place].append(to, column, rows.clone());
+            }
         }
     }
 }

@@ -10,6 +10,14 @@ use crate::record::Row;
 /// What the events of a ledger add up to, one after the other.
 pub trait Fold: Default {
     fn apply(&mut self, row: &Row<'_>) -> std::result::Result<(), Malformed>;
+
+    /// About how many bytes of memory it takes.
+    fn size(&self) -> usize;
+
+    /// The view of a whole ledger.
+    fn read(path: &Path) -> Result<Follow<Self>> {
+        Follow::default().taken(&ledger::read(path)?)
+    }
 }
 
 /// A view, and up to where it has got.
@@ -20,8 +28,18 @@ pub struct Follow<F> {
 }
 
 impl<F: Fold> Follow<F> {
+    /// A view that has got to a place.
+    pub fn at(view: F, place: Place) -> Follow<F> {
+        let place = Some(place);
+        Follow { view, place }
+    }
+
     pub fn view(&self) -> &F {
         &self.view
+    }
+
+    pub fn into_view(self) -> F {
+        self.view
     }
 
     pub fn place(&self) -> Option<&Place> {
@@ -30,6 +48,10 @@ impl<F: Fold> Follow<F> {
 
     /// Reads what is new.
     pub fn catch_up(&mut self, path: &Path) -> Result<()> {
+        if self.place.is_none() {
+            *self = F::read(path)?;
+            return Ok(());
+        }
         let news = ledger::read_since(path, self.place.as_ref())?;
         self.take(&news)
     }

@@ -202,6 +202,11 @@ impl Registry {
 }
 
 impl Fold for Registry {
+    fn size(&self) -> usize {
+        let model = |model: &Model| 1024 * (1 + model.versions.len() + model.history.len());
+        self.models.iter().map(model).sum()
+    }
+
     fn apply(&mut self, row: &Row<'_>) -> std::result::Result<(), Malformed> {
         if row.event == "session" {
             let context = Json::Object(row.context.pairs()?);

@@ -1,10 +1,12 @@
 //! Runs: what the events of a ledger add up to.
 
 use std::collections::HashMap;
+use std::path::Path;
 
+use crate::bulk;
 use crate::columns::{Column, Columns};
 use crate::error::Result;
-use crate::follow::{self, Fold};
+use crate::follow::{self, Fold, Follow};
 use crate::json::{Json, Malformed};
 use crate::ledger::Ledger;
 use crate::record::{Cell, Row, WithoutEffect};
@@ -218,6 +220,11 @@ impl Sessions {
 }
 
 impl Runs {
+    /// The runs of a ledger's file.
+    pub fn read(path: &Path) -> Result<Runs> {
+        Ok(bulk::read(path)?.into_view())
+    }
+
     /// Folds the events in their order.
     pub fn fold(ledger: &Ledger) -> Result<Runs> {
         follow::fold(ledger)
@@ -255,7 +262,8 @@ impl Runs {
     }
 
     fn begin(&mut self, row: &Row<'_>) -> std::result::Result<(), Malformed> {
-        let Some(place) = self.ids.add(row.run_id) else {
+        let id = row.run_id.as_bytes();
+        let Some(place) = self.ids.add(id, hash(id)) else {
             self.without_effect.push(WithoutEffect {
                 seq: row.seq,
                 why: "its run had begun already",
@@ -330,6 +338,19 @@ impl Runs {
 }
 
 impl Fold for Runs {
+    fn size(&self) -> usize {
+        const A_RUN: usize = 64;
+        self.ids.text.len()
+            + A_RUN * self.len()
+            + self.params.size()
+            + self.metrics.size()
+            + size_of::<More>() * 2 * self.more.len()
+    }
+
+    fn read(path: &Path) -> Result<Follow<Runs>> {
+        bulk::read(path)
+    }
+
     fn apply(&mut self, row: &Row<'_>) -> std::result::Result<(), Malformed> {
         match row.event {
             "session" => {
@@ -377,74 +398,168 @@ impl Fold for Runs {
     }
 }
 
+/// Finished runs that were read together, and that may or may not be new.
+#[derive(Debug, Default)]
+pub struct Batch {
+    ids: Vec<u8>,
+    ends: Vec<usize>,
+    hashes: Vec<u64>,
+    began: Vec<Timestamp>,
+    session: Vec<u32>,
+    sessions: Sessions,
+    pub params: Columns,
+    pub metrics: Columns,
+    pub seeds: Column,
+}
+
+impl Batch {
+    pub fn len(&self) -> usize {
+        self.ends.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.ends.is_empty()
+    }
+
+    pub fn session(&mut self, id: &str) -> u32 {
+        self.sessions.place(id)
+    }
+
+    /// Ends the run whose values have been set.
+    pub fn finish(&mut self, id: &[u8], began: Timestamp, session: u32) {
+        self.ids.extend_from_slice(id);
+        self.ends.push(self.ids.len());
+        self.hashes.push(hash(id));
+        self.began.push(began);
+        self.session.push(session);
+    }
+
+    /// Forgets values of a run that wasn't ended.
+    pub fn drop_unfinished(&mut self) {
+        let length = self.len();
+        self.params.truncate(length);
+        self.metrics.truncate(length);
+        self.seeds.truncate(length);
+    }
+
+    fn id(&self, place: usize) -> &[u8] {
+        let start = if place == 0 { 0 } else { self.ends[place - 1] };
+        &self.ids[start..self.ends[place]]
+    }
+}
+
+impl Runs {
+    /// Takes over some runs of a batch; `None` if one of them has begun already.
+    pub fn add(&mut self, batch: &Batch, places: std::ops::Range<usize>) -> Option<()> {
+        let to = self.len();
+        self.ids.reserve(places.len());
+        for place in places.clone() {
+            self.ids.add(batch.id(place), batch.hashes[place])?;
+        }
+        self.began.extend_from_slice(&batch.began[places.clone()]);
+        self.status.resize(to + places.len(), Status::Finished);
+        let mut sessions: Vec<Option<u32>> = vec![None; batch.sessions.list.len()];
+        for &session in &batch.session[places.clone()] {
+            let place = match sessions[session as usize] {
+                Some(place) => place,
+                None => {
+                    let place = self.sessions.place(&batch.sessions.get(session).id);
+                    sessions[session as usize] = Some(place);
+                    place
+                }
+            };
+            self.session.push(place);
+        }
+        self.params.append(to, &batch.params, places.clone());
+        self.metrics.append(to, &batch.metrics, places.clone());
+        self.seeds.append(to, &batch.seeds, places);
+        Some(())
+    }
+}
+
 /// The ids of runs, one after the other, and a table to find them by.
 #[derive(Debug, Default)]
 struct Ids {
-    text: String,
+    text: Vec<u8>,
     ends: Vec<usize>,
-    /// Places from 1 on, where their hash leads to; 0 is free. At most half of them are taken.
-    table: Vec<u32>,
+    hashes: Vec<u64>,
+    /// Where a hash leads to: 0, or a place from 1 on below the upper half of its hash. At most half
+    /// of the slots are taken.
+    table: Vec<u64>,
 }
 
 impl Ids {
-    fn get(&self, place: usize) -> &str {
+    fn bytes(&self, place: usize) -> &[u8] {
         let start = if place == 0 { 0 } else { self.ends[place - 1] };
         &self.text[start..self.ends[place]]
     }
 
+    fn get(&self, place: usize) -> &str {
+        std::str::from_utf8(self.bytes(place)).expect("an id is ASCII")
+    }
+
     fn place(&self, id: &str) -> Option<usize> {
-        let mut at = self.slot(id)?;
+        match self.table.is_empty() {
+            true => None,
+            false => self.search(id.as_bytes(), hash(id.as_bytes())).ok(),
+        }
+    }
+
+    /// The place of an id, or the slot where it would be.
+    fn search(&self, id: &[u8], hash: u64) -> std::result::Result<usize, usize> {
+        let mask = self.table.len() - 1;
+        let mut slot = hash as usize & mask;
         loop {
-            match self.table[at] {
-                0 => return None,
-                place if self.get(place as usize - 1) == id => return Some(place as usize - 1),
-                _ => at = (at + 1) & (self.table.len() - 1),
+            let entry = self.table[slot];
+            if entry == 0 {
+                return Err(slot);
             }
+            let place = entry as u32 as usize - 1;
+            if entry >> 32 == hash >> 32 && self.bytes(place) == id {
+                return Ok(place);
+            }
+            slot = (slot + 1) & mask;
         }
     }
 
     /// Adds an id and gives its place, unless it is there already.
-    fn add(&mut self, id: &str) -> Option<usize> {
-        if 2 * (self.ends.len() + 1) > self.table.len() {
-            self.grow();
-        }
-        let mut at = self.slot(id)?;
-        loop {
-            match self.table[at] {
-                0 => break,
-                place if self.get(place as usize - 1) == id => return None,
-                _ => at = (at + 1) & (self.table.len() - 1),
-            }
-        }
-        self.text.push_str(id);
+    fn add(&mut self, id: &[u8], hash: u64) -> Option<usize> {
+        self.reserve(1);
+        let slot = self.search(id, hash).err()?;
+        self.text.extend_from_slice(id);
         self.ends.push(self.text.len());
-        self.table[at] = self.ends.len() as u32;
+        self.hashes.push(hash);
+        self.table[slot] = hash >> 32 << 32 | self.ends.len() as u64;
         Some(self.ends.len() - 1)
     }
 
-    fn grow(&mut self) {
-        self.table = vec![0; (4 * (self.ends.len() + 1)).next_power_of_two().max(64)];
-        for place in 0..self.ends.len() {
-            let mut at = self.slot(self.get(place)).expect("the table isn't empty");
-            while self.table[at] != 0 {
-                at = (at + 1) & (self.table.len() - 1);
+    /// Makes room for more ids.
+    fn reserve(&mut self, more: usize) {
+        let wanted = 2 * (self.ends.len() + more);
+        if wanted <= self.table.len() {
+            return;
+        }
+        let size = (2 * wanted).next_power_of_two().max(64);
+        self.table = vec![0; size];
+        for (place, &hash) in self.hashes.iter().enumerate() {
+            let mut slot = hash as usize & (size - 1);
+            while self.table[slot] != 0 {
+                slot = (slot + 1) & (size - 1);
             }
-            self.table[at] = place as u32 + 1;
+            self.table[slot] = hash >> 32 << 32 | (place as u64 + 1);
         }
     }
+}
 
-    /// Where the search for an id begins.
-    fn slot(&self, id: &str) -> Option<usize> {
-        const MIX: u64 = 0x9e37_79b9_7f4a_7c15;
-        let mut hash = id.len() as u64;
-        for chunk in id.as_bytes().chunks(8) {
-            let mut word = [0; 8];
-            word[..chunk.len()].copy_from_slice(chunk);
-            hash = (hash.rotate_left(5) ^ u64::from_le_bytes(word)).wrapping_mul(MIX);
-        }
-        let mask = self.table.len().checked_sub(1)?;
-        Some((hash >> 20) as usize & mask)
+fn hash(id: &[u8]) -> u64 {
+    const MIX: u64 = 0x9e37_79b9_7f4a_7c15;
+    let mut hash = id.len() as u64;
+    for chunk in id.chunks(8) {
+        let mut word = [0; 8];
+        word[..chunk.len()].copy_from_slice(chunk);
+        hash = (hash.rotate_left(5) ^ u64::from_le_bytes(word)).wrapping_mul(MIX);
     }
+    hash ^ hash >> 29
 }
 
 fn metrics(cell: Cell<'_>) -> std::result::Result<Vec<(String, Value)>, Malformed> {

@@ -67,9 +67,11 @@ fn unique(name: String, taken: &mut HashSet<String>) -> String {
     candidate
 }
 
-/// The columns of parameters and metrics that are wanted, over the runs at some places.
+/// The columns of parameters and metrics that are wanted, for the runs at some places. Their type
+/// is that of all runs which the table is about.
 pub fn columns<'a>(
     runs: &'a Runs,
+    all_rows: &[usize],
     rows: &'a [usize],
     wanted: impl Fn(&str) -> bool,
 ) -> Vec<Column<'a>> {
@@ -78,7 +80,12 @@ pub fn columns<'a>(
         .into_iter()
         .zip(all)
         .filter(|((name, _), _)| wanted(name))
-        .map(|((name, _), values)| Column::of(name, values, rows))
+        .map(|((name, _), values)| Column {
+            name,
+            ty: common_type(values, all_rows),
+            values,
+            rows,
+        })
         .collect()
 }
 

@@ -1,0 +1,461 @@
+//! Reading the runs of a large ledger: in blocks, by every processor, in one pass over the bytes.
+//!
+//! Nearly all rows of a large ledger are finished runs with plain values. Such rows are taken apart
+//! here, where they stand, and land in columns. Every other row is applied as [`Runs`] applies it,
+//! in its place. Where anything is not as it should be, the whole ledger is read again by the
+//! generic way, which finds the words for it.
+
+use std::fs::File;
+use std::io;
+use std::ops::Range;
+use std::path::Path;
+use std::thread;
+
+use crate::chain::Head;
+use crate::columns::{Columns, Tag};
+use crate::digest::{Digest, HEX_LEN};
+use crate::error::Result;
+use crate::follow::{Fold, Follow};
+use crate::id::{Seq, is_run_id};
+use crate::ledger::{self, FIRST_ROW, Place};
+use crate::record::{MAX_ROW, Row};
+use crate::runs::{Batch, Runs};
+use crate::sys;
+use crate::time::{TIME_LEN, Timestamp};
+use crate::value::{KINDS, Value};
+
+/// Smaller ledgers are read whole.
+const WORTH_IT: u64 = 1 << 20;
+/// How much of a part is in memory at once.
+const BLOCK: usize = 1 << 20;
+
+/// All runs of a ledger, ready to follow it.
+pub fn read(path: &Path) -> Result<Follow<Runs>> {
+    read_from(path, WORTH_IT)
+}
+
+/// The same, by blocks from a size on.
+pub fn read_from(path: &Path, size: u64) -> Result<Follow<Runs>> {
+    if let Some(followed) = try_read(path, size) {
+        return Ok(followed);
+    }
+    let mut follow = Follow::default();
+    follow.take(&ledger::read(path)?)?;
+    Ok(follow)
+}
+
+/// `None` where the generic way must look.
+fn try_read(path: &Path, least: u64) -> Option<Follow<Runs>> {
+    let file = File::open(path).ok()?;
+    let metadata = file.metadata().ok()?;
+    if !metadata.is_file() || metadata.len() < least.max(FIRST_ROW) {
+        return None;
+    }
+    ledger::check(path).ok()?;
+    let parts = split(&file, metadata.len()).ok()?;
+    let parts: Vec<Option<Part>> = thread::scope(|scope| {
+        let file = &file;
+        let (first, rest) = parts.split_first().expect("there is a first part");
+        let rest: Vec<_> = rest
+            .iter()
+            .map(|part| scope.spawn(|| Part::read(file, part.clone())))
+            .collect();
+        let first = Part::read(file, first.clone());
+        let rest = rest.into_iter().map(|part| part.join().ok().flatten());
+        std::iter::once(first).chain(rest).collect()
+    });
+    let mut whole = Whole::default();
+    for part in parts {
+        whole.add(part?)?;
+    }
+    let place = Place {
+        end: whole.end?,
+        head: Head {
+            seq: Seq(whole.lines),
+            hash: Digest::from_hex(&whole.last_hash?)?,
+        },
+    };
+    Some(Follow::at(whole.runs, place))
+}
+
+fn read_full(file: &File, bytes: &mut [u8], at: u64) -> io::Result<usize> {
+    let mut read = 0;
+    while read < bytes.len() {
+        match sys::read_at(file, &mut bytes[read..], at + read as u64) {
+            Ok(0) => break,
+            Ok(n) => read += n,
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            Err(e) => return Err(e),
+        }
+    }
+    Ok(read)
+}
+
+/// A part of the file for each processor, cut at line feeds.
+fn split(file: &File, size: u64) -> io::Result<Vec<Range<u64>>> {
+    let count = thread::available_parallelism().map_or(1, usize::from) as u64;
+    let mut cuts = vec![FIRST_ROW];
+    let mut block = vec![0; 1 << 16];
+    for part in 1..count {
+        let mut at = size / count * part;
+        let cut = loop {
+            let read = read_full(file, &mut block, at)?;
+            match memchr::memchr(b'\n', &block[..read]) {
+                Some(found) => break at + found as u64 + 1,
+                None if read < block.len() => break size,
+                None => at += read as u64,
+            }
+        };
+        if cut > cuts[cuts.len() - 1] && cut < size {
+            cuts.push(cut);
+        }
+    }
+    cuts.push(size);
+    Ok(cuts.windows(2).map(|pair| pair[0]..pair[1]).collect())
+}
+
+/// What one pass over a part of the file found.
+#[derive(Default)]
+struct Part {
+    lines: u64,
+    /// The seq of the first line, as the rows that were taken apart imply it.
+    first_seq: Option<u64>,
+    batch: Batch,
+    /// Lines that are left to the generic way: the number of the line, how many runs of the batch
+    /// come before it, and where its bytes are.
+    others: Vec<(u64, usize, Range<usize>)>,
+    bytes: Vec<u8>,
+    /// After the last line feed.
+    end: u64,
+    last_hash: Option<[u8; HEX_LEN]>,
+}
+
+impl Part {
+    fn read(file: &File, range: Range<u64>) -> Option<Part> {
+        let mut part = Part {
+            end: range.start,
+            ..Part::default()
+        };
+        let mut memory = Memory::default();
+        let mut block = Vec::with_capacity(2 * BLOCK);
+        let mut at = range.start;
+        loop {
+            let kept = block.len();
+            let wanted = (range.end - at).min(BLOCK as u64) as usize;
+            block.resize(kept + wanted, 0);
+            let read = read_full(file, &mut block[kept..], at).ok()?;
+            block.truncate(kept + read);
+            at += read as u64;
+            let lines = memchr::memrchr(b'\n', &block).map_or(0, |last| last + 1);
+            part.take(&block[..lines], &mut memory)?;
+            block.drain(..lines);
+            if read == 0 || at == range.end {
+                return Some(part);
+            }
+            if block.len() > MAX_ROW {
+                return None;
+            }
+        }
+    }
+
+    fn take(&mut self, lines: &[u8], memory: &mut Memory) -> Option<()> {
+        let mut rest = lines;
+        while let Some(length) = memchr::memchr(b'\n', rest) {
+            let line = &rest[..length];
+            rest = &rest[length + 1..];
+            match memory.run(line, &mut self.batch) {
+                Some(seq) => {
+                    let first = seq.checked_sub(self.lines)?;
+                    if *self.first_seq.get_or_insert(first) != first {
+                        return None;
+                    }
+                }
+                None => {
+                    self.batch.drop_unfinished();
+                    let start = self.bytes.len();
+                    self.bytes.extend_from_slice(line);
+                    let kept = start..self.bytes.len();
+                    self.others.push((self.lines, self.batch.len(), kept));
+                }
+            }
+            self.lines += 1;
+            self.end += length as u64 + 1;
+            let hash = line.get(line.len().checked_sub(HEX_LEN)?..)?;
+            self.last_hash = hash.try_into().ok();
+        }
+        Some(())
+    }
+}
+
+/// The parts, put together.
+#[derive(Default)]
+struct Whole {
+    runs: Runs,
+    lines: u64,
+    end: Option<u64>,
+    last_hash: Option<[u8; HEX_LEN]>,
+}
+
+impl Whole {
+    fn add(&mut self, part: Part) -> Option<()> {
+        if part.first_seq.is_some_and(|first| first != self.lines + 1) {
+            return None;
+        }
+        if self.lines == 0 && part.lines > 0 && part.others.first().is_none_or(|other| other.0 > 0)
+        {
+            return None;
+        }
+        let mut done = 0;
+        for (line, before, bytes) in &part.others {
+            self.runs.add(&part.batch, done..*before)?;
+            done = *before;
+            let row = Row::parse(&part.bytes[bytes.clone()]).ok()?;
+            if row.seq != Seq(self.lines + line + 1) || row.event.ends_with('!') {
+                return None;
+            }
+            ledger::check_first(&row).ok()?;
+            self.runs.apply(&row).ok()?;
+        }
+        self.runs.add(&part.batch, done..part.batch.len())?;
+        self.lines += part.lines;
+        if part.lines > 0 {
+            (self.end, self.last_hash) = (Some(part.end), part.last_hash);
+        }
+        Some(())
+    }
+}
+
+/// What rows have in common with the row before them.
+#[derive(Default)]
+struct Memory {
+    second: [u8; 19],
+    micros: i64,
+    session: Vec<u8>,
+    session_place: u32,
+}
+
+impl Memory {
+    /// Takes a line apart that is a finished run with plain values; its seq.
+    fn run(&mut self, line: &[u8], batch: &mut Batch) -> Option<u64> {
+        let mut cursor = Cursor { line, at: 0 };
+        let seq = cursor.seq()?;
+        let began = self.time(cursor.take(TIME_LEN)?)?;
+        cursor.expect(b",run,")?;
+        let id = cursor.until(b',')?;
+        if !is_run_id(id) {
+            return None;
+        }
+        let row = batch.len();
+        cursor.object(&mut batch.params, row)?;
+        cursor.object(&mut batch.metrics, row)?;
+        cursor.expect(b",\"{\"\"session\"\":\"\"")?;
+        let session = cursor.until(b'"')?;
+        if session != self.session.as_slice() {
+            self.session_place = batch.session(std::str::from_utf8(session).ok()?);
+            self.session = session.to_vec();
+        }
+        cursor.expect(b"\"")?;
+        if cursor.take_if(b",\"\"seed\"\":") {
+            let (tag, bits) = cursor.number()?;
+            batch.seeds.put(row, tag, bits);
+        }
+        cursor.expect(b"}\",")?;
+        let hash = &line[cursor.at..];
+        let is_hex = |byte: &u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(byte);
+        if hash.len() != HEX_LEN || !hash.iter().all(is_hex) {
+            return None;
+        }
+        batch.finish(id, began, self.session_place);
+        Some(seq)
+    }
+
+    fn time(&mut self, text: &[u8]) -> Option<Timestamp> {
+        let (second, rest) = text.split_at(19);
+        if second != self.second {
+            let whole = Timestamp::parse(text)?;
+            self.second = second.try_into().ok()?;
+            self.micros = whole.micros() - whole.micros().rem_euclid(1_000_000);
+        }
+        if rest[0] != b'.' || rest[7] != b'Z' || !rest[1..7].iter().all(u8::is_ascii_digit) {
+            return None;
+        }
+        let digit = |micros: i64, digit: &u8| micros * 10 + i64::from(digit - b'0');
+        Timestamp::from_micros(self.micros + rest[1..7].iter().fold(0, digit))
+    }
+}
+
+struct Cursor<'a> {
+    line: &'a [u8],
+    at: usize,
+}
+
+impl<'a> Cursor<'a> {
+    fn seq(&mut self) -> Option<u64> {
+        let digits = self.until(b',')?;
+        if digits.is_empty() || digits.len() > 16 || digits[0] == b'0' {
+            return None;
+        }
+        digits.iter().try_fold(0, |number, digit| {
+            digit
+                .is_ascii_digit()
+                .then(|| number * 10 + u64::from(digit - b'0'))
+        })
+    }
+
+    fn take(&mut self, length: usize) -> Option<&'a [u8]> {
+        let taken = self.line.get(self.at..self.at + length)?;
+        self.at += length;
+        Some(taken)
+    }
+
+    fn take_if(&mut self, bytes: &[u8]) -> bool {
+        let found = self.line[self.at..].starts_with(bytes);
+        if found {
+            self.at += bytes.len();
+        }
+        found
+    }
+
+    fn expect(&mut self, bytes: &[u8]) -> Option<()> {
+        self.take_if(bytes).then_some(())
+    }
+
+    /// What comes before a byte; the byte is passed by.
+    fn until(&mut self, byte: u8) -> Option<&'a [u8]> {
+        let rest = &self.line[self.at..];
+        let end = rest.iter().position(|&other| other == byte)?;
+        self.at += end + 1;
+        Some(&rest[..end])
+    }
+
+    fn peek(&self) -> Option<u8> {
+        self.line.get(self.at).copied()
+    }
+
+    /// A cell of plain values, and the comma after it.
+    fn object(&mut self, columns: &mut Columns, row: usize) -> Option<()> {
+        if self.take_if(b",") {
+            return Some(());
+        }
+        self.expect(b"\"{")?;
+        let mut next = 0;
+        loop {
+            let key = self.plain()?;
+            if key.is_empty() || key.starts_with(b"$") {
+                return None;
+            }
+            self.expect(b":")?;
+            // Rows mostly have the keys of the row before, in its order.
+            let place = match columns.named(next, key) {
+                true => next,
+                false => columns.place(std::str::from_utf8(key).ok()?),
+            };
+            next = place + 1;
+            self.value(columns, place, row)?;
+            if self.take_if(b",") {
+                continue;
+            }
+            return self.expect(b"}\",");
+        }
+    }
+
+    fn value(&mut self, columns: &mut Columns, place: usize, row: usize) -> Option<()> {
+        let column = columns.at(place);
+        match self.peek()? {
+            b'"' => {
+                let text = self.text()?;
+                column.set_text(row, text);
+            }
+            b't' => {
+                self.expect(b"true")?;
+                column.put(row, Tag::Bool, 1);
+            }
+            b'f' => {
+                self.expect(b"false")?;
+                column.put(row, Tag::Bool, 0);
+            }
+            b'n' => {
+                self.expect(b"null")?;
+                column.put(row, Tag::Null, 0);
+            }
+            b'{' => {
+                self.expect(b"{\"\"$na\"\":")?;
+                let name = self.text()?;
+                let (kind, _) = KINDS.iter().find(|(_, known)| *known == name)?;
+                self.expect(b"}")?;
+                column.set(row, Value::Na(*kind));
+            }
+            _ => {
+                let (tag, bits) = self.number()?;
+                column.put(row, tag, bits);
+            }
+        }
+        Some(())
+    }
+
+    fn text(&mut self) -> Option<&'a str> {
+        std::str::from_utf8(self.plain()?).ok()
+    }
+
+    /// A JSON text without escapes, whose quotes are doubled.
+    fn plain(&mut self) -> Option<&'a [u8]> {
+        self.expect(b"\"\"")?;
+        let rest = &self.line[self.at..];
+        let plain = |&byte: &u8| byte >= 0x20 && byte != b'"' && byte != b'\\';
+        let end = rest.iter().position(|byte| !plain(byte))?;
+        self.at += end;
+        self.expect(b"\"\"")?;
+        Some(&rest[..end])
+    }
+
+    /// A JSON number: one with a point or an exponent is a double.
+    fn number(&mut self) -> Option<(Tag, u64)> {
+        let rest = &self.line[self.at..];
+        let digits = |from: usize| {
+            rest[from..]
+                .iter()
+                .take_while(|byte| byte.is_ascii_digit())
+                .count()
+        };
+        let mut at = usize::from(rest.first() == Some(&b'-'));
+        let whole = digits(at);
+        if whole == 0 || whole > 1 && rest[at] == b'0' {
+            return None;
+        }
+        at += whole;
+        let mut double = false;
+        if rest.get(at) == Some(&b'.') {
+            let fraction = digits(at + 1);
+            if fraction == 0 {
+                return None;
+            }
+            at += 1 + fraction;
+            double = true;
+        }
+        if matches!(rest.get(at), Some(b'e' | b'E')) {
+            at += 1;
+            at += usize::from(matches!(rest.get(at), Some(b'+' | b'-')));
+            let exponent = digits(at);
+            if exponent == 0 {
+                return None;
+            }
+            at += exponent;
+            double = true;
+        }
+        let text = std::str::from_utf8(&rest[..at]).ok()?;
+        self.at += at;
+        if double {
+            let x: f64 = text.parse().ok()?;
+            return x.is_finite().then(|| (Tag::Double, x.to_bits()));
+        }
+        let x: i64 = text.parse().ok()?;
+        // A reader of integers has no -0.
+        if x == 0 && text.starts_with('-') {
+            return None;
+        }
+        Some(match i32::try_from(x) {
+            Ok(x) => (Tag::Int, x as u64),
+            Err(_) => (Tag::Double, (x as f64).to_bits()),
+        })
+    }
+}

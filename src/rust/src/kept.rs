@@ -1,0 +1,122 @@
+//! Views of ledgers that are kept between calls, so that only what is new is read.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+use std::time::SystemTime;
+
+use extendr_api::Robj;
+use fitledger_core::follow::{Fold, Follow};
+use fitledger_core::registry::Registry;
+use fitledger_core::runs::Runs;
+
+use crate::answer::Failure;
+use crate::target::path;
+
+pub static RUNS: Kept<Runs> = Kept::new();
+pub static REGISTRIES: Kept<Registry> = Kept::new();
+
+/// Views of so many ledgers are kept at most, and none that takes more than so many bytes.
+const MOST: usize = 8;
+const LARGEST: usize = 256 << 20;
+
+/// The views of the ledgers that were asked last, the last one first.
+pub struct Kept<F> {
+    views: Mutex<Vec<(PathBuf, View<F>)>>,
+}
+
+struct View<F> {
+    follow: Follow<F>,
+    looks: Looks,
+}
+
+/// What a file looked like. A ledger only grows: where it has the same size and was written to
+/// nevertheless, somebody did something else to it.
+#[derive(Clone, Copy, PartialEq)]
+struct Looks {
+    size: u64,
+    modified: Option<SystemTime>,
+}
+
+impl Looks {
+    fn of(path: &Path) -> Option<Looks> {
+        let metadata = std::fs::metadata(path).ok()?;
+        Some(Looks {
+            size: metadata.len(),
+            modified: metadata.modified().ok(),
+        })
+    }
+}
+
+impl<F: Fold> Kept<F> {
+    const fn new() -> Kept<F> {
+        Kept {
+            views: Mutex::new(Vec::new()),
+        }
+    }
+
+    /// The view of a ledger, brought up to date. While it is out nobody else has it: R may run
+    /// another call in between, which then reads for itself.
+    pub fn take(&self, path: &Path) -> Result<Follow<F>, Failure> {
+        let known = {
+            let path = absolute(path);
+            let mut views = self.views.lock().unwrap_or_else(PoisonError::into_inner);
+            let place = views.iter().position(|(known, _)| *known == path);
+            place.map(|place| views.remove(place).1)
+        };
+        let looks = Looks::of(path);
+        let grown = |view: &View<F>| {
+            looks.is_some_and(|now| now == view.looks || now.size > view.looks.size)
+        };
+        let mut follow = known
+            .filter(grown)
+            .map(|view| view.follow)
+            .unwrap_or_default();
+        follow.catch_up(path)?;
+        Ok(follow)
+    }
+
+    /// Keeps a view for the next question.
+    pub fn keep(&self, path: &Path, follow: Follow<F>) {
+        if let Some(looks) = follow.place().and_then(|_| Looks::of(path)) {
+            if follow.view().size() <= LARGEST {
+                let mut views = self.views.lock().unwrap_or_else(PoisonError::into_inner);
+                views.insert(0, (absolute(path), View { follow, looks }));
+                views.truncate(MOST);
+            }
+        }
+    }
+
+    /// Lends the view of a ledger out, until it is dropped.
+    pub fn lend(&'static self, file: &Robj) -> Result<Lent<F>, Failure> {
+        let path = path(file)?;
+        let follow = self.take(&path)?;
+        Ok(Lent {
+            kept: self,
+            path,
+            follow,
+        })
+    }
+}
+
+/// A view that goes back to where it is kept.
+pub struct Lent<F: Fold + 'static> {
+    kept: &'static Kept<F>,
+    path: PathBuf,
+    follow: Follow<F>,
+}
+
+impl<F: Fold> Lent<F> {
+    pub fn view(&self) -> &F {
+        self.follow.view()
+    }
+}
+
+impl<F: Fold> Drop for Lent<F> {
+    fn drop(&mut self) {
+        self.kept.keep(&self.path, std::mem::take(&mut self.follow));
+    }
+}
+
+fn absolute(path: &Path) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
+}
