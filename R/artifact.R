@@ -112,7 +112,7 @@ store_folder <- function(file, path, name, keep, call) {
   archive <- tempfile()
   on.exit(unlink(archive))
   archive_folder(path, inside, archive)
-  store_file(file, archive, paste0(safe_label(name), ".tar"), call)
+  c(store_file(file, archive, paste0(safe_label(name), ".tar"), call), list(folder = TRUE))
 }
 
 archive_folder <- function(path, inside, archive) {
@@ -154,13 +154,31 @@ read_artifact <- function(file, run_id, name) {
   file <- check_path(file, "file")
   artifact <- find_artifact(file, run_id, name)
   bytes <- artifact_bytes(file, artifact, name)
-  if (endsWith(tolower(artifact$file), ".rds")) unpack_object(bytes) else bytes
+  if (endsWith(tolower(artifact$file), ".rds")) unpack_object(bytes, name) else bytes
 }
 
-unpack_object <- function(bytes) {
-  connection <- gzcon(rawConnection(bytes))
-  on.exit(close(connection))
-  readRDS(connection)
+# As `saveRDS()` wrote it, whichever way it was compressed.
+unpack_object <- function(bytes, what, call = rlang::caller_env()) {
+  begins <- function(...) identical(utils::head(bytes, ...length()), as.raw(c(...)))
+  tryCatch(
+    {
+      if (begins(0xfd, 0x37, 0x7a, 0x58)) {
+        bytes <- memDecompress(bytes, "xz")
+      } else if (begins(0x42, 0x5a, 0x68)) {
+        bytes <- memDecompress(bytes, "bzip2")
+      }
+      connection <- gzcon(rawConnection(bytes))
+      on.exit(close(connection))
+      readRDS(connection)
+    },
+    error = function(e) {
+      abort(
+        "artifact", paste0("`", what, "` is what was recorded, but not an object that `saveRDS()` wrote: ", conditionMessage(e), "."),
+        "`artifact_path()` gives the file.",
+        call = call
+      )
+    }
+  )
 }
 
 #' @rdname read_artifact
@@ -182,7 +200,7 @@ copy_artifact <- function(file, artifact, what = NULL, call = rlang::caller_env(
   # The row may come from anywhere.
   copy <- file.path(folder, safe_label(artifact$file))
   copy_object_native(file, artifact, copy, call, what)
-  if (!endsWith(copy, ".tar")) {
+  if (!artifact$folder) {
     return(copy)
   }
   unpacked <- sub("\\.tar$", "", copy)

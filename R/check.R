@@ -49,7 +49,7 @@ check_name <- function(x, arg, call = rlang::caller_env()) {
       arg = arg, call = call
     )
   })
-  if (!is.character(x) || length(x) != 1 || is.na(x)) {
+  if (!is.character(x) || length(x) != 1 || is.na(x) || !validUTF8(enc2utf8(x))) {
     abort_argument(arg, "a name", x, call = call)
   }
 }

@@ -29,7 +29,7 @@ native_copy_object <- function(file, sha256, size, to, tell) .Call(wrap__native_
 #' @noRd
 native_check_object <- function(file, sha256, size, tell) .Call(wrap__native_check_object, file, sha256, size, tell)
 
-#' The artifacts of a run: `list(name, sha256, size, file, stored)`.
+#' The artifacts of a run: `list(name, sha256, size, file, stored, folder)`.
 #'
 #' @noRd
 native_artifacts <- function(file, run_id) .Call(wrap__native_artifacts, file, run_id)

@@ -148,7 +148,7 @@ as.data.frame.fitledger_lineage <- function(x, ...) {
 
 # What an edge says when it is read from what something rests on.
 read_backwards <- c(
-  "points to" = "is pointed to by", "is" = "is", "is stored as" = "holds", "was made by" = "made",
+  "points to" = "is pointed to by", "is" = "is", "was registered from" = "was registered as", "is stored as" = "holds", "was made by" = "made",
   "used" = "was used by", "ran at" = "is of", "ran with" = "is of", "ran in" = "is of", "loaded" = "was loaded in"
 )
 
@@ -163,32 +163,76 @@ print.fitledger_lineage <- function(x, ...) {
   invisible(x)
 }
 
+# So many branches of one node are shown; the rest is counted.
+most_branches <- 20
+
 lineage_tree <- function(x, root) {
-  branches <- if (cli::is_utf8_output()) c("\u251c\u2500 ", "\u2514\u2500 ", "\u2502  ", "   ") else c("|- ", "`- ", "|  ", "   ")
+  utf8 <- cli::is_utf8_output()
+  fork <- if (utf8) c("\u251c\u2500 ", "\u2514\u2500 ") else c("|- ", "`- ")
+  below <- if (utf8) c("\u2502  ", "   ") else c("|  ", "   ")
+  arrow <- if (utf8) "\u2192 " else "> "
   down <- x$direction == "down"
+  near <- if (down) x$edges$to else x$edges$from
+  far <- if (down) x$edges$from else x$edges$to
+  of_node <- split(seq_along(near), factor(near, seq_len(nrow(x$nodes))))
   shown <- logical(nrow(x$nodes))
+  deepest <- max(30, getOption("width") - 40)
+  lines <- list()
+  say <- function(...) lines[[length(lines) + 1]] <<- wrap_branch(...)
+
   visit <- function(node, indent) {
-    if (shown[[node]]) {
-      return(character())
-    }
     shown[[node]] <<- TRUE
-    edges <- which(if (down) x$edges$to == node else x$edges$from == node)
-    others <- if (down) x$edges$from[edges] else x$edges$to[edges]
-    packages <- x$nodes$kind[others] == "package"
-    rows <- c(as.list(edges[!packages]), if (any(packages)) list(edges[packages]))
-    unlist(lapply(seq_along(rows), function(i) {
+    # What has one branch goes on below it, without another step to the right.
+    start <- indent
+    repeat {
+      rows <- branches_of(x, of_node[[node]], far)
+      if (length(rows) != 1 || length(rows[[1]]) != 1) {
+        break
+      }
+      node <- far[[rows[[1]]]]
+      again <- shown[[node]]
+      say(edge_words(x, rows[[1]], far, down, again && length(of_node[[node]])), paste0(start, arrow), paste0(start, "  "))
+      if (again) {
+        return()
+      }
+      shown[[node]] <<- TRUE
+      indent <- paste0(start, "  ")
+    }
+    if (nchar(indent, "width") > deepest && length(rows)) {
+      return(say("... and what is behind: `as.data.frame()` has it all", paste0(indent, fork[[2]]), indent))
+    }
+    more <- length(rows) - most_branches
+    for (i in seq_len(min(length(rows), most_branches))) {
       last <- i == length(rows)
       edge <- rows[[i]]
-      other <- if (down) x$edges$from[edge] else x$edges$to[edge]
-      relation <- x$edges$relation[[edge[[1]]]]
-      words <- if (down) read_backwards[[relation]] else relation
-      again <- length(other) == 1 && shown[[other]] && any(if (down) x$edges$to == other else x$edges$from == other)
-      text <- paste(words, node_words(x$nodes[other, ]), if (again) "(see above)")
-      line <- wrap_branch(trimws(text, "right"), paste0(indent, branches[[if (last) 2 else 1]]), paste0(indent, branches[[if (last) 4 else 3]]))
-      c(line, if (length(other) == 1) visit(other, paste0(indent, branches[[if (last) 4 else 3]])))
-    }))
+      other <- far[edge]
+      again <- length(edge) == 1 && shown[[other]]
+      say(
+        edge_words(x, edge, far, down, again && length(of_node[[other]])),
+        paste0(indent, fork[[1 + last]]), paste0(indent, below[[1 + last]])
+      )
+      if (length(edge) == 1 && !again) {
+        visit(other, paste0(indent, below[[1 + last]]))
+      }
+    }
+    if (more > 0) {
+      say(paste("... and", more, "more: `as.data.frame()` has them all"), paste0(indent, fork[[2]]), indent)
+    }
   }
-  c(node_words(x$nodes[root, ]), visit(root, ""))
+  visit(root, "")
+  c(node_words(x$nodes[root, ]), unlist(lines))
+}
+
+# The edges of a node, those to packages together.
+branches_of <- function(x, edges, far) {
+  packages <- x$nodes$kind[far[edges]] == "package"
+  c(as.list(edges[!packages]), if (any(packages)) list(edges[packages]))
+}
+
+edge_words <- function(x, edge, far, down, again) {
+  relation <- x$edges$relation[[edge[[1]]]]
+  words <- if (down) read_backwards[[relation]] else relation
+  paste0(words, " ", node_words(x$nodes[far[edge], ]), if (again) " (see above)")
 }
 
 # Long lines, such as those of packages, go on below.
@@ -198,7 +242,8 @@ wrap_branch <- function(text, first, rest) {
 }
 
 node_words <- function(nodes) {
-  if (nrow(nodes) > 1 || nodes$kind == "package") {
+  nodes$id <- gsub("[[:cntrl:]]+", " ", nodes$id)
+  if (nrow(nodes) > 1 || nodes$kind[[1]] == "package") {
     return(paste(nodes$id, collapse = ", "))
   }
   name <- switch(nodes$kind,
@@ -210,6 +255,7 @@ node_words <- function(nodes) {
     nodes$id
   )
   label <- gsub("[[:cntrl:]]+", " ", nodes$label)
+  label <- trimws(pad(label, min(60, nchar(label, "width"))), "right")
   paste0(
     name, if (nzchar(label)) paste0(" (", label, ")"),
     if (!is.na(nodes$problem)) paste0("  <- ", nodes$problem)
@@ -220,9 +266,10 @@ node_words <- function(nodes) {
 #' @export
 plot.fitledger_lineage <- function(x, ..., main = "Lineage") {
   check_no_dots(...)
-  nodes <- which(x$nodes$kind != "package")
-  edges <- x$edges[x$edges$from %in% nodes & x$edges$to %in% nodes, ]
+  edges <- x$edges[x$nodes$kind[x$edges$to] != "package" & x$nodes$kind[x$edges$from] != "package", ]
   depth <- node_depths(x, edges)
+  nodes <- nodes_to_draw(x, depth)
+  edges <- edges[edges$from %in% nodes & edges$to %in% nodes, ]
   at <- node_places(depth, nodes)
   labels <- vapply(nodes, function(node) node_label(x$nodes[node, ]), character(1))
   old <- graphics::par(mar = c(1, 1, 3, 1), xpd = NA)
@@ -230,7 +277,12 @@ plot.fitledger_lineage <- function(x, ..., main = "Lineage") {
   graphics::plot.new()
   graphics::plot.window(c(0, 1), c(max(at$y) + 0.5, min(at$y) - 0.5))
   graphics::title(main)
-  size <- min(1, 0.9 / max(graphics::strwidth(labels)) / max(table(at$y)))
+  tallest <- 0.6 / abs(graphics::strheight("Mg\nMg")) / 1.5
+  size <- min(1, 0.9 / max(graphics::strwidth(labels)) / max(table(at$y)), tallest)
+  left <- sum(x$nodes$kind != "package") - length(nodes)
+  if (left > 0) {
+    graphics::mtext(paste("and", left, "more nodes, see as.data.frame()"), 1, cex = 0.8)
+  }
   width <- graphics::strwidth(labels, cex = size) / 2 + 0.01
   height <- graphics::strheight("Mg\nMg", cex = size) * 0.75
   place <- function(node) match(node, nodes)
@@ -244,6 +296,13 @@ plot.fitledger_lineage <- function(x, ..., main = "Lineage") {
   )
   graphics::text(at$x, at$y, labels, cex = size, col = ifelse(wrong, "red", "black"))
   invisible(x)
+}
+
+# A picture holds so many: 12 beside each other, 12 steps. Where it began is always there.
+nodes_to_draw <- function(x, depth, most = 12) {
+  drawn <- x$nodes$kind != "package" & depth < most
+  beside <- stats::ave(seq_along(depth), depth, drawn, FUN = seq_along)
+  which(drawn & beside <= most)
 }
 
 node_label <- function(node) {

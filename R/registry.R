@@ -48,7 +48,8 @@ register_model <- function(file, name, run_id, artifact = "model", ..., signatur
     )
   }
   check_object_native(file, found, environment())
-  entry <- rlang::set_names(list(found[c("sha256", "size", "file", "stored")]), artifact)
+  entry <- found[c("sha256", "size", "file", "stored", if (found$folder) "folder")]
+  entry <- rlang::set_names(list(entry), artifact)
   more <- if (!is.null(signature)) list(signature = signature_of(signature))
   as.integer(register_native(file, name, run_id, entry, more, environment()))
 }
@@ -111,7 +112,10 @@ promote_model <- function(file, name, version, stage = "production", ..., gate =
   version <- check_version(file, name, version)
   current <- stage_version(file, name, stage)
   expect <- check_expect(expect, current)
-  if (identical(current, version) && identical(expect, version)) {
+  if (!identical(expect, current)) {
+    abort_moved(name, stage, current, expect)
+  }
+  if (identical(current, version)) {
     return(invisible(as.integer(version)))
   }
   check_fit(file, name, version)
@@ -158,9 +162,10 @@ ask_gate <- function(gate, file, name, version, current, refuse, call = rlang::c
     rlang::abort(
       c(
         paste0("The gate failed, and `", name, "/", version, "` was not promoted."),
+        x = condition$message,
         i = "The failure is on record, see `stage_history()`."
       ),
-      class = c("fitledger_error_gate", "fitledger_error"), parent = e, call = call
+      class = c("fitledger_error_gate", "fitledger_error"), call = call
     )
   }
   verdict <- tryCatch(
@@ -172,7 +177,7 @@ ask_gate <- function(gate, file, name, version, current, refuse, call = rlang::c
     error = failed
   )
   if (!verdict$pass) {
-    refuse(verdict)
+    tryCatch(refuse(verdict), fitledger_error_row_too_long = failed)
     abort(
       "refused", paste0("The gate refused `", name, "/", version, "`: ", say_figures(verdict$figures), "."),
       "The stage stays as it was; the refusal is on record, see `stage_history()`.",
@@ -184,26 +189,31 @@ ask_gate <- function(gate, file, name, version, current, refuse, call = rlang::c
 
 check_verdict <- function(verdict) {
   form <- "A gate returns `list(pass = TRUE, figures = list(...))`, or the same with `FALSE`."
-  if (!is.list(verdict) || !rlang::is_bool(verdict$pass)) {
+  pass <- if (is.list(verdict)) verdict[["pass"]]
+  if (!is.logical(pass) || length(pass) != 1 || is.na(pass)) {
     stop(form, " This one returned ", describe(verdict), ".", call. = FALSE)
   }
-  figures <- as.list(verdict$figures)
-  for (name in rlang::names2(figures)) {
-    why <- if (nzchar(name)) refusal(figures[[name]], paste0("figures$", name), metric = TRUE) else "A figure has no name."
+  figures <- as.list(verdict[["figures"]])
+  names <- rlang::names2(figures)
+  if (!all(nzchar(names) & validUTF8(names)) || anyDuplicated(names)) {
+    stop("Each figure needs a name of its own. ", form, call. = FALSE)
+  }
+  for (name in names) {
+    why <- refusal(figures[[name]], paste0("figures$", name), metric = TRUE)
     if (!is.null(why)) {
       stop(why, " ", form, call. = FALSE)
     }
   }
-  data <- data_versions(verdict$data, NULL)
-  record <- c(list(gate = list(pass = verdict$pass)), if (length(data)) list(data = data))
-  list(pass = verdict$pass, figures = figures, record = record)
+  pass <- isTRUE(unname(pass))
+  data <- data_versions(verdict[["data"]], NULL)
+  list(pass = pass, figures = figures, record = c(list(gate = list(pass = pass)), if (length(data)) list(data = data)))
 }
 
 say_figures <- function(figures) {
   if (!length(figures)) {
     return("it gave no figures")
   }
-  paste(names(figures), vapply(figures, function(x) format(as.numeric(x), digits = 4), ""), sep = " = ", collapse = ", ")
+  paste(encodeString(names(figures)), vapply(figures, function(x) format(as.numeric(x), digits = 4), ""), sep = " = ", collapse = ", ")
 }
 
 #' Make a gate: better than the current model
@@ -219,8 +229,9 @@ say_figures <- function(figures) {
 #'   never passes.
 #' @param ... Must be empty: arguments after it are given by name.
 #' @param maximize `TRUE` if more is better; known for the named metrics.
-#' @param predict A function of the model and `data` that returns predictions. The default
-#'   takes what [stats::predict()] returns, or the `predictions` or the first column in it.
+#' @param predict A function of the model and `data` that returns a prediction for each row.
+#'   The default takes what [stats::predict()] returns, or the `predictions` in it, or its
+#'   only column.
 #' @returns A function of the candidate and the current model. Its figures are
 #'   `candidate_<metric>` and `current_<metric>`, its data the frozen set.
 #' @export
@@ -241,7 +252,15 @@ gate_better <- function(data, outcome, metric = "rmse", by = 0, ..., maximize = 
   force(data)
   function(candidate, current) {
     value <- function(model) {
-      x <- measure$of(truth, predictions(model$model, data))
+      predicted <- predictions(model$model, data)
+      if (length(predicted) != length(truth)) {
+        stop(
+          "`", model$name, "/", model$version, "` gives ", length(predicted), " predictions for ", length(truth),
+          " rows. Give `gate_better()` a `predict` that returns one for each.",
+          call. = FALSE
+        )
+      }
+      x <- measure$of(truth, predicted)
       if (!is.numeric(x) || length(x) != 1 || is.na(x)) {
         stop("The metric of `", model$name, "/", model$version, "` is ", describe(x), ", not a number.", call. = FALSE)
       }
@@ -289,7 +308,7 @@ plain_predictions <- function(model, data) {
   if (is.list(predicted) && !is.data.frame(predicted)) {
     predicted <- predicted$predictions
   }
-  if (length(dim(predicted)) == 2) {
+  if (length(dim(predicted)) == 2 && ncol(predicted) == 1) {
     predicted <- if (is.data.frame(predicted)) predicted[[1]] else predicted[, 1]
   }
   predicted
@@ -386,7 +405,7 @@ load_model <- function(file, model, ..., check = FALSE) {
 
 # A model version by the name of a stage or by its number.
 find_version <- function(file, model, call = rlang::caller_env()) {
-  if (!rlang::is_string(model)) {
+  if (!rlang::is_string(model) || !validUTF8(model)) {
     abort_argument("model", "`\"name@stage\"` or `\"name/version\"`", model, call = call)
   }
   parts <- regmatches(model, regexec("^([^@/]*)([@/])(.*)$", model))[[1]]
@@ -410,7 +429,7 @@ find_version <- function(file, model, call = rlang::caller_env()) {
     }
     current
   } else {
-    if (!grepl("^[0-9]{1,9}$", parts[[4]])) {
+    if (!grepl("^[1-9][0-9]{0,8}$", parts[[4]])) {
       abort_version(name, parts[[4]], model_native(file, name)$versions, call)
     }
     check_version(file, name, as.numeric(parts[[4]]), call)
@@ -420,8 +439,11 @@ find_version <- function(file, model, call = rlang::caller_env()) {
 
 load_version <- function(file, found, call = rlang::caller_env()) {
   what <- paste0(found$name, "/", found$version)
+  if (is.null(found$file)) {
+    abort("artifact", paste0("The ledger doesn't say what kind of file `", what, "` is."), path = file, call = call)
+  }
   if (endsWith(tolower(found$file), ".rds")) {
-    return(unpack_object(read_object_native(file, found, call, what)))
+    return(unpack_object(read_object_native(file, found, call, what), what, call))
   }
   copy_artifact(file, found, what, call)
 }
@@ -440,9 +462,9 @@ model_handle <- function(file, name, version, call = rlang::caller_env()) {
 
 #' @export
 print.fitledger_model <- function(x, ...) {
-  cat("<", x$name, "/", x$version, "> of the run ", x$run_id, "\n", sep = "")
+  cat("<", encodeString(x$name), "/", x$version, "> of the run ", x$run_id, "\n", sep = "")
   if (length(x$signature$columns)) {
-    cat("predicts from", enumerate(names(x$signature$columns)), "\n")
+    cat("predicts from ", enumerate(encodeString(names(x$signature$columns))), "\n", sep = "")
   }
   invisible(x)
 }
@@ -472,11 +494,13 @@ check_signature <- function(signature, data, call = rlang::caller_env()) {
     abort_argument("newdata", "a data frame", data, call = call)
   }
   columns <- signature$columns
+  labels <- column_labels(names(data))
   wrong <- unlist(lapply(names(columns), function(name) {
-    if (!name %in% names(data)) {
+    at <- match(name, labels)
+    if (is.na(at)) {
       return(paste0("There is no column `", name, "`."))
     }
-    column_fault(name, columns[[name]], data[[name]])
+    column_fault(name, columns[[name]], data[[at]])
   }))
   if (length(wrong)) {
     rlang::abort(
@@ -496,7 +520,9 @@ column_fault <- function(name, column, x) {
     }
     return(NULL)
   }
-  same <- type == column$type || type == "integer" && column$type == "double"
+  whole <- type == "double" && column$type == "integer" && all(is.na(x) | x == trunc(x))
+  unknown <- type == "logical" && all(is.na(x))
+  same <- type == column$type || type == "integer" && column$type == "double" || whole || unknown
   if (!same) paste0("`", name, "` is ", type, ", not ", column$type, ".")
 }
 
@@ -504,7 +530,7 @@ column_fault <- function(name, column, x) {
 
 check_model_name <- function(name, call = rlang::caller_env()) {
   check_name(name, "name", call)
-  if (!is_name_native(name, stage = FALSE)) {
+  if (!validUTF8(name) || !is_name_native(name, stage = FALSE)) {
     abort_argument("name", "text of up to 200 characters without `@` and `/`", name, call = call)
   }
 }
@@ -518,7 +544,7 @@ check_model <- function(file, name, call = rlang::caller_env()) {
 }
 
 check_stage <- function(stage, call = rlang::caller_env()) {
-  if (!rlang::is_string(stage) || !is_name_native(stage, stage = TRUE)) {
+  if (!rlang::is_string(stage) || !validUTF8(stage) || !is_name_native(stage, stage = TRUE)) {
     abort_argument("stage", "a name of lower-case letters, digits, `_` and `-`", stage, call = call)
   }
 }
@@ -552,11 +578,22 @@ check_expect <- function(expect, current, call = rlang::caller_env()) {
   if (is.null(expect)) {
     return(current)
   }
-  if (length(expect) == 1 && is.na(expect)) {
+  if (is.atomic(expect) && length(expect) == 1 && is.na(expect) && !is.nan(expect)) {
     return(NULL)
   }
-  check_count(expect, "expect", call)
+  if (!is.numeric(expect) || length(expect) != 1 || !expect %in% seq_len(1e6)) {
+    abort_argument("expect", "a version, or `NA` for none", expect, call = call)
+  }
   as.numeric(expect)
+}
+
+abort_moved <- function(name, stage, current, expect, call = rlang::caller_env()) {
+  words <- function(version) if (is.null(version)) "no version" else paste("version", version)
+  abort(
+    "conflict", paste0("`", stage, "` of `", name, "` points to ", words(current), ", not to ", words(expect), "."),
+    "Nothing was changed. Look at it as it is now, then try again.",
+    call = call
+  )
 }
 
 check_fit <- function(file, name, version, call = rlang::caller_env()) {

@@ -104,6 +104,46 @@ test_that("circles end, and what many share is shown once", {
   }
 })
 
+test_that("long chains, wide stars and ladders stay readable", {
+  withr::local_options(fitledger.context = character(), fitledger.sync = "none", width = 80)
+  file <- local_ledger()
+  data <- data.frame(x = 0)
+  for (i in 1:60) {
+    made <- data.frame(x = i)
+    last <- log_run(file, list(i = i), list(), artifacts = list(out = made), data = list(a = data, b = data.frame(y = i)))
+    data <- made
+  }
+  for (i in 1:60) log_run(file, list(i = i), list(), data = cars)
+  grDevices::pdf(NULL)
+  withr::defer(grDevices::dev.off())
+  for (lineage in list(trace_lineage(file, last), trace_lineage(file, data = data.frame(x = 0)), trace_lineage(file, data = cars))) {
+    lines <- utils::capture.output(print(lineage))
+    expect_true(all(nchar(lines, "width") <= 80))
+    expect_lt(length(lines), 250)
+    expect_silent(plot(lineage))
+  }
+  expect_match(lines, "and 40 more", all = FALSE)
+})
+
+test_that("a version names the run that it was registered from, of several that made its bytes", {
+  withr::local_options(fitledger.context = character())
+  file <- local_ledger()
+  first <- log_run(file, list(i = 1), list(), artifacts = list(model = 1))
+  second <- log_run(file, list(i = 2), list(), artifacts = list(model = 1))
+  register_model(file, "m", second)
+  edges <- as.data.frame(trace_lineage(file, "m/1"))
+  expect_identical(edges$to[edges$relation == "was registered from"], second)
+  expect_setequal(edges$to[edges$relation == "was made by"], c(first, second))
+})
+
+test_that("labels are text on one line", {
+  file <- local_ledger()
+  id <- log_run(file, list(model = strrep("long ", 200)), list(), data = I("a\n\033[31mRED"))
+  lines <- utils::capture.output(print(trace_lineage(file, id)))
+  expect_false(any(grepl("\033", lines)))
+  expect_lt(length(lines), 30)
+})
+
 test_that("it can be drawn", {
   chain <- local_chain()
   grDevices::pdf(NULL)

@@ -187,6 +187,113 @@ test_that("a gate gets two models, read when it asks for them", {
   )
 })
 
+test_that("only an exact TRUE passes, and a gate isn't asked in vain", {
+  file <- local_models()
+  for (verdict in list(list(passed = TRUE), list(pass_rate_ok = TRUE), list(pass = "TRUE"), list(pass = c(TRUE, TRUE)), TRUE)) {
+    expect_error(promote_model(file, "stopping", 1, gate = function(a, b) verdict), class = "fitledger_error_gate")
+  }
+  expect_identical(promote_model(file, "stopping", 1, gate = function(a, b) list(pass = c(ok = TRUE))), 1L)
+  rows <- nrow(read_ledger(file))
+  asked <- FALSE
+  gate <- function(a, b) asked <<- TRUE
+  expect_error(promote_model(file, "stopping", 2, expect = 3, gate = gate), class = "fitledger_error_conflict")
+  expect_error(promote_model(file, "stopping", 2, expect = NA, gate = gate), class = "fitledger_error_conflict")
+  expect_false(asked)
+  expect_identical(nrow(read_ledger(file)), rows)
+})
+
+test_that("a verdict that can't be recorded is a gate that failed, on record", {
+  file <- local_models()
+  bytes <- "a\xff"
+  for (figures in list(list(a = 1, a = 2), stats::setNames(list(1), bytes), stats::setNames(list(1), strrep("x", 17e6)))) {
+    before <- nrow(stage_history(file, "stopping"))
+    expect_error(
+      promote_model(file, "stopping", 1, gate = function(a, b) list(pass = FALSE, figures = figures)),
+      class = "fitledger_error_gate"
+    )
+    expect_identical(nrow(stage_history(file, "stopping")), before + 1L)
+  }
+  expect_error(promote_model(file, "stopping", 1, gate = function(a, b) stop(bytes)), class = "fitledger_error_gate")
+})
+
+test_that("a refused promotion leaves a torn tail to the next writer", {
+  file <- local_models()
+  promote_model(file, "stopping", 1)
+  whole <- bytes(file)
+  cat("half a row", file = file, append = TRUE)
+  torn <- bytes(file)
+  withr::local_dir(dirname(file))
+  files <- list.files()
+  expect_error(
+    promote_native(file, "promote", "stopping", 2, "production", 3, NULL, NULL, environment()),
+    class = "fitledger_error_conflict"
+  )
+  expect_identical(bytes(file), torn)
+  expect_identical(list.files(), files)
+  expect_error(log_run(file, list(x = strrep("x", 17e6)), list()), class = "fitledger_error_row_too_long")
+  expect_identical(bytes(file), torn)
+  promote_model(file, "stopping", 2)
+  expect_true("recovered" %in% tail(read_ledger(file)$event, 3))
+  unlink(setdiff(list.files(), files))
+})
+
+test_that("objects come back however they were compressed", {
+  file <- local_ledger()
+  paths <- vapply(c("gzip", "bzip2", "xz", "none"), function(how) {
+    path <- withr::local_tempfile(fileext = ".rds", .local_envir = parent.frame(2))
+    saveRDS(cars, path, compress = if (how == "none") FALSE else how)
+    path
+  }, "")
+  id <- log_run(file, list(), list(), artifacts = as.list(paths), keep = TRUE)
+  for (how in names(paths)) {
+    register_model(file, how, id, how)
+    expect_identical(load_model(file, paste0(how, "/1")), cars)
+  }
+  odd <- withr::local_tempfile(fileext = ".RDS", lines = "not an object")
+  archive <- withr::local_tempfile(fileext = ".tar", lines = "not an archive")
+  id <- log_run(file, list(), list(), artifacts = list(odd = odd, archive = archive), keep = TRUE)
+  expect_error(read_artifact(file, id, "odd"), "not an object", class = "fitledger_error_artifact")
+  expect_identical(readLines(artifact_path(file, id, "archive")), "not an archive")
+})
+
+test_that("rows that other writers may write, and that change nothing, are reported", {
+  file <- local_models()
+  promote_model(file, "stopping", 1)
+  promote_model(file, "stopping", 2)
+  rollback_model(file, "stopping")
+  expect_identical(nrow(verify_ledger(file)$problems), 0L)
+  # A promotion of a run that isn't there, as text of a ledger that goes on by hand.
+  rows <- readLines(file)
+  row <- function(seq, event, run, context) {
+    body <- paste(c(seq, "2026-11-23T04:20:47.000000Z", event, run, "", "", if (event == "register") "\"{\"\"m\"\":{\"\"sha256\"\":\"\"x\"\"}}\"" else "", paste0("\"", gsub("\"", "\"\"", context), "\"")), collapse = ",")
+    input <- withr::local_tempfile()
+    previous <- rows[[length(rows)]]
+    writeBin(charToRaw(paste0(substr(previous, nchar(previous) - 63, nchar(previous)), body)), input)
+    rows <<- c(rows, paste0(body, ",", substr(system2("sha256sum", input, stdout = TRUE), 1, 64)))
+  }
+  skip_on_os("windows")
+  seq <- length(rows)
+  id <- read_models(file)$run_id[[2]]
+  row(seq, "register", "20991231-235959-nosuchrun000", "{\"session\":\"x\",\"model\":\"ghost\",\"version\":1}")
+  row(seq + 1, "register", id, "{\"session\":\"x\",\"model\":\"a@b\",\"version\":1}")
+  row(seq + 2, "promote", id, "{\"session\":\"x\",\"model\":\"stopping\",\"version\":2,\"stage\":\"PROD\",\"previous\":null}")
+  row(seq + 3, "promote", id, "{\"session\":\"x\",\"model\":\"stopping\",\"version\":2,\"stage\":\"production\",\"previous\":1,\"undoes\":3}")
+  writeLines(rows, file)
+  checked <- verify_ledger(file)
+  expect_identical(checked$status, "ok")
+  expect_identical(checked$problems$row, seq + c(0, 1, 2, 3))
+  expect_identical(unique(read_models(file)$model), "stopping")
+  expect_identical(current(file), 1L)
+})
+
+test_that("gate_better() wants a prediction for each row", {
+  gate <- gate_better(cars, "dist", predict = function(model, data) 1:25)
+  expect_error(gate(list(model = 1, name = "m", version = 1), NULL), "25 predictions for 50 rows")
+  two <- structure(list(), class = "fitledger_two")
+  registerS3method("predict", "fitledger_two", function(object, newdata, ...) cbind(a = newdata[[1]], b = 1), envir = asNamespace("stats"))
+  expect_error(gate_better(cars, "dist")(list(model = two, name = "m", version = 1), NULL), "100 predictions")
+})
+
 test_that("gate_better() compares by the metric, in its direction", {
   half <- list(model = structure(list(p = 0.5), class = "fitledger_constant"), name = "m", version = 1)
   one <- list(model = structure(list(p = 1), class = "fitledger_constant"), name = "m", version = 2)
@@ -286,6 +393,10 @@ test_that("predict() checks new data against the signature", {
   fine <- transform(data, f = as.character(f), x = 1:2, extra = 1, y = NULL)
   expect_identical(predict(model, fine), predict(fit, fine))
   expect_identical(predict(model, transform(data, f = factor(c("a", NA)))), predict(fit, data))
+  expect_identical(predict(model, transform(data, n = c(3, NA), s = NA)), predict(fit, data))
+  twice <- stats::setNames(data.frame(1, "x", 2), c("a", "a", ""))
+  register_model(file, "twice", id, signature = twice)
+  expect_identical(predict(load_model(file, "twice/1", check = TRUE), twice), predict(fit, twice))
   wrong <- data.frame(x = c("1", "2"), n = c(1.5, 2), f = c("a", "z%s{}"), s = c(1, 2))
   expect_snapshot(error = TRUE, {
     predict(model, wrong)

@@ -131,7 +131,7 @@ fn native_copy_object(file: Robj, sha256: Robj, size: Robj, to: Robj, tell: Robj
     })
 }
 
-/// The artifacts of a run: `list(name, sha256, size, file, stored)`.
+/// The artifacts of a run: `list(name, sha256, size, file, stored, folder)`.
 ///
 /// @noRd
 #[extendr]
@@ -150,16 +150,19 @@ fn native_artifacts(file: Robj, run_id: Robj) -> Robj {
         };
         let size =
             |entry: &Json| entry.get("size").and_then(Json::as_int).unwrap_or_default() as f64;
-        let stored: Vec<bool> = artifacts
-            .iter()
-            .map(|(_, entry)| entry.get("stored").and_then(Json::as_bool) == Some(true))
-            .collect();
+        let flag = |key: &'static str| -> Vec<bool> {
+            let flags = artifacts.iter();
+            flags
+                .map(|(_, entry)| entry.get(key).and_then(Json::as_bool) == Some(true))
+                .collect()
+        };
         Ok(list!(
             name = to_r::strings(artifacts.iter().map(|(name, _)| Some(name.as_str()))),
             sha256 = text("sha256"),
             size = to_r::doubles(artifacts.iter().map(|(_, entry)| size(entry))),
             file = text("file"),
-            stored = stored
+            stored = flag("stored"),
+            folder = flag("folder")
         )
         .into())
     })

@@ -8,7 +8,7 @@ use fitledger_core::registry::Registry;
 use fitledger_core::runs::Runs;
 
 use crate::answer::{Failure, answer};
-use crate::r::R;
+use crate::r::{self, R};
 use crate::target::path;
 use crate::to_r;
 
@@ -48,7 +48,7 @@ fn native_trace(file: Robj, kind: Robj, id: Robj, partial: Robj, down: Robj) -> 
         met.extend(edges.iter().flat_map(|edge| [edge.from, edge.to]));
         met.sort_unstable();
         met.dedup();
-        lineage.verify(&met, &Objects::beside(&path));
+        lineage.verify(&met, &Objects::beside(&path), &mut |_| r::interrupted())?;
 
         let place = |node: usize| met.binary_search(&node).expect("it was met") as i32 + 1;
         let places = |of: fn(&Edge) -> usize| {

@@ -168,6 +168,7 @@ fn native_version(file: Robj, name: Robj, version: Robj) -> Robj {
                 sha256 = text("sha256"),
                 size = size as f64,
                 file = text("file"),
+                folder = version.entry.get("folder").and_then(Json::as_bool) == Some(true),
                 stored = version.entry.get("stored").and_then(Json::as_bool) == Some(true),
                 registered = to_r::instants(std::iter::once(version.registered.seconds())),
                 signature =
@@ -207,7 +208,7 @@ fn native_stage_history(file: Robj, name: Robj) -> Robj {
                 to_r::value(&Value::NamedList(figures.collect()))
             });
             let previous = |change: &Change| match change.previous {
-                Some(version) => Rint::from(version as i32),
+                Some(version) => i32::try_from(version).map_or(Rint::na(), Rint::from),
                 None => Rint::na(),
             };
             list!(
@@ -291,7 +292,7 @@ fn native_register(target: Robj, name: Robj, run_id: Robj, artifact: Robj, more:
         let more = from_r::own_json(R::of(&more))?;
         let mut state = State::read(&path)?;
         let mut version = 0;
-        let warning = target.append_decided(&mut Entropy::new(), |read_since| {
+        let outcome = target.append_decided(&mut Entropy::new(), |read_since| {
             state.catch_up(read_since)?;
             let run = state.fit_run(&path, &run_id)?;
             let model = state.registry.view().model(&name);
@@ -311,8 +312,9 @@ fn native_register(target: Robj, name: Robj, run_id: Robj, artifact: Robj, more:
                 ..Event::default()
             };
             Ok(vec![(Timestamp::now(), event)])
-        })?;
+        });
         state.keep(&path);
+        let warning = outcome?;
         Ok(with_warning(Robj::from(version as f64), warning))
     })
 }
@@ -357,7 +359,7 @@ fn native_promote(
         let more = from_r::own_json(R::of(&more))?;
         let mut state = State::read(&path)?;
         let mut chosen = 0;
-        let warning = target.append_decided(&mut Entropy::new(), |read_since| {
+        let outcome = target.append_decided(&mut Entropy::new(), |read_since| {
             state.catch_up(read_since)?;
             let conflict = |what| Error::Conflict {
                 path: path.clone(),
@@ -417,8 +419,9 @@ fn native_promote(
                 ..Event::default()
             };
             Ok(vec![(Timestamp::now(), event)])
-        })?;
+        });
         state.keep(&path);
+        let warning = outcome?;
         Ok(with_warning(Robj::from(chosen as f64), warning))
     })
 }

@@ -6,9 +6,9 @@
 use std::collections::{HashMap, HashSet};
 
 use crate::digest::Digest;
-use crate::error::Error;
+use crate::error::{Error, Result};
 use crate::json::Json;
-use crate::objects::Objects;
+use crate::objects::{Objects, Progress};
 use crate::registry::Registry;
 use crate::runs::{Run, Runs};
 use crate::value::Value;
@@ -45,6 +45,7 @@ impl Kind {
 pub enum Relation {
     PointsTo,
     IsArtifact,
+    RegisteredFrom,
     StoredAs,
     MadeBy,
     Used,
@@ -59,6 +60,7 @@ impl Relation {
         match self {
             Relation::PointsTo => "points to",
             Relation::IsArtifact => "is",
+            Relation::RegisteredFrom => "was registered from",
             Relation::StoredAs => "is stored as",
             Relation::MadeBy => "was made by",
             Relation::Used => "used",
@@ -120,6 +122,11 @@ impl Lineage {
                     lineage.add(node, Relation::IsArtifact, content);
                     let run = lineage.node(Kind::Run, version.run_id.clone(), String::new);
                     lineage.add(content, Relation::MadeBy, run);
+                    // Runs may have made the same bytes; this is the one that was registered.
+                    let makers = lineage.up.get(&content).map_or(0, Vec::len);
+                    if makers > 1 {
+                        lineage.add(node, Relation::RegisteredFrom, run);
+                    }
                 }
             }
             for stage in &model.stages {
@@ -179,20 +186,27 @@ impl Lineage {
     }
 
     /// Says of nodes whose bytes are stored what is wrong with these, if anything.
-    pub fn verify(&mut self, nodes: &[usize], objects: &Objects) {
+    pub fn verify(
+        &mut self,
+        nodes: &[usize],
+        objects: &Objects,
+        progress: Progress<'_>,
+    ) -> Result<()> {
         for &node in nodes {
             let node = &mut self.nodes[node];
             let Some((digest, size)) = &node.object else {
                 continue;
             };
-            node.problem = match objects.open(digest, *size, &mut |_| false) {
+            node.problem = match objects.open(digest, *size, progress) {
                 Ok(_) => None,
+                Err(Error::Interrupted) => return Err(Error::Interrupted),
                 Err(Error::Artifact { damage, .. }) => {
                     Some(format!("the stored bytes {}", damage.text()))
                 }
                 Err(e) => Some(e.to_string()),
             };
         }
+        Ok(())
     }
 
     fn node(&mut self, kind: Kind, id: String, label: impl FnOnce() -> String) -> usize {

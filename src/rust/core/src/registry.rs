@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use crate::error::Result;
 use crate::follow::{self, Fold};
 use crate::id::Seq;
+use crate::ids::{self, Ids};
 use crate::json::{Json, Malformed};
 use crate::ledger::Ledger;
 use crate::record::{Row, WithoutEffect};
@@ -18,6 +19,8 @@ pub struct Registry {
     /// The user of each session.
     pub users: HashMap<String, String>,
     places: HashMap<String, usize>,
+    /// The runs that have begun.
+    begun: Ids,
 }
 
 #[derive(Debug)]
@@ -58,16 +61,19 @@ impl Stage {
     /// Where a rollback leads: the last version before the current one that is fit and was never
     /// rolled back from, and the seq of the promotion that it undoes.
     pub fn rollback(&self, fit: impl Fn(i64) -> bool) -> Option<(i64, Seq)> {
-        let (current, undoes) = *self.path.last()?;
-        let usable = |version: i64| {
-            version != current && !self.rolled_back.contains(&version) && fit(version)
-        };
+        let (_, undoes) = *self.path.last()?;
+        let usable = |version: i64| self.may_return(version) && fit(version);
         let target = self
             .path
             .iter()
             .rev()
             .find(|(version, _)| usable(*version))?;
         Some((target.0, undoes))
+    }
+
+    /// Whether a rollback may lead to a version.
+    fn may_return(&self, version: i64) -> bool {
+        version != self.current() && !self.rolled_back.contains(&version)
     }
 
     fn promote(&mut self, version: i64, seq: Seq) {
@@ -125,12 +131,21 @@ impl Registry {
         ) else {
             return Ok(Some("it names no model or no version"));
         };
+        if !is_model_name(name) {
+            return Ok(Some("its model has a name that none can have"));
+        }
+        if self.begun.place(row.run_id).is_none() {
+            return Ok(Some("its run has not begun"));
+        }
         if row.event == "register" {
             return self.register(row, name, version, &context);
         }
         let Some(stage) = context.get("stage").and_then(Json::as_str) else {
             return Ok(Some("it names no stage"));
         };
+        if !is_stage_name(stage) {
+            return Ok(Some("its stage has a name that none can have"));
+        }
         let Some(&place) = self.places.get(name) else {
             return Ok(Some("its model has no version"));
         };
@@ -147,6 +162,13 @@ impl Registry {
         if kind != Kind::Refusal {
             if previous != model.current(stage) {
                 return Ok(Some("its stage pointed to another version by then"));
+            }
+            if kind == Kind::Rollback
+                && model
+                    .stage(stage)
+                    .is_none_or(|stage| !stage.may_return(version))
+            {
+                return Ok(Some("it returns to a version that was rolled back from"));
             }
             model.point(stage, version, kind, row.seq);
         }
@@ -204,10 +226,15 @@ impl Registry {
 impl Fold for Registry {
     fn size(&self) -> usize {
         let model = |model: &Model| 1024 * (1 + model.versions.len() + model.history.len());
-        self.models.iter().map(model).sum()
+        self.begun.size() + self.models.iter().map(model).sum::<usize>()
     }
 
     fn apply(&mut self, row: &Row<'_>) -> std::result::Result<(), Malformed> {
+        if matches!(row.event, "run" | "start") {
+            let id = row.run_id.as_bytes();
+            self.begun.add(id, ids::hash(id));
+            return Ok(());
+        }
         if row.event == "session" {
             let context = Json::Object(row.context.pairs()?);
             let text = |key| context.get(key).and_then(Json::as_str).map(str::to_owned);

@@ -251,11 +251,8 @@ fn write_locked<S: Store>(
     how: &mut Append<'_>,
     decide: impl FnOnce(ReadSince<'_>) -> Result<Vec<(Timestamp, Event)>>,
 ) -> Result<Written> {
-    let Start {
-        head,
-        end: start,
-        birth,
-    } = find_start(store, known, how)?;
+    let room = find_start(store, known, how)?;
+    let (head, start) = (room.head, room.end);
     let events = decide(&|place| {
         let read_at = |bytes: &mut [u8], at| store.read_at(bytes, at);
         read::since(store.path(), start, &read_at, place)
@@ -263,7 +260,7 @@ fn write_locked<S: Store>(
     let mut draft = Draft {
         start,
         head,
-        bytes: birth,
+        bytes: room.birth.clone(),
     };
 
     let standing = match &known.session {
@@ -301,6 +298,7 @@ fn write_locked<S: Store>(
         draft.add(time, &event)?;
     }
 
+    room.make(store)?;
     write_all(store, start, &draft.bytes)?;
     if fresh_session.is_some() {
         known.session = fresh_session;
@@ -376,11 +374,29 @@ fn stands<S: Store>(store: &S, session: &WrittenSession) -> Result<bool> {
     standing.map_err(|e| Error::io(store.path(), "read", e))
 }
 
-/// Where the next row goes, and what must come before it.
+/// Where the next row goes, and what must come before it. Nothing is touched until it is made.
 pub(super) struct Start {
     pub head: Head,
     pub end: u64,
     pub birth: Vec<u8>,
+    /// What is kept in a file of its own first.
+    aside: Option<(PathBuf, Vec<u8>)>,
+    /// Whether there is something after the end.
+    truncate: bool,
+}
+
+impl Start {
+    pub fn make<S: Store>(&self, store: &mut S) -> Result<()> {
+        if let Some((path, bytes)) = &self.aside {
+            let kept = store.keep_aside(path, bytes);
+            kept.map_err(|e| Error::io(path, "write", e))?;
+        }
+        if self.truncate {
+            let truncated = store.truncate(self.end);
+            truncated.map_err(|e| Error::io(store.path(), "truncate", e))?;
+        }
+        Ok(())
+    }
 }
 
 fn find_start<S: Store>(store: &mut S, known: &mut Known, how: &mut Append<'_>) -> Result<Start> {
@@ -388,16 +404,18 @@ fn find_start<S: Store>(store: &mut S, known: &mut Known, how: &mut Append<'_>) 
     let len = store.size().map_err(|e| Error::io(&path, "look at", e))?;
     check_birth(store, len)?;
     if len < FIRST_ROW {
-        return begin(store, len, how);
+        return Ok(begin(len, how));
     }
     match find_tail(store, len)? {
-        Tail::Whole { head } if head == Head::genesis() => begin(store, len, how),
+        Tail::Whole { head } if head == Head::genesis() => Ok(begin(len, how)),
         Tail::Whole { head } => {
             understand(store, known, len)?;
             Ok(Start {
                 head,
                 end: len,
                 birth: Vec::new(),
+                aside: None,
+                truncate: false,
             })
         }
         Tail::Torn { head, at } | Tail::Pending { head, at } => {
@@ -445,12 +463,7 @@ pub(super) fn check_birth<S: Store>(store: &S, len: u64) -> Result<()> {
 }
 
 /// A new ledger, over the remains of a birth that was cut short if there are any.
-pub(super) fn begin<S: Store>(store: &mut S, len: u64, how: &mut Append<'_>) -> Result<Start> {
-    if len > 0 {
-        store
-            .truncate(0)
-            .map_err(|e| Error::io(store.path(), "truncate", e))?;
-    }
+fn begin(len: u64, how: &mut Append<'_>) -> Start {
     let mut birth = format!("{HEADER}\n").into_bytes();
     let mut head = Head::genesis();
     let context = Json::Object(vec![
@@ -463,11 +476,13 @@ pub(super) fn begin<S: Store>(store: &mut S, len: u64, how: &mut Append<'_>) -> 
         ..Event::default()
     };
     chain::write_row(&mut head, how.now, &event, &mut birth).expect("a short row");
-    Ok(Start {
+    Start {
         head,
         end: 0,
         birth,
-    })
+        aside: None,
+        truncate: len > 0,
+    }
 }
 
 pub(super) fn find_tail<S: Store>(store: &S, len: u64) -> Result<Tail> {
@@ -506,9 +521,9 @@ pub(super) fn find_tail<S: Store>(store: &S, len: u64) -> Result<Tail> {
     Ok(scan(&rows))
 }
 
-/// Sets the torn tail aside and says so in a row of its own.
+/// Room in place of the torn tail, which is set aside; a row of its own says so.
 pub(super) fn recover<S: Store>(
-    store: &mut S,
+    store: &S,
     how: &mut Append<'_>,
     head: Head,
     at: u64,
@@ -524,13 +539,6 @@ pub(super) fn recover<S: Store>(
     let mut aside = path.as_os_str().to_owned();
     aside.push(format!(".torn-{at}-{}", &sha256[..12]));
     let aside = PathBuf::from(aside);
-    store
-        .keep_aside(&aside, &torn)
-        .map_err(|e| Error::io(&aside, "write", e))?;
-    store
-        .truncate(at)
-        .map_err(|e| Error::io(&path, "truncate", e))?;
-
     let name = aside
         .file_name()
         .unwrap_or_default()
@@ -548,14 +556,18 @@ pub(super) fn recover<S: Store>(
         ..Event::default()
     };
     let mut start = if head == Head::genesis() {
-        begin(store, at, how)?
+        begin(at, how)
     } else {
         Start {
             head,
             end: at,
             birth: Vec::new(),
+            aside: None,
+            truncate: true,
         }
     };
+    start.aside = Some((aside, torn));
+    start.truncate = true;
     chain::write_row(&mut start.head, how.now, &event, &mut start.birth).expect("a short row");
     Ok(start)
 }

@@ -56,6 +56,7 @@ fn repair_locked<S: Store>(store: &mut S, how: &mut Append<'_>) -> Result<Option
     };
     let size = bytes.len() as u64;
     let start = append::recover(store, how, head, at, size)?;
+    start.make(store)?;
     append::write_all(store, start.end, &start.birth)?;
     Ok(Some(SetAside {
         at,
