@@ -18,7 +18,7 @@ use crate::error::Result;
 use crate::follow::{Fold, Follow};
 use crate::id::{Seq, is_run_id};
 use crate::ledger::{self, FIRST_ROW, Place};
-use crate::record::{MAX_ROW, Row};
+use crate::record::{Defect, MAX_ROW, Row};
 use crate::runs::{Batch, Runs};
 use crate::sys;
 use crate::time::{TIME_LEN, Timestamp};
@@ -52,30 +52,115 @@ fn try_read(path: &Path, least: u64) -> Option<Follow<Runs>> {
         return None;
     }
     ledger::check(path).ok()?;
-    let parts = split(&file, metadata.len()).ok()?;
-    let parts: Vec<Option<Part>> = thread::scope(|scope| {
-        let file = &file;
-        let (first, rest) = parts.split_first().expect("there is a first part");
-        let rest: Vec<_> = rest
-            .iter()
-            .map(|part| scope.spawn(|| Part::read(file, part.clone())))
-            .collect();
-        let first = Part::read(file, first.clone());
-        let rest = rest.into_iter().map(|part| part.join().ok().flatten());
-        std::iter::once(first).chain(rest).collect()
-    });
-    let mut whole = Whole::default();
-    for part in parts {
-        whole.add(part?)?;
-    }
+    let ranges = split(&file, metadata.len()).ok()?;
+    let parts = Parts::each(&ranges, |range| Part::read(&file, range))?;
     let place = Place {
-        end: whole.end?,
+        end: parts.last()?.end,
         head: Head {
-            seq: Seq(whole.lines),
-            hash: Digest::from_hex(&whole.last_hash?)?,
+            seq: Seq(parts.lines()),
+            hash: Digest::from_hex(&parts.last()?.last_hash?)?,
         },
     };
-    Some(Follow::at(whole.runs, place))
+    Some(Follow::at(parts.fold()?, place))
+}
+
+/// A view to which many runs can be added at once.
+pub trait BulkFold: Fold {
+    /// Takes over some runs of a batch; `None` if the generic way must look.
+    fn add(&mut self, batch: &Batch, places: Range<usize>) -> Option<()>;
+}
+
+/// What all of a ledger's bytes hold, apart from its header.
+pub struct Parts(Vec<Part>);
+
+impl Parts {
+    /// Takes a ledger apart that is in memory; `None` where the generic way must look.
+    pub fn of(bytes: &[u8]) -> Option<Parts> {
+        let count = thread::available_parallelism().map_or(1, usize::from);
+        let mut cuts = vec![FIRST_ROW];
+        for part in 1..count {
+            let near = (bytes.len() / count * part).max(FIRST_ROW as usize);
+            let cut =
+                memchr::memchr(b'\n', bytes.get(near..)?).map_or(bytes.len(), |at| near + at + 1);
+            if cut as u64 > cuts[cuts.len() - 1] && cut < bytes.len() {
+                cuts.push(cut as u64);
+            }
+        }
+        cuts.push(bytes.len() as u64);
+        let ranges: Vec<Range<u64>> = cuts.windows(2).map(|pair| pair[0]..pair[1]).collect();
+        Parts::each(&ranges, |range| {
+            let mut part = Part {
+                end: range.start,
+                ..Part::default()
+            };
+            let bytes = bytes.get(range.start as usize..range.end as usize)?;
+            part.take(bytes, &mut Memory::default())?;
+            Some(part)
+        })
+    }
+
+    fn each(
+        ranges: &[Range<u64>],
+        read: impl Fn(Range<u64>) -> Option<Part> + Sync,
+    ) -> Option<Parts> {
+        thread::scope(|scope| {
+            let read = &read;
+            let (first, rest) = ranges.split_first()?;
+            let rest: Vec<_> = rest
+                .iter()
+                .map(|range| scope.spawn(move || read(range.clone())))
+                .collect();
+            let first = read(first.clone());
+            let rest = rest.into_iter().map(|part| part.join().ok().flatten());
+            let parts: Option<Vec<Part>> = std::iter::once(first).chain(rest).collect();
+            parts.map(Parts)
+        })
+    }
+
+    fn last(&self) -> Option<&Part> {
+        self.0.iter().rev().find(|part| part.lines > 0)
+    }
+
+    fn lines(&self) -> u64 {
+        self.0.iter().map(|part| part.lines).sum()
+    }
+
+    /// The rows that are no plain finished runs, in their order.
+    pub fn others(&self) -> impl Iterator<Item = std::result::Result<Row<'_>, Defect>> {
+        self.0.iter().flat_map(|part| {
+            let lines = part.others.iter();
+            lines.map(|(_, _, bytes)| Row::parse(&part.bytes[bytes.clone()]))
+        })
+    }
+
+    /// The view that all rows add up to; `None` where the generic way must look.
+    pub fn fold<F: BulkFold>(&self) -> Option<F> {
+        let first = self.0.first()?.others.first()?;
+        if first.0 > 0 {
+            return None;
+        }
+        let mut view = F::default();
+        let mut lines = 0;
+        for part in &self.0 {
+            if part.first_seq.is_some_and(|first| first != lines + 1) {
+                return None;
+            }
+            let mut done = 0;
+            for (line, before, bytes) in &part.others {
+                view.add(&part.batch, done..*before)?;
+                done = *before;
+                let row = Row::parse(&part.bytes[bytes.clone()]).ok()?;
+                if row.seq != Seq(lines + line + 1) || row.event.ends_with('!') {
+                    return None;
+                }
+                ledger::check_first(&row).ok()?;
+                view.apply(&row).ok()?;
+            }
+            view.add(&part.batch, done..part.batch.len())?;
+            lines += part.lines;
+        }
+        Some(view)
+    }
 }
 
 fn read_full(file: &File, bytes: &mut [u8], at: u64) -> io::Result<usize> {
@@ -182,44 +267,6 @@ impl Part {
             self.end += length as u64 + 1;
             let hash = line.get(line.len().checked_sub(HEX_LEN)?..)?;
             self.last_hash = hash.try_into().ok();
-        }
-        Some(())
-    }
-}
-
-/// The parts, put together.
-#[derive(Default)]
-struct Whole {
-    runs: Runs,
-    lines: u64,
-    end: Option<u64>,
-    last_hash: Option<[u8; HEX_LEN]>,
-}
-
-impl Whole {
-    fn add(&mut self, part: Part) -> Option<()> {
-        if part.first_seq.is_some_and(|first| first != self.lines + 1) {
-            return None;
-        }
-        if self.lines == 0 && part.lines > 0 && part.others.first().is_none_or(|other| other.0 > 0)
-        {
-            return None;
-        }
-        let mut done = 0;
-        for (line, before, bytes) in &part.others {
-            self.runs.add(&part.batch, done..*before)?;
-            done = *before;
-            let row = Row::parse(&part.bytes[bytes.clone()]).ok()?;
-            if row.seq != Seq(self.lines + line + 1) || row.event.ends_with('!') {
-                return None;
-            }
-            ledger::check_first(&row).ok()?;
-            self.runs.apply(&row).ok()?;
-        }
-        self.runs.add(&part.batch, done..part.batch.len())?;
-        self.lines += part.lines;
-        if part.lines > 0 {
-            (self.end, self.last_hash) = (Some(part.end), part.last_hash);
         }
         Some(())
     }

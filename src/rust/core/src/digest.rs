@@ -25,6 +25,17 @@ impl Hasher {
 /// The length of a digest in hex.
 pub const HEX_LEN: usize = 64;
 
+/// What each character is as a hex digit; 16 if it is none.
+static NIBBLES: [u8; 256] = {
+    let mut nibbles = [16; 256];
+    let mut digit = 0;
+    while digit < 16 {
+        nibbles[b"0123456789abcdef"[digit] as usize] = digit as u8;
+        digit += 1;
+    }
+    nibbles
+};
+
 impl Digest {
     /// The digest of several pieces, one after the other.
     pub fn of(pieces: &[&[u8]]) -> Digest {
@@ -68,14 +79,15 @@ impl Digest {
         if hex.len() != HEX_LEN {
             return None;
         }
-        let nibble = |c: u8| match c {
-            b'0'..=b'9' => Some(c - b'0'),
-            b'a'..=b'f' => Some(c - b'a' + 10),
-            _ => None,
-        };
         let mut out = [0; 32];
+        let mut odd = 0;
         for (byte, pair) in out.iter_mut().zip(hex.chunks_exact(2)) {
-            *byte = nibble(pair[0])? << 4 | nibble(pair[1])?;
+            let (high, low) = (NIBBLES[usize::from(pair[0])], NIBBLES[usize::from(pair[1])]);
+            odd |= high | low;
+            *byte = high << 4 | low & 15;
+        }
+        if odd > 15 {
+            return None;
         }
         Some(Digest(out))
     }

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use crate::bulk::BulkFold;
 use crate::error::Result;
 use crate::follow::{self, Fold};
 use crate::id::Seq;
@@ -9,6 +10,7 @@ use crate::ids::{self, Ids};
 use crate::json::{Json, Malformed};
 use crate::ledger::Ledger;
 use crate::record::{Row, WithoutEffect};
+use crate::runs::Batch;
 use crate::time::Timestamp;
 
 /// All models of a ledger, in the order of their first versions.
@@ -249,6 +251,17 @@ impl Fold for Registry {
             }
         }
         Ok(())
+    }
+}
+
+impl BulkFold for Registry {
+    fn add(&mut self, batch: &Batch, places: std::ops::Range<usize>) -> Option<()> {
+        self.begun.reserve(places.len());
+        for place in places {
+            let (id, hash) = batch.id(place);
+            self.begun.add(id, hash);
+        }
+        Some(())
     }
 }
 

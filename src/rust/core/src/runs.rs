@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-use crate::bulk;
+use crate::bulk::{self, BulkFold};
 use crate::columns::{Column, Columns};
 use crate::error::Result;
 use crate::follow::{self, Fold, Follow};
@@ -443,19 +443,21 @@ impl Batch {
         self.seeds.truncate(length);
     }
 
-    fn id(&self, place: usize) -> &[u8] {
+    /// The id of a run, and its hash.
+    pub fn id(&self, place: usize) -> (&[u8], u64) {
         let start = if place == 0 { 0 } else { self.ends[place - 1] };
-        &self.ids[start..self.ends[place]]
+        (&self.ids[start..self.ends[place]], self.hashes[place])
     }
 }
 
-impl Runs {
-    /// Takes over some runs of a batch; `None` if one of them has begun already.
-    pub fn add(&mut self, batch: &Batch, places: std::ops::Range<usize>) -> Option<()> {
+impl BulkFold for Runs {
+    /// A run that has begun already is a matter for the generic way.
+    fn add(&mut self, batch: &Batch, places: std::ops::Range<usize>) -> Option<()> {
         let to = self.len();
         self.ids.reserve(places.len());
         for place in places.clone() {
-            self.ids.add(batch.id(place), batch.hashes[place])?;
+            let (id, hash) = batch.id(place);
+            self.ids.add(id, hash)?;
         }
         self.began.extend_from_slice(&batch.began[places.clone()]);
         self.status.resize(to + places.len(), Status::Finished);

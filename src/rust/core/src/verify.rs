@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::path::Path;
 
+use crate::bulk::Parts;
 use crate::checkpoint::Checkpoint;
 use crate::digest::Digest;
 use crate::error::{Error, Result};
@@ -165,7 +166,15 @@ fn compare(
 
 /// Rows without effect, and stored artifacts that are not what their rows say.
 fn problems(ledger: &Ledger) -> Result<Vec<Problem>> {
-    let mut problems = match Runs::fold(ledger) {
+    let parts = ledger.whole().and_then(Parts::of);
+    let bulk = parts
+        .as_ref()
+        .and_then(|parts| Some((parts.fold::<Runs>()?, parts.fold::<Registry>()?)));
+    let folded = match bulk {
+        Some((runs, registry)) => Ok((runs, registry)),
+        None => Runs::fold(ledger).and_then(|runs| Ok((runs, Registry::fold(ledger)?))),
+    };
+    let (runs, registry) = match folded {
         Err(Error::Newer { what, .. }) => {
             return Ok(vec![Problem {
                 row: 0,
@@ -173,49 +182,72 @@ fn problems(ledger: &Ledger) -> Result<Vec<Problem>> {
                 what,
             }]);
         }
-        runs => {
-            let runs = runs?.without_effect;
-            let registry = Registry::fold(ledger)?.without_effect;
-            let without_effect = runs.into_iter().chain(registry);
-            without_effect
-                .map(|row| Problem {
-                    row: row.seq.0,
-                    kind: "without effect",
-                    what: row.why.to_owned(),
-                })
-                .collect::<Vec<_>>()
-        }
+        folded => folded?,
     };
-    problems.extend(artifact_problems(ledger)?);
+    let without_effect = runs.without_effect.iter().chain(&registry.without_effect);
+    let mut problems: Vec<Problem> = without_effect
+        .map(|row| Problem {
+            row: row.seq.0,
+            kind: "without effect",
+            what: row.why.to_owned(),
+        })
+        .collect();
+    let mut artifacts = Artifacts::beside(ledger);
+    // Plain runs have no artifacts.
+    let looked = parts.is_some_and(|parts| {
+        parts
+            .others()
+            .all(|row| row.is_ok_and(|row| artifacts.check(&row).is_ok()))
+    });
+    if !looked {
+        artifacts = Artifacts::beside(ledger);
+        for row in ledger.rows() {
+            let row = row?;
+            artifacts
+                .check(&row)
+                .map_err(|Malformed(why)| ledger.damaged(&row, why))?;
+        }
+    }
+    problems.extend(artifacts.problems);
     problems.sort_by_key(|problem| problem.row);
     Ok(problems)
 }
 
-fn artifact_problems(ledger: &Ledger) -> Result<Vec<Problem>> {
-    let objects = Objects::beside(ledger.path());
-    let mut seen: HashMap<(String, Option<u64>), Option<&'static str>> = HashMap::new();
-    let mut problems = Vec::new();
-    for row in ledger.rows() {
-        let row = row?;
-        for (what, artifact) in stored(&row).map_err(|e| ledger.damaged(&row, e.0))? {
-            let Some(sha256) = artifact.get("sha256").and_then(Json::as_str) else {
+/// Looks at the bytes that rows name, at each once.
+struct Artifacts {
+    objects: Objects,
+    seen: HashMap<(String, Option<u64>), Option<&'static str>>,
+    problems: Vec<Problem>,
+}
+
+impl Artifacts {
+    fn beside(ledger: &Ledger) -> Artifacts {
+        Artifacts {
+            objects: Objects::beside(ledger.path()),
+            seen: HashMap::new(),
+            problems: Vec::new(),
+        }
+    }
+
+    fn check(&mut self, row: &Row<'_>) -> std::result::Result<(), Malformed> {
+        for (what, entry) in stored(row)? {
+            let Some(sha256) = entry.get("sha256").and_then(Json::as_str) else {
                 continue;
             };
-            let size = artifact.get("size").and_then(Json::as_int);
+            let size = entry.get("size").and_then(Json::as_int);
             let size = size.and_then(|size| u64::try_from(size).ok());
-            let check = || check_object(&objects, sha256, size);
-            let known = seen.entry((sha256.to_owned(), size));
+            let check = || check_object(&self.objects, sha256, size);
+            let known = self.seen.entry((sha256.to_owned(), size));
             if let Some(wrong) = *known.or_insert_with(check) {
-                let what = format!("the stored bytes of {what} {wrong}");
-                problems.push(Problem {
+                self.problems.push(Problem {
                     row: row.seq.0,
                     kind: "artifact",
-                    what,
+                    what: format!("the stored bytes of {what} {wrong}"),
                 });
             }
         }
+        Ok(())
     }
-    Ok(problems)
 }
 
 /// What a row says is stored beside the ledger: artifacts, or the lockfile of a session.

@@ -4,11 +4,12 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use fitledger_core::bulk;
+use fitledger_core::bulk::{self, Parts};
 use fitledger_core::follow::Follow;
 use fitledger_core::id::RunId;
 use fitledger_core::ledger::{self, Append, FileStore, Memory, Session};
 use fitledger_core::record::Event;
+use fitledger_core::registry::Registry;
 use fitledger_core::runs::Runs;
 use fitledger_core::time::Timestamp;
 
@@ -85,7 +86,7 @@ fn write(path: &Path, dice: &mut Dice, unusual: u64) {
                 false => format!("run-{}-{}", ids.len(), dice.roll(1000)),
             };
             let name = match (old, dice.roll(unusual)) {
-                (true, _) => dice.roll(9),
+                (true, _) => dice.roll(11),
                 (false, 0) => 1,
                 (false, _) => 0,
             };
@@ -103,8 +104,15 @@ fn write(path: &Path, dice: &mut Dice, unusual: u64) {
                 3..5 => r#"{"seed":7}"#,
                 _ => "{}",
             };
-            if name == "void" && dice.roll(2) == 0 {
-                context = r#"{"void":false}"#;
+            let of_model = match dice.roll(4) {
+                0 => r#"{"model":"m","version":2,"stage":"s","previous":1}"#,
+                1 => r#"{"model":"m","version":1,"stage":"s","previous":2,"undoes":9}"#,
+                _ => r#"{"model":"m","version":1,"stage":"s","previous":null}"#,
+            };
+            match name {
+                "void" if dice.roll(2) == 0 => context = r#"{"void":false}"#,
+                "register" | "promote" => context = of_model,
+                _ => {}
             }
             let time = Timestamp::from_micros(1_795_000_000_000_000 + dice.roll(5_000_000) as i64)
                 .unwrap();
@@ -114,6 +122,7 @@ fn write(path: &Path, dice: &mut Dice, unusual: u64) {
                 params: object(dice, &VALUES),
                 metrics: object(dice, &NUMBERS),
                 artifacts: match dice.roll(3 * unusual) {
+                    _ if name == "register" => br#"{"m":{"sha256":"x","size":3}}"#.to_vec(),
                     0 => br#"{"m":{"sha256":"x","size":3}}"#.to_vec(),
                     _ => Vec::new(),
                 },
@@ -193,6 +202,10 @@ fn words(runs: &Runs) -> String {
     out
 }
 
+fn models(registry: &Registry) -> String {
+    format!("{:?} {:?}", registry.models, registry.without_effect)
+}
+
 fn generic(path: &Path) -> Result<Follow<Runs>, fitledger_core::Error> {
     let mut follow = Follow::default();
     follow.take(&ledger::read(path)?)?;
@@ -204,6 +217,14 @@ fn compare(path: &Path) {
         (Ok(bulk), Ok(generic)) => {
             assert_eq!(words(bulk.view()), words(generic.view()));
             assert_eq!(bulk.place(), generic.place());
+            let parts = Parts::of(&fs::read(path).unwrap());
+            if let Some(runs) = parts.as_ref().and_then(|parts| parts.fold::<Runs>()) {
+                assert_eq!(words(&runs), words(generic.view()));
+            }
+            if let Some(registry) = parts.and_then(|parts| parts.fold::<Registry>()) {
+                let ledger = ledger::read(path).unwrap();
+                assert_eq!(models(&registry), models(&Registry::fold(&ledger).unwrap()));
+            }
         }
         (Err(bulk), Err(generic)) => assert_eq!(bulk.to_string(), generic.to_string()),
         (bulk, generic) => panic!("{:?} but {:?}", bulk.map(|_| ()), generic.map(|_| ())),
