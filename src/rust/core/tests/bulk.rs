@@ -92,6 +92,7 @@ fn write(path: &Path, dice: &mut Dice, unusual: u64) {
             };
             let names = [
                 "run", "start", "log", "end", "void", "reveal", "resume", "note", "later",
+                "register", "promote",
             ];
             let name = names[name as usize];
             if !old {
