@@ -18,6 +18,10 @@
 #' | `fitledger_error_row_too_long` | a row would exceed 16 MiB | |
 #' | `fitledger_error_artifact` | an artifact's bytes are missing or are not those that were recorded | `path` |
 #' | `fitledger_error_unstorable` | a link, a pipe, a device or a file that changed meanwhile can't be an artifact | `path` |
+#' | `fitledger_error_conflict` | somebody else was faster, or what was asked for isn't so any more | `path` |
+#' | `fitledger_error_refused` | a gate refused a promotion | `figures` |
+#' | `fitledger_error_gate` | a gate failed, or returned no verdict | |
+#' | `fitledger_error_signature` | new data don't fit a model's signature | |
 #' | `fitledger_error_exists` | a file would be overwritten | `path` |
 #' | `fitledger_error_io` | the system refused something | `path` |
 #' | `fitledger_error_network` | the file is on a network file system whose locks can't be relied on | `path` |

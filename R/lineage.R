@@ -298,11 +298,11 @@ plot.fitledger_lineage <- function(x, ..., main = "Lineage") {
   invisible(x)
 }
 
-# A picture holds so many: 12 beside each other, 12 steps. Where it began is always there.
-nodes_to_draw <- function(x, depth, most = 12) {
-  drawn <- x$nodes$kind != "package" & depth < most
-  beside <- stats::ave(seq_along(depth), depth, drawn, FUN = seq_along)
-  which(drawn & beside <= most)
+# A picture holds so many that one can still read them.
+nodes_to_draw <- function(x, depth, steps = 12, beside = 8) {
+  drawn <- x$nodes$kind != "package" & depth < steps
+  place <- stats::ave(seq_along(depth), depth, drawn, FUN = seq_along)
+  which(drawn & place <= beside)
 }
 
 node_label <- function(node) {
@@ -310,6 +310,7 @@ node_label <- function(node) {
     content = sub("\\.\\.\\.$", "", shorten_hashes(node$id)),
     commit = substr(node$id, 1, 10),
     environment = "environment",
+    run = sub("^[0-9]{8}-[0-9]{6}-(\\w{12})$", "\\1", node$id),
     node$id
   )
   label <- if (nzchar(node$label)) gsub("[[:cntrl:]]+", " ", node$label) else node$kind

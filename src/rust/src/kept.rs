@@ -15,7 +15,7 @@ use crate::target::path;
 pub static RUNS: Kept<Runs> = Kept::new();
 pub static REGISTRIES: Kept<Registry> = Kept::new();
 
-/// Views of so many ledgers are kept at most, and none that takes more than so many bytes.
+/// Views of so many ledgers are kept at most, and together they take at most so many bytes.
 const MOST: usize = 8;
 const LARGEST: usize = 256 << 20;
 
@@ -78,11 +78,14 @@ impl<F: Fold> Kept<F> {
     /// Keeps a view for the next question.
     pub fn keep(&self, path: &Path, follow: Follow<F>) {
         if let Some(looks) = follow.place().and_then(|_| Looks::of(path)) {
-            if follow.view().size() <= LARGEST {
-                let mut views = self.views.lock().unwrap_or_else(PoisonError::into_inner);
-                views.insert(0, (absolute(path), View { follow, looks }));
-                views.truncate(MOST);
-            }
+            let mut views = self.views.lock().unwrap_or_else(PoisonError::into_inner);
+            views.insert(0, (absolute(path), View { follow, looks }));
+            let mut size = 0;
+            views.retain(|(_, view)| {
+                size += view.follow.view().size();
+                size <= LARGEST
+            });
+            views.truncate(MOST);
         }
     }
 

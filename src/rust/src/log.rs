@@ -178,7 +178,8 @@ impl Columns {
     }
 
     fn cell(&self, row: usize, metric: bool) -> Result<Vec<u8>, Failure> {
-        let mut out = b"{".to_vec();
+        let mut out = Vec::with_capacity(40 * self.columns.len() + 2);
+        out.push(b'{');
         for (i, column) in self.columns.iter().enumerate() {
             let name = &self.names[i];
             let value = match column {
