@@ -16,13 +16,14 @@ use crate::columns::{Columns, Tag};
 use crate::digest::{Digest, HEX_LEN};
 use crate::error::Result;
 use crate::follow::{Fold, Follow};
-use crate::id::{Seq, is_run_id};
+use crate::id::Seq;
 use crate::ledger::{self, FIRST_ROW, Place};
+use crate::plain::{self, Plain, Sink};
 use crate::record::{Defect, MAX_ROW, Row};
 use crate::runs::{Batch, Runs};
 use crate::sys;
-use crate::time::{TIME_LEN, Timestamp};
-use crate::value::{KINDS, Value};
+use crate::time::Timestamp;
+use crate::value::Value;
 
 /// Smaller ledgers are read whole.
 const WORTH_IT: u64 = 1 << 20;
@@ -282,38 +283,23 @@ struct Memory {
 }
 
 impl Memory {
-    /// Takes a line apart that is a finished run with plain values; its seq.
+    /// Takes a line over that is a finished run with plain values; its seq.
     fn run(&mut self, line: &[u8], batch: &mut Batch) -> Option<u64> {
-        let mut cursor = Cursor { line, at: 0 };
-        let seq = cursor.seq()?;
-        let began = self.time(cursor.take(TIME_LEN)?)?;
-        cursor.expect(b",run,")?;
-        let id = cursor.until(b',')?;
-        if !is_run_id(id) {
-            return None;
-        }
         let row = batch.len();
-        cursor.object(&mut batch.params, row)?;
-        cursor.object(&mut batch.metrics, row)?;
-        cursor.expect(b",\"{\"\"session\"\":\"\"")?;
-        let session = cursor.until(b'"')?;
-        if session != self.session.as_slice() {
-            self.session_place = batch.session(std::str::from_utf8(session).ok()?);
-            self.session = session.to_vec();
+        let (params, metrics) = (&mut batch.params, &mut batch.metrics);
+        let mut cells = [Cells::of(params, row), Cells::of(metrics, row)];
+        let run = plain::run(line, &mut cells)?;
+        let began = self.time(run.time)?;
+        if run.session != self.session.as_slice() {
+            self.session_place = batch.session(std::str::from_utf8(run.session).ok()?);
+            self.session = run.session.to_vec();
         }
-        cursor.expect(b"\"")?;
-        if cursor.take_if(b",\"\"seed\"\":") {
-            let (tag, bits) = cursor.number()?;
+        if let Some(seed) = run.seed {
+            let (tag, bits) = number(seed)?;
             batch.seeds.put(row, tag, bits);
         }
-        cursor.expect(b"}\",")?;
-        let hash = &line[cursor.at..];
-        let is_hex = |byte: &u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(byte);
-        if hash.len() != HEX_LEN || !hash.iter().all(is_hex) {
-            return None;
-        }
-        batch.finish(id, began, self.session_place);
-        Some(seq)
+        batch.finish(run.id, began, self.session_place);
+        Some(run.seq)
     }
 
     fn time(&mut self, text: &[u8]) -> Option<Timestamp> {
@@ -331,178 +317,56 @@ impl Memory {
     }
 }
 
-struct Cursor<'a> {
-    line: &'a [u8],
-    at: usize,
+/// The columns that the values of a cell go to.
+struct Cells<'a> {
+    columns: &'a mut Columns,
+    row: usize,
+    next: usize,
 }
 
-impl<'a> Cursor<'a> {
-    fn seq(&mut self) -> Option<u64> {
-        let digits = self.until(b',')?;
-        if digits.is_empty() || digits.len() > 16 || digits[0] == b'0' {
-            return None;
-        }
-        digits.iter().try_fold(0, |number, digit| {
-            digit
-                .is_ascii_digit()
-                .then(|| number * 10 + u64::from(digit - b'0'))
-        })
-    }
-
-    fn take(&mut self, length: usize) -> Option<&'a [u8]> {
-        let taken = self.line.get(self.at..self.at + length)?;
-        self.at += length;
-        Some(taken)
-    }
-
-    fn take_if(&mut self, bytes: &[u8]) -> bool {
-        let found = self.line[self.at..].starts_with(bytes);
-        if found {
-            self.at += bytes.len();
-        }
-        found
-    }
-
-    fn expect(&mut self, bytes: &[u8]) -> Option<()> {
-        self.take_if(bytes).then_some(())
-    }
-
-    /// What comes before a byte; the byte is passed by.
-    fn until(&mut self, byte: u8) -> Option<&'a [u8]> {
-        let rest = &self.line[self.at..];
-        let end = rest.iter().position(|&other| other == byte)?;
-        self.at += end + 1;
-        Some(&rest[..end])
-    }
-
-    fn peek(&self) -> Option<u8> {
-        self.line.get(self.at).copied()
-    }
-
-    /// A cell of plain values, and the comma after it.
-    fn object(&mut self, columns: &mut Columns, row: usize) -> Option<()> {
-        if self.take_if(b",") {
-            return Some(());
-        }
-        self.expect(b"\"{")?;
-        let mut next = 0;
-        loop {
-            let key = self.plain()?;
-            if key.is_empty() || key.starts_with(b"$") {
-                return None;
-            }
-            self.expect(b":")?;
-            // Rows mostly have the keys of the row before, in its order.
-            let place = match columns.named(next, key) {
-                true => next,
-                false => columns.place(std::str::from_utf8(key).ok()?),
-            };
-            next = place + 1;
-            self.value(columns, place, row)?;
-            if self.take_if(b",") {
-                continue;
-            }
-            return self.expect(b"}\",");
+impl Cells<'_> {
+    fn of(columns: &mut Columns, row: usize) -> Cells<'_> {
+        Cells {
+            columns,
+            row,
+            next: 0,
         }
     }
+}
 
-    fn value(&mut self, columns: &mut Columns, place: usize, row: usize) -> Option<()> {
-        let column = columns.at(place);
-        match self.peek()? {
-            b'"' => {
-                let text = self.text()?;
-                column.set_text(row, text);
-            }
-            b't' => {
-                self.expect(b"true")?;
-                column.put(row, Tag::Bool, 1);
-            }
-            b'f' => {
-                self.expect(b"false")?;
-                column.put(row, Tag::Bool, 0);
-            }
-            b'n' => {
-                self.expect(b"null")?;
-                column.put(row, Tag::Null, 0);
-            }
-            b'{' => {
-                self.expect(b"{\"\"$na\"\":")?;
-                let name = self.text()?;
-                let (kind, _) = KINDS.iter().find(|(_, known)| *known == name)?;
-                self.expect(b"}")?;
-                column.set(row, Value::Na(*kind));
-            }
-            _ => {
-                let (tag, bits) = self.number()?;
-                column.put(row, tag, bits);
+impl Sink for Cells<'_> {
+    fn pair(&mut self, key: &[u8], value: Plain<'_>) -> Option<()> {
+        // Rows mostly have the keys of the row before, in its order.
+        let place = match self.columns.named(self.next, key) {
+            true => self.next,
+            false => self.columns.place(std::str::from_utf8(key).ok()?),
+        };
+        self.next = place + 1;
+        let column = self.columns.at(place);
+        match value {
+            Plain::Null => column.put(self.row, Tag::Null, 0),
+            Plain::Bool(x) => column.put(self.row, Tag::Bool, u64::from(x)),
+            Plain::Na(kind) => column.set(self.row, Value::Na(kind)),
+            Plain::Text(text) => column.set_text(self.row, std::str::from_utf8(text).ok()?),
+            Plain::Number(text) => {
+                let (tag, bits) = number(text)?;
+                column.put(self.row, tag, bits);
             }
         }
         Some(())
     }
+}
 
-    fn text(&mut self) -> Option<&'a str> {
-        std::str::from_utf8(self.plain()?).ok()
+/// A number with a point or an exponent is a double, and so is what no integer of R's holds.
+fn number(text: &[u8]) -> Option<(Tag, u64)> {
+    let text = std::str::from_utf8(text).ok()?;
+    if text.contains(['.', 'e', 'E']) {
+        let x: f64 = text.parse().ok()?;
+        return x.is_finite().then(|| (Tag::Double, x.to_bits()));
     }
-
-    /// A JSON text without escapes, whose quotes are doubled.
-    fn plain(&mut self) -> Option<&'a [u8]> {
-        self.expect(b"\"\"")?;
-        let rest = &self.line[self.at..];
-        let plain = |&byte: &u8| byte >= 0x20 && byte != b'"' && byte != b'\\';
-        let end = rest.iter().position(|byte| !plain(byte))?;
-        self.at += end;
-        self.expect(b"\"\"")?;
-        Some(&rest[..end])
-    }
-
-    /// A JSON number: one with a point or an exponent is a double.
-    fn number(&mut self) -> Option<(Tag, u64)> {
-        let rest = &self.line[self.at..];
-        let digits = |from: usize| {
-            rest[from..]
-                .iter()
-                .take_while(|byte| byte.is_ascii_digit())
-                .count()
-        };
-        let mut at = usize::from(rest.first() == Some(&b'-'));
-        let whole = digits(at);
-        if whole == 0 || whole > 1 && rest[at] == b'0' {
-            return None;
-        }
-        at += whole;
-        let mut double = false;
-        if rest.get(at) == Some(&b'.') {
-            let fraction = digits(at + 1);
-            if fraction == 0 {
-                return None;
-            }
-            at += 1 + fraction;
-            double = true;
-        }
-        if matches!(rest.get(at), Some(b'e' | b'E')) {
-            at += 1;
-            at += usize::from(matches!(rest.get(at), Some(b'+' | b'-')));
-            let exponent = digits(at);
-            if exponent == 0 {
-                return None;
-            }
-            at += exponent;
-            double = true;
-        }
-        let text = std::str::from_utf8(&rest[..at]).ok()?;
-        self.at += at;
-        if double {
-            let x: f64 = text.parse().ok()?;
-            return x.is_finite().then(|| (Tag::Double, x.to_bits()));
-        }
-        let x: i64 = text.parse().ok()?;
-        // A reader of integers has no -0.
-        if x == 0 && text.starts_with('-') {
-            return None;
-        }
-        Some(match i32::try_from(x) {
-            Ok(x) => (Tag::Int, x as u64),
-            Err(_) => (Tag::Double, (x as f64).to_bits()),
-        })
-    }
+    let x: i64 = text.parse().ok()?;
+    Some(match i32::try_from(x) {
+        Ok(x) => (Tag::Int, x as u64),
+        Err(_) => (Tag::Double, (x as f64).to_bits()),
+    })
 }

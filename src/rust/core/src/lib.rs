@@ -3,7 +3,7 @@
 //! Layers, each using only those above it in this list:
 //!
 //! - bytes: [`json`], [`digest`], [`time`], [`id`]
-//! - one row: [`value`], [`record`], [`chain`]; many values: [`columns`], [`ids`]
+//! - one row: [`value`], [`record`], [`plain`], [`chain`]; many values: [`columns`], [`ids`]
 //! - the file: [`ledger`]; beside it the bytes of artifacts: [`objects`]
 //! - views over the record, which [`follow`] keeps up to date: [`runs`], read by [`bulk`], with [`table`], [`compare`], [`series`] and [`export`], [`registry`],
 //!   [`lineage`], [`verify`] with [`checkpoint`]
@@ -28,6 +28,7 @@ pub mod json;
 pub mod ledger;
 pub mod lineage;
 pub mod objects;
+pub mod plain;
 pub mod record;
 pub mod registry;
 pub mod runs;
