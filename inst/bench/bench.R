@@ -1,4 +1,4 @@
-# Rscript bench.R [small|full] [--only NAME[,NAME]] [--csv FILE] [--durable FOLDER]
+# Rscript bench.R [small|full|million] [--only NAME[,NAME]] [--csv FILE] [--durable FOLDER]
 #
 # Times fitledger beside its peers and prints a table, microseconds a call. A row
 # is in rows.R, how it is timed in measure.R. What is durable is written in FOLDER
@@ -14,7 +14,8 @@ source(file.path(here, "rows.R"))
 
 sizes <- list(
   small = list(rounds = 2, calls = 10, grown = 1000, runs = 2000),
-  full = list(rounds = 7, calls = 200, grown = 100000, runs = 100000)
+  full = list(rounds = 7, calls = 200, grown = 100000, runs = 100000),
+  million = list(rounds = 3, calls = 200, grown = 1000000, runs = 1000000)
 )
 
 parse_arguments <- function(arguments) {

@@ -265,6 +265,39 @@ rows[["best"]] <- function(size) {
   )
 }
 
+# Asked by the same process again, after one more run.
+rows[["best-again"]] <- function(size) {
+  files <- written(size$runs)
+  ours <- contender("fitledger", prepare = function(folder) {
+    copy <- file.path(folder, basename(files$ledger))
+    file.copy(files$ledger, copy)
+    ready(function() {
+      log_run(copy, params, metrics)
+      best_run(copy, "rmse")
+    })
+  })
+  bench_row(
+    paste("one more run, then the best of", count(size$runs)), 1, ours,
+    list(asks(
+      "fread(select =) + which.min", files$csv, fread_best,
+      aim = 1, lacking = lacking("data.table")
+    ))
+  )
+}
+
+rows[["verify"]] <- function(size) {
+  files <- written(size$runs)
+  stopifnot(verify_ledger(files$ledger)$status == "ok")
+  bench_row(
+    paste("verify", count(size$runs), "runs"), 1,
+    asks("fitledger", files$ledger, verify_ledger),
+    list(asks(
+      "sha256sum", files$ledger, function(file) system2("sha256sum", shQuote(file), stdout = TRUE),
+      aim = 1, lacking = if (!nzchar(Sys.which("sha256sum"))) "sha256sum is missing"
+    ))
+  )
+}
+
 rows[["read"]] <- function(size) {
   files <- written(size$runs)
   stopifnot(all.equal(read_runs(files$ledger)[names(files$runs)], files$runs))
