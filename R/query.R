@@ -15,8 +15,8 @@
 #'   included; `run_id` and `timestamp` always come first. `NULL` for all
 #'   parameters and metrics.
 #' @param details `TRUE` to add what is on record beside parameters and metrics:
-#'   `status` (`"finished"`, `"running"`, `"failed"`, `"interrupted"`, `"void"`),
-#'   `duration` in seconds, `user`, `host`, `commit`, `dirty`, `seed`, `data`,
+#'   `status` (`"finished"`, `"running"`, `"failed"`, `"interrupted"`, `"lost"`,
+#'   `"void"`), `duration` in seconds, `user`, `host`, `commit`, `dirty`, `seed`, `data`,
 #'   `tags` (a list column) and `looks` (how often sealed metrics were shown). A
 #'   parameter of the same name keeps it, and ours becomes `details.seed`.
 #' @param void `TRUE` to include runs that were declared void.
@@ -27,6 +27,10 @@
 #'   Integers and doubles together become double; values of other different
 #'   types, and vectors, make a list column. A series shows its last value. A
 #'   name that is both parameter and metric becomes `params.x` and `metrics.x`.
+#' @details
+#' What a session has read of a ledger it keeps in memory, up to 256 MB, and next
+#' time it reads only what was appended. Damage to a row that was read before shows
+#' in [verify_ledger()], or in a new session.
 #' @section Errors:
 #' `fitledger_error_unknown` for a column that doesn't exist,
 #' `fitledger_error_where` for a condition that can't be answered, and those of
