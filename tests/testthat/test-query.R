@@ -236,3 +236,12 @@ test_that("a view that is kept follows what becomes of the file", {
   unlink(file)
   expect_error(read_runs(file), class = "fitledger_error_not_found")
 })
+
+test_that("a pipe is refused, and nobody waits for it", {
+  skip_on_os("windows")
+  skip_if(Sys.which("mkfifo") == "")
+  pipe <- withr::local_tempfile()
+  system2("mkfifo", pipe)
+  expect_error(read_runs(pipe), class = "fitledger_error_not_a_ledger")
+  expect_error(log_run(pipe, list(), list()), class = "fitledger_error")
+})

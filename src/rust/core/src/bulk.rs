@@ -5,6 +5,7 @@
 //! in its place. Where anything is not as it should be, the whole ledger is read again by the
 //! generic way, which finds the words for it.
 
+use std::borrow::Borrow;
 use std::fs::File;
 use std::io;
 use std::ops::Range;
@@ -47,9 +48,9 @@ pub fn read_from(path: &Path, size: u64) -> Result<Follow<Runs>> {
 
 /// `None` where the generic way must look.
 fn try_read(path: &Path, least: u64) -> Option<Follow<Runs>> {
-    let file = File::open(path).ok()?;
+    let file = ledger::open(path).ok()?;
     let metadata = file.metadata().ok()?;
-    if !metadata.is_file() || metadata.len() < least.max(FIRST_ROW) {
+    if metadata.len() < least.max(FIRST_ROW) {
         return None;
     }
     ledger::check(path).ok()?;
@@ -62,7 +63,7 @@ fn try_read(path: &Path, least: u64) -> Option<Follow<Runs>> {
             hash: Digest::from_hex(&parts.last()?.last_hash?)?,
         },
     };
-    Some(Follow::at(parts.fold()?, place))
+    Some(Follow::at(fold(parts.0.into_iter())?, place))
 }
 
 /// A view to which many runs can be added at once.
@@ -136,32 +137,36 @@ impl Parts {
 
     /// The view that all rows add up to; `None` where the generic way must look.
     pub fn fold<F: BulkFold>(&self) -> Option<F> {
-        let first = self.0.first()?.others.first()?;
-        if first.0 > 0 {
+        fold(self.0.iter())
+    }
+}
+
+fn fold<F: BulkFold>(parts: impl Iterator<Item = impl Borrow<Part>>) -> Option<F> {
+    let mut view = F::default();
+    let mut lines = 0;
+    for part in parts {
+        let part = part.borrow();
+        if part.first_seq.is_some_and(|first| first != lines + 1) {
             return None;
         }
-        let mut view = F::default();
-        let mut lines = 0;
-        for part in &self.0 {
-            if part.first_seq.is_some_and(|first| first != lines + 1) {
+        if lines == 0 && part.lines > 0 && part.others.first().is_none_or(|first| first.0 > 0) {
+            return None;
+        }
+        let mut done = 0;
+        for (line, before, bytes) in &part.others {
+            view.add(&part.batch, done..*before)?;
+            done = *before;
+            let row = Row::parse(&part.bytes[bytes.clone()]).ok()?;
+            if row.seq != Seq(lines + line + 1) || row.event.ends_with('!') {
                 return None;
             }
-            let mut done = 0;
-            for (line, before, bytes) in &part.others {
-                view.add(&part.batch, done..*before)?;
-                done = *before;
-                let row = Row::parse(&part.bytes[bytes.clone()]).ok()?;
-                if row.seq != Seq(lines + line + 1) || row.event.ends_with('!') {
-                    return None;
-                }
-                ledger::check_first(&row).ok()?;
-                view.apply(&row).ok()?;
-            }
-            view.add(&part.batch, done..part.batch.len())?;
-            lines += part.lines;
+            ledger::check_first(&row).ok()?;
+            view.apply(&row).ok()?;
         }
-        Some(view)
+        view.add(&part.batch, done..part.batch.len())?;
+        lines += part.lines;
     }
+    Some(view)
 }
 
 fn read_full(file: &File, bytes: &mut [u8], at: u64) -> io::Result<usize> {

@@ -124,7 +124,8 @@ pub fn check(path: &Path) -> Result<()> {
     check_start(path, &start)
 }
 
-fn open(path: &Path) -> Result<File> {
+/// Opens a ledger's file to read it; a pipe or a folder is refused.
+pub fn open(path: &Path) -> Result<File> {
     let mut options = OpenOptions::new();
     let opened = sys::never_block(options.read(true)).open(path);
     let file = opened.map_err(|e| match e.kind() {
