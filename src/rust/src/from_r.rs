@@ -1,5 +1,7 @@
 //! R's values as the ledger's: what each becomes, and what is refused.
 
+use std::borrow::Cow;
+
 use extendr_ffi::{R_IsNA, R_NaInt, SEXPTYPE};
 use fitledger_core::json::{Json, MAX_DEPTH};
 use fitledger_core::time;
@@ -386,6 +388,32 @@ impl Atomic {
             }
         }
         Ok(known)
+    }
+
+    /// Whether an element can be read without R, once it has passed as a value or as a metric.
+    pub fn needs_r(&self, i: usize, metric: bool, at: &str) -> Result<bool, Failure> {
+        if !self.x.is_in_memory() {
+            return self.get(i, at).map(|_| true);
+        }
+        if matches!(self.kind, Kind::Double | Kind::Integer) {
+            return Ok(false);
+        }
+        if metric {
+            self.metric(i, at)?;
+            return Ok(false);
+        }
+        let text = match (self.kind, self.levels) {
+            (Kind::Character, None) => self.x.borrowed_text(i),
+            _ => {
+                self.get(i, at)?;
+                return Ok(self.levels.is_some());
+            }
+        };
+        match text {
+            Text::Na | Text::Is(Cow::Borrowed(_)) => Ok(false),
+            Text::Is(Cow::Owned(_)) => Ok(true),
+            Text::Invalid => self.get(i, at).map(|_| true),
+        }
     }
 
     /// An element as a value.

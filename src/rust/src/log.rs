@@ -60,7 +60,7 @@ fn native_log_event(
         };
         let mut events: Vec<_> = live::held_back(&id).into_iter().collect();
         events.push(event);
-        let events = events.into_iter().map(|event| (now, event)).collect();
+        let events = events.into_iter().map(|event| (now, event));
         let warning = target.append(&mut entropy, events)?;
         live::written(&id);
         Ok(with_warning(Robj::from(id.as_str()), warning))
@@ -97,6 +97,13 @@ fn context(seed: R, tags: R, sealed: R, more: R) -> Result<Vec<u8>, Failure> {
         parts.push(pairs[1..pairs.len() - 1].into());
     }
     Ok([b"{".as_slice(), &parts.join(&b','), b"}"].concat())
+}
+
+fn in_row(row: usize, failure: Failure) -> Failure {
+    Failure {
+        message: format!("Row {}: {}", row + 1, failure.message),
+        ..failure
+    }
 }
 
 /// An object with one more pair at its end.
@@ -177,6 +184,20 @@ impl Columns {
         Ok(out)
     }
 
+    /// Whether a row can't be read without R; a failure if it can't be recorded.
+    fn needs_r(&self, row: usize, metric: bool) -> Result<bool, Failure> {
+        let mut needs_r = false;
+        for (column, name) in self.columns.iter().zip(&self.names) {
+            needs_r |= match column {
+                Column::Atomic(vector) => vector
+                    .needs_r(row, metric, name)
+                    .map_err(|failure| in_row(row, failure))?,
+                Column::List(_) => true,
+            };
+        }
+        Ok(needs_r)
+    }
+
     fn cell(&self, row: usize, metric: bool) -> Result<Vec<u8>, Failure> {
         let mut out = Vec::with_capacity(40 * self.columns.len() + 2);
         out.push(b'{');
@@ -188,10 +209,7 @@ impl Columns {
                 Column::List(list) if metric => from_r::metric(list.element(row), name),
                 Column::List(list) => from_r::value(list.element(row), name, 0),
             };
-            let value = value.map_err(|failure| Failure {
-                message: format!("Row {}: {}", row + 1, failure.message),
-                ..failure
-            })?;
+            let value = value.map_err(|failure| in_row(row, failure))?;
             if i > 0 {
                 out.push(b',');
             }
@@ -239,10 +257,10 @@ fn native_log_runs(
         };
         let target = Target::of(&target)?;
 
-        let (now, mut entropy) = (Timestamp::now(), Entropy::new());
-        let mut events = Vec::with_capacity(rows);
+        let now = Timestamp::now();
+        let mut entropy = Entropy::new();
         let mut ids = Vec::with_capacity(rows);
-        for row in 0..rows {
+        let run = |row: usize| {
             let (id, time) = match &origin {
                 None => (RunId::generate(now, &mut |bytes| entropy.fill(bytes)), now),
                 Some(origin) => origin.run(row, now)?,
@@ -259,11 +277,28 @@ fn native_log_runs(
                 },
                 ..Event::default()
             };
-            events.push((time, event));
+            Ok((time, event))
+        };
+        let mut needs_r = origin.is_some();
+        for row in 0..rows {
+            needs_r |= params.needs_r(row, false)?
+                | metrics.needs_r(row, true)?
+                | sealed.needs_r(row, true)?;
         }
+        let mut more_entropy = Entropy::new();
         let warning = match rows {
             0 => None,
-            _ => target.append(&mut entropy, events)?,
+            // R must not run while the ledger is locked.
+            _ if needs_r => {
+                let events = (0..rows).map(run).collect::<Result<Vec<_>, Failure>>()?;
+                target.append(&mut more_entropy, events)?
+            }
+            _ => {
+                let events = (0..rows)
+                    .map(run)
+                    .map(|event| event.expect("it was checked"));
+                target.append(&mut more_entropy, events)?
+            }
         };
         Ok(with_warning(Robj::from(ids), warning))
     })

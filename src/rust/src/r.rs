@@ -4,10 +4,10 @@ use std::borrow::Cow;
 
 use extendr_api::Robj;
 use extendr_ffi::{
-    COMPLEX, INTEGER, LENGTH, LOGICAL, R_BaseEnv, R_CHAR, R_ClassSymbol, R_DimNamesSymbol,
-    R_DimSymbol, R_LevelsSymbol, R_NaString, R_NamesSymbol, R_NilValue, R_RowNamesSymbol, RAW,
-    REAL, Rf_cons, Rf_getAttrib, Rf_install, Rf_lcons, Rf_protect, Rf_unprotect, Rf_xlength, SEXP,
-    SEXPTYPE, STRING_ELT, TYPEOF, VECTOR_ELT,
+    COMPLEX, DATAPTR_OR_NULL, INTEGER, LENGTH, LOGICAL, R_BaseEnv, R_CHAR, R_ClassSymbol,
+    R_DimNamesSymbol, R_DimSymbol, R_LevelsSymbol, R_NaString, R_NamesSymbol, R_NilValue,
+    R_RowNamesSymbol, RAW, REAL, Rf_cons, Rf_getAttrib, Rf_install, Rf_lcons, Rf_protect,
+    Rf_unprotect, Rf_xlength, SEXP, SEXPTYPE, STRING_ELT, TYPEOF, VECTOR_ELT,
 };
 
 #[allow(
@@ -81,6 +81,12 @@ impl R {
     pub fn bytes(self) -> &'static [u8] {
         assert_eq!(self.ty(), SEXPTYPE::RAWSXP);
         slice(unsafe { RAW(self.0) }, self.len())
+    }
+
+    /// Whether the elements are in memory, so that R isn't needed to read one.
+    pub fn is_in_memory(self) -> bool {
+        // SAFETY: asks a vector, and allocates nothing.
+        self.len() == 0 || !unsafe { DATAPTR_OR_NULL(self.0) }.is_null()
     }
 
     /// An element of a list.

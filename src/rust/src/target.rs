@@ -102,16 +102,16 @@ impl Target {
     pub fn append(
         &self,
         entropy: &mut Entropy,
-        events: Vec<(Timestamp, Event)>,
+        events: impl IntoIterator<Item = (Timestamp, Event)>,
     ) -> Result<Option<String>, Failure> {
         self.append_decided(entropy, |_| Ok(events))
     }
 
     /// Appends what is decided under the lock. `decide` must not touch R.
-    pub fn append_decided(
+    pub fn append_decided<E: IntoIterator<Item = (Timestamp, Event)>>(
         &self,
         entropy: &mut Entropy,
-        decide: impl FnOnce(ReadSince<'_>) -> fitledger_core::Result<Vec<(Timestamp, Event)>>,
+        decide: impl FnOnce(ReadSince<'_>) -> fitledger_core::Result<E>,
     ) -> Result<Option<String>, Failure> {
         let mut fresh = None;
         // While we wait for the lock R may run an event that logs too: it starts afresh.

@@ -36,7 +36,7 @@ impl Drop for Folder {
 
 fn log(path: &Path, memory: &mut Memory, version: u64, ids: &[&str]) -> Result<Head, Error> {
     let now = Timestamp::parse(b"2026-11-23T04:20:47.000000Z").unwrap();
-    let events = ids
+    let events: Vec<_> = ids
         .iter()
         .map(|id| {
             let event = Event {

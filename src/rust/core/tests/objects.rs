@@ -278,14 +278,7 @@ fn verifying_a_ledger_lists_what_is_wrong_with_its_artifacts() {
         give_up: &mut || false,
     };
     let open = || FileStore::open(&path);
-    ledger::append(
-        open,
-        &path,
-        &mut Memory::default(),
-        &mut how,
-        events.collect(),
-    )
-    .unwrap();
+    ledger::append(open, &path, &mut Memory::default(), &mut how, events).unwrap();
     let wrong = || {
         let report = verify(&path, None).unwrap();
         assert_eq!(report.status, Status::Ok);

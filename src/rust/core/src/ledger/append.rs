@@ -137,7 +137,7 @@ pub fn append<S: Store>(
     path: &Path,
     memory: &mut Memory,
     how: &mut Append<'_>,
-    events: Vec<(Timestamp, Event)>,
+    events: impl IntoIterator<Item = (Timestamp, Event)>,
 ) -> Result<Head> {
     append_decided(open, path, memory, how, |_| Ok(events))
 }
@@ -149,12 +149,12 @@ pub type ReadSince<'a> = &'a dyn Fn(&Place) -> Result<Ledger>;
 ///
 /// `decide` can read what has been appended since it last looked. An error of its own means that
 /// nothing is written.
-pub fn append_decided<S: Store>(
+pub fn append_decided<S: Store, E: IntoIterator<Item = (Timestamp, Event)>>(
     open: impl FnMut() -> io::Result<S>,
     path: &Path,
     memory: &mut Memory,
     how: &mut Append<'_>,
-    decide: impl FnOnce(ReadSince<'_>) -> Result<Vec<(Timestamp, Event)>>,
+    decide: impl FnOnce(ReadSince<'_>) -> Result<E>,
 ) -> Result<Head> {
     let mut store = lock_current(open, path, how.give_up)?;
     let written = memory.place(&store).and_then(|()| {
@@ -245,11 +245,11 @@ struct Written {
     warning: Option<String>,
 }
 
-fn write_locked<S: Store>(
+fn write_locked<S: Store, E: IntoIterator<Item = (Timestamp, Event)>>(
     store: &mut S,
     known: &mut Known,
     how: &mut Append<'_>,
-    decide: impl FnOnce(ReadSince<'_>) -> Result<Vec<(Timestamp, Event)>>,
+    decide: impl FnOnce(ReadSince<'_>) -> Result<E>,
 ) -> Result<Written> {
     let room = find_start(store, known, how)?;
     let (head, start) = (room.head, room.end);

@@ -76,7 +76,7 @@ fn append(
         random: &mut |bytes| bytes.fill_with(|| random.next() as u8),
         give_up: &mut || true,
     };
-    let events = planned.ids.iter().map(|id| (now, event(id))).collect();
+    let events = planned.ids.iter().map(|id| (now, event(id)));
     let done = ledger::append(|| world.open(writer), &world.path, memory, &mut how, events);
 
     let mut state = world.state.lock().unwrap();
