@@ -315,8 +315,8 @@ learner <- function(about) {
 }
 
 # The text of code, as far as somebody would read it.
-code_text <- function(code, lines = 50) {
-  text <- as_utf8(paste(deparse(code, 500, nlines = lines), collapse = "\n"))
+code_text <- function(code) {
+  text <- as_utf8(paste(deparse(code, 500, nlines = 50), collapse = "\n"))
   if (nchar(text) > 5000) paste(substr(text, 1, 5000), "...") else text
 }
 

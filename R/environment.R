@@ -55,7 +55,8 @@ describe_package <- function(name, version, path) {
   source <- if (length(remote) && !identical(remote$RemoteType, "standard")) {
     types <- c(github = "GitHub", gitlab = "GitLab", bitbucket = "Bitbucket", git2r = "git", xgit = "git")
     type <- remote$RemoteType %||% "git"
-    c(list(Source = unname(types[type] %|NA|% type)), lapply(remote, without_credentials))
+    known <- if (type %in% names(types)) types[[type]]
+    c(list(Source = known %||% type), lapply(remote, without_credentials))
   } else if (!is.null(description$biocViews)) {
     list(Source = "Bioconductor")
   } else if (!is.null(description$Repository)) {
@@ -65,8 +66,6 @@ describe_package <- function(name, version, path) {
   }
   c(list(Package = name, Version = version), source)
 }
-
-`%|NA|%` <- function(x, y) if (is.na(x)) y else x
 
 #' The environment of a run
 #'

@@ -174,7 +174,7 @@ native_model_names <- function(file) .Call(wrap__native_model_names, file)
 native_version <- function(file, name, version) .Call(wrap__native_version, file, name, version)
 
 #' What happened to a model's stages:
-#' `list(seq, time, stage, change, version, previous, why, user, figures, context)`.
+#' `list(time, stage, change, version, previous, why, user, figures)`.
 #'
 #' @noRd
 native_stage_history <- function(file, name) .Call(wrap__native_stage_history, file, name)

@@ -68,7 +68,8 @@ register_model <- function(file, name, run_id, artifact = "model", ..., signatur
 #' `list(pass = TRUE, figures = list(...))` or the like with `FALSE`; `figures` are named
 #' numbers, and `data`, if there, is what they were computed from, as `data` in [log_run()].
 #' Figures, data and verdict are in the ledger whether the gate lets the version pass,
-#' refuses it, or fails. [gate_better()] makes gates.
+#' refuses it, or fails; only if the gate is interrupted, or somebody else was faster than one
+#' that lets it pass, nothing is recorded. [gate_better()] makes gates.
 #'
 #' A version to which the stage points already is left there, and nothing is recorded.
 #'
@@ -346,8 +347,7 @@ read_models <- function(file) {
 stage_history <- function(file, name) {
   file <- check_path(file, "file")
   check_model(file, name)
-  history <- stage_history_native(file, name, environment())
-  as_frame(history[setdiff(names(history), "seq")])
+  as_frame(stage_history_native(file, name, environment()))
 }
 
 #' Load a model

@@ -370,8 +370,16 @@ test_that("the method that R would choose runs, and is the one on record", {
   expect_identical(suppressWarnings(log_call(file, changed(1, structure(1, class = "bar")))), "bar")
   expect_identical(last_params(file)$j, 5)
   expect_match(last_events(file)$context, "changed.foo", all = FALSE)
-  changed.foo <- NULL
-  expect_null(changed.foo)
+  # A variable of the method's name stays, whatever it holds.
+  kept <- function(x, ...) UseMethod("kept")
+  kept.default <- function(x, k = 1, ...) k
+  within <- function() {
+    kept.default <- NULL
+    log_call(file, kept(1))
+    exists("kept.default", inherits = FALSE) && is.null(kept.default)
+  }
+  expect_true(within())
+  expect_match(last_events(file)$context, "kept.default", all = FALSE)
 })
 
 test_that("data are those from before the call", {

@@ -180,7 +180,7 @@ fn native_version(file: Robj, name: Robj, version: Robj) -> Robj {
 }
 
 /// What happened to a model's stages:
-/// `list(seq, time, stage, change, version, previous, why, user, figures, context)`.
+/// `list(time, stage, change, version, previous, why, user, figures)`.
 ///
 /// @noRd
 #[extendr]
@@ -212,7 +212,6 @@ fn native_stage_history(file: Robj, name: Robj) -> Robj {
                 None => Rint::na(),
             };
             list!(
-                seq = to_r::doubles(changes.iter().map(|change| change.seq.0 as f64)),
                 time = to_r::instants(changes.iter().map(|change| change.time.seconds())),
                 stage = texts(&|change| Some(change.stage.clone())),
                 change = texts(&|change| Some(kind(change).to_owned())),

@@ -78,18 +78,12 @@ pub struct Parts(Vec<Part>);
 impl Parts {
     /// Takes a ledger apart that is in memory; `None` where the generic way must look.
     pub fn of(bytes: &[u8]) -> Option<Parts> {
-        let count = thread::available_parallelism().map_or(1, usize::from);
-        let mut cuts = vec![FIRST_ROW];
-        for part in 1..count {
-            let near = (bytes.len() / count * part).max(FIRST_ROW as usize);
-            let cut =
-                memchr::memchr(b'\n', bytes.get(near..)?).map_or(bytes.len(), |at| near + at + 1);
-            if cut as u64 > cuts[cuts.len() - 1] && cut < bytes.len() {
-                cuts.push(cut as u64);
-            }
-        }
-        cuts.push(bytes.len() as u64);
-        let ranges: Vec<Range<u64>> = cuts.windows(2).map(|pair| pair[0]..pair[1]).collect();
+        let rows = bytes.get(FIRST_ROW as usize..)?;
+        let whole = memchr::memrchr(b'\n', rows).map_or(0, |last| last + 1);
+        let cuts = ledger::split(&rows[..whole]).into_iter();
+        let ranges: Vec<Range<u64>> = cuts
+            .map(|(start, end)| FIRST_ROW + start as u64..FIRST_ROW + end as u64)
+            .collect();
         Parts::each(&ranges, |range| {
             let mut part = Part {
                 end: range.start,

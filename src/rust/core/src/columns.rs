@@ -165,7 +165,7 @@ impl Column {
         }
     }
 
-    /// All texts, and for each row that is a text its place among them.
+    /// The texts, each once; the bits of a cell that is one are its place here.
     pub fn texts(&self) -> &[String] {
         &self.texts.list
     }
