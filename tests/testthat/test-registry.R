@@ -457,22 +457,26 @@ test_that("of sixteen promotions at once one wins", {
   skip_on_cran()
   file <- local_models(rep(list(dist ~ speed), 17))
   promote_model(file, "stopping", 17)
+  # Each has seen version 17 when its gate is asked, and none goes on before all have.
+  ready <- withr::local_tempdir()
   code <- c(
     "library(fitledger)",
     "version <- as.integer(commandArgs(TRUE))",
-    sprintf("while (!file.exists(%s)) Sys.sleep(0.01)", deparse(paste0(file, ".go"))),
-    sprintf("result <- tryCatch({ promote_model(%s, 'stopping', version, expect = 17); 'won' }, fitledger_error_conflict = function(e) 'lost')", deparse(file)),
+    "gate <- function(candidate, current) {",
+    sprintf("  file.create(file.path(%s, version))", deparse(ready)),
+    sprintf("  while (length(list.files(%s)) < 16) Sys.sleep(0.002)", deparse(ready)),
+    "  list(pass = current$version == 17)",
+    "}",
+    sprintf("result <- tryCatch({ promote_model(%s, 'stopping', version, gate = gate); 'won' }, fitledger_error_conflict = function(e) 'lost')", deparse(file)),
     "cat(result, '\\n'); cat('done\\n')"
   )
-  withr::defer(unlink(paste0(file, ".go")))
-  # `run_apart()` starts all but the last without waiting for it.
-  file.create(paste0(file, ".go"))
   output <- run_apart(code, times = 16)
   results <- vapply(output, function(lines) trimws(lines[[length(lines) - 1]]), "")
   expect_identical(sort(results), c(rep("lost", 15), "won"))
   expect_identical(current(file), which(results == "won"))
-  expect_identical(verify_ledger(file)$status, "ok")
-  expect_identical(nrow(verify_ledger(file)$problems), 0L)
+  checked <- verify_ledger(file)
+  expect_identical(checked$status, "ok")
+  expect_identical(nrow(checked$problems), 0L)
 })
 
 test_that("processes that are killed while they promote leave a whole registry", {
