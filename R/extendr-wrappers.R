@@ -49,6 +49,11 @@ native_check_ledger <- function(file) .Call(wrap__native_check_ledger, file)
 #' @noRd
 native_hash_data <- function(x) .Call(wrap__native_hash_data, x)
 
+#' Names the folder for indexes, or `NULL` for none.
+#'
+#' @noRd
+native_use_cache <- function(folder) .Call(wrap__native_use_cache, folder)
+
 #' The lineage of some nodes: `list(from, relation, to, nodes)`, places in `nodes` from 1 on, and
 #' `nodes` a `list(kind, id, label, problem, start)`; `NULL` where there is no such node.
 #'

@@ -6,3 +6,9 @@
 #' @importFrom cli cli_inform
 #' @importFrom rlang enquo
 "_PACKAGE"
+
+.onLoad <- function(libname, pkgname) {
+  reg.finalizer(held_runs, function(...) write_held_back(close = TRUE), onexit = TRUE)
+  checking <- nzchar(Sys.getenv("_R_CHECK_PACKAGE_NAME_"))
+  native_use_cache(if (!checking) tools::R_user_dir("fitledger", "cache"))
+}

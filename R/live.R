@@ -421,7 +421,3 @@ show_held_back <- function(file) {
     write_held_back(absolute_path(file))
   }
 }
-
-.onLoad <- function(libname, pkgname) {
-  reg.finalizer(held_runs, function(...) write_held_back(close = TRUE), onexit = TRUE)
-}

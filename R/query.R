@@ -29,8 +29,17 @@
 #'   name that is both parameter and metric becomes `params.x` and `metrics.x`.
 #' @details
 #' What a session has read of a ledger it keeps in memory, up to 256 MB, and next
-#' time it reads only what was appended. Damage to a row that was read before shows
-#' in [verify_ledger()], or in a new session.
+#' time it reads only what was appended.
+#'
+#' Of a ledger of 16 MB or more (some 50,000 runs) it also leaves an index in
+#' `tools::R_user_dir("fitledger", "cache")`, so that a fresh session reads only the
+#' columns that a question needs, and what was appended since. Indexes take 1 GB at
+#' most; those used longest ago go first. They can be deleted at any time, and one
+#' that isn't as it was written is not used. `options(fitledger.cache = FALSE)` goes
+#' without, as `R CMD check` does; a path is another folder for them.
+#'
+#' Damage to a row that was read before shows in [verify_ledger()], which reads
+#' the file itself.
 #' @section Errors:
 #' `fitledger_error_unknown` for a column that doesn't exist,
 #' `fitledger_error_where` for a condition that can't be answered, and those of

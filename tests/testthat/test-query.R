@@ -245,3 +245,27 @@ test_that("a pipe is refused, and nobody waits for it", {
   expect_error(read_runs(pipe), class = "fitledger_error_not_a_ledger")
   expect_error(log_run(pipe, list(), list()), class = "fitledger_error")
 })
+
+test_that("the ids of many runs are a character vector like any other", {
+  file <- local_ledger()
+  logged <- log_runs(file, data.frame(x = 1:3000, rmse = sin(1:3000)), "x", "rmse")
+  ids <- read_runs(file)$run_id
+  expect_type(ids, "character")
+  expect_identical(ids, logged)
+  expect_identical(ids[c(1, 3000)], c(logged[[1]], logged[[3000]]))
+  expect_identical(ids[3001], NA_character_)
+  expect_false(anyNA(ids))
+  expect_identical(anyDuplicated(ids), 0L)
+  expect_identical(unserialize(serialize(ids, NULL)), ids)
+  expect_identical(match(rev(ids), ids), 3000:1)
+  expect_identical(rev(rev(ids)), as.vector(ids))
+
+  changed <- ids
+  changed[[2]] <- NA
+  expect_true(anyNA(changed))
+  expect_identical(changed[-2], ids[-2])
+  expect_identical(ids[[2]], logged[[2]])
+  rm(logged, changed)
+  gc()
+  expect_match(sort(ids)[[3000]], "^[0-9]{8}-[0-9]{6}-")
+})

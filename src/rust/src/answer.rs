@@ -6,6 +6,9 @@ use std::sync::Once;
 
 use extendr_api::prelude::*;
 use fitledger_core::Error;
+use fitledger_core::blocks::Damaged;
+
+use crate::kept::distrust_cache;
 
 /// Why a call failed, in the words and with the fields of its condition.
 #[derive(Debug, Default)]
@@ -66,15 +69,21 @@ thread_local! {
     static PANIC: RefCell<Option<String>> = const { RefCell::new(None) };
 }
 
-/// Runs a call. A panic becomes a failure like any other, so R goes on.
-pub fn answer(call: impl FnOnce() -> Result<Robj, Failure>) -> Robj {
+/// Runs a call. A panic becomes a failure like any other, so R goes on. A call that comes upon a damaged index
+/// is run again without it.
+pub fn answer(mut call: impl FnMut() -> Result<Robj, Failure>) -> Robj {
     static HOOK: Once = Once::new();
     HOOK.call_once(|| {
         panic::set_hook(Box::new(|info| {
             PANIC.with(|text| *text.borrow_mut() = Some(info.to_string()))
         }));
     });
-    let outcome = panic::catch_unwind(AssertUnwindSafe(call)).unwrap_or_else(|_| {
+    let mut outcome = panic::catch_unwind(AssertUnwindSafe(&mut call));
+    if let Err(Some(Damaged { path })) = outcome.as_ref().map_err(|why| why.downcast_ref()) {
+        distrust_cache(path);
+        outcome = panic::catch_unwind(AssertUnwindSafe(call));
+    }
+    let outcome = outcome.unwrap_or_else(|_| {
         let what = PANIC
             .with(|text| text.borrow_mut().take())
             .unwrap_or_default();

@@ -7,6 +7,7 @@
 mod answer;
 mod artifacts;
 mod data;
+mod deferred;
 mod from_r;
 mod kept;
 mod lineage;
@@ -26,6 +27,7 @@ extendr_module! {
     mod fitledger;
     use artifacts;
     use data;
+    use kept;
     use lineage;
     use live;
     use log;

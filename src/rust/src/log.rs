@@ -12,6 +12,7 @@ use fitledger_core::time::Timestamp;
 use fitledger_core::value::write_key;
 
 use crate::answer::{Failure, answer};
+use crate::deferred::Texts;
 use crate::from_r::{self, Atomic};
 use crate::live;
 use crate::r::{self, R};
@@ -259,13 +260,13 @@ fn native_log_runs(
 
         let now = Timestamp::now();
         let mut entropy = Entropy::new();
-        let mut ids = Vec::with_capacity(rows);
+        let mut ids = Texts::default();
         let run = |row: usize| {
             let (id, time) = match &origin {
                 None => (RunId::generate(now, &mut |bytes| entropy.fill(bytes)), now),
                 Some(origin) => origin.run(row, now)?,
             };
-            ids.push(id.as_str().to_owned());
+            ids.push(id.as_str());
             let event = Event {
                 name: "run",
                 run_id: Some(id),
@@ -300,7 +301,7 @@ fn native_log_runs(
                 target.append(&mut more_entropy, events)?
             }
         };
-        Ok(with_warning(Robj::from(ids), warning))
+        Ok(with_warning(ids.into_vector(), warning))
     })
 }
 

@@ -16,6 +16,7 @@ use fitledger_core::table::{self, Role};
 use fitledger_core::value::Value;
 
 use crate::answer::{Failure, answer};
+use crate::deferred::Texts;
 use crate::kept::RUNS;
 use crate::r::{R, Text};
 use crate::target::path;
@@ -41,44 +42,49 @@ fn native_read_runs(file: Robj, wanted: Robj, details: Robj, void: Robj, best: R
         let void = R::of(&void).is_true();
         let kept = RUNS.lend(&file)?;
         let runs = kept.view();
-        let rows = if void {
-            (0..runs.len()).collect()
-        } else {
-            runs.valid()
+        let all_rows = match void {
+            true => (0..runs.len()).collect(),
+            false => runs.valid(),
         };
-
         let names = table::column_names(runs);
-        let all_rows = rows;
-        let rows = match R::of(&best).is_null() {
-            true => all_rows.clone(),
-            false => Best::of(R::of(&best))?.among(runs, &all_rows, &names),
+        let best = match R::of(&best).is_null() {
+            true => None,
+            false => Some(Best::of(R::of(&best))?.among(runs, &all_rows, &names)),
         };
+        let rows = best.as_ref().unwrap_or(&all_rows);
         let is_wanted = |name: &str| wanted.as_ref().is_none_or(|wanted| wanted.contains(name));
-        let columns = table::columns(runs, &all_rows, &rows, is_wanted);
+        let columns = table::columns(runs, &all_rows, rows, is_wanted);
+        if best.is_none() {
+            table::load(&columns);
+        }
 
         let mut labels = vec!["run_id".to_owned(), "timestamp".to_owned()];
         let mut vectors = vec![
-            to_r::strings(rows.iter().map(|&row| Some(runs.at(row).id()))),
+            rows.iter()
+                .map(|&row| runs.at(row).id())
+                .collect::<Texts>()
+                .into_vector(),
             to_r::instants(rows.iter().map(|&row| runs.at(row).began().seconds())),
         ];
         for column in &columns {
             labels.push(column.name.clone());
             vectors.push(to_r::column(column));
         }
-        let details = self::details(runs, &rows, &details);
+        let details = self::details(runs, rows, &details);
         let metric: Vec<bool> = names
             .iter()
             .map(|(_, role)| *role == Role::Metric)
             .collect();
-        let hidden = all_rows.iter().flat_map(|&row| runs.at(row).hidden());
-        let sealed: BTreeSet<&str> = hidden.map(|(name, _)| name.as_str()).collect();
+        let seen = runs.with_sealed().filter(|run| void || !run.is_void());
+        let hidden = seen.flat_map(|run| run.hidden());
+        let sealed: BTreeSet<String> = hidden.map(|(name, _)| name).collect();
         Ok(list!(
             columns = named_list(&labels, vectors),
             details = details,
             names = to_r::strings(names.iter().map(|(name, _)| Some(name.as_str()))),
             metric = metric,
             count = all_rows.len() as f64,
-            sealed = to_r::strings(sealed.into_iter().map(Some))
+            sealed = to_r::strings(sealed.iter().map(|name| Some(name.as_str())))
         )
         .into())
     })
@@ -217,7 +223,7 @@ fn detail(runs: &Runs, rows: &[usize], name: &str) -> Robj {
         "tags" => {
             let tags = rows
                 .iter()
-                .map(|&row| to_r::value(&Value::NamedList(runs.at(row).tags().to_vec())));
+                .map(|&row| to_r::value(&Value::NamedList(runs.at(row).tags())));
             List::from_values(tags.collect::<Vec<Robj>>()).into()
         }
         _ => rows
@@ -381,8 +387,8 @@ fn native_sealed(file: Robj, run_id: Robj) -> Robj {
         let kept = RUNS.lend(&file)?;
         let runs = kept.view();
         let id = R::of(&run_id).string().unwrap_or_default();
-        let sealed = runs.get(&id).map_or(&[][..], |run| run.sealed());
-        Ok(to_r::value(&Value::NamedList(sealed.to_vec())))
+        let sealed = runs.get(&id).map_or(Vec::new(), |run| run.sealed());
+        Ok(to_r::value(&Value::NamedList(sealed)))
     })
 }
 
@@ -394,7 +400,11 @@ fn native_run_ids(file: Robj) -> Robj {
     answer(|| {
         let kept = RUNS.lend(&file)?;
         let runs = kept.view();
-        Ok(to_r::strings(runs.iter().map(|run| Some(run.id()))))
+        Ok(runs
+            .iter()
+            .map(|run| run.id())
+            .collect::<Texts>()
+            .into_vector())
     })
 }
 

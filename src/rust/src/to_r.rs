@@ -3,7 +3,7 @@
 use extendr_api::prelude::*;
 use extendr_ffi::{
     INTEGER, LOGICAL, R_NaInt, R_NaReal, R_NaString, REAL, Rf_allocVector, Rf_mkCharLenCE,
-    Rf_protect, Rf_unprotect, SET_STRING_ELT, SEXPTYPE, STRING_ELT, cetype_t,
+    Rf_protect, Rf_unprotect, SET_STRING_ELT, SEXP, SEXPTYPE, STRING_ELT, cetype_t,
 };
 use fitledger_core::columns::{self, Tag};
 use fitledger_core::table::{Column, Type};
@@ -52,19 +52,23 @@ pub fn column(column: &Column<'_>) -> Robj {
     }
 }
 
-/// A column of texts and code. R's string for a text is made once.
+/// A column of texts and code. R's string for a text is made once, where there may be several of it.
 fn labels(values: &columns::Column, rows: &[usize]) -> Robj {
-    let known = strings(values.texts().iter().map(|text| Some(text.as_str())));
+    let known = match values.texts.len() < rows.len() {
+        true => strings(values.texts.iter().map(Some)),
+        false => Robj::from(()),
+    };
     // SAFETY: both vectors are protected, and places are within the texts.
     unsafe {
         let vector = Rf_protect(Rf_allocVector(SEXPTYPE::STRSXP, rows.len() as _));
         for (i, &row) in rows.iter().enumerate() {
-            let element = match (values.tag(row), values.other(row)) {
-                (Tag::Text, _) => STRING_ELT(known.get(), values.bits(row) as _),
-                (_, Some(Value::Code(text))) => {
-                    Rf_mkCharLenCE(text.as_ptr().cast(), text.len() as i32, cetype_t::CE_UTF8)
-                }
-                _ => R_NaString,
+            let element = match values.tag(row) {
+                Tag::Text if known.is_null() => string(values.texts.get(values.bits(row) as usize)),
+                Tag::Text => STRING_ELT(known.get(), values.bits(row) as _),
+                _ => match values.other(row) {
+                    Some(Value::Code(text)) => string(&text),
+                    _ => R_NaString,
+                },
             };
             SET_STRING_ELT(vector, i as _, element);
         }
@@ -72,6 +76,11 @@ fn labels(values: &columns::Column, rows: &[usize]) -> Robj {
         Rf_unprotect(1);
         kept
     }
+}
+
+/// One of R's strings, which nothing protects.
+pub unsafe fn string(text: &str) -> SEXP {
+    unsafe { Rf_mkCharLenCE(text.as_ptr().cast(), text.len() as i32, cetype_t::CE_UTF8) }
 }
 
 const NA_LOGICAL: Rbool = Rbool::na_value();
@@ -127,9 +136,7 @@ pub fn strings<'a>(texts: impl ExactSizeIterator<Item = Option<&'a str>>) -> Rob
         for (i, text) in texts.enumerate() {
             let element = match text {
                 None => R_NaString,
-                Some(text) => {
-                    Rf_mkCharLenCE(text.as_ptr().cast(), text.len() as i32, cetype_t::CE_UTF8)
-                }
+                Some(text) => string(text),
             };
             SET_STRING_ELT(vector, i as _, element);
         }

@@ -46,24 +46,48 @@ pub fn read_from(path: &Path, size: u64) -> Result<Follow<Runs>> {
     Ok(follow)
 }
 
+/// Takes over what was appended to a ledger since, by blocks if that is worth it and the ledger of
+/// a size; `None` where the generic way must look.
+pub fn extend(path: &Path, known: Follow<Runs>, least: u64) -> Option<Follow<Runs>> {
+    let file = ledger::open(path).ok()?;
+    let size = file.metadata().ok()?.len();
+    let place = *known.place()?;
+    if size == place.end {
+        return Some(known);
+    }
+    if size.checked_sub(place.end)? < least.min(WORTH_IT) {
+        return None;
+    }
+    take(&file, known, place.end..size)
+}
+
 /// `None` where the generic way must look.
 fn try_read(path: &Path, least: u64) -> Option<Follow<Runs>> {
     let file = ledger::open(path).ok()?;
-    let metadata = file.metadata().ok()?;
-    if metadata.len() < least.max(FIRST_ROW) {
+    let size = file.metadata().ok()?.len();
+    if size < least.max(FIRST_ROW) {
         return None;
     }
     ledger::check(path).ok()?;
-    let ranges = split(&file, metadata.len()).ok()?;
-    let parts = Parts::each(&ranges, |range| Part::read(&file, range))?;
-    let place = Place {
-        end: parts.last()?.end,
-        head: Head {
-            seq: Seq(parts.lines()),
-            hash: Digest::from_hex(&parts.last()?.last_hash?)?,
+    take(&file, Follow::default(), FIRST_ROW..size)
+}
+
+fn take(file: &File, known: Follow<Runs>, bytes: Range<u64>) -> Option<Follow<Runs>> {
+    let ranges = split(file, bytes).ok()?;
+    let parts = Parts::each(&ranges, |range| Part::read(file, range))?;
+    let before = known.place().map_or(0, |place| place.head.seq.0);
+    let place = match parts.last() {
+        Some(last) => Place {
+            end: last.end,
+            head: Head {
+                seq: Seq(before + parts.lines()),
+                hash: Digest::from_hex(&last.last_hash?)?,
+            },
         },
+        None => *known.place()?,
     };
-    Some(Follow::at(fold(parts.0.into_iter())?, place))
+    let view = fold(known.into_view(), before, parts.0.into_iter())?;
+    Some(Follow::at(view, place))
 }
 
 /// A view to which many runs can be added at once.
@@ -131,13 +155,16 @@ impl Parts {
 
     /// The view that all rows add up to; `None` where the generic way must look.
     pub fn fold<F: BulkFold>(&self) -> Option<F> {
-        fold(self.0.iter())
+        fold(F::default(), 0, self.0.iter())
     }
 }
 
-fn fold<F: BulkFold>(parts: impl Iterator<Item = impl Borrow<Part>>) -> Option<F> {
-    let mut view = F::default();
-    let mut lines = 0;
+/// Takes parts over that come after some lines.
+fn fold<F: BulkFold>(
+    mut view: F,
+    mut lines: u64,
+    parts: impl Iterator<Item = impl Borrow<Part>>,
+) -> Option<F> {
     for part in parts {
         let part = part.borrow();
         if part.first_seq.is_some_and(|first| first != lines + 1) {
@@ -163,28 +190,20 @@ fn fold<F: BulkFold>(parts: impl Iterator<Item = impl Borrow<Part>>) -> Option<F
     Some(view)
 }
 
-fn read_full(file: &File, bytes: &mut [u8], at: u64) -> io::Result<usize> {
-    let mut read = 0;
-    while read < bytes.len() {
-        match sys::read_at(file, &mut bytes[read..], at + read as u64) {
-            Ok(0) => break,
-            Ok(n) => read += n,
-            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-            Err(e) => return Err(e),
-        }
-    }
-    Ok(read)
+pub fn processors() -> usize {
+    thread::available_parallelism().map_or(1, usize::from)
 }
 
-/// A part of the file for each processor, cut at line feeds.
-fn split(file: &File, size: u64) -> io::Result<Vec<Range<u64>>> {
-    let count = thread::available_parallelism().map_or(1, usize::from) as u64;
-    let mut cuts = vec![FIRST_ROW];
+/// A part of the bytes for each processor, cut at line feeds.
+fn split(file: &File, bytes: Range<u64>) -> io::Result<Vec<Range<u64>>> {
+    let count = processors() as u64;
+    let size = bytes.end;
+    let mut cuts = vec![bytes.start];
     let mut block = vec![0; 1 << 16];
     for part in 1..count {
-        let mut at = size / count * part;
+        let mut at = bytes.start + (size - bytes.start) / count * part;
         let cut = loop {
-            let read = read_full(file, &mut block, at)?;
+            let read = sys::read_full(file, &mut block, at)?;
             match memchr::memchr(b'\n', &block[..read]) {
                 Some(found) => break at + found as u64 + 1,
                 None if read < block.len() => break size,
@@ -228,7 +247,7 @@ impl Part {
             let kept = block.len();
             let wanted = (range.end - at).min(BLOCK as u64) as usize;
             block.resize(kept + wanted, 0);
-            let read = read_full(file, &mut block[kept..], at).ok()?;
+            let read = sys::read_full(file, &mut block[kept..], at).ok()?;
             block.truncate(kept + read);
             at += read as u64;
             let lines = memchr::memrchr(b'\n', &block).map_or(0, |last| last + 1);

@@ -2,6 +2,11 @@
 
 use std::collections::HashMap;
 
+use crate::blocks::{Blocks, Fixed};
+use crate::index::{Indexed, Reader, Writer};
+use crate::indexed;
+use crate::json::Json;
+use crate::texts::Texts;
 use crate::value::{KINDS, Kind, Value};
 
 /// What the eight bytes of a cell mean.
@@ -27,34 +32,73 @@ pub enum Tag {
     Other,
 }
 
+impl Tag {
+    /// The kind of a single atomic value that the tag alone tells.
+    fn kind(self) -> Option<Kind> {
+        Some(match self {
+            Tag::Bool => Kind::Logical,
+            Tag::Int => Kind::Integer,
+            Tag::Double => Kind::Double,
+            Tag::Text => Kind::Character,
+            Tag::Integer64 => Kind::Integer64,
+            Tag::Date => Kind::Date,
+            Tag::Datetime => Kind::Datetime,
+            Tag::Difftime => Kind::Difftime,
+            _ => return None,
+        })
+    }
+}
+
+const TAGS: [Tag; 13] = [
+    Tag::Absent,
+    Tag::Null,
+    Tag::Redacted,
+    Tag::Bool,
+    Tag::Int,
+    Tag::Double,
+    Tag::Text,
+    Tag::Na,
+    Tag::Integer64,
+    Tag::Date,
+    Tag::Datetime,
+    Tag::Difftime,
+    Tag::Other,
+];
+
+impl Fixed for Tag {
+    const SIZE: usize = 1;
+
+    fn encode(self, out: &mut Vec<u8>) {
+        out.push(self as u8);
+    }
+
+    fn decode(bytes: &[u8]) -> Option<Tag> {
+        TAGS.get(usize::from(*bytes.first()?)).copied()
+    }
+}
+
 /// One column. A row that was never set is absent.
 #[derive(Debug, Default)]
 pub struct Column {
     pub name: String,
-    tags: Vec<Tag>,
-    bits: Vec<u64>,
-    texts: Texts,
-    others: Vec<Value>,
+    /// Which tags there are or were, a bit each.
+    sorts: u64,
+    tags: Blocks<Tag>,
+    bits: Blocks<u64>,
+    /// The texts, each once; the bits of a cell that is one are its place here.
+    pub texts: Texts,
+    /// The JSON of values of other sorts.
+    others: Texts,
 }
 
-/// Texts, each kept once.
-#[derive(Debug, Default)]
-struct Texts {
-    list: Vec<String>,
-    places: HashMap<String, u64>,
-}
-
-impl Texts {
-    fn place(&mut self, text: &str) -> u64 {
-        if let Some(&place) = self.places.get(text) {
-            return place;
-        }
-        let place = self.list.len() as u64;
-        self.list.push(text.to_owned());
-        self.places.insert(text.to_owned(), place);
-        place
-    }
-}
+indexed!(Column {
+    name,
+    sorts,
+    tags,
+    bits,
+    texts,
+    others,
+});
 
 impl Column {
     pub fn new(name: &str) -> Column {
@@ -71,68 +115,79 @@ impl Column {
             Value::Bool(x) => (Tag::Bool, u64::from(x)),
             Value::Int(x) => (Tag::Int, x as u64),
             Value::Double(x) => (Tag::Double, x.to_bits()),
-            Value::Str(x) => (Tag::Text, self.texts.place(&x)),
+            Value::Str(x) => (Tag::Text, self.texts.add(&x) as u64),
             Value::Na(kind) => (Tag::Na, kind as u64),
             Value::Integer64(x) => (Tag::Integer64, x as u64),
             Value::Date(x) => (Tag::Date, x as u64),
             Value::Datetime(x) => (Tag::Datetime, x.to_bits()),
             Value::Difftime(x) => (Tag::Difftime, x.to_bits()),
             other => {
-                self.others.push(other);
-                (Tag::Other, self.others.len() as u64 - 1)
+                let mut json = Vec::new();
+                other.write(&mut json);
+                let json = String::from_utf8(json).expect("only UTF-8 was written");
+                (Tag::Other, self.others.add(&json) as u64)
             }
         };
         self.put(row, tag, bits);
     }
 
     pub fn set_text(&mut self, row: usize, text: &str) {
-        let place = self.texts.place(text);
-        self.put(row, Tag::Text, place);
+        let place = self.texts.add(text);
+        self.put(row, Tag::Text, place as u64);
     }
 
     /// Sets a cell whose bytes need no place of their own.
     pub fn put(&mut self, row: usize, tag: Tag, bits: u64) {
-        if row == self.tags.len() {
-            self.tags.push(tag);
-            self.bits.push(bits);
+        self.sorts |= 1 << tag as u8;
+        if row < self.tags.len() {
+            self.tags.set(row, tag);
+            self.bits.set(row, bits);
             return;
         }
-        if row > self.tags.len() {
-            self.tags.resize(row + 1, Tag::Absent);
-            self.bits.resize(row + 1, 0);
-        }
-        self.tags[row] = tag;
-        self.bits[row] = bits;
+        self.tags.resize(row, Tag::Absent);
+        self.bits.resize(row, 0);
+        self.tags.push(tag);
+        self.bits.push(bits);
     }
 
     /// Takes over the cells of another column from row `to` on.
     pub fn append(&mut self, to: usize, other: &Column, rows: std::ops::Range<usize>) {
-        let end = rows.end.min(other.tags.len());
-        let start = rows.start.min(end);
         if !other.is_present(&rows) {
             return;
         }
-        let plain = |tag: &Tag| !matches!(tag, Tag::Text | Tag::Other);
+        self.sorts |= other.sorts;
         self.tags.resize(to, Tag::Absent);
         self.bits.resize(to, 0);
-        if other.tags[start..end].iter().all(plain) {
-            self.tags.extend_from_slice(&other.tags[start..end]);
-            self.bits.extend_from_slice(&other.bits[start..end]);
+        for tags in other.tags.slices(rows.clone()) {
+            self.tags.extend(tags);
+        }
+        let cells = || {
+            other
+                .tags
+                .slices(rows.clone())
+                .zip(other.bits.slices(rows.clone()))
+        };
+        if !other.has(Tag::Text) && !other.has(Tag::Other) {
+            cells().for_each(|(_, bits)| self.bits.extend(bits));
             return;
         }
-        let places: Vec<u64> = other
+        let texts: Vec<usize> = other
             .texts
-            .list
             .iter()
-            .map(|text| self.texts.place(text))
+            .map(|text| self.texts.add(text))
             .collect();
-        for row in start..end {
-            let bits = other.bits[row];
-            match other.tags[row] {
-                Tag::Text => self.put(to + row - start, Tag::Text, places[bits as usize]),
-                Tag::Other => self.set(to + row - start, other.others[bits as usize].clone()),
-                tag => self.put(to + row - start, tag, bits),
-            }
+        let others: Vec<usize> = other
+            .others
+            .iter()
+            .map(|json| self.others.add(json))
+            .collect();
+        for (tags, bits) in cells() {
+            let bits = tags.iter().zip(bits).map(|(tag, &bits)| match tag {
+                Tag::Text => texts[bits as usize] as u64,
+                Tag::Other => others[bits as usize] as u64,
+                _ => bits,
+            });
+            self.bits.extend(&bits.collect::<Vec<u64>>());
         }
     }
 
@@ -144,38 +199,34 @@ impl Column {
 
     /// Whether any of some rows has a value.
     fn is_present(&self, rows: &std::ops::Range<usize>) -> bool {
-        let end = rows.end.min(self.tags.len());
-        let tags = &self.tags[rows.start.min(end)..end];
-        tags.iter().any(|&tag| tag != Tag::Absent)
+        let mut tags = self.tags.slices(rows.clone()).flatten();
+        tags.any(|&tag| tag != Tag::Absent)
+    }
+
+    /// Whether a cell has a tag, or had it once.
+    pub fn has(&self, tag: Tag) -> bool {
+        self.sorts & 1 << tag as u8 != 0
     }
 
     pub fn tag(&self, row: usize) -> Tag {
-        self.tags.get(row).copied().unwrap_or(Tag::Absent)
+        self.tags.get(row).unwrap_or(Tag::Absent)
     }
 
     pub fn bits(&self, row: usize) -> u64 {
-        self.bits.get(row).copied().unwrap_or_default()
-    }
-
-    /// The text of a cell that is one.
-    pub fn text(&self, row: usize) -> Option<&str> {
-        match self.tag(row) {
-            Tag::Text => Some(&self.texts.list[self.bits[row] as usize]),
-            _ => None,
-        }
-    }
-
-    /// The texts, each once; the bits of a cell that is one are its place here.
-    pub fn texts(&self) -> &[String] {
-        &self.texts.list
+        self.bits.get(row).unwrap_or_default()
     }
 
     /// A value that is neither a single atomic one nor missing.
-    pub fn other(&self, row: usize) -> Option<&Value> {
+    pub fn other(&self, row: usize) -> Option<Value> {
         match self.tag(row) {
-            Tag::Other => self.others.get(self.bits[row] as usize),
+            Tag::Other => Some(self.other_at(self.bits(row))),
             _ => None,
         }
+    }
+
+    fn other_at(&self, bits: u64) -> Value {
+        let json = Json::parse(self.others.get(bits as usize).as_bytes());
+        Value::from_json(&json.expect("only JSON was added"))
     }
 
     pub fn get(&self, row: usize) -> Option<Value> {
@@ -187,30 +238,40 @@ impl Column {
             Tag::Bool => Value::Bool(bits != 0),
             Tag::Int => Value::Int(bits as i32),
             Tag::Double => Value::Double(f64::from_bits(bits)),
-            Tag::Text => Value::Str(self.texts.list[bits as usize].clone()),
+            Tag::Text => Value::Str(self.texts.get(bits as usize).to_owned()),
             Tag::Na => Value::Na(kind(bits)),
             Tag::Integer64 => Value::Integer64(bits as i64),
             Tag::Date => Value::Date(bits as i32),
             Tag::Datetime => Value::Datetime(f64::from_bits(bits)),
             Tag::Difftime => Value::Difftime(f64::from_bits(bits)),
-            Tag::Other => self.others[bits as usize].clone(),
+            Tag::Other => self.other_at(bits),
         })
+    }
+
+    /// About how many bytes of memory it takes.
+    fn size(&self) -> usize {
+        self.tags.size() + self.bits.size() + self.texts.size() + self.others.size()
+    }
+
+    /// Brings the cells into memory that are still in an index.
+    pub fn load(&self) {
+        self.tags.load();
+        self.bits.load();
+    }
+
+    /// The kind of all values that there are, if no cell ever was of another sort.
+    pub fn only(&self) -> Option<Kind> {
+        let sorts = self.sorts & !(1 << Tag::Absent as u64);
+        let only = TAGS.iter().find(|&&tag| sorts == 1 << tag as u64);
+        only.and_then(|tag| tag.kind())
     }
 
     /// The kind of a cell that is a single atomic value.
     pub fn kind(&self, row: usize) -> Option<Kind> {
-        Some(match self.tag(row) {
-            Tag::Bool => Kind::Logical,
-            Tag::Int => Kind::Integer,
-            Tag::Double => Kind::Double,
-            Tag::Text => Kind::Character,
-            Tag::Na => kind(self.bits(row)),
-            Tag::Integer64 => Kind::Integer64,
-            Tag::Date => Kind::Date,
-            Tag::Datetime => Kind::Datetime,
-            Tag::Difftime => Kind::Difftime,
-            _ => return None,
-        })
+        match self.tag(row) {
+            Tag::Na => Some(kind(self.bits(row))),
+            tag => tag.kind(),
+        }
     }
 }
 
@@ -223,6 +284,22 @@ fn kind(bits: u64) -> Kind {
 pub struct Columns {
     columns: Vec<Column>,
     places: HashMap<String, usize>,
+}
+
+impl Indexed for Columns {
+    fn write(&self, to: &mut Writer<'_>) -> std::io::Result<()> {
+        self.columns.write(to)
+    }
+
+    fn read(from: &mut Reader) -> Option<Columns> {
+        let columns: Vec<Column> = Vec::read(from)?;
+        let names = columns.iter().map(|column| column.name.clone());
+        let places = names
+            .enumerate()
+            .map(|(place, name)| (name, place))
+            .collect();
+        Some(Columns { columns, places })
+    }
 }
 
 impl Columns {
@@ -279,14 +356,9 @@ impl Columns {
         self.columns.iter()
     }
 
-    /// About how many bytes they take.
+    /// About how many bytes of memory they take.
     pub fn size(&self) -> usize {
-        let text = |text: &String| 2 * (text.len() + 64);
-        let column = |column: &Column| {
-            let texts: usize = column.texts.list.iter().map(text).sum();
-            9 * column.tags.len() + texts + 256 * column.others.len()
-        };
-        self.columns.iter().map(column).sum()
+        self.columns.iter().map(Column::size).sum()
     }
 
     /// The values of a row, each with its name.

@@ -37,7 +37,7 @@ pub fn compare(chosen: &[Run<'_>]) -> Vec<Field> {
     let kinds: [(&'static str, View); 8] = [
         ("param", |run| run.params()),
         ("metric", |run| run.metrics()),
-        ("tag", |run| run.tags().to_vec()),
+        ("tag", |run| run.tags()),
         ("seed", seed),
         ("data", data),
         ("code", code),

@@ -64,6 +64,14 @@ impl Digest {
         }
     }
 
+    pub fn bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+
+    pub fn from_bytes(bytes: [u8; 32]) -> Digest {
+        Digest(bytes)
+    }
+
     pub fn hex(&self) -> [u8; HEX_LEN] {
         const HEX: &[u8; 16] = b"0123456789abcdef";
         let mut out = [0; HEX_LEN];

@@ -108,6 +108,20 @@ impl Json {
         }
     }
 
+    pub fn into_array(self) -> Option<Vec<Json>> {
+        match self {
+            Json::Array(items) => Some(items),
+            _ => None,
+        }
+    }
+
+    pub fn into_object(self) -> Option<Vec<(String, Json)>> {
+        match self {
+            Json::Object(pairs) => Some(pairs),
+            _ => None,
+        }
+    }
+
     pub fn as_bool(&self) -> Option<bool> {
         match self {
             Json::Bool(x) => Some(*x),

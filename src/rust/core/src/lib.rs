@@ -3,15 +3,17 @@
 //! Layers, each using only those above it in this list:
 //!
 //! - bytes: [`json`], [`digest`], [`time`], [`id`]
-//! - one row: [`value`], [`record`], [`plain`], [`chain`]; many values: [`columns`], [`ids`]
+//! - one row: [`value`], [`record`], [`plain`], [`chain`]; many values: [`blocks`], [`index`], [`texts`], [`columns`]
 //! - the file: [`ledger`]; beside it the bytes of artifacts: [`objects`]
-//! - views over the record, which [`follow`] keeps up to date: [`runs`], read by [`bulk`], with [`table`], [`compare`], [`series`] and [`export`], [`registry`],
+//! - views over the record, which [`follow`] keeps up to date: [`runs`], read by [`bulk`] and [`cache`], with [`table`], [`compare`], [`series`] and [`export`], [`registry`],
 //!   [`lineage`], [`verify`] with [`checkpoint`]
 //!
 //! [`git`] and [`sys`] look at the surroundings of a run, [`data`] hashes what it was fitted to; they stand
 //! by themselves.
 
+pub mod blocks;
 pub mod bulk;
+pub mod cache;
 pub mod chain;
 pub mod checkpoint;
 pub mod columns;
@@ -23,7 +25,7 @@ pub mod export;
 pub mod follow;
 pub mod git;
 pub mod id;
-pub mod ids;
+pub mod index;
 pub mod json;
 pub mod ledger;
 pub mod lineage;
@@ -35,6 +37,7 @@ pub mod runs;
 pub mod series;
 pub mod sys;
 pub mod table;
+pub mod texts;
 pub mod time;
 pub mod value;
 pub mod verify;

@@ -6,11 +6,11 @@ use crate::bulk::BulkFold;
 use crate::error::Result;
 use crate::follow::{self, Fold};
 use crate::id::Seq;
-use crate::ids::{self, Ids};
 use crate::json::{Json, Malformed};
 use crate::ledger::Ledger;
 use crate::record::{Row, WithoutEffect};
 use crate::runs::Batch;
+use crate::texts::Texts;
 use crate::time::Timestamp;
 
 /// All models of a ledger, in the order of their first versions.
@@ -22,7 +22,7 @@ pub struct Registry {
     pub users: HashMap<String, String>,
     places: HashMap<String, usize>,
     /// The runs that have begun.
-    begun: Ids,
+    begun: Texts,
 }
 
 #[derive(Debug)]
@@ -233,8 +233,7 @@ impl Fold for Registry {
 
     fn apply(&mut self, row: &Row<'_>) -> std::result::Result<(), Malformed> {
         if matches!(row.event, "run" | "start") {
-            let id = row.run_id.as_bytes();
-            self.begun.add(id, ids::hash(id));
+            self.begun.add(row.run_id);
             return Ok(());
         }
         if row.event == "session" {
@@ -259,7 +258,7 @@ impl BulkFold for Registry {
         self.begun.reserve(places.len());
         for place in places {
             let (id, hash) = batch.id(place);
-            self.begun.add(id, hash);
+            let _ = self.begun.add_new(id, hash);
         }
         Some(())
     }

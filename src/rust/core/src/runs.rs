@@ -3,15 +3,19 @@
 use std::collections::HashMap;
 use std::path::Path;
 
+use crate::blocks::{AsJson, Blocks, Fixed, Stowed};
 use crate::bulk::{self, BulkFold};
-use crate::columns::{Column, Columns};
+use crate::columns::{Column, Columns, Tag};
 use crate::error::Result;
 use crate::follow::{self, Fold, Follow};
-use crate::ids::{Ids, hash};
+use crate::id::Seq;
+use crate::index::{Indexed, Reader, Writer};
+use crate::indexed;
 use crate::json::{Json, Malformed};
 use crate::ledger::Ledger;
 use crate::record::{Cell, Row, WithoutEffect};
 use crate::sys;
+use crate::texts::{Texts, hash};
 use crate::time::Timestamp;
 use crate::value::{self, Value};
 
@@ -35,40 +39,124 @@ impl Status {
     }
 }
 
+const STATUSES: [Status; 4] = [
+    Status::Running,
+    Status::Finished,
+    Status::Failed,
+    Status::Interrupted,
+];
+
+impl Fixed for Status {
+    const SIZE: usize = 1;
+
+    fn encode(self, out: &mut Vec<u8>) {
+        out.push(self as u8);
+    }
+
+    fn decode(bytes: &[u8]) -> Option<Status> {
+        STATUSES.get(usize::from(*bytes.first()?)).copied()
+    }
+}
+
 /// All runs of a ledger, in the order of their first rows, each as it stands after the last event
 /// that speaks of it.
 #[derive(Debug, Default)]
 pub struct Runs {
-    ids: Ids,
-    began: Vec<Timestamp>,
-    status: Vec<Status>,
+    ids: Texts,
+    began: Blocks<Timestamp>,
+    status: Blocks<Status>,
+    void: Blocks<bool>,
     /// The place of the session in which each began or was resumed.
-    session: Vec<u32>,
+    session: Blocks<u32>,
+    /// The place of the one in which it last said something, if that may be another.
+    last_session: Column,
+    /// In microseconds, of those that ended after they had begun.
+    ended: Column,
     pub params: Columns,
     /// Of a series the last value.
     pub metrics: Columns,
     pub seeds: Column,
-    more: HashMap<u32, More>,
-    sessions: Sessions,
+    /// How often the sealed metrics were shown.
+    looks: Column,
+    /// The places of those that have sealed some.
+    sealed: Vec<u64>,
+    more: Stowed<Mores>,
+    sessions: Stowed<Sessions>,
     pub without_effect: Vec<WithoutEffect>,
 }
+
+indexed!(Runs {
+    ids,
+    began,
+    status,
+    void,
+    session,
+    last_session,
+    ended,
+    params,
+    metrics,
+    seeds,
+    looks,
+    sealed,
+    more,
+    sessions,
+    without_effect,
+});
+
+const HAD_BEGUN: &str = "its run had begun already";
+const HAS_NOT_BEGUN: &str = "its run has not begun";
 
 /// What few runs have.
 #[derive(Debug, Default, Clone)]
 struct More {
-    ended: Option<Timestamp>,
-    void: bool,
-    tags: Vec<(String, Value)>,
+    tags: Vec<(String, Json)>,
     artifacts: Vec<(String, Json)>,
     data: Vec<(String, Json)>,
     call: Option<Json>,
     origin: Option<Json>,
-    looks: u32,
-    last_session: Option<u32>,
-    sealed: Vec<(String, Value)>,
+    sealed: Vec<(String, Json)>,
 }
 
 static NOTHING: std::sync::LazyLock<More> = std::sync::LazyLock::new(More::default);
+
+/// By the places of the runs.
+type Mores = HashMap<u32, More>;
+
+impl AsJson for Mores {
+    fn json(&self) -> Json {
+        let one = |json: &Option<Json>| json.clone().unwrap_or(Json::Null);
+        let json = |(&place, more): (&u32, &More)| {
+            Json::Array(vec![
+                Json::Int(i64::from(place)),
+                Json::Object(more.tags.clone()),
+                Json::Object(more.artifacts.clone()),
+                Json::Object(more.data.clone()),
+                one(&more.call),
+                one(&more.origin),
+                Json::Object(more.sealed.clone()),
+            ])
+        };
+        Json::Array(self.iter().map(json).collect())
+    }
+
+    fn of_json(json: Json) -> Option<Mores> {
+        let one = |json| (json != Json::Null).then_some(json);
+        let more = |json: Json| {
+            let [place, tags, artifacts, data, call, origin, sealed] =
+                <[Json; 7]>::try_from(json.into_array()?).ok()?;
+            let more = More {
+                tags: tags.into_object()?,
+                artifacts: artifacts.into_object()?,
+                data: data.into_object()?,
+                call: one(call),
+                origin: one(origin),
+                sealed: sealed.into_object()?,
+            };
+            Some((u32::try_from(place.as_int()?).ok()?, more))
+        };
+        json.into_array()?.into_iter().map(more).collect()
+    }
+}
 
 /// A run.
 #[derive(Clone, Copy)]
@@ -84,19 +172,23 @@ impl<'a> Run<'a> {
     }
 
     pub fn began(self) -> Timestamp {
-        self.runs.began[self.place]
+        self.runs.began.get(self.place).expect("a run's place")
     }
 
     pub fn ended(self) -> Option<Timestamp> {
-        self.more().ended
+        let ended = &self.runs.ended;
+        match ended.tag(self.place) {
+            Tag::Integer64 => Timestamp::from_micros(ended.bits(self.place) as i64),
+            _ => None,
+        }
     }
 
     pub fn status(self) -> Status {
-        self.runs.status[self.place]
+        self.runs.status.get(self.place).expect("a run's place")
     }
 
     pub fn is_void(self) -> bool {
-        self.more().void
+        self.runs.void.get(self.place).expect("a run's place")
     }
 
     pub fn params(self) -> Vec<(String, Value)> {
@@ -111,8 +203,8 @@ impl<'a> Run<'a> {
         self.runs.seeds.get(self.place)
     }
 
-    pub fn tags(self) -> &'a [(String, Value)] {
-        &self.more().tags
+    pub fn tags(self) -> Vec<(String, Value)> {
+        values(&self.more().tags)
     }
 
     /// Name and entry of each artifact.
@@ -137,33 +229,35 @@ impl<'a> Run<'a> {
 
     /// How often its sealed metrics were shown.
     pub fn looks(self) -> u32 {
-        self.more().looks
+        self.runs.looks.bits(self.place) as u32
     }
 
     /// The session in which it began or was resumed.
     pub fn session(self) -> &'a Session {
-        self.runs.sessions.get(self.runs.session[self.place])
+        let place = self.runs.session.get(self.place).expect("a run's place");
+        self.runs.sessions.get().at(place)
     }
 
     /// The session in which it last said something.
     pub fn last_session(self) -> &'a Session {
-        let last = self.more().last_session;
-        self.runs
-            .sessions
-            .get(last.unwrap_or(self.runs.session[self.place]))
+        let last = &self.runs.last_session;
+        match last.tag(self.place) {
+            Tag::Int => self.runs.sessions.get().at(last.bits(self.place) as u32),
+            _ => self.session(),
+        }
     }
 
     /// Metrics that were sealed, whether or not they have been revealed since.
-    pub fn sealed(self) -> &'a [(String, Value)] {
-        &self.more().sealed
+    pub fn sealed(self) -> Vec<(String, Value)> {
+        values(&self.more().sealed)
     }
 
     /// Metrics that nobody is to see yet.
-    pub fn hidden(self) -> &'a [(String, Value)] {
+    pub fn hidden(self) -> Vec<(String, Value)> {
         if self.looks() == 0 {
             self.sealed()
         } else {
-            &[]
+            Vec::new()
         }
     }
 
@@ -183,7 +277,7 @@ impl<'a> Run<'a> {
     }
 
     fn more(self) -> &'a More {
-        let more = self.runs.more.get(&(self.place as u32));
+        let more = self.runs.more.get().get(&(self.place as u32));
         more.unwrap_or(&NOTHING)
     }
 }
@@ -201,8 +295,28 @@ struct Sessions {
     places: HashMap<String, u32>,
 }
 
+impl AsJson for Sessions {
+    fn json(&self) -> Json {
+        let json = |session: &Session| {
+            let context = session.context.clone().unwrap_or(Json::Null);
+            Json::Array(vec![Json::Str(session.id.clone()), context])
+        };
+        Json::Array(self.list.iter().map(json).collect())
+    }
+
+    fn of_json(json: Json) -> Option<Sessions> {
+        let mut sessions = Sessions::default();
+        for session in json.into_array()? {
+            let [id, context] = <[Json; 2]>::try_from(session.into_array()?).ok()?;
+            let place = sessions.place(id.as_str()?) as usize;
+            sessions.list[place].context = (context != Json::Null).then_some(context);
+        }
+        Some(sessions)
+    }
+}
+
 impl Sessions {
-    fn get(&self, place: u32) -> &Session {
+    fn at(&self, place: u32) -> &Session {
         &self.list[place as usize]
     }
 
@@ -221,11 +335,6 @@ impl Sessions {
 }
 
 impl Runs {
-    /// The runs of a ledger's file.
-    pub fn read(path: &Path) -> Result<Runs> {
-        Ok(bulk::read(path)?.into_view())
-    }
-
     /// Folds the events in their order.
     pub fn fold(ledger: &Ledger) -> Result<Runs> {
         follow::fold(ledger)
@@ -253,21 +362,23 @@ impl Runs {
 
     /// The places of the runs that are not void.
     pub fn valid(&self) -> Vec<usize> {
-        let void = |place: &usize| {
-            let more = self.more.get(&(*place as u32));
-            more.is_some_and(|more| more.void)
-        };
-        (0..self.len())
-            .filter(|place| self.more.is_empty() || !void(place))
+        let places = self.void.iter().enumerate();
+        places
+            .filter_map(|(place, void)| (!void).then_some(place))
             .collect()
+    }
+
+    /// The runs that have sealed metrics.
+    pub fn with_sealed(&self) -> impl Iterator<Item = Run<'_>> {
+        self.sealed.iter().map(|&place| self.at(place as usize))
     }
 
     fn begin(&mut self, row: &Row<'_>) -> std::result::Result<(), Malformed> {
         let id = row.run_id.as_bytes();
-        let Some(place) = self.ids.add(id, hash(id)) else {
+        let Ok(place) = self.ids.add_new(id, hash(id)) else {
             self.without_effect.push(WithoutEffect {
                 seq: row.seq,
-                why: "its run had begun already",
+                why: HAD_BEGUN,
             });
             return Ok(());
         };
@@ -277,7 +388,8 @@ impl Runs {
             "run" => Status::Finished,
             _ => Status::Running,
         });
-        let session = self.sessions.place(session(&context));
+        self.void.push(false);
+        let session = self.sessions.get_mut().place(session(&context));
         self.session.push(session);
         if let Some(origin) = context.get("origin") {
             self.more(place).origin = Some(origin.clone());
@@ -286,7 +398,7 @@ impl Runs {
     }
 
     fn more(&mut self, place: usize) -> &mut More {
-        self.more.entry(place as u32).or_default()
+        self.more.get_mut().entry(place as u32).or_default()
     }
 
     /// Takes over what a row says of parameters, metrics and the rest: the last value wins.
@@ -297,8 +409,8 @@ impl Runs {
         context: &Json,
     ) -> std::result::Result<(), Malformed> {
         if matches!(row.event, "resume" | "log" | "end") {
-            let session = self.sessions.place(session(context));
-            self.more(place).last_session = Some(session);
+            let session = self.sessions.get_mut().place(session(context));
+            self.last_session.put(place, Tag::Int, u64::from(session));
         }
         for (key, json) in row.params.pairs()? {
             let name = value::unescape_key(&key);
@@ -319,7 +431,7 @@ impl Runs {
         }
         for (key, json) in object(context.get("tags")) {
             let name = value::unescape_key(key).to_owned();
-            set(&mut self.more(place).tags, name, Value::from_json(json));
+            set(&mut self.more(place).tags, name, json.clone());
         }
         for (name, json) in object(context.get("data")) {
             let name = value::unescape_key(name).to_owned();
@@ -327,10 +439,13 @@ impl Runs {
         }
         for (key, json) in object(context.get("sealed")) {
             let name = value::unescape_key(key).to_owned();
-            set(&mut self.more(place).sealed, name, Value::from_json(json));
+            set(&mut self.more(place).sealed, name, json.clone());
+            if !self.sealed.contains(&(place as u64)) {
+                self.sealed.push(place as u64);
+            }
         }
         if self.at(place).looks() > 0 {
-            for (name, value) in self.at(place).sealed().to_vec() {
+            for (name, value) in self.at(place).sealed() {
                 self.metrics.set(&name, place, value);
             }
         }
@@ -340,12 +455,14 @@ impl Runs {
 
 impl Fold for Runs {
     fn size(&self) -> usize {
-        const A_RUN: usize = 64;
         self.ids.size()
-            + A_RUN * self.len()
+            + self.began.size()
+            + self.status.size()
+            + self.void.size()
+            + self.session.size()
             + self.params.size()
             + self.metrics.size()
-            + size_of::<More>() * 2 * self.more.len()
+            + size_of::<More>() * 2 * self.more.seen().map_or(0, HashMap::len)
     }
 
     fn read(path: &Path) -> Result<Follow<Runs>> {
@@ -357,8 +474,9 @@ impl Fold for Runs {
             "session" => {
                 let context = Json::Object(row.context.pairs()?);
                 if let Some(id) = context.get("id").and_then(Json::as_str) {
-                    let place = self.sessions.place(id);
-                    self.sessions.list[place as usize].context = Some(context);
+                    let sessions = self.sessions.get_mut();
+                    let place = sessions.place(id) as usize;
+                    sessions.list[place].context = Some(context);
                 }
                 return Ok(());
             }
@@ -369,30 +487,36 @@ impl Fold for Runs {
         let Some(place) = self.ids.place(row.run_id) else {
             self.without_effect.push(WithoutEffect {
                 seq: row.seq,
-                why: "its run has not begun",
+                why: HAS_NOT_BEGUN,
             });
             return Ok(());
         };
         let context = Json::Object(row.context.pairs()?);
         match row.event {
             "resume" => {
-                self.status[place] = Status::Running;
-                self.more(place).ended = None;
-                self.session[place] = self.sessions.place(session(&context));
+                self.status.set(place, Status::Running);
+                self.ended.put(place, Tag::Absent, 0);
+                let session = self.sessions.get_mut().place(session(&context));
+                self.session.set(place, session);
             }
             "end" => {
-                self.more(place).ended = Some(row.time);
-                self.status[place] = match context.get("status").and_then(Json::as_str) {
+                let ended = row.time.micros() as u64;
+                self.ended.put(place, Tag::Integer64, ended);
+                let status = match context.get("status").and_then(Json::as_str) {
                     Some("failed") => Status::Failed,
                     Some("interrupted") => Status::Interrupted,
                     _ => Status::Finished,
                 };
+                self.status.set(place, status);
             }
             "void" => {
                 let void = context.get("void").and_then(Json::as_bool).unwrap_or(true);
-                self.more(place).void = void;
+                self.void.set(place, void);
             }
-            "reveal" => self.more(place).looks += 1,
+            "reveal" => {
+                let looks = self.looks.bits(place) + 1;
+                self.looks.put(place, Tag::Int, looks);
+            }
             _ => {}
         }
         self.record(place, row, &context)
@@ -457,16 +581,18 @@ impl BulkFold for Runs {
         self.ids.reserve(places.len());
         for place in places.clone() {
             let (id, hash) = batch.id(place);
-            self.ids.add(id, hash)?;
+            self.ids.add_new(id, hash).ok()?;
         }
-        self.began.extend_from_slice(&batch.began[places.clone()]);
+        self.began.extend(&batch.began[places.clone()]);
         self.status.resize(to + places.len(), Status::Finished);
+        self.void.resize(to + places.len(), false);
         let mut sessions: Vec<Option<u32>> = vec![None; batch.sessions.list.len()];
         for &session in &batch.session[places.clone()] {
             let place = match sessions[session as usize] {
                 Some(place) => place,
                 None => {
-                    let place = self.sessions.place(&batch.sessions.get(session).id);
+                    let id = &batch.sessions.at(session).id;
+                    let place = self.sessions.get_mut().place(id);
                     sessions[session as usize] = Some(place);
                     place
                 }
@@ -507,6 +633,27 @@ fn is_gone(session: &Json) -> bool {
         }
         _ => false,
     }
+}
+
+impl Indexed for WithoutEffect {
+    fn write(&self, to: &mut Writer<'_>) -> std::io::Result<()> {
+        self.seq.0.write(to)?;
+        self.why.to_owned().write(to)
+    }
+
+    fn read(from: &mut Reader) -> Option<WithoutEffect> {
+        let seq = Seq(u64::read(from)?);
+        let why = String::read(from)?;
+        let why = [HAD_BEGUN, HAS_NOT_BEGUN]
+            .into_iter()
+            .find(|known| *known == why)?;
+        Some(WithoutEffect { seq, why })
+    }
+}
+
+fn values(pairs: &[(String, Json)]) -> Vec<(String, Value)> {
+    let value = |(name, json): &(String, Json)| (name.clone(), Value::from_json(json));
+    pairs.iter().map(value).collect()
 }
 
 fn session(context: &Json) -> &str {

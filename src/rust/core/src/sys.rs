@@ -7,6 +7,20 @@ use std::io;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct FileId(u64, u64);
 
+/// Reads at an offset until the buffer is full or the file ends.
+pub fn read_full(file: &File, bytes: &mut [u8], offset: u64) -> io::Result<usize> {
+    let mut read = 0;
+    while read < bytes.len() {
+        match read_at(file, &mut bytes[read..], offset + read as u64) {
+            Ok(0) => break,
+            Ok(n) => read += n,
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            Err(e) => return Err(e),
+        }
+    }
+    Ok(read)
+}
+
 /// A file system on which other machines may work at the same time.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Network {
@@ -157,6 +171,19 @@ mod imp {
     #[cfg(not(any(target_os = "linux", target_os = "macos")))]
     pub fn network(_file: &File, _path: &Path) -> io::Result<Option<Network>> {
         Ok(None)
+    }
+
+    /// Makes a folder that is nobody else's business, unless it is there.
+    pub fn private_folder(path: &Path) -> io::Result<()> {
+        use std::os::unix::fs::DirBuilderExt;
+        let mut builder = std::fs::DirBuilder::new();
+        builder.recursive(true).mode(0o700).create(path)
+    }
+
+    /// Makes a new file that is nobody else's business.
+    pub fn private_file(path: &Path) -> io::Result<File> {
+        let mut options = OpenOptions::new();
+        options.write(true).create_new(true).mode(0o600).open(path)
     }
 
     pub fn random(bytes: &mut [u8]) -> io::Result<()> {
@@ -370,6 +397,15 @@ mod imp {
     /// NTFS journals names by itself.
     pub fn sync_folder(_folder: &Path) -> io::Result<()> {
         Ok(())
+    }
+
+    /// A folder of the user's, with the access that its parent gives.
+    pub fn private_folder(path: &Path) -> io::Result<()> {
+        std::fs::create_dir_all(path)
+    }
+
+    pub fn private_file(path: &Path) -> io::Result<File> {
+        File::create_new(path)
     }
 
     pub fn random(bytes: &mut [u8]) -> io::Result<()> {

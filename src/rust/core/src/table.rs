@@ -1,7 +1,10 @@
 //! Runs as a table: one row a run, one column a parameter or metric.
 
 use std::collections::HashSet;
+use std::panic::resume_unwind;
+use std::thread;
 
+use crate::bulk;
 use crate::columns::{self, Tag};
 use crate::runs::Runs;
 use crate::value::{Kind, Value};
@@ -76,17 +79,36 @@ pub fn columns<'a>(
     wanted: impl Fn(&str) -> bool,
 ) -> Vec<Column<'a>> {
     let all = runs.params.iter().chain(runs.metrics.iter());
+    let ty = |values: &columns::Column| match values.only() {
+        Some(kind) if all_rows.len() == runs.len() => Type::Atomic(kind),
+        _ => common_type(values, all_rows),
+    };
     column_names(runs)
         .into_iter()
         .zip(all)
         .filter(|((name, _), _)| wanted(name))
         .map(|((name, _), values)| Column {
             name,
-            ty: common_type(values, all_rows),
+            ty: ty(values),
             values,
             rows,
         })
         .collect()
+}
+
+/// Brings columns into memory that are still in an index, on every processor.
+pub fn load(columns: &[Column<'_>]) {
+    let share = columns.len().div_ceil(bulk::processors()).max(1);
+    thread::scope(|scope| {
+        let shares = columns.chunks(share);
+        let loading = shares.map(|columns| {
+            scope.spawn(move || columns.iter().for_each(|column| column.values.load()))
+        });
+        for loaded in loading.collect::<Vec<_>>() {
+            // What a damaged index unwinds with is for the one who asks.
+            loaded.join().unwrap_or_else(|why| resume_unwind(why));
+        }
+    });
 }
 
 impl<'a> Column<'a> {

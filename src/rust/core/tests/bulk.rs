@@ -1,216 +1,19 @@
 //! Invariant: reading runs by blocks gives what folding the events one by one gives, on any ledger.
 
-use std::fmt::Write as _;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use fitledger_core::bulk::{self, Parts};
-use fitledger_core::follow::Follow;
-use fitledger_core::id::RunId;
-use fitledger_core::ledger::{self, Append, FileStore, Memory, Session};
-use fitledger_core::record::Event;
+use fitledger_core::ledger;
 use fitledger_core::registry::Registry;
 use fitledger_core::runs::Runs;
-use fitledger_core::time::Timestamp;
 
-struct Dice(u64);
+use random::{Dice, generic, path, words, write};
 
-impl Dice {
-    fn roll(&mut self, sides: u64) -> u64 {
-        self.0 = self
-            .0
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 33) % sides
-    }
-
-    fn pick<'a>(&mut self, from: &[&'a str]) -> &'a str {
-        from[self.roll(from.len() as u64) as usize]
-    }
-}
-
-const KEYS: [&str; 7] = ["lambda", "model", "é", "a b", "$$cost", "", "x\\\"y"];
-const VALUES: [&str; 22] = [
-    "0.1",
-    "5",
-    "-0.0",
-    "1e-7",
-    "1.5e+300",
-    "true",
-    "false",
-    "null",
-    "\"ridge\"",
-    "\"\"",
-    "\"}\\\",\"",
-    "\"中文\"",
-    "\"a, b\"",
-    "\"\\n\"",
-    "2147483647",
-    "-2147483647",
-    r#"{"$na":"double"}"#,
-    r#"{"$na":"date"}"#,
-    r#"{"$double":"Inf"}"#,
-    r#"{"$list":[1.0]}"#,
-    "[1,2,3]",
-    r#"{"$code":"y ~ x"}"#,
-];
-const NUMBERS: [&str; 6] = [
-    "0.25",
-    "7",
-    "-1e-9",
-    r#"{"$na":"double"}"#,
-    r#"{"$double":"-Inf"}"#,
-    r#"{"step":[1,2],"value":[0.5,0.4]}"#,
-];
-
-fn object(dice: &mut Dice, values: &[&'static str]) -> Vec<u8> {
-    let mut pairs: Vec<String> = Vec::new();
-    let start = dice.roll(KEYS.len() as u64) as usize;
-    for i in 0..dice.roll(4) as usize {
-        let key = KEYS[(start + i) % KEYS.len()];
-        pairs.push(format!("\"{key}\":{}", dice.pick(values)));
-    }
-    format!("{{{}}}", pairs.join(",")).into_bytes()
-}
-
-/// A ledger in which now and then something unusual happens.
-fn write(path: &Path, dice: &mut Dice, unusual: u64) {
-    let mut memory = Memory::default();
-    let mut ids: Vec<String> = Vec::new();
-    for batch in 0..30 {
-        let mut events = Vec::new();
-        for _ in 0..=dice.roll(20) {
-            let old = !ids.is_empty() && dice.roll(unusual) == 0;
-            let id = match old {
-                true => ids[dice.roll(ids.len() as u64) as usize].clone(),
-                false => format!("run-{}-{}", ids.len(), dice.roll(1000)),
-            };
-            let name = match (old, dice.roll(unusual)) {
-                (true, _) => dice.roll(11),
-                (false, 0) => 1,
-                (false, _) => 0,
-            };
-            let names = [
-                "run", "start", "log", "end", "void", "reveal", "resume", "note", "later",
-                "register", "promote",
-            ];
-            let name = names[name as usize];
-            if !old {
-                ids.push(id.clone());
-            }
-            let mut context = match dice.roll(3 + unusual) {
-                0 => r#"{"tags":{"by":"ann"}}"#,
-                1 => r#"{"sealed":{"test":0.5}}"#,
-                2 => r#"{"seed":42,"data":{"d":{"hash":"fl1:x","rows":3}}}"#,
-                3..5 => r#"{"seed":7}"#,
-                _ => "{}",
-            };
-            let of_model = match dice.roll(4) {
-                0 => r#"{"model":"m","version":2,"stage":"s","previous":1}"#,
-                1 => r#"{"model":"m","version":1,"stage":"s","previous":2,"undoes":9}"#,
-                _ => r#"{"model":"m","version":1,"stage":"s","previous":null}"#,
-            };
-            match name {
-                "void" if dice.roll(2) == 0 => context = r#"{"void":false}"#,
-                "register" | "promote" => context = of_model,
-                _ => {}
-            }
-            let time = Timestamp::from_micros(1_795_000_000_000_000 + dice.roll(5_000_000) as i64)
-                .unwrap();
-            let event = Event {
-                name,
-                run_id: RunId::new(&id),
-                params: object(dice, &VALUES),
-                metrics: object(dice, &NUMBERS),
-                artifacts: match dice.roll(3 * unusual) {
-                    _ if name == "register" => br#"{"m":{"sha256":"x","size":3}}"#.to_vec(),
-                    0 => br#"{"m":{"sha256":"x","size":3}}"#.to_vec(),
-                    _ => Vec::new(),
-                },
-                context: context.as_bytes().to_vec(),
-            };
-            events.push((time, event));
-        }
-        let context = format!("{{\"user\":\"u{}\"}}", batch / 7);
-        let mut how = Append {
-            session: Session {
-                version: batch / 7,
-                context: context.as_bytes(),
-                lockfile: None,
-            },
-            sync: false,
-            now: Timestamp::from_micros(1_795_000_000_000_000).unwrap(),
-            random: &mut |bytes| bytes.fill_with(|| dice.roll(256) as u8),
-            give_up: &mut || false,
-        };
-        ledger::append(
-            || FileStore::open(path),
-            path,
-            &mut memory,
-            &mut how,
-            events,
-        )
-        .unwrap();
-    }
-}
-
-/// All that runs have, in words.
-fn words(runs: &Runs) -> String {
-    let mut out = String::new();
-    for column in runs.params.iter().chain(runs.metrics.iter()) {
-        writeln!(out, "column {}", column.name).unwrap();
-    }
-    for run in runs.iter() {
-        write!(
-            out,
-            "{} {:?} {:?} {:?} ",
-            run.id(),
-            run.began(),
-            run.ended(),
-            run.status()
-        )
-        .unwrap();
-        write!(
-            out,
-            "{} {:?} {:?} {:?} ",
-            run.is_void(),
-            run.params(),
-            run.metrics(),
-            run.seed()
-        )
-        .unwrap();
-        write!(
-            out,
-            "{:?} {:?} {:?} {:?} ",
-            run.tags(),
-            run.artifacts(),
-            run.data(),
-            run.origin()
-        )
-        .unwrap();
-        writeln!(
-            out,
-            "{} {:?} {:?} {:?}",
-            run.looks(),
-            run.sealed(),
-            run.session(),
-            run.last_session()
-        )
-        .unwrap();
-        assert_eq!(runs.get(run.id()).map(|found| found.place), Some(run.place));
-    }
-    writeln!(out, "{:?}", runs.without_effect).unwrap();
-    out
-}
+mod random;
 
 fn models(registry: &Registry) -> String {
     format!("{:?} {:?}", registry.models, registry.without_effect)
-}
-
-fn generic(path: &Path) -> Result<Follow<Runs>, fitledger_core::Error> {
-    let mut follow = Follow::default();
-    follow.take(&ledger::read(path)?)?;
-    Ok(follow)
 }
 
 fn compare(path: &Path) {
@@ -232,14 +35,10 @@ fn compare(path: &Path) {
     }
 }
 
-fn path(name: &str) -> PathBuf {
-    std::env::temp_dir().join(format!("fitledger-bulk-{name}-{}.csv", std::process::id()))
-}
-
 #[test]
 fn any_ledger_reads_the_same() {
     for seed in 0..60 {
-        let path = path(&seed.to_string());
+        let path = path(&format!("bulk-{seed}"));
         drop(fs::remove_file(&path));
         write(&path, &mut Dice(seed), [2, 5, 40, 1000][seed as usize % 4]);
         compare(&path);
@@ -255,7 +54,7 @@ fn any_ledger_reads_the_same() {
 
 #[test]
 fn damage_is_found_or_read_the_same() {
-    let path = path("damage");
+    let path = path("bulk-damage");
     drop(fs::remove_file(&path));
     write(&path, &mut Dice(7), 40);
     let whole = fs::read(&path).unwrap();

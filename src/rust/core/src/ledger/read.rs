@@ -144,6 +144,16 @@ pub fn open(path: &Path) -> Result<File> {
     Ok(file)
 }
 
+/// The id of a ledger, as its first row states it.
+pub fn id(file: &File) -> Option<String> {
+    let mut bytes = vec![0; 1 << 16];
+    let read = sys::read_full(file, &mut bytes, 0).ok()?;
+    bytes.truncate(read);
+    let path = PathBuf::new();
+    let after = None;
+    Ledger { path, bytes, after }.id()
+}
+
 fn read_bytes(path: &Path, file: &mut File) -> Result<Ledger> {
     let mut bytes = Vec::new();
     file.read_to_end(&mut bytes)

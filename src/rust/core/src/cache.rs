@@ -1,0 +1,205 @@
+//! Indexes of large ledgers in a folder, so that a fresh process needn't read all of the file.
+//!
+//! An index is bound to a ledger by its id and by the row up to which it was read. Nothing here is
+//! an error: where there is no index, or one in doubt, the ledger itself is read.
+
+use std::fs::{self, File};
+use std::io::{self, BufWriter};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use crate::bulk;
+use crate::chain::Head;
+use crate::digest::Digest;
+use crate::error::Result;
+use crate::follow::Follow;
+use crate::id::Seq;
+use crate::index;
+use crate::indexed;
+use crate::ledger::{self, Place};
+use crate::runs::Runs;
+use crate::sys;
+
+/// A folder of indexes.
+#[derive(Debug, Clone)]
+pub struct Cache {
+    pub folder: PathBuf,
+    /// Smaller ledgers have no index.
+    pub least: u64,
+    /// How many bytes the indexes take at most; those that were used longest ago go first.
+    pub most: u64,
+}
+
+/// What the extension of an index is.
+const INDEX: &str = "index";
+/// What a process that is gone has left of an index is this old.
+const LEFT_OVER: Duration = Duration::from_secs(3600);
+/// An index is written anew when so many times as much was appended as it covers.
+const STALE: u64 = 16;
+
+/// What an index says of the runs.
+struct Content {
+    ledger: String,
+    size: u64,
+    modified: u64,
+    end: u64,
+    seq: u64,
+    hash: Digest,
+    runs: Runs,
+}
+
+indexed!(Content {
+    ledger,
+    size,
+    modified,
+    end,
+    seq,
+    hash,
+    runs,
+});
+
+/// What the file looked like before it was read.
+struct Looks {
+    ledger: String,
+    size: u64,
+    modified: u64,
+}
+
+impl Looks {
+    fn of(path: &Path) -> Option<Looks> {
+        let file = ledger::open(path).ok()?;
+        let metadata = file.metadata().ok()?;
+        let modified = metadata.modified().ok()?.duration_since(UNIX_EPOCH).ok()?;
+        Some(Looks {
+            ledger: ledger::id(&file)?,
+            size: metadata.len(),
+            modified: u64::try_from(modified.as_nanos()).ok()?,
+        })
+    }
+}
+
+impl Cache {
+    /// All runs of a ledger, ready to follow it.
+    pub fn read(&self, path: &Path) -> Result<Follow<Runs>> {
+        let Some(looks) = Looks::of(path).filter(|looks| looks.size >= self.least) else {
+            return bulk::read(path);
+        };
+        let index = self.index(path, &looks);
+        let known = open(&index, path, &looks);
+        let covered = known
+            .as_ref()
+            .and_then(Follow::place)
+            .map_or(0, |place| place.end);
+        let follow = match known {
+            None => bulk::read(path)?,
+            Some(known) => match bulk::extend(path, known, self.least) {
+                Some(follow) => follow,
+                None => {
+                    let mut known = open(&index, path, &looks).unwrap_or_default();
+                    known.catch_up(path)?;
+                    known
+                }
+            },
+        };
+        let end = follow.place().map_or(0, |place| place.end);
+        if (end - covered.min(end)).saturating_mul(STALE) > covered {
+            return Ok(self.replace(&index, looks, follow));
+        }
+        Ok(follow)
+    }
+
+    fn index(&self, path: &Path, looks: &Looks) -> PathBuf {
+        let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+        let path = path.as_os_str().as_encoded_bytes();
+        let name = Digest::of(&[looks.ledger.as_bytes(), b"\n", path]).to_string();
+        self.folder.join(&name[..32]).with_extension(INDEX)
+    }
+
+    /// Writes the index of what was read. Others that write it do so under names of their own, and
+    /// the last one stays.
+    fn replace(&self, index: &Path, looks: Looks, follow: Follow<Runs>) -> Follow<Runs> {
+        let Some(place) = follow.place().copied() else {
+            return follow;
+        };
+        let content = Content {
+            ledger: looks.ledger,
+            size: looks.size,
+            modified: looks.modified,
+            end: place.end,
+            seq: place.head.seq.0,
+            hash: place.head.hash,
+            runs: follow.into_view(),
+        };
+        if self.store(index, &content).is_ok() {
+            self.bound();
+        }
+        Follow::at(content.runs, place)
+    }
+
+    fn store(&self, index: &Path, content: &Content) -> io::Result<()> {
+        sys::private_folder(&self.folder)?;
+        let mut random = [0; 8];
+        sys::random(&mut random)?;
+        let unfinished = index.with_extension(format!("{:016x}.tmp", u64::from_le_bytes(random)));
+        let written = sys::private_file(&unfinished)
+            .and_then(|file| index::write(&mut BufWriter::with_capacity(1 << 20, file), content))
+            .and_then(|()| fs::rename(&unfinished, index));
+        if written.is_err() {
+            drop(fs::remove_file(&unfinished));
+        }
+        written
+    }
+
+    /// Removes what is too much.
+    fn bound(&self) {
+        let Ok(entries) = fs::read_dir(&self.folder) else {
+            return;
+        };
+        let mut indexes: Vec<(SystemTime, u64, PathBuf)> = entries
+            .flatten()
+            .filter_map(|entry| {
+                let metadata = entry.metadata().ok()?;
+                Some((metadata.modified().ok()?, metadata.len(), entry.path()))
+            })
+            .collect();
+        indexes.sort_unstable_by(|a, b| b.cmp(a));
+        let mut size = 0;
+        for (used, length, path) in indexes {
+            let is_left_over = match path.extension().and_then(|extension| extension.to_str()) {
+                Some(INDEX) => {
+                    size += length;
+                    size > self.most
+                }
+                Some("tmp") => used.elapsed().is_ok_and(|age| age > LEFT_OVER),
+                _ => false,
+            };
+            if is_left_over {
+                drop(fs::remove_file(path));
+            }
+        }
+    }
+}
+
+/// The runs as an index has them, if it is of this ledger and the ledger has only grown since.
+fn open(index: &Path, path: &Path, looks: &Looks) -> Option<Follow<Runs>> {
+    let content: Content = index::read(index)?;
+    let (size, modified) = (content.size, content.modified);
+    if content.ledger != looks.ledger
+        || (looks.size, looks.modified) != (size, modified) && looks.size <= size
+    {
+        return None;
+    }
+    let (seq, hash) = (Seq(content.seq), content.hash);
+    let place = Place {
+        end: content.end,
+        head: Head { seq, hash },
+    };
+    let ledger = ledger::open(path).ok()?;
+    let read_at = |bytes: &mut [u8], at| sys::read_full(&ledger, bytes, at);
+    if !place.stands(&read_at).ok()? {
+        return None;
+    }
+    let used = File::options().append(true).open(index);
+    drop(used.and_then(|file| file.set_modified(SystemTime::now())));
+    Some(Follow::at(content.runs, place))
+}

@@ -1,0 +1,135 @@
+# A ledger that is large enough for an index.
+large_ledger <- function(env = parent.frame()) {
+  file <- local_ledger(env)
+  n <- 60000
+  log_runs(
+    file, data.frame(
+      lambda = seq_len(n) / 7, model = c("ridge", "lasso", NA), epochs = seq_len(n) %% 9L,
+      rmse = (seq_len(n) * 7919) %% 10007 / 10007, mae = cos(seq_len(n))
+    ),
+    params = c("lambda", "model", "epochs"), metrics = c("rmse", "mae")
+  )
+  void_run(file, best_run(file, "rmse")$run_id, "by mistake")
+  run <- start_run(file, list(lambda = 1))
+  end_run(run, list(rmse = -1), sealed = list(test = 2))
+  log_run(file, list(lambda = 2, formula = quote(y ~ x)), list(rmse = 3), tags = list(by = "ann"))
+  file
+}
+
+local_cache <- function(env = parent.frame()) {
+  folder <- withr::local_tempfile(.local_envir = env)
+  withr::local_options(fitledger.cache = folder, .local_envir = env)
+  folder
+}
+
+# What a fresh session answers, which has kept nothing in memory.
+ask_afresh <- function(file, cache = FALSE) {
+  answers <- withr::local_tempfile()
+  printed <- run_apart(c(
+    "library(fitledger)",
+    sprintf("options(fitledger.cache = %s)", deparse(cache)),
+    sprintf("file <- %s", deparse(file)),
+    "answers <- list(",
+    "  best = best_run(file, 'rmse'),",
+    "  several = best_run(file, 'mae', maximize = TRUE, n = 5),",
+    "  where = best_run(file, 'rmse', n = 3, where = model == 'lasso'),",
+    "  column = read_runs(file, columns = 'mae'),",
+    "  all = read_runs(file),",
+    "  details = read_runs(file, details = TRUE, void = TRUE)",
+    ")",
+    sprintf("saveRDS(answers, %s)", deparse(answers)),
+    "cat('done\\n')"
+  ))[[1]]
+  expect_equal(printed, "done")
+  readRDS(answers)
+}
+
+test_that("with an index and without one the answers are the same", {
+  skip_on_cran()
+  file <- large_ledger()
+  cache <- local_cache()
+  without <- ask_afresh(file)
+  expect_equal(without$best$rmse, -1)
+  expect_false(dir.exists(cache))
+  expect_identical(ask_afresh(file, cache), without)
+  expect_length(list.files(cache), 1)
+  expect_identical(ask_afresh(file, cache), without)
+
+  log_run(file, list(lambda = 5, late = TRUE), list(rmse = -2))
+  expect_identical(ask_afresh(file, cache), ask_afresh(file))
+})
+
+test_that("whatever became of an index, the answers are the same", {
+  skip_on_cran()
+  file <- large_ledger()
+  cache <- local_cache()
+  without <- ask_afresh(file)
+  ask_afresh(file, cache)
+  index <- list.files(cache, full.names = TRUE)
+  whole <- bytes(index)
+  damage <- list(
+    half = utils::head(whole, length(whole) / 2),
+    empty = raw(),
+    # In the blocks, that is: the directory is as it was.
+    bits = replace(whole, seq(1e5, length(whole) - 1e6, by = 5e4), as.raw(0x55)),
+    text = charToRaw("run_id,timestamp\n")
+  )
+  for (bytes in damage) {
+    writeBin(bytes, index)
+    expect_identical(ask_afresh(file, cache), without)
+  }
+
+  other <- local_ledger()
+  file.copy(file, other)
+  log_run(other, list(lambda = 1), list(rmse = -7))
+  ask_afresh(other, cache)
+  of_other <- setdiff(list.files(cache, full.names = TRUE), index)
+  file.copy(of_other, index, overwrite = TRUE)
+  expect_identical(ask_afresh(file, cache), without)
+
+  unlink(cache, recursive = TRUE)
+  writeLines("in the way", cache)
+  expect_identical(ask_afresh(file, cache), without)
+})
+
+test_that("an index is right while eight processes append", {
+  skip_on_cran()
+  file <- large_ledger()
+  cache <- local_cache()
+  ask_afresh(file, cache)
+  answers <- withr::local_tempfile()
+  dir.create(answers)
+  run_apart(c(
+    "library(fitledger)",
+    sprintf("options(fitledger.cache = %s, fitledger.sync = 'none')", deparse(cache)),
+    sprintf("file <- %s; answers <- %s", deparse(file), deparse(answers)),
+    "i <- commandArgs(TRUE)",
+    "for (round in 1:40) {",
+    "  log_run(file, list(lambda = round, writer = i), list(rmse = round))",
+    "  if (round %% 10 == as.integer(i)) {",
+    "    unlink(list.files(options()$fitledger.cache, full.names = TRUE))",
+    "  }",
+    "  if (round %in% c(1, 20, 40)) {",
+    "    saveRDS(read_runs(file), file.path(answers, paste0(i, '-', round)))",
+    "  }",
+    "}",
+    "cat('done\\n')"
+  ), times = 8)
+  withr::local_options(fitledger.cache = FALSE)
+  all <- read_runs(file)
+  expect_equal(sum(!is.na(all$writer)), 8 * 40)
+  seen <- lapply(list.files(answers, full.names = TRUE), readRDS)
+  expect_length(seen, 8 * 3)
+  for (runs in seen) {
+    expect_identical(runs, all[seq_len(nrow(runs)), names(runs)])
+  }
+  expect_identical(ask_afresh(file, cache), ask_afresh(file))
+})
+
+test_that("small ledgers have no index", {
+  file <- local_ledger()
+  cache <- local_cache()
+  log_run(file, list(lambda = 1), list(rmse = 1))
+  best_run(file, "rmse")
+  expect_false(dir.exists(cache))
+})
