@@ -1,6 +1,8 @@
 //! Appending runs.
 
 use std::path::Path;
+use std::sync::mpsc;
+use std::thread;
 
 use extendr_api::prelude::*;
 use extendr_ffi::SEXPTYPE;
@@ -259,8 +261,8 @@ fn native_log_runs(
         let target = Target::of(&target)?;
 
         let now = Timestamp::now();
-        let mut entropy = Entropy::new();
         let mut ids = Texts::default();
+        let mut entropy = Entropy::new();
         let run = |row: usize| {
             let (id, time) = match &origin {
                 None => (RunId::generate(now, &mut |bytes| entropy.fill(bytes)), now),
@@ -294,15 +296,101 @@ fn native_log_runs(
                 let events = (0..rows).map(run).collect::<Result<Vec<_>, Failure>>()?;
                 target.append(&mut more_entropy, events)?
             }
-            _ => {
-                let events = (0..rows)
-                    .map(run)
-                    .map(|event| event.expect("it was checked"));
+            1..=AHEAD => {
+                let events = (0..rows).map(run).map(checked);
                 target.append(&mut more_entropy, events)?
             }
+            _ => made_ahead(rows, run, |events| target.append(&mut more_entropy, events))?,
         };
         Ok(with_warning(ids.into_vector(), warning))
     })
+}
+
+fn checked(event: Result<(Timestamp, Event), Failure>) -> (Timestamp, Event) {
+    event.expect("each row was checked")
+}
+
+/// How many events are made at a time while those before them are written.
+const AHEAD: usize = 2048;
+
+/// Makes events on a thread of their own, while `write` takes them.
+fn made_ahead<T>(
+    rows: usize,
+    make: impl FnMut(usize) -> Result<(Timestamp, Event), Failure>,
+    write: impl FnOnce(&mut dyn Iterator<Item = (Timestamp, Event)>) -> T,
+) -> T {
+    struct Sent<T>(T);
+    // SAFETY: what is sent reads vectors that are in memory, without R, and this thread waits for it.
+    unsafe impl<T> Send for Sent<T> {}
+    impl<T> Sent<T> {
+        fn get(self) -> T {
+            self.0
+        }
+    }
+    thread::scope(|scope| {
+        let (sender, receiver) = mpsc::sync_channel(2);
+        let make = Sent(make);
+        scope.spawn(move || {
+            let mut make = make.get();
+            for first in (0..rows).step_by(AHEAD) {
+                let mut packed = Packed::default();
+                for row in first..rows.min(first + AHEAD) {
+                    packed.push(checked(make(row)));
+                }
+                if sender.send(packed).is_err() {
+                    return;
+                }
+            }
+        });
+        let mut events = receiver.into_iter().flat_map(Packed::unpack);
+        // Fewer events than rows are no end: what would be written must not be.
+        write(&mut (0..rows).map(|_| events.next().expect("an event for each row")))
+    })
+}
+
+/// Finished runs in one piece of memory: to free on one thread what another one has made is slow.
+#[derive(Default)]
+struct Packed {
+    bytes: Vec<u8>,
+    /// The time of each, and where its id and its cells end.
+    events: Vec<(Timestamp, [usize; 4])>,
+}
+
+impl Packed {
+    fn push(&mut self, (time, event): (Timestamp, Event)) {
+        let id = event.run_id.as_ref().map_or("", RunId::as_str);
+        let parts = [id.as_bytes(), &event.params, &event.metrics, &event.context];
+        let ends = parts.map(|part| {
+            self.bytes.extend_from_slice(part);
+            self.bytes.len()
+        });
+        self.events.push((time, ends));
+    }
+
+    fn unpack(self) -> impl Iterator<Item = (Timestamp, Event)> {
+        let mut start = 0;
+        self.events.into_iter().map(move |(time, ends)| {
+            let [id, params, metrics, context] = ends.map(|end| {
+                let part = &self.bytes[start..end];
+                start = end;
+                part.to_vec()
+            });
+            let event = Event {
+                name: "run",
+                run_id: Some(
+                    String::from_utf8(id)
+                        .ok()
+                        .and_then(|id| RunId::new(&id))
+                        .expect("a run's id"),
+                ),
+                params,
+                metrics,
+                context,
+                ..Event::default()
+            };
+            (time, event)
+        })
+    }
 }
 
 /// Where imported runs come from.

@@ -5,7 +5,6 @@
 //! in its place. Where anything is not as it should be, the whole ledger is read again by the
 //! generic way, which finds the words for it.
 
-use std::borrow::Borrow;
 use std::fs::File;
 use std::io;
 use std::ops::Range;
@@ -20,7 +19,7 @@ use crate::follow::{Fold, Follow};
 use crate::id::Seq;
 use crate::ledger::{self, FIRST_ROW, Place};
 use crate::plain::{self, Plain, Sink};
-use crate::record::{Defect, MAX_ROW, Row};
+use crate::record::{MAX_ROW, Row};
 use crate::runs::{Batch, Runs};
 use crate::sys;
 use crate::time::Timestamp;
@@ -74,99 +73,40 @@ fn try_read(path: &Path, least: u64) -> Option<Follow<Runs>> {
 
 fn take(file: &File, known: Follow<Runs>, bytes: Range<u64>) -> Option<Follow<Runs>> {
     let ranges = split(file, bytes).ok()?;
-    let parts = Parts::each(&ranges, |range| Part::read(file, range))?;
+    let parts = read_parts(file, &ranges)?;
     let before = known.place().map_or(0, |place| place.head.seq.0);
-    let place = match parts.last() {
+    let lines: u64 = parts.iter().map(|part| part.lines).sum();
+    let place = match parts.iter().rev().find(|part| part.lines > 0) {
         Some(last) => Place {
             end: last.end,
             head: Head {
-                seq: Seq(before + parts.lines()),
+                seq: Seq(before + lines),
                 hash: Digest::from_hex(&last.last_hash?)?,
             },
         },
         None => *known.place()?,
     };
-    let view = fold(known.into_view(), before, parts.0.into_iter())?;
+    let view = fold(known.into_view(), before, parts)?;
     Some(Follow::at(view, place))
 }
 
-/// A view to which many runs can be added at once.
-pub trait BulkFold: Fold {
-    /// Takes over some runs of a batch; `None` if the generic way must look.
-    fn add(&mut self, batch: &Batch, places: Range<usize>) -> Option<()>;
-}
-
-/// What all of a ledger's bytes hold, apart from its header.
-pub struct Parts(Vec<Part>);
-
-impl Parts {
-    /// Takes a ledger apart that is in memory; `None` where the generic way must look.
-    pub fn of(bytes: &[u8]) -> Option<Parts> {
-        let rows = bytes.get(FIRST_ROW as usize..)?;
-        let whole = memchr::memrchr(b'\n', rows).map_or(0, |last| last + 1);
-        let cuts = ledger::split(&rows[..whole]).into_iter();
-        let ranges: Vec<Range<u64>> = cuts
-            .map(|(start, end)| FIRST_ROW + start as u64..FIRST_ROW + end as u64)
+/// Reads parts side by side.
+fn read_parts(file: &File, ranges: &[Range<u64>]) -> Option<Vec<Part>> {
+    thread::scope(|scope| {
+        let (first, rest) = ranges.split_first()?;
+        let rest: Vec<_> = rest
+            .iter()
+            .map(|range| scope.spawn(move || Part::read(file, range.clone())))
             .collect();
-        Parts::each(&ranges, |range| {
-            let mut part = Part {
-                end: range.start,
-                ..Part::default()
-            };
-            let bytes = bytes.get(range.start as usize..range.end as usize)?;
-            part.take(bytes, &mut Memory::default())?;
-            Some(part)
-        })
-    }
-
-    fn each(
-        ranges: &[Range<u64>],
-        read: impl Fn(Range<u64>) -> Option<Part> + Sync,
-    ) -> Option<Parts> {
-        thread::scope(|scope| {
-            let read = &read;
-            let (first, rest) = ranges.split_first()?;
-            let rest: Vec<_> = rest
-                .iter()
-                .map(|range| scope.spawn(move || read(range.clone())))
-                .collect();
-            let first = read(first.clone());
-            let rest = rest.into_iter().map(|part| part.join().ok().flatten());
-            let parts: Option<Vec<Part>> = std::iter::once(first).chain(rest).collect();
-            parts.map(Parts)
-        })
-    }
-
-    fn last(&self) -> Option<&Part> {
-        self.0.iter().rev().find(|part| part.lines > 0)
-    }
-
-    fn lines(&self) -> u64 {
-        self.0.iter().map(|part| part.lines).sum()
-    }
-
-    /// The rows that are no plain finished runs, in their order.
-    pub fn others(&self) -> impl Iterator<Item = std::result::Result<Row<'_>, Defect>> {
-        self.0.iter().flat_map(|part| {
-            let lines = part.others.iter();
-            lines.map(|(_, _, bytes)| Row::parse(&part.bytes[bytes.clone()]))
-        })
-    }
-
-    /// The view that all rows add up to; `None` where the generic way must look.
-    pub fn fold<F: BulkFold>(&self) -> Option<F> {
-        fold(F::default(), 0, self.0.iter())
-    }
+        let first = Part::read(file, first.clone());
+        let rest = rest.into_iter().map(|part| part.join().ok().flatten());
+        std::iter::once(first).chain(rest).collect()
+    })
 }
 
-/// Takes parts over that come after some lines.
-fn fold<F: BulkFold>(
-    mut view: F,
-    mut lines: u64,
-    parts: impl Iterator<Item = impl Borrow<Part>>,
-) -> Option<F> {
+/// Takes parts over that come after some lines. Each is let go when it was taken over.
+fn fold(mut runs: Runs, mut lines: u64, parts: Vec<Part>) -> Option<Runs> {
     for part in parts {
-        let part = part.borrow();
         if part.first_seq.is_some_and(|first| first != lines + 1) {
             return None;
         }
@@ -175,19 +115,19 @@ fn fold<F: BulkFold>(
         }
         let mut done = 0;
         for (line, before, bytes) in &part.others {
-            view.add(&part.batch, done..*before)?;
+            runs.add(&part.batch, done..*before)?;
             done = *before;
             let row = Row::parse(&part.bytes[bytes.clone()]).ok()?;
             if row.seq != Seq(lines + line + 1) || row.event.ends_with('!') {
                 return None;
             }
             ledger::check_first(&row).ok()?;
-            view.apply(&row).ok()?;
+            runs.apply(&row).ok()?;
         }
-        view.add(&part.batch, done..part.batch.len())?;
+        runs.add(&part.batch, done..part.batch.len())?;
         lines += part.lines;
     }
-    Some(view)
+    Some(runs)
 }
 
 pub fn processors() -> usize {

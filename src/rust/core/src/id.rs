@@ -37,7 +37,7 @@ impl RunId {
         let mut text = String::with_capacity(28);
         text.push_str(std::str::from_utf8(&now.compact()).expect("a time is ASCII"));
         text.push('-');
-        text.push_str(&short_id(random));
+        text.extend(short_id(random));
         RunId(text)
     }
 
@@ -59,14 +59,13 @@ pub(crate) fn is_run_id(text: &[u8]) -> bool {
 }
 
 /// Twelve characters without those that are easily misread.
-pub fn short_id(random: Random<'_>) -> String {
+pub fn short_id(random: Random<'_>) -> impl Iterator<Item = char> {
     const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
     let mut bytes = [0; 12];
     random(&mut bytes);
     bytes
-        .iter()
+        .into_iter()
         .map(|b| char::from(ALPHABET[usize::from(b & 31)]))
-        .collect()
 }
 
 /// The 32 hex digits that name a ledger.

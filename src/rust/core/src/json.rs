@@ -185,13 +185,15 @@ pub fn write_double(x: f64, out: &mut Vec<u8>) {
     debug_assert!(x.is_finite());
     let mut buffer = ryu::Buffer::new();
     let text = buffer.format_finite(x);
-    match text.split_once('e') {
-        Some((digits, exponent)) if !exponent.starts_with('-') => {
+    // Smaller numbers have no positive exponent.
+    let large = x.abs() >= 1e16;
+    match large.then(|| text.split_once('e')).flatten() {
+        Some((digits, exponent)) => {
             out.extend_from_slice(digits.as_bytes());
             out.extend_from_slice(b"e+");
             out.extend_from_slice(exponent.as_bytes());
         }
-        _ => out.extend_from_slice(text.as_bytes()),
+        None => out.extend_from_slice(text.as_bytes()),
     }
 }
 

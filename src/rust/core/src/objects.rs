@@ -366,7 +366,8 @@ impl Temporary {
     fn create(folder: &Path, random: Random<'_>) -> Result<Temporary> {
         let mut path = folder.to_owned();
         for _ in 0..ATTEMPTS {
-            path = folder.join(format!("{TEMPORARY}{}", id::short_id(random)));
+            let id: String = id::short_id(random).collect();
+            path = folder.join(format!("{TEMPORARY}{id}"));
             let mut options = OpenOptions::new();
             let file = match options.read(true).write(true).create_new(true).open(&path) {
                 Err(e) if e.kind() == io::ErrorKind::AlreadyExists => continue,

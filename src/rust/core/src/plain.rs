@@ -78,6 +78,18 @@ pub fn run<'a>(line: &'a [u8], cells: &mut [impl Sink; 2]) -> Option<Run<'a>> {
     })
 }
 
+/// The id of a finished run, from a row that holds, if the row names no stored bytes.
+pub fn run_id(line: &[u8]) -> Option<&[u8]> {
+    let mut cursor = Cursor { line, at: 0 };
+    cursor.until(b',')?;
+    cursor.take(TIME_LEN)?;
+    cursor.expect(b",run,")?;
+    let id = cursor.until(b',')?;
+    memchr::memmem::find(line, b"sha256")
+        .is_none()
+        .then_some(id)
+}
+
 struct Cursor<'a> {
     line: &'a [u8],
     at: usize,

@@ -2,15 +2,13 @@
 
 use std::collections::HashMap;
 
-use crate::bulk::BulkFold;
+use crate::begun::Begun;
 use crate::error::Result;
 use crate::follow::{self, Fold};
 use crate::id::Seq;
 use crate::json::{Json, Malformed};
 use crate::ledger::Ledger;
 use crate::record::{Row, WithoutEffect};
-use crate::runs::Batch;
-use crate::texts::Texts;
 use crate::time::Timestamp;
 
 /// All models of a ledger, in the order of their first versions.
@@ -21,8 +19,7 @@ pub struct Registry {
     /// The user of each session.
     pub users: HashMap<String, String>,
     places: HashMap<String, usize>,
-    /// The runs that have begun.
-    begun: Texts,
+    pub begun: Begun,
 }
 
 #[derive(Debug)]
@@ -232,10 +229,7 @@ impl Fold for Registry {
     }
 
     fn apply(&mut self, row: &Row<'_>) -> std::result::Result<(), Malformed> {
-        if matches!(row.event, "run" | "start") {
-            self.begun.add(row.run_id);
-            return Ok(());
-        }
+        self.begun.apply(row);
         if row.event == "session" {
             let context = Json::Object(row.context.pairs()?);
             let text = |key| context.get(key).and_then(Json::as_str).map(str::to_owned);
@@ -250,17 +244,6 @@ impl Fold for Registry {
             }
         }
         Ok(())
-    }
-}
-
-impl BulkFold for Registry {
-    fn add(&mut self, batch: &Batch, places: std::ops::Range<usize>) -> Option<()> {
-        self.begun.reserve(places.len());
-        for place in places {
-            let (id, hash) = batch.id(place);
-            let _ = self.begun.add_new(id, hash);
-        }
-        Some(())
     }
 }
 

@@ -3,19 +3,18 @@
 use std::collections::HashMap;
 use std::path::Path;
 
+use crate::begun::Begun;
 use crate::blocks::{AsJson, Blocks, Fixed, Stowed};
-use crate::bulk::{self, BulkFold};
+use crate::bulk;
 use crate::columns::{Column, Columns, Tag};
 use crate::error::Result;
 use crate::follow::{self, Fold, Follow};
-use crate::id::Seq;
-use crate::index::{Indexed, Reader, Writer};
 use crate::indexed;
 use crate::json::{Json, Malformed};
 use crate::ledger::Ledger;
-use crate::record::{Cell, Row, WithoutEffect};
+use crate::record::{Cell, Row};
 use crate::sys;
-use crate::texts::{Texts, hash};
+use crate::texts::hash;
 use crate::time::Timestamp;
 use crate::value::{self, Value};
 
@@ -62,7 +61,7 @@ impl Fixed for Status {
 /// that speaks of it.
 #[derive(Debug, Default)]
 pub struct Runs {
-    ids: Texts,
+    pub begun: Begun,
     began: Blocks<Timestamp>,
     status: Blocks<Status>,
     void: Blocks<bool>,
@@ -82,11 +81,10 @@ pub struct Runs {
     sealed: Vec<u64>,
     more: Stowed<Mores>,
     sessions: Stowed<Sessions>,
-    pub without_effect: Vec<WithoutEffect>,
 }
 
 indexed!(Runs {
-    ids,
+    begun,
     began,
     status,
     void,
@@ -100,11 +98,7 @@ indexed!(Runs {
     sealed,
     more,
     sessions,
-    without_effect,
 });
-
-const HAD_BEGUN: &str = "its run had begun already";
-const HAS_NOT_BEGUN: &str = "its run has not begun";
 
 /// What few runs have.
 #[derive(Debug, Default, Clone)]
@@ -168,7 +162,7 @@ pub struct Run<'a> {
 
 impl<'a> Run<'a> {
     pub fn id(self) -> &'a str {
-        self.runs.ids.get(self.place)
+        self.runs.begun.id(self.place)
     }
 
     pub fn began(self) -> Timestamp {
@@ -357,7 +351,7 @@ impl Runs {
     }
 
     pub fn get(&self, id: &str) -> Option<Run<'_>> {
-        self.ids.place(id).map(|place| self.at(place))
+        self.begun.place(id).map(|place| self.at(place))
     }
 
     /// The places of the runs that are not void.
@@ -373,15 +367,7 @@ impl Runs {
         self.sealed.iter().map(|&place| self.at(place as usize))
     }
 
-    fn begin(&mut self, row: &Row<'_>) -> std::result::Result<(), Malformed> {
-        let id = row.run_id.as_bytes();
-        let Ok(place) = self.ids.add_new(id, hash(id)) else {
-            self.without_effect.push(WithoutEffect {
-                seq: row.seq,
-                why: HAD_BEGUN,
-            });
-            return Ok(());
-        };
+    fn begin(&mut self, place: usize, row: &Row<'_>) -> std::result::Result<(), Malformed> {
         let context = Json::Object(row.context.pairs()?);
         self.began.push(row.time);
         self.status.push(match row.event {
@@ -455,7 +441,7 @@ impl Runs {
 
 impl Fold for Runs {
     fn size(&self) -> usize {
-        self.ids.size()
+        self.begun.size()
             + self.began.size()
             + self.status.size()
             + self.void.size()
@@ -470,27 +456,21 @@ impl Fold for Runs {
     }
 
     fn apply(&mut self, row: &Row<'_>) -> std::result::Result<(), Malformed> {
-        match row.event {
-            "session" => {
-                let context = Json::Object(row.context.pairs()?);
-                if let Some(id) = context.get("id").and_then(Json::as_str) {
-                    let sessions = self.sessions.get_mut();
-                    let place = sessions.place(id) as usize;
-                    sessions.list[place].context = Some(context);
-                }
-                return Ok(());
+        if row.event == "session" {
+            let context = Json::Object(row.context.pairs()?);
+            if let Some(id) = context.get("id").and_then(Json::as_str) {
+                let sessions = self.sessions.get_mut();
+                let place = sessions.place(id) as usize;
+                sessions.list[place].context = Some(context);
             }
-            "run" | "start" => return self.begin(row),
-            "resume" | "log" | "end" | "note" | "void" | "reveal" => {}
-            _ => return Ok(()),
+            return Ok(());
         }
-        let Some(place) = self.ids.place(row.run_id) else {
-            self.without_effect.push(WithoutEffect {
-                seq: row.seq,
-                why: HAS_NOT_BEGUN,
-            });
+        let Some(place) = self.begun.apply(row) else {
             return Ok(());
         };
+        if matches!(row.event, "run" | "start") {
+            return self.begin(place, row);
+        }
         let context = Json::Object(row.context.pairs()?);
         match row.event {
             "resume" => {
@@ -574,14 +554,14 @@ impl Batch {
     }
 }
 
-impl BulkFold for Runs {
-    /// A run that has begun already is a matter for the generic way.
-    fn add(&mut self, batch: &Batch, places: std::ops::Range<usize>) -> Option<()> {
+impl Runs {
+    /// Takes over some runs of a batch. A run that has begun already is a matter for the generic way.
+    pub fn add(&mut self, batch: &Batch, places: std::ops::Range<usize>) -> Option<()> {
         let to = self.len();
-        self.ids.reserve(places.len());
+        self.begun.reserve(places.len());
         for place in places.clone() {
             let (id, hash) = batch.id(place);
-            self.ids.add_new(id, hash).ok()?;
+            self.begun.begin(id, hash)?;
         }
         self.began.extend(&batch.began[places.clone()]);
         self.status.resize(to + places.len(), Status::Finished);
@@ -632,22 +612,6 @@ fn is_gone(session: &Json) -> bool {
             sys::host().as_deref() == Some(host) && sys::is_gone(boot, pids, pid, started)
         }
         _ => false,
-    }
-}
-
-impl Indexed for WithoutEffect {
-    fn write(&self, to: &mut Writer<'_>) -> std::io::Result<()> {
-        self.seq.0.write(to)?;
-        self.why.to_owned().write(to)
-    }
-
-    fn read(from: &mut Reader) -> Option<WithoutEffect> {
-        let seq = Seq(u64::read(from)?);
-        let why = String::read(from)?;
-        let why = [HAD_BEGUN, HAS_NOT_BEGUN]
-            .into_iter()
-            .find(|known| *known == why)?;
-        Some(WithoutEffect { seq, why })
     }
 }
 

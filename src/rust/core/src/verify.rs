@@ -3,17 +3,18 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-use crate::bulk::Parts;
 use crate::checkpoint::Checkpoint;
 use crate::digest::Digest;
 use crate::error::{Error, Result};
+use crate::follow::Fold;
 use crate::id::Seq;
 use crate::json::{Json, Malformed};
 use crate::ledger::{self, Ledger, Tail};
 use crate::objects::Objects;
+use crate::plain;
 use crate::record::Row;
 use crate::registry::Registry;
-use crate::runs::Runs;
+use crate::texts::hash;
 
 /// The verdict.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -164,17 +165,11 @@ fn compare(
     }
 }
 
-/// Rows without effect, and stored artifacts that are not what their rows say.
+/// Rows without effect, and stored artifacts that are not what their rows say. All rows of the ledger hold.
 fn problems(ledger: &Ledger) -> Result<Vec<Problem>> {
-    let parts = ledger.whole().and_then(Parts::of);
-    let bulk = parts
-        .as_ref()
-        .and_then(|parts| Some((parts.fold::<Runs>()?, parts.fold::<Registry>()?)));
-    let folded = match bulk {
-        Some((runs, registry)) => Ok((runs, registry)),
-        None => Runs::fold(ledger).and_then(|runs| Ok((runs, Registry::fold(ledger)?))),
-    };
-    let (runs, registry) = match folded {
+    let mut registry = Registry::default();
+    let mut artifacts = Artifacts::beside(ledger);
+    match look(ledger, &mut registry, &mut artifacts) {
         Err(Error::Newer { what, .. }) => {
             return Ok(vec![Problem {
                 row: 0,
@@ -182,9 +177,10 @@ fn problems(ledger: &Ledger) -> Result<Vec<Problem>> {
                 what,
             }]);
         }
-        folded => folded?,
-    };
-    let without_effect = runs.without_effect.iter().chain(&registry.without_effect);
+        looked => looked?,
+    }
+    let without_effect = registry.begun.without_effect.iter();
+    let without_effect = without_effect.chain(&registry.without_effect);
     let mut problems: Vec<Problem> = without_effect
         .map(|row| Problem {
             row: row.seq.0,
@@ -192,25 +188,25 @@ fn problems(ledger: &Ledger) -> Result<Vec<Problem>> {
             what: row.why.to_owned(),
         })
         .collect();
-    let mut artifacts = Artifacts::beside(ledger);
-    // Plain runs have no artifacts.
-    let looked = parts.is_some_and(|parts| {
-        parts
-            .others()
-            .all(|row| row.is_ok_and(|row| artifacts.check(&row).is_ok()))
-    });
-    if !looked {
-        artifacts = Artifacts::beside(ledger);
-        for row in ledger.rows() {
-            let row = row?;
-            artifacts
-                .check(&row)
-                .map_err(|Malformed(why)| ledger.damaged(&row, why))?;
-        }
-    }
     problems.extend(artifacts.problems);
     problems.sort_by_key(|problem| problem.row);
     Ok(problems)
+}
+
+fn look(ledger: &Ledger, registry: &mut Registry, artifacts: &mut Artifacts) -> Result<()> {
+    for line in ledger.lines() {
+        let begun = plain::run_id(line).and_then(|id| registry.begun.begin(id, hash(id)));
+        if begun.is_some() {
+            continue;
+        }
+        let row = Row::parse(line).expect("the row holds");
+        if row.event.ends_with('!') {
+            return Err(ledger::newer(ledger.path(), &row));
+        }
+        let looked = registry.apply(&row).and_then(|()| artifacts.check(&row));
+        looked.map_err(|Malformed(why)| ledger.damaged(&row, why))?;
+    }
+    Ok(())
 }
 
 /// Looks at the bytes that rows name, at each once.

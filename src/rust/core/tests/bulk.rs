@@ -3,32 +3,17 @@
 use std::fs;
 use std::path::Path;
 
-use fitledger_core::bulk::{self, Parts};
-use fitledger_core::ledger;
-use fitledger_core::registry::Registry;
-use fitledger_core::runs::Runs;
+use fitledger_core::bulk;
 
 use random::{Dice, generic, path, words, write};
 
 mod random;
-
-fn models(registry: &Registry) -> String {
-    format!("{:?} {:?}", registry.models, registry.without_effect)
-}
 
 fn compare(path: &Path) {
     match (bulk::read_from(path, 0), generic(path)) {
         (Ok(bulk), Ok(generic)) => {
             assert_eq!(words(bulk.view()), words(generic.view()));
             assert_eq!(bulk.place(), generic.place());
-            let parts = Parts::of(&fs::read(path).unwrap());
-            if let Some(runs) = parts.as_ref().and_then(|parts| parts.fold::<Runs>()) {
-                assert_eq!(words(&runs), words(generic.view()));
-            }
-            if let Some(registry) = parts.and_then(|parts| parts.fold::<Registry>()) {
-                let ledger = ledger::read(path).unwrap();
-                assert_eq!(models(&registry), models(&Registry::fold(&ledger).unwrap()));
-            }
         }
         (Err(bulk), Err(generic)) => assert_eq!(bulk.to_string(), generic.to_string()),
         (bulk, generic) => panic!("{:?} but {:?}", bulk.map(|_| ()), generic.map(|_| ())),

@@ -108,6 +108,11 @@ fn runs_fold_as_described() {
     assert_eq!(missing, Some(Value::Na(Kind::Double)));
     assert!(runs.params.contains("$cost"));
 
-    let ignored: Vec<u64> = runs.without_effect.iter().map(|row| row.seq.0).collect();
+    let ignored: Vec<u64> = runs
+        .begun
+        .without_effect
+        .iter()
+        .map(|row| row.seq.0)
+        .collect();
     assert_eq!(ignored, [21]);
 }

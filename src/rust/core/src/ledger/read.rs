@@ -252,6 +252,20 @@ impl Ledger {
         self.after.is_none()
     }
 
+    /// The rows of a whole ledger as they stand there, without their line feeds.
+    pub fn lines(&self) -> impl Iterator<Item = &[u8]> {
+        let mut rest = self
+            .bytes
+            .get(tail::FIRST_ROW as usize..)
+            .unwrap_or_default();
+        std::iter::from_fn(move || {
+            let length = memchr::memchr(b'\n', rest)?;
+            let line = &rest[..length];
+            rest = &rest[length + 1..];
+            Some(line)
+        })
+    }
+
     /// Where a byte of a row stands in the file.
     fn offset(&self, row: &Row<'_>) -> u64 {
         let within = row.body.as_ptr() as usize - self.bytes.as_ptr() as usize;

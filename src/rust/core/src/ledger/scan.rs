@@ -65,7 +65,7 @@ pub fn scan(bytes: &[u8]) -> Tail {
 }
 
 /// Cuts the bytes at line feeds into a part for each processor.
-pub fn split(bytes: &[u8]) -> Vec<(usize, usize)> {
+fn split(bytes: &[u8]) -> Vec<(usize, usize)> {
     let worth = bytes.len() / WORTH_A_THREAD;
     let count = match worth {
         0 | 1 => 1,

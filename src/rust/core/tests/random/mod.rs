@@ -197,7 +197,7 @@ pub fn words(runs: &Runs) -> String {
         .unwrap();
         assert_eq!(runs.get(run.id()).map(|found| found.place), Some(run.place));
     }
-    writeln!(out, "{:?}", runs.without_effect).unwrap();
+    writeln!(out, "{:?}", runs.begun.without_effect).unwrap();
     out
 }
 
