@@ -197,6 +197,16 @@ pub fn write_double(x: f64, out: &mut Vec<u8>) {
     }
 }
 
+/// Whether bytes are what [`write_double`] writes of a finite double.
+pub fn is_double(x: f64, bytes: &[u8]) -> bool {
+    if x.abs() < 1e16 {
+        return ryu::Buffer::new().format_finite(x).as_bytes() == bytes;
+    }
+    let mut written = Vec::new();
+    write_double(x, &mut written);
+    written == bytes
+}
+
 pub fn write_str(x: &str, out: &mut Vec<u8>) {
     const HEX: &[u8; 16] = b"0123456789abcdef";
     out.push(b'"');

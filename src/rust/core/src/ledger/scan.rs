@@ -169,9 +169,9 @@ fn check_plain(line: &[u8], previous: Option<Head>) -> Option<Head> {
     let previous = previous?;
     let limit = |most| Canonical {
         most,
-        keys: Vec::new(),
+        keys: [(0, 0); MOST_KEYS],
+        count: 0,
         line,
-        digits: Vec::new(),
     };
     let run = plain::run(line, &mut [limit(i64::from(i32::MAX)), limit(MAX_INT)])?;
     let hash = Digest::from_hex(run.hash)?;
@@ -192,20 +192,24 @@ fn check_plain(line: &[u8], previous: Option<Head>) -> Option<Head> {
 struct Canonical<'a> {
     /// The largest integer.
     most: i64,
-    /// Where the keys stand that came before.
-    keys: Vec<(usize, usize)>,
+    /// Where the keys stand that came before, and how many there are.
+    keys: [(usize, usize); MOST_KEYS],
+    count: usize,
     line: &'a [u8],
-    digits: Vec<u8>,
 }
+
+/// A row with more keys in a cell is none of the usual sort.
+const MOST_KEYS: usize = 64;
 
 impl Sink for Canonical<'_> {
     fn pair(&mut self, key: &[u8], value: Plain<'_>) -> Option<()> {
         let start = key.as_ptr() as usize - self.line.as_ptr() as usize;
         let known = |&(start, end): &(usize, usize)| &self.line[start..end] == key;
-        if self.keys.iter().any(known) || !key.is_ascii() {
+        if self.keys[..self.count].iter().any(known) || !key.is_ascii() {
             return None;
         }
-        self.keys.push((start, start + key.len()));
+        *self.keys.get_mut(self.count)? = (start, start + key.len());
+        self.count += 1;
         match value {
             Plain::Number(text)
                 if text
@@ -216,12 +220,7 @@ impl Sink for Canonical<'_> {
             }
             Plain::Number(text) => {
                 let x: f64 = std::str::from_utf8(text).ok()?.parse().ok()?;
-                if !x.is_finite() {
-                    return None;
-                }
-                self.digits.clear();
-                json::write_double(x, &mut self.digits);
-                (self.digits == text).then_some(())
+                (x.is_finite() && json::is_double(x, text)).then_some(())
             }
             Plain::Text(text) => text.is_ascii().then_some(()),
             _ => Some(()),
