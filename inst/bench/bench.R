@@ -1,6 +1,6 @@
-# Rscript bench.R [small|full|million] [--only NAME[,NAME]] [--csv FILE] [--durable FOLDER]
+# Rscript bench.R [small|full|million] [--only NAME[,NAME]] [--csv FILE] [--plot FILE] [--durable FOLDER]
 #
-# Times fitledger beside its peers and prints a table, microseconds a call. A row
+# Times fitledger beside its peers and prints a table, microseconds (us) a call. A row
 # is in rows.R, how it is timed in measure.R. What is durable is written in FOLDER
 # (else FITLEDGER_BENCH_DIR, else the session's temporary folder): where that is
 # in memory, waiting for the disk costs nothing and the row means nothing.
@@ -13,19 +13,19 @@ source(file.path(here, "measure.R"))
 source(file.path(here, "rows.R"))
 
 sizes <- list(
-  small = list(rounds = 2, calls = 10, grown = 1000, runs = 2000),
-  full = list(rounds = 7, calls = 200, grown = 100000, runs = 100000),
-  million = list(rounds = 3, calls = 200, grown = 1000000, runs = 1000000)
+  small = list(rounds = 2, calls = 10, grown = 1000, runs = 2000, each = 5),
+  full = list(rounds = 7, calls = 200, grown = 100000, runs = 100000, each = 100),
+  million = list(rounds = 3, calls = 200, grown = 1000000, runs = 1000000, each = 100)
 )
 
 parse_arguments <- function(arguments) {
   chosen <- list(
-    size = "full", only = names(rows), csv = NULL,
+    size = "full", only = names(rows), csv = NULL, plot = NULL,
     durable = Sys.getenv("FITLEDGER_BENCH_DIR", tempdir())
   )
   while (length(arguments)) {
     key <- sub("^--", "", arguments[[1]])
-    if (arguments[[1]] %in% c("--only", "--csv", "--durable") && length(arguments) > 1) {
+    if (arguments[[1]] %in% c("--only", "--csv", "--plot", "--durable") && length(arguments) > 1) {
       chosen[[key]] <- arguments[[2]]
       arguments <- arguments[-1]
     } else if (arguments[[1]] %in% names(sizes)) {
@@ -71,6 +71,8 @@ version_of <- function(package) {
 chosen <- parse_arguments(commandArgs(trailingOnly = TRUE))
 size <- sizes[[chosen$size]]
 versions <- vapply(c("fitledger", "data.table", "RSQLite"), version_of, character(1))
+# Indexes of the benchmark's files are nobody else's.
+options(fitledger.cache = tempfile("cache"))
 type <- file_system(chosen$durable)
 in_memory <- type %in% c("tmpfs", "ramfs")
 cat(
@@ -86,6 +88,9 @@ table <- do.call(rbind, lapply(chosen$only, function(name) {
 }))
 rownames(table) <- NULL
 print_table(table)
+if (!is.null(chosen$plot)) {
+  plot_table(table, chosen$plot)
+}
 if (!is.null(chosen$csv)) {
   table <- cbind(size = chosen$size, file_system = type, table)
   utils::write.csv(table, chosen$csv, row.names = FALSE)

@@ -10,9 +10,18 @@ contender <- function(name, prepare, aim = NA, lacking = NULL) {
 }
 
 # `calls`: how often each is called in a round. `sync`: whether rows are durable.
-# `between` is called before each call, untimed.
-bench_row <- function(work, calls, ours, peers, sync = FALSE, between = NULL) {
-  list(work = work, calls = calls, ours = ours, peers = peers, sync = sync, between = between)
+# `between` is called before each call, untimed. `unit` is "us", microseconds, or
+# what the calls themselves say with `measured()`.
+bench_row <- function(work, calls, ours, peers, sync = FALSE, between = NULL, unit = "us") {
+  list(
+    work = work, calls = calls, ours = ours, peers = peers, sync = sync, between = between,
+    unit = unit
+  )
+}
+
+# What a call measured itself, in the unit of its row, in place of how long it took.
+measured <- function(x) {
+  structure(x, class = "measured")
 }
 
 turn <- 20
@@ -41,8 +50,9 @@ measure <- function(name, row, size, durable) {
   data.frame(
     name = name,
     work = row$work,
-    ours_us = stats::median(times[, 1]),
-    peer_us = summarise(times[, -1, drop = FALSE], stats::median),
+    unit = row$unit,
+    ours = stats::median(times[, 1]),
+    theirs = summarise(times[, -1, drop = FALSE], stats::median),
     peer = vapply(row$peers, `[[`, character(1), "name"),
     ratio = summarise(ratios, stats::median),
     ratio_low = summarise(ratios, min),
@@ -52,7 +62,7 @@ measure <- function(name, row, size, durable) {
   )
 }
 
-# The median time of a call of each, in microseconds.
+# The median of the calls of each, in the row's unit.
 time_round <- function(contenders, row, folder, round) {
   timed <- lapply(seq_along(contenders), function(i) {
     own <- file.path(folder, i)
@@ -67,24 +77,25 @@ time_round <- function(contenders, row, folder, round) {
     unlink(folder, recursive = TRUE)
   })
   turns <- split(seq_len(row$calls), (seq_len(row$calls) - 1) %/% turn)
-  seconds <- matrix(NA_real_, row$calls, length(timed))
+  values <- matrix(NA_real_, row$calls, length(timed))
   for (t in seq_along(turns)) {
     for (k in (seq_along(timed) + t + round) %% length(timed) + 1) {
       # Nobody pays for the garbage of another.
       gc()
       for (i in turns[[t]]) {
-        seconds[i, k] <- time_call(timed[[k]], row$between)
+        values[i, k] <- time_call(timed[[k]], row$between)
       }
     }
   }
-  apply(seconds, 2, stats::median) * 1e6
+  apply(values, 2, stats::median)
 }
 
 time_call <- function(call, between) {
   if (!is.null(between)) between()
   start <- unclass(Sys.time())
-  call()
-  unclass(Sys.time()) - start
+  value <- call()
+  elapsed <- unclass(Sys.time()) - start
+  if (inherits(value, "measured")) unclass(value) else elapsed * 1e6
 }
 
 print_table <- function(table) {
@@ -98,15 +109,16 @@ print_table <- function(table) {
   shown <- data.frame(
     name = table$name,
     work = table$work,
-    ours = number(table$ours_us, 3),
-    peer = number(table$peer_us, 3),
+    unit = table$unit,
+    ours = number(table$ours, 3),
+    peer = number(table$theirs, 3),
     "peer's name" = ifelse(nzchar(table$note), paste0(table$peer, ": ", table$note), table$peer),
     ratio = number(table$ratio, 3),
     range = ifelse(is.na(table$ratio), "-", range),
     aim = number(table$aim, 2),
     check.names = FALSE
   )
-  left <- c("name", "work", "peer's name")
+  left <- c("name", "work", "unit", "peer's name")
   cells <- Map(
     function(column, title) {
       format(c(title, column), justify = if (title %in% left) "left" else "right")
@@ -114,4 +126,32 @@ print_table <- function(table) {
     shown, names(shown)
   )
   writeLines(trimws(do.call(paste, c(unname(cells), sep = "  ")), "right"))
+}
+
+# The ratios on a logarithmic axis, with the range of the rounds, and the aims.
+plot_table <- function(table, file) {
+  table <- table[!is.na(table$ratio), ]
+  table <- table[rev(seq_len(nrow(table))), ]
+  grDevices::png(file, width = 1400, height = 160 + 44 * nrow(table), res = 130)
+  on.exit(grDevices::dev.off())
+  graphics::par(mar = c(4, 21, 1, 1), las = 1, cex = 0.85)
+  y <- seq_len(nrow(table))
+  reach <- range(table$ratio_low, table$ratio_high, table$aim, 1, na.rm = TRUE)
+  graphics::plot(
+    table$ratio, y,
+    log = "x", xlim = reach, type = "n", yaxt = "n", ylab = "",
+    xlab = "ratio to the peer: below 1 is better than it"
+  )
+  graphics::axis(2, y, paste0(table$name, "  /  ", sub(",.*", "", table$peer)), tick = FALSE)
+  graphics::abline(h = y, col = "grey90")
+  graphics::abline(v = 1, col = "grey60", lty = 2)
+  graphics::segments(table$ratio_low, y, table$ratio_high, y, lwd = 2)
+  met <- is.na(table$aim) | table$ratio <= table$aim
+  graphics::points(table$ratio, y, pch = 21, cex = 1.3, bg = ifelse(met, "black", "white"))
+  graphics::points(table$aim, y, pch = 124, cex = 1.5, col = "firebrick")
+  graphics::legend(
+    "bottomright", c("measured", "aim not met", "aim"),
+    pch = c(21, 21, 124), pt.bg = c("black", "white", NA), col = c("black", "black", "firebrick"),
+    bg = "white"
+  )
 }

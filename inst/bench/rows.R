@@ -198,6 +198,81 @@ written <- function(n) {
 
 count <- function(n) format(n, big.mark = ",", scientific = FALSE)
 
+# --- Fresh processes ---------------------------------------------------------
+
+# A script that has `file`, and prints the number that `code` ends with.
+fresh_script <- function(code, file) {
+  has <- function(name, value) paste(name, "<-", deparse1(value))
+  own <- options()[c("fitledger.cache", "fitledger.sync")]
+  script <- tempfile(fileext = ".R")
+  writeLines(c(
+    sprintf(".libPaths(%s)", deparse1(.libPaths())), has("own", own), "options(own)",
+    has("file", file), "answer <- {", code, "}", "cat(format(answer, digits = 15), '\\n')"
+  ), script)
+  script
+}
+
+start_r <- function(script, out) {
+  system2(
+    file.path(R.home("bin"), "Rscript"), c("--vanilla", shQuote(script)),
+    stdout = out, wait = FALSE
+  )
+}
+
+# What processes of their own answer, all at once; `go` is called when they run.
+in_fresh_r <- function(code, file, processes = 1, go = NULL) {
+  script <- fresh_script(code, file)
+  outs <- replicate(processes, tempfile())
+  on.exit(unlink(c(script, outs)))
+  for (out in outs) start_r(script, out)
+  if (!is.null(go)) go()
+  answers <- numeric()
+  deadline <- Sys.time() + 600
+  while (length(answers) < processes) {
+    if (Sys.time() > deadline) stop("A process has not answered: ", script, call. = FALSE)
+    Sys.sleep(0.005)
+    answers <- as.numeric(unlist(lapply(outs[file.exists(outs)], readLines, warn = FALSE)))
+  }
+  answers
+}
+
+# How long a question takes a process that has just started, without its start.
+asks_afresh <- function(name, file, setup, question, ...) {
+  contender(name, ..., prepare = function(folder) {
+    code <- c(setup, sprintf("system.time(%s)[[3]] * 1e6", question))
+    in_fresh_r(code, file)
+    function() measured(in_fresh_r(code, file))
+  })
+}
+
+# The same of Python's packages, which aren't ours to install.
+asks_python <- function(name, module, file, question) {
+  python <- Sys.which("python3")
+  there <- nzchar(python) &&
+    suppressWarnings(system2(python, c("-c", shQuote(paste("import", module))), stdout = FALSE, stderr = FALSE)) == 0
+  contender(
+    name,
+    lacking = if (!there) paste("Python's", module, "is not installed"),
+    prepare = function(folder) {
+      code <- paste0(
+        "import time, ", module, "\nfile = \"", file, "\"\nstart = time.perf_counter()\n",
+        question, "\nprint((time.perf_counter() - start) * 1e6)"
+      )
+      script <- file.path(folder, "ask.py")
+      writeLines(code, script)
+      function() measured(as.numeric(system2(python, shQuote(script), stdout = TRUE)))
+    }
+  )
+}
+
+without_cache <- function(call) {
+  function(...) {
+    old <- options(fitledger.cache = FALSE)
+    on.exit(options(old))
+    call(...)
+  }
+}
+
 # --- Rows --------------------------------------------------------------------
 
 rows <- list()
@@ -249,19 +324,65 @@ rows[["log-many"]] <- function(size) {
   )
 }
 
+# In a process that has just started, the index of an earlier one being there.
 rows[["best"]] <- function(size) {
   files <- written(size$runs)
   stopifnot(best_run(files$ledger, "rmse")$rmse == min(files$runs$rmse))
   bench_row(
-    paste("best of", count(size$runs), "runs"), 1,
-    asks("fitledger", files$ledger, function(file) best_run(file, "rmse")),
+    paste("best of", count(size$runs), "runs, fresh process"), 1,
+    asks_afresh("fitledger", files$ledger, "library(fitledger)", "best_run(file, 'rmse')"),
+    list(
+      asks_afresh(
+        "fread(select =) + which.min", files$csv,
+        c("library(data.table)", paste("best <-", deparse1(fread_best, collapse = "\n"))), "best(file)",
+        aim = 1, lacking = lacking("data.table")
+      ),
+      asks_python(
+        "DuckDB", "duckdb", files$csv,
+        "duckdb.sql(f\"SELECT * FROM read_csv('{file}') ORDER BY rmse LIMIT 1\").fetchall()"
+      ),
+      asks_python(
+        "polars", "polars", files$csv, "polars.scan_csv(file).bottom_k(1, by='rmse').collect()"
+      )
+    )
+  )
+}
+
+# The first time that anybody asks: there is no index.
+rows[["best-first"]] <- function(size) {
+  files <- written(size$runs)
+  bench_row(
+    paste("best of", count(size$runs), "runs, without an index"), 1,
+    asks("fitledger", files$ledger, without_cache(function(file) best_run(file, "rmse"))),
     list(
       asks(
         "fread(select =) + which.min", files$csv, fread_best,
-        aim = 1, lacking = lacking("data.table")
+        lacking = lacking("data.table")
       ),
       asks("chapter's best_run()", files$csv, function(file) chapter_best_run(file, "rmse"))
     )
+  )
+}
+
+rows[["best-memory"]] <- function(size) {
+  files <- written(size$runs)
+  status <- "/proc/self/status"
+  peak <- sprintf("peak <- function() as.numeric(gsub('[^0-9]', '', grep('VmHWM', readLines('%s'), value = TRUE)))", status)
+  setup <- c("library(fitledger)", peak, "before <- peak()")
+  question <- "{ best_run(file, 'rmse'); peak() - before }"
+  bench_row(
+    paste("memory for the best of", count(size$runs), "runs, fresh process"), 1,
+    contender("fitledger", prepare = function(folder) {
+      in_fresh_r(c(setup, question), files$ledger)
+      function() measured(in_fresh_r(c(setup, question), files$ledger))
+    }),
+    list(contender(
+      "size of the ledger",
+      aim = 0.25, prepare = function(folder) {
+        function() measured(file.size(files$ledger) / 1024)
+      }
+    )),
+    unit = "kB"
   )
 }
 
@@ -302,14 +423,64 @@ rows[["read"]] <- function(size) {
   files <- written(size$runs)
   stopifnot(all.equal(read_runs(files$ledger)[names(files$runs)], files$runs))
   bench_row(
-    paste("read", count(size$runs), "runs"), 1,
-    asks("fitledger", files$ledger, read_runs),
+    paste("read", count(size$runs), "runs, fresh process"), 1,
+    asks_afresh("fitledger", files$ledger, "library(fitledger)", "read_runs(file)"),
+    list(
+      asks_afresh(
+        "fread", files$csv, "library(data.table)", "fread(file)",
+        aim = 1, lacking = lacking("data.table")
+      )
+    )
+  )
+}
+
+rows[["read-first"]] <- function(size) {
+  files <- written(size$runs)
+  bench_row(
+    paste("read", count(size$runs), "runs, without an index"), 1,
+    asks("fitledger", files$ledger, without_cache(read_runs)),
     list(
       asks(
         "fread", files$csv, function(file) data.table::fread(file),
-        aim = 1, lacking = lacking("data.table")
+        lacking = lacking("data.table")
       ),
       asks("chapter's read_runs()", files$csv, chapter_read_runs)
     )
+  )
+}
+
+# Processes wait for each other, log, and tell when they were done.
+rows[["writers"]] <- function(size) {
+  together <- function(name, writers, each, aim = NA) {
+    contender(name, aim = aim, prepare = function(folder) {
+      function() {
+        unlink(list.files(folder, full.names = TRUE), recursive = TRUE)
+        file <- file.path(folder, "ledger.csv")
+        log_run(file, params, metrics)
+        code <- c(
+          "library(fitledger)",
+          sprintf("params <- %s; metrics <- %s", deparse1(params), deparse1(metrics)),
+          "log_run(file, params, metrics)",
+          "invisible(file.create(tempfile('ready', dirname(file))))",
+          "while (!file.exists(file.path(dirname(file), 'go'))) Sys.sleep(0.001)",
+          sprintf("for (i in 1:%d) log_run(file, params, metrics)", each),
+          "unclass(Sys.time())"
+        )
+        started <- NULL
+        ended <- in_fresh_r(code, file, writers, go = function() {
+          while (length(list.files(folder, "^ready")) < writers) Sys.sleep(0.01)
+          started <<- unclass(Sys.time())
+          file.create(file.path(folder, "go"))
+        })
+        stopifnot(nrow(read_runs(file)) == 1 + writers * (1 + each))
+        measured((max(ended) - started) * 1e6)
+      }
+    })
+  }
+  bench_row(
+    paste("log", count(8 * size$each), "runs, 8 processes at once, durable"), 1,
+    together("fitledger", 8, size$each),
+    list(together("itself, one process", 1, 8 * size$each, aim = 1 / 1.5)),
+    sync = TRUE
   )
 }

@@ -12,22 +12,26 @@ test_that("the benchmark times each row beside each peer", {
   skip_on_cran()
   csv <- tempfile(fileext = ".csv")
   on.exit(unlink(csv))
-  bench <- run_bench("small", "--csv", shQuote(csv))
+  plot <- tempfile(fileext = ".png")
+  on.exit(unlink(plot), add = TRUE)
+  bench <- run_bench("small", "--csv", shQuote(csv), "--plot", shQuote(plot))
   expect_null(bench$status)
+  expect_gt(file.size(plot), 1000)
 
   table <- read.csv(csv)
   peers <- c(
     "log-one" = 4, "log-fitted" = 4, "log-durable" = 2, "log-grown" = 1,
-    "log-many" = 1, best = 2, "best-again" = 1, verify = 1, read = 2
+    "log-many" = 1, best = 3, "best-first" = 2, "best-memory" = 1, "best-again" = 1, verify = 1,
+    read = 1, "read-first" = 2, writers = 1
   )
   expect_identical(table$name, rep(names(peers), peers))
   printed <- sub(" .*", "", bench$out)
   expect_identical(printed[printed %in% names(peers)], table$name)
 
   positive <- function(x) is.finite(x) & x > 0
-  expect_true(all(positive(table$ours_us)))
+  expect_true(all(positive(table$ours)))
   missing <- !is.na(table$note) & nzchar(table$note)
-  expect_identical(positive(table$peer_us), !missing)
+  expect_identical(positive(table$theirs), !missing)
   expect_identical(positive(table$ratio), !missing)
 })
 

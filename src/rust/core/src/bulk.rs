@@ -25,19 +25,19 @@ use crate::sys;
 use crate::time::Timestamp;
 use crate::value::Value;
 
-/// Smaller ledgers are read whole.
-const WORTH_IT: u64 = 1 << 20;
+/// Fewer bytes than this aren't worth a thread.
+const WORTH_A_THREAD: u64 = 1 << 20;
 /// How much of a part is in memory at once.
 const BLOCK: usize = 1 << 20;
 
 /// All runs of a ledger, ready to follow it.
 pub fn read(path: &Path) -> Result<Follow<Runs>> {
-    read_from(path, WORTH_IT)
+    read_in_parts(path, worthwhile)
 }
 
-/// The same, by blocks from a size on.
-pub fn read_from(path: &Path, size: u64) -> Result<Follow<Runs>> {
-    if let Some(followed) = try_read(path, size) {
+/// The same, in as many parts as a number of bytes is worth.
+pub fn read_in_parts(path: &Path, parts: fn(u64) -> u64) -> Result<Follow<Runs>> {
+    if let Some(followed) = try_read(path, parts) {
         return Ok(followed);
     }
     let mut follow = Follow::default();
@@ -45,34 +45,31 @@ pub fn read_from(path: &Path, size: u64) -> Result<Follow<Runs>> {
     Ok(follow)
 }
 
-/// Takes over what was appended to a ledger since, by blocks if that is worth it and the ledger of
-/// a size; `None` where the generic way must look.
-pub fn extend(path: &Path, known: Follow<Runs>, least: u64) -> Option<Follow<Runs>> {
-    let file = ledger::open(path).ok()?;
-    let size = file.metadata().ok()?.len();
-    let place = *known.place()?;
-    if size == place.end {
-        return Some(known);
-    }
-    if size.checked_sub(place.end)? < least.min(WORTH_IT) {
-        return None;
-    }
-    take(&file, known, place.end..size)
-}
-
 /// `None` where the generic way must look.
-fn try_read(path: &Path, least: u64) -> Option<Follow<Runs>> {
+fn try_read(path: &Path, parts: fn(u64) -> u64) -> Option<Follow<Runs>> {
     let file = ledger::open(path).ok()?;
     let size = file.metadata().ok()?.len();
-    if size < least.max(FIRST_ROW) {
+    if size < FIRST_ROW {
         return None;
     }
     ledger::check(path).ok()?;
-    take(&file, Follow::default(), FIRST_ROW..size)
+    take(&file, Follow::default(), FIRST_ROW..size, parts(size))
 }
 
-fn take(file: &File, known: Follow<Runs>, bytes: Range<u64>) -> Option<Follow<Runs>> {
-    let ranges = split(file, bytes).ok()?;
+/// Takes over what was appended to a ledger since; `None` where the generic way must look.
+pub fn extend(path: &Path, known: Follow<Runs>) -> Option<Follow<Runs>> {
+    let file = ledger::open(path).ok()?;
+    let size = file.metadata().ok()?.len();
+    let start = known.place()?.end;
+    match size {
+        _ if size == start => Some(known),
+        _ if size < start => None,
+        _ => take(&file, known, start..size, worthwhile(size - start)),
+    }
+}
+
+fn take(file: &File, known: Follow<Runs>, bytes: Range<u64>, parts: u64) -> Option<Follow<Runs>> {
+    let ranges = split(file, bytes, parts).ok()?;
     let parts = read_parts(file, &ranges)?;
     let before = known.place().map_or(0, |place| place.head.seq.0);
     let lines: u64 = parts.iter().map(|part| part.lines).sum();
@@ -134,9 +131,13 @@ pub fn processors() -> usize {
     thread::available_parallelism().map_or(1, usize::from)
 }
 
-/// A part of the bytes for each processor, cut at line feeds.
-fn split(file: &File, bytes: Range<u64>) -> io::Result<Vec<Range<u64>>> {
-    let count = processors() as u64;
+/// How many parts are worth a thread each.
+fn worthwhile(size: u64) -> u64 {
+    (size / WORTH_A_THREAD).clamp(1, processors() as u64)
+}
+
+/// Parts of the bytes, cut at line feeds.
+fn split(file: &File, bytes: Range<u64>, count: u64) -> io::Result<Vec<Range<u64>>> {
     let size = bytes.end;
     let mut cuts = vec![bytes.start];
     let mut block = vec![0; 1 << 16];

@@ -92,7 +92,7 @@ impl Cache {
             .map_or(0, |place| place.end);
         let follow = match known {
             None => bulk::read(path)?,
-            Some(known) => match bulk::extend(path, known, self.least) {
+            Some(known) => match bulk::extend(path, known) {
                 Some(follow) => follow,
                 None => {
                     let mut known = open(&index, path, &looks).unwrap_or_default();
