@@ -245,22 +245,29 @@ asks_afresh <- function(name, file, setup, question, ...) {
   })
 }
 
-# The same of Python's packages, which aren't ours to install.
+# The same of Python's packages, which aren't ours to install. R's libraries are
+# none of Python's business.
+python <- function(arguments, ...) {
+  system2("python3", arguments, env = "LD_LIBRARY_PATH=", ...)
+}
+
+has_module <- function(module) {
+  import <- shQuote(paste("import", module))
+  nzchar(Sys.which("python3")) && python(c("-c", import), stdout = FALSE, stderr = FALSE) == 0
+}
+
 asks_python <- function(name, module, file, question) {
-  python <- Sys.which("python3")
-  there <- nzchar(python) &&
-    suppressWarnings(system2(python, c("-c", shQuote(paste("import", module))), stdout = FALSE, stderr = FALSE)) == 0
   contender(
     name,
-    lacking = if (!there) paste("Python's", module, "is not installed"),
+    lacking = if (!has_module(module)) paste("Python's", module, "is not installed"),
     prepare = function(folder) {
-      code <- paste0(
-        "import time, ", module, "\nfile = \"", file, "\"\nstart = time.perf_counter()\n",
-        question, "\nprint((time.perf_counter() - start) * 1e6)"
-      )
       script <- file.path(folder, "ask.py")
-      writeLines(code, script)
-      function() measured(as.numeric(system2(python, shQuote(script), stdout = TRUE)))
+      writeLines(c(
+        paste("import time,", module),
+        paste("file =", encodeString(file, quote = "\"")),
+        "start = time.perf_counter()", question, "print((time.perf_counter() - start) * 1e6)"
+      ), script)
+      function() measured(as.numeric(python(shQuote(script), stdout = TRUE)))
     }
   )
 }

@@ -4,13 +4,13 @@ use std::collections::{BTreeSet, HashSet};
 
 use extendr_api::prelude::*;
 use extendr_ffi::SEXPTYPE;
-use fitledger_core::columns::Tag;
+use fitledger_core::best;
 use fitledger_core::compare::{Field, compare};
 use fitledger_core::export;
 use fitledger_core::json::Json;
 use fitledger_core::ledger;
 use fitledger_core::record::{Cell, Row};
-use fitledger_core::runs::{Run, Runs, Status};
+use fitledger_core::runs::{Run, Runs};
 use fitledger_core::series;
 use fitledger_core::table::{self, Role};
 use fitledger_core::value::Value;
@@ -42,19 +42,15 @@ fn native_read_runs(file: Robj, wanted: Robj, details: Robj, void: Robj, best: R
         let void = R::of(&void).is_true();
         let kept = RUNS.lend(&file)?;
         let runs = kept.view();
-        let all_rows = match void {
-            true => (0..runs.len()).collect(),
-            false => runs.valid(),
-        };
         let names = table::column_names(runs);
-        let best = match R::of(&best).is_null() {
-            true => None,
-            false => Some(Best::of(R::of(&best))?.among(runs, &all_rows, &names)),
+        let all = R::of(&best).is_null();
+        let rows = match all {
+            true => table::all_rows(runs, void),
+            false => Best::of(R::of(&best))?.among(runs, &names),
         };
-        let rows = best.as_ref().unwrap_or(&all_rows);
         let is_wanted = |name: &str| wanted.as_ref().is_none_or(|wanted| wanted.contains(name));
-        let columns = table::columns(runs, &all_rows, rows, is_wanted);
-        if best.is_none() {
+        let columns = table::columns(runs, void, &rows, is_wanted);
+        if all {
             table::load(&columns);
         }
 
@@ -70,7 +66,7 @@ fn native_read_runs(file: Robj, wanted: Robj, details: Robj, void: Robj, best: R
             labels.push(column.name.clone());
             vectors.push(to_r::column(column));
         }
-        let details = self::details(runs, rows, &details);
+        let details = self::details(runs, &rows, &details);
         let metric: Vec<bool> = names
             .iter()
             .map(|(_, role)| *role == Role::Metric)
@@ -83,7 +79,7 @@ fn native_read_runs(file: Robj, wanted: Robj, details: Robj, void: Robj, best: R
             details = details,
             names = to_r::strings(names.iter().map(|(name, _)| Some(name.as_str()))),
             metric = metric,
-            count = all_rows.len() as f64,
+            count = (runs.len() - if void { 0 } else { runs.count_void() }) as f64,
             sealed = to_r::strings(sealed.iter().map(|name| Some(name.as_str())))
         )
         .into())
@@ -113,47 +109,16 @@ impl Best {
         })
     }
 
-    /// The best of some runs, the best first, and of equals the first one.
-    fn among(&self, runs: &Runs, rows: &[usize], names: &[(String, Role)]) -> Vec<usize> {
+    fn among(&self, runs: &Runs, names: &[(String, Role)]) -> Vec<usize> {
         let both = format!("metrics.{}", self.metric);
         let is_it = |(name, role): &(String, Role)| {
             *role == Role::Metric && (*name == self.metric || *name == both)
         };
         let place = names.iter().position(is_it);
         let column = place.and_then(|place| runs.metrics.iter().nth(place - runs.params.len()));
-        let Some(column) = column else {
-            return Vec::new();
-        };
-        let number = |row: usize| match column.tag(row) {
-            Tag::Double => Some(f64::from_bits(column.bits(row))).filter(|x| !x.is_nan()),
-            Tag::Int => Some(f64::from(column.bits(row) as i32)),
-            _ => None,
-        };
-        let finished = |row: usize| runs.at(row).status() == Status::Finished;
-        let candidates = rows.iter().filter(|&&row| finished(row));
-        let mut found: Vec<(f64, usize)> = candidates
-            .filter_map(|&row| Some((number(row)?, row)))
-            .collect();
-        let better = |a: &(f64, usize), b: &(f64, usize)| {
-            let order = match self.maximize {
-                true => b.0.total_cmp(&a.0),
-                false => a.0.total_cmp(&b.0),
-            };
-            // 0 and -0 are equal.
-            let order = if a.0 == b.0 {
-                std::cmp::Ordering::Equal
-            } else {
-                order
-            };
-            order.then(a.1.cmp(&b.1))
-        };
-        let n = self.n.min(found.len() as f64) as usize;
-        if n > 0 && n < found.len() {
-            found.select_nth_unstable_by(n - 1, better);
-        }
-        found.truncate(n);
-        found.sort_unstable_by(better);
-        found.into_iter().map(|(_, row)| row).collect()
+        column.map_or(Vec::new(), |column| {
+            best::best(runs, column, self.maximize, self.n as usize)
+        })
     }
 }
 

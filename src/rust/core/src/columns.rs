@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use crate::blocks::{Blocks, Fixed};
+use crate::blocks::{BLOCK, Blocks, Fixed};
 use crate::index::{Indexed, Reader, Writer};
 use crate::indexed;
 use crate::json::Json;
@@ -251,6 +251,13 @@ impl Column {
     /// About how many bytes of memory it takes.
     fn size(&self) -> usize {
         self.tags.size() + self.bits.size() + self.texts.size() + self.others.size()
+    }
+
+    /// The cells of a block; those that follow were never set.
+    pub fn cells(&self, block: usize) -> (&[Tag], &[u64]) {
+        let rows = block * BLOCK..(block + 1) * BLOCK;
+        let mut cells = self.tags.slices(rows.clone()).zip(self.bits.slices(rows));
+        cells.next().unwrap_or_default()
     }
 
     /// Brings the cells into memory that are still in an index.

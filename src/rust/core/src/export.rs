@@ -9,7 +9,7 @@ use crate::value::Value;
 /// Writes `run_id`, `timestamp`, the parameters and the metrics, one row a run that isn't void.
 pub fn write_csv(runs: &Runs, out: impl Write) -> csv::Result<()> {
     let rows = runs.valid();
-    let columns = table::columns(runs, &rows, &rows, |_| true);
+    let columns = table::columns(runs, false, &rows, |_| true);
     let mut csv = csv::Writer::from_writer(out);
     let names = columns.iter().map(|column| column.name.as_str());
     csv.write_record(["run_id", "timestamp"].into_iter().chain(names))?;

@@ -5,13 +5,14 @@
 //! - bytes: [`json`], [`digest`], [`time`], [`id`]
 //! - one row: [`value`], [`record`], [`plain`], [`chain`]; many values: [`blocks`], [`index`], [`texts`], [`columns`]
 //! - the file: [`ledger`]; beside it the bytes of artifacts: [`objects`]
-//! - views over the record, which [`follow`] keeps up to date: [`begun`] in all of them, [`runs`], read by [`bulk`] and [`cache`], with [`table`], [`compare`], [`series`] and [`export`], [`registry`],
+//! - views over the record, which [`follow`] keeps up to date: [`begun`] in all of them, [`runs`], read by [`bulk`] and [`cache`], with [`table`], [`best`], [`compare`], [`series`] and [`export`], [`registry`],
 //!   [`lineage`], [`verify`] with [`checkpoint`]
 //!
 //! [`git`] and [`sys`] look at the surroundings of a run, [`data`] hashes what it was fitted to; they stand
 //! by themselves.
 
 pub mod begun;
+pub mod best;
 pub mod blocks;
 pub mod bulk;
 pub mod cache;

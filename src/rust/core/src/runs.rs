@@ -362,6 +362,18 @@ impl Runs {
             .collect()
     }
 
+    /// How many runs are void.
+    pub fn count_void(&self) -> usize {
+        let voids = self.void.slices(0..self.len()).flatten();
+        voids.filter(|&&void| void).count()
+    }
+
+    /// The status of the runs and whether they are void, block by block.
+    pub fn states(&self) -> impl Iterator<Item = (&[Status], &[bool])> {
+        let all = 0..self.len();
+        self.status.slices(all.clone()).zip(self.void.slices(all))
+    }
+
     /// The runs that have sealed metrics.
     pub fn with_sealed(&self) -> impl Iterator<Item = Run<'_>> {
         self.sealed.iter().map(|&place| self.at(place as usize))

@@ -1,5 +1,6 @@
 //! Runs as a table: one row a run, one column a parameter or metric.
 
+use std::cell::LazyCell;
 use std::collections::HashSet;
 use std::panic::resume_unwind;
 use std::thread;
@@ -70,18 +71,28 @@ fn unique(name: String, taken: &mut HashSet<String>) -> String {
     candidate
 }
 
+/// The places of the runs that a table is about: those that aren't void, or all.
+pub fn all_rows(runs: &Runs, void: bool) -> Vec<usize> {
+    match void {
+        true => (0..runs.len()).collect(),
+        false => runs.valid(),
+    }
+}
+
 /// The columns of parameters and metrics that are wanted, for the runs at some places. Their type
 /// is that of all runs which the table is about.
 pub fn columns<'a>(
     runs: &'a Runs,
-    all_rows: &[usize],
+    void: bool,
     rows: &'a [usize],
     wanted: impl Fn(&str) -> bool,
 ) -> Vec<Column<'a>> {
     let all = runs.params.iter().chain(runs.metrics.iter());
+    let about_all = void || runs.count_void() == 0;
+    let all_rows = LazyCell::new(|| all_rows(runs, void));
     let ty = |values: &columns::Column| match values.only() {
-        Some(kind) if all_rows.len() == runs.len() => Type::Atomic(kind),
-        _ => common_type(values, all_rows),
+        Some(kind) if about_all => Type::Atomic(kind),
+        _ => common_type(values, &all_rows),
     };
     column_names(runs)
         .into_iter()

@@ -3,7 +3,10 @@
 use std::fs;
 use std::path::Path;
 
+use fitledger_core::best::best;
 use fitledger_core::bulk;
+use fitledger_core::runs::{Run, Runs, Status};
+use fitledger_core::value::Value;
 
 use random::{Dice, generic, path, words, write};
 
@@ -67,6 +70,48 @@ fn damage_is_found_or_read_the_same() {
         }
         fs::write(&path, &bytes).unwrap();
         compare(&path);
+    }
+    fs::remove_file(&path).unwrap();
+}
+
+fn sorted(runs: &Runs, metric: &str, maximize: bool) -> Vec<usize> {
+    let number = |run: Run<'_>| {
+        let value = run.metrics().into_iter().find(|(name, _)| name == metric);
+        match value?.1 {
+            Value::Double(x) => Some(x).filter(|x| !x.is_nan()),
+            Value::Int(x) => Some(f64::from(x)),
+            _ => None,
+        }
+    };
+    let fit = |run: &Run<'_>| run.status() == Status::Finished && !run.is_void();
+    let candidates = runs.iter().filter(fit);
+    let mut all: Vec<(f64, usize)> = candidates
+        .filter_map(|run| Some((number(run)?, run.place)))
+        .collect();
+    // A stable sort leaves equals in their order.
+    all.sort_by(|a, b| match maximize {
+        true => b.0.partial_cmp(&a.0).unwrap(),
+        false => a.0.partial_cmp(&b.0).unwrap(),
+    });
+    all.into_iter().map(|(_, place)| place).collect()
+}
+
+#[test]
+fn the_best_are_the_first_of_all_sorted() {
+    let path = path("best");
+    drop(fs::remove_file(&path));
+    for seed in 0..40 {
+        write(&path, &mut Dice(seed), 5);
+        let runs = bulk::read(&path).unwrap().into_view();
+        for column in runs.metrics.iter() {
+            for maximize in [false, true] {
+                let all = sorted(&runs, &column.name, maximize);
+                for n in [0, 1, 2, 17, all.len(), usize::MAX] {
+                    let expected = &all[..n.min(all.len())];
+                    assert_eq!(best(&runs, column, maximize, n), expected);
+                }
+            }
+        }
     }
     fs::remove_file(&path).unwrap();
 }
