@@ -60,6 +60,17 @@ file_system <- function(folder) {
   if (length(type) == 2) trimws(type[[2]]) else "unknown"
 }
 
+machine <- function() {
+  known <- "/proc/cpuinfo"
+  lines <- if (file.exists(known)) readLines(known)
+  model <- sub(".*: ", "", grep("^model name", lines, value = TRUE))
+  cores <- length(model)
+  if (cores == 0) {
+    return(paste(Sys.info()[c("sysname", "machine")], collapse = " "))
+  }
+  paste0(model[[1]], ", ", cores, if (cores == 1) " processor" else " processors")
+}
+
 version_of <- function(package) {
   if (requireNamespace(package, quietly = TRUE)) {
     paste(package, utils::packageVersion(package))
@@ -70,13 +81,16 @@ version_of <- function(package) {
 
 chosen <- parse_arguments(commandArgs(trailingOnly = TRUE))
 size <- sizes[[chosen$size]]
-versions <- vapply(c("fitledger", "data.table", "RSQLite"), version_of, character(1))
+versions <- c(
+  paste("R", getRversion()),
+  vapply(c("fitledger", "data.table", "RSQLite"), version_of, character(1))
+)
 # Indexes of the benchmark's files are nobody else's.
 options(fitledger.cache = tempfile("cache"))
 type <- file_system(chosen$durable)
 in_memory <- type %in% c("tmpfs", "ramfs")
 cat(
-  "R ", format(getRversion()), "; ", toString(versions), "\n",
+  toString(versions), "\n",
   "size ", chosen$size, ": medians of ", size$rounds, " rounds; range: the ratios of the rounds\n",
   "durable rows on ", type, if (in_memory) ", IN MEMORY: the disk isn't measured", "\n\n",
   sep = ""
@@ -89,9 +103,14 @@ table <- do.call(rbind, lapply(chosen$only, function(name) {
 rownames(table) <- NULL
 print_table(table)
 if (!is.null(chosen$plot)) {
-  plot_table(table, chosen$plot)
+  grDevices::png(chosen$plot, width = 1400, height = 200 + 44 * nrow(table), res = 130)
+  plot_table(table)
+  invisible(grDevices::dev.off())
 }
 if (!is.null(chosen$csv)) {
-  table <- cbind(size = chosen$size, file_system = type, table)
+  table <- cbind(
+    date = format(Sys.Date()), machine = machine(), versions = toString(versions),
+    size = chosen$size, file_system = type, table
+  )
   utils::write.csv(table, chosen$csv, row.names = FALSE)
 }

@@ -129,29 +129,26 @@ print_table <- function(table) {
 }
 
 # The ratios on a logarithmic axis, with the range of the rounds, and the aims.
-plot_table <- function(table, file) {
+plot_table <- function(table) {
   table <- table[!is.na(table$ratio), ]
   table <- table[rev(seq_len(nrow(table))), ]
-  grDevices::png(file, width = 1400, height = 160 + 44 * nrow(table), res = 130)
-  on.exit(grDevices::dev.off())
-  graphics::par(mar = c(4, 21, 1, 1), las = 1, cex = 0.85)
+  old <- graphics::par(mar = c(4, 19, 1, 1), las = 1, cex = 0.8)
+  on.exit(graphics::par(old))
   y <- seq_len(nrow(table))
-  reach <- range(table$ratio_low, table$ratio_high, table$aim, 1, na.rm = TRUE)
   graphics::plot(
     table$ratio, y,
-    log = "x", xlim = reach, type = "n", yaxt = "n", ylab = "",
-    xlab = "ratio to the peer: below 1 is better than it"
+    log = "x", xlim = range(table$ratio_low, table$ratio_high, table$aim, 1, na.rm = TRUE),
+    type = "n", yaxt = "n", ylab = "", xlab = "ratio to the peer: below 1 is better than it"
   )
-  graphics::axis(2, y, paste0(table$name, "  /  ", sub(",.*", "", table$peer)), tick = FALSE)
+  graphics::axis(2, y, paste0(table$name, " / ", sub(",.*", "", table$peer)), tick = FALSE)
   graphics::abline(h = y, col = "grey90")
   graphics::abline(v = 1, col = "grey60", lty = 2)
   graphics::segments(table$ratio_low, y, table$ratio_high, y, lwd = 2)
   met <- is.na(table$aim) | table$ratio <= table$aim
   graphics::points(table$ratio, y, pch = 21, cex = 1.3, bg = ifelse(met, "black", "white"))
-  graphics::points(table$aim, y, pch = 124, cex = 1.5, col = "firebrick")
+  graphics::points(table$aim, y, pch = "|", cex = 1.3, col = "firebrick")
   graphics::legend(
-    "bottomright", c("measured", "aim not met", "aim"),
-    pch = c(21, 21, 124), pt.bg = c("black", "white", NA), col = c("black", "black", "firebrick"),
-    bg = "white"
+    "topright", c("measured", "aim not met", "aim"),
+    pch = c(19, 1, 124), col = c("black", "black", "firebrick"), bg = "white"
   )
 }
