@@ -22,6 +22,8 @@
 #' | `fitledger_error_refused` | a gate refused a promotion | `figures` |
 #' | `fitledger_error_gate` | a gate failed, or returned no verdict | |
 #' | `fitledger_error_signature` | new data don't fit a model's signature | |
+#' | `fitledger_error_package` | a package that the call takes is not installed | `package` |
+#' | `fitledger_error_server` | the server of a live view did not start | |
 #' | `fitledger_error_exists` | a file would be overwritten | `path` |
 #' | `fitledger_error_io` | the system refused something | `path` |
 #' | `fitledger_error_network` | the file is on a network file system whose locks can't be relied on | `path` |

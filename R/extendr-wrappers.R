@@ -103,6 +103,30 @@ native_refusal <- function(x, place, metric) .Call(wrap__native_refusal, x, plac
 #' @noRd
 native_set_call_head <- function(call, head) .Call(wrap__native_set_call_head, call, head)
 
+#' Writes what the page shows of a ledger to a new file, between two texts.
+#'
+#' `plain` is `NULL`, or the name of the plain CSV whose runs the ledger took over; `remarks` are
+#' for the reader of the page.
+#'
+#' @noRd
+native_write_page <- function(file, plain, remarks, before, after, to) .Call(wrap__native_write_page, file, plain, remarks, before, after, to)
+
+#' What the page is told, as raw JSON: everything if `since` is `NULL`, else what is new since
+#' that mark; `NULL` if nothing is.
+#'
+#' @noRd
+native_page_data <- function(file, since) .Call(wrap__native_page_data, file, since)
+
+#' 256 random bits of the system's, in hex.
+#'
+#' @noRd
+native_token <- function() .Call(wrap__native_token)
+
+#' Whether a process, as `native_process()` and its pid tell it, is provably no more.
+#'
+#' @noRd
+native_is_gone <- function(boot, pids, pid, started) .Call(wrap__native_is_gone, boot, pids, pid, started)
+
 #' The columns of the runs: `list(columns, details, names, metric, count, sealed)`.
 #'
 #' `columns` and `details` are named lists of vectors. `names` are those of all parameters and

@@ -13,6 +13,7 @@ mod kept;
 mod lineage;
 mod live;
 mod log;
+mod page;
 mod query;
 mod r;
 mod registry;
@@ -31,6 +32,7 @@ extendr_module! {
     use lineage;
     use live;
     use log;
+    use page;
     use query;
     use registry;
     use surroundings;

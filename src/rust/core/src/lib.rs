@@ -6,7 +6,7 @@
 //! - one row: [`value`], [`record`], [`plain`], [`chain`]; many values: [`blocks`], [`index`], [`texts`], [`columns`]
 //! - the file: [`ledger`]; beside it the bytes of artifacts: [`objects`]
 //! - views over the record, which [`follow`] keeps up to date: [`begun`] in all of them, [`runs`], read by [`bulk`] and [`cache`], with [`table`], [`best`], [`compare`], [`series`] and [`export`], [`registry`],
-//!   [`lineage`], [`verify`] with [`checkpoint`]
+//!   [`lineage`], [`verify`] with [`checkpoint`]; over these [`page`]
 //!
 //! [`git`] and [`sys`] look at the surroundings of a run, [`data`] hashes what it was fitted to; they stand
 //! by themselves.
@@ -32,7 +32,9 @@ pub mod json;
 pub mod ledger;
 pub mod lineage;
 pub mod objects;
+pub mod page;
 pub mod plain;
+pub mod preview;
 pub mod record;
 pub mod registry;
 pub mod runs;

@@ -149,6 +149,21 @@ pub fn points(ledger: &Ledger, runs: &Runs) -> Result<Vec<Point>> {
 }
 
 fn read_series(run: usize, metric: &str, json: &Json, row: Timestamp, points: &mut Vec<Point>) {
+    each_point(json, row, |step, value, at| {
+        let metric = metric.to_owned();
+        points.push(Point {
+            run,
+            metric,
+            step,
+            value,
+            at,
+        });
+    });
+}
+
+/// Tells step, value and time, in seconds since 1970, of each point of a stretch of a series; of
+/// any other value nothing.
+pub fn each_point(json: &Json, row: Timestamp, mut tell: impl FnMut(i64, Value, f64)) {
     let (Some(Json::Array(steps)), Some(Json::Array(values))) =
         (json.get("step"), json.get("value"))
     else {
@@ -163,14 +178,8 @@ fn read_series(run: usize, metric: &str, json: &Json, row: Timestamp, points: &m
             Some(Json::Double(at)) => *at,
             _ => row.seconds(),
         };
-        let (metric, value) = (metric.to_owned(), Value::from_json(value));
-        points.push(Point {
-            run,
-            metric,
-            step: step.as_int().unwrap_or_default(),
-            value,
-            at,
-        });
+        let step = step.as_int().unwrap_or_default();
+        tell(step, Value::from_json(value), at);
     }
 }
 

@@ -33,7 +33,7 @@ pub(crate) const KINDS: [(Kind, &str); 8] = [
 ];
 
 impl Kind {
-    fn name(self) -> &'static str {
+    pub fn name(self) -> &'static str {
         KINDS
             .iter()
             .find(|(kind, _)| *kind == self)

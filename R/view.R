@@ -1,0 +1,166 @@
+#' See the runs of a ledger
+#'
+#' Writes one HTML page that shows everything on record: the runs as a table to
+#' sort and filter, runs side by side, plots and learning curves, each run with
+#' its artifacts, the models with their stages, lineage, and whether the ledger
+#' verifies. The page is one file that needs no network and no server: open it,
+#' send it, or embed it in a document.
+#'
+#' With `live = TRUE` a server in an R process of its own shows the same page and
+#' follows the ledger: what is appended shows within a second. It answers this
+#' machine only, and only under the address that the call returns, which holds a
+#' secret. It ends with the R session, or with [stop_view()].
+#'
+#' The page holds what the ledger says of people and machines, too: look at it
+#' before you send it elsewhere. Metrics that are sealed are not in it, nor in
+#' what the server tells. Of stored images, texts and tables it holds the
+#' beginning, once their bytes are verified; artifacts that were recorded by
+#' their path alone are never opened. What is left out, since the page would
+#' become too large, is said on the page.
+#'
+#' A ledger whose rows can't all be read is an error, as everywhere. Where they
+#' can be read but don't verify, the page says so.
+#'
+#' @section In a document:
+#' Write the page beside the document and embed it by an `<iframe>`:
+#'
+#' ````
+#' ```{r}
+#' #| results: asis
+#' page <- view_runs("experiments.csv", "runs.html")
+#' cat('<iframe src="', page, '" width="100%" height="600" title="Runs"></iframe>', sep = "")
+#' ```
+#' ````
+#'
+#' @param file Path of the ledger, or of a plain CSV as the chapter's own logger
+#'   writes it.
+#' @param path Path of the page to write; `NULL` for a temporary file. An earlier
+#'   page is replaced; any other file is an error.
+#' @param ... Must be empty: arguments after it are given by name.
+#' @param live `TRUE` to follow the ledger. Takes the package httpuv.
+#' @param open Whether to show the page: in RStudio's viewer if it is there,
+#'   otherwise in the browser.
+#' @returns `path`, or the address of the server, invisibly.
+#' @inheritSection log_run Errors
+#' @export
+#' @examples
+#' file <- tempfile(fileext = ".csv")
+#' grid <- data.frame(lambda = c(0.01, 0.1, 1, 10, 100))
+#' grid$rmse <- 2 + (log10(grid$lambda) + 0.3)^2 / 10
+#' log_runs(file, grid, params = "lambda", metrics = "rmse")
+#' page <- view_runs(file, open = FALSE)
+#' file.size(page)
+#' @examplesIf interactive() && requireNamespace("httpuv", quietly = TRUE)
+#'
+#' # The same, live: log another run and it appears.
+#' view_runs(file, live = TRUE)
+#' log_run(file, list(lambda = 0.5), list(rmse = 1.99))
+#' stop_view()
+view_runs <- function(file, path = NULL, ..., live = FALSE, open = interactive()) {
+  check_no_dots(..., known = c("live", "open"))
+  file <- check_path(file, "file")
+  check_flag(live, "live")
+  check_flag(open, "open")
+  if (!is.null(path)) {
+    path <- check_path(path, "path")
+  }
+  if (live && !is.null(path)) {
+    abort(
+      "argument", "A live view is not written to a file.",
+      "Leave `path` out, or leave `live` out.",
+      arg = "path"
+    )
+  }
+  show_held_back(file)
+  shown <- if (live) live_view(file) else write_page(file, path)
+  if (open) {
+    show_page(shown)
+  }
+  invisible(shown)
+}
+
+# The element that takes the data.
+page_data <- c('<script id="ledger" type="application/json">', "</script>")
+
+# The page without data, in two parts: the data go in between.
+page_parts <- function() {
+  path <- system.file("view", "page.html", package = "fitledger", mustWork = TRUE)
+  page <- readChar(path, file.size(path), useBytes = TRUE)
+  Encoding(page) <- "UTF-8"
+  parts <- strsplit(page, paste(page_data, collapse = ""), fixed = TRUE)[[1]]
+  list(before = paste0(parts[[1]], page_data[[1]]), after = paste0(page_data[[2]], parts[[2]]))
+}
+
+write_page <- function(file, path, call = rlang::caller_env()) {
+  to <- path %||% tempfile("runs-", fileext = ".html")
+  check_page(to, call)
+  page <- page_parts()
+  # In the same folder, so that the page appears in one step.
+  temporary <- tempfile(paste0(".", basename(to), "-"), dirname(to))
+  on.exit(unlink(temporary))
+  source <- plain_source(file, call)
+  if (!is.null(source)) {
+    on.exit(unlink(source$ledger), add = TRUE)
+  }
+  result <- native_write_page(
+    source$ledger %||% file, if (!is.null(source)) basename(file), source$remarks %||% character(),
+    page$before, page$after, temporary
+  )
+  hint <- if (is_failure(result, "not_found")) gone_hint(file) else result$hint
+  signal_failure(result, call, hint)
+  if (!suppressWarnings(file.rename(temporary, to))) {
+    abort("io", paste0("Can't write '", to, "'."), "Is something else there, or open?", path = to, call = call)
+  }
+  to
+}
+
+check_page <- function(path, call) {
+  folder <- dirname(path)
+  if (!dir.exists(folder)) {
+    abort("io", paste0("There is no folder '", folder, "'."), "Make it first: `dir.create()`.", path = path, call = call)
+  }
+  if (dir.exists(path)) {
+    abort("io", paste0("'", path, "' is a folder."), "Give the path of a file.", path = path, call = call)
+  }
+  if (file.access(folder, 2) != 0) {
+    abort("io", paste0("The folder '", folder, "' can't be written to."), path = path, call = call)
+  }
+  if (file.exists(path) && !is_page(path)) {
+    abort(
+      "exists", paste0("'", path, "' exists and is not an earlier page."),
+      "Choose another path, or remove the file first.",
+      path = path, call = call
+    )
+  }
+}
+
+# The page itself comes before most of its data.
+is_page <- function(path) {
+  start <- readBin(path, "raw", 2e6)
+  length(grepRaw(page_data[[1]], start, fixed = TRUE)) > 0
+}
+
+# The runs of a plain CSV in a ledger of their own, for a moment; NULL if the file is none.
+plain_source <- function(file, call) {
+  if (!is_plain(file)) {
+    return(NULL)
+  }
+  runs <- read_plain(file, call)
+  columns <- names(runs)[-(1:2)]
+  metrics <- suppressMessages(guess_metrics(runs[columns]))
+  ledger <- tempfile(fileext = ".csv")
+  old <- options(fitledger.context = character(), fitledger.sync = "none")
+  on.exit(options(old))
+  import_runs(file, ledger, metrics = metrics)
+  list(ledger = ledger, remarks = paste0(
+    "Which columns are metrics: a plain CSV doesn't say, and by their names these were taken: ",
+    paste(metrics, collapse = ", "), "."
+  ))
+}
+
+show_page <- function(page) {
+  viewer <- getOption("viewer")
+  ours <- startsWith(page, "http:") ||
+    startsWith(normalizePath(page, "/"), normalizePath(tempdir(), "/"))
+  if (is.function(viewer) && ours) viewer(page) else utils::browseURL(page)
+}

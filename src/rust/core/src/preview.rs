@@ -1,0 +1,226 @@
+//! What can be shown of stored artifacts: images, texts, tables. The bytes are verified first.
+
+use std::collections::HashSet;
+use std::io::Read;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+
+use crate::digest::Digest;
+use crate::error::Error;
+use crate::json::{self, Json};
+use crate::objects::{Objects, Opened};
+
+/// Of a text so much is shown.
+const TEXT: usize = 64 << 10;
+/// Of a table so many rows.
+const ROWS: usize = 100;
+/// Larger images and larger files of other sorts aren't looked at.
+const IMAGE: u64 = 1 << 20;
+const FILE: u64 = 16 << 20;
+/// All previews together.
+const ALL: usize = 16 << 20;
+
+enum Preview {
+    Image(&'static str, Vec<u8>),
+    Text {
+        text: String,
+        cut: bool,
+    },
+    Table {
+        names: Vec<String>,
+        rows: Vec<Vec<String>>,
+        of: usize,
+    },
+    None(String),
+}
+
+/// Writes the previews of artifacts by their hashes, as long as there is room.
+pub fn write<'a>(
+    entries: impl Iterator<Item = &'a Json>,
+    objects: &Objects,
+    omitted: &mut Vec<String>,
+    out: &mut Vec<u8>,
+) {
+    let start = out.len();
+    let mut seen = HashSet::new();
+    let mut left = 0;
+    let mut empty = true;
+    out.push(b'{');
+    for entry in entries {
+        let Some(sha256) = entry.get("sha256").and_then(Json::as_str) else {
+            continue;
+        };
+        if !seen.insert(sha256) {
+            continue;
+        }
+        if out.len() - start > ALL {
+            left += 1;
+            continue;
+        }
+        if !std::mem::take(&mut empty) {
+            out.push(b',');
+        }
+        json::write_str(sha256, out);
+        out.push(b':');
+        of(entry, sha256, objects).write(out);
+    }
+    out.push(b'}');
+    if left > 0 {
+        omitted.push(format!(
+            "The previews of {left} artifacts, since those of the newest runs take up {} MB \
+             already. `artifact_path()` gives each of them.",
+            ALL >> 20
+        ));
+    }
+}
+
+fn of(entry: &Json, sha256: &str, objects: &Objects) -> Preview {
+    let none = |why: &str| Preview::None(why.to_owned());
+    let is = |key| entry.get(key).and_then(Json::as_bool) == Some(true);
+    if !is("stored") {
+        return none("It was recorded by its path and hash alone.");
+    }
+    let size = entry.get("size").and_then(Json::as_int);
+    let size = size.and_then(|size| u64::try_from(size).ok());
+    let file = entry.get("file").and_then(Json::as_str).unwrap_or_default();
+    let extension = file.rsplit_once('.').map_or("", |(_, extension)| extension);
+    let extension = extension.to_ascii_lowercase();
+    if is("folder") {
+        return none("It is a folder.");
+    }
+    if extension == "rds" {
+        return none("It is an R object.");
+    }
+    if size.is_none_or(|size| size > FILE) {
+        return none("It is too large to be shown here.");
+    }
+    let Some(digest) = Digest::from_hex(sha256.as_bytes()) else {
+        return none("It is named by no hash.");
+    };
+    match objects.open(&digest, size, &mut |_| false) {
+        Ok(object) => look(object, &extension).unwrap_or_else(|e| none(&format!("{e}."))),
+        Err(Error::Artifact { damage, .. }) => none(&format!("Its bytes {}.", damage.text())),
+        Err(e) => none(&e.to_string()),
+    }
+}
+
+fn look(object: Opened, extension: &str) -> std::io::Result<Preview> {
+    let mut file = object.file;
+    let mut start = Vec::new();
+    file.by_ref().take(TEXT as u64).read_to_end(&mut start)?;
+    if let Some(kind) = image(&start) {
+        if object.size > IMAGE {
+            return Ok(Preview::None(
+                "The image is too large to be shown here.".into(),
+            ));
+        }
+        file.read_to_end(&mut start)?;
+        return Ok(Preview::Image(kind, start));
+    }
+    let cut = object.size > start.len() as u64;
+    let Some(text) = text(&start, cut) else {
+        return Ok(Preview::None("It is neither an image nor a text.".into()));
+    };
+    if extension == "csv" {
+        let rest = start[text.len()..].to_vec();
+        let whole = text.as_bytes().chain(rest.as_slice()).chain(file);
+        if let Some(table) = table(whole) {
+            return Ok(table);
+        }
+    }
+    Ok(Preview::Text {
+        text: text.to_owned(),
+        cut,
+    })
+}
+
+/// The type of an image that a browser shows without running anything.
+fn image(bytes: &[u8]) -> Option<&'static str> {
+    let begins = |with: &[u8]| bytes.starts_with(with);
+    match () {
+        () if begins(b"\x89PNG\r\n\x1a\n") => Some("image/png"),
+        () if begins(b"\xff\xd8\xff") => Some("image/jpeg"),
+        () if begins(b"GIF87a") || begins(b"GIF89a") => Some("image/gif"),
+        () if begins(b"RIFF") && bytes.get(8..12) == Some(b"WEBP") => Some("image/webp"),
+        () => None,
+    }
+}
+
+/// The bytes as text, if that is what they are; where they were cut, without the rest of a character.
+fn text(bytes: &[u8], cut: bool) -> Option<&str> {
+    if memchr::memchr(0, bytes).is_some() {
+        return None;
+    }
+    match std::str::from_utf8(bytes) {
+        Ok(text) => Some(text),
+        Err(e) if cut && e.error_len().is_none() => {
+            std::str::from_utf8(&bytes[..e.valid_up_to()]).ok()
+        }
+        Err(_) => None,
+    }
+}
+
+/// The first rows of a table that is one: as many cells in each row as it has names.
+fn table(bytes: impl Read) -> Option<Preview> {
+    let mut reader = csv::Reader::from_reader(bytes);
+    let texts = |record: &csv::StringRecord| record.iter().map(str::to_owned).collect();
+    let names: Vec<String> = texts(reader.headers().ok()?);
+    let mut rows = Vec::new();
+    let (mut of, mut length) = (0, 0);
+    for record in reader.records() {
+        let record = record.ok()?;
+        of += 1;
+        length += record.as_slice().len();
+        if rows.len() < ROWS && length <= TEXT {
+            rows.push(texts(&record));
+        }
+    }
+    Some(Preview::Table { names, rows, of })
+}
+
+impl Preview {
+    fn write(&self, out: &mut Vec<u8>) {
+        let key = |name: &str, out: &mut Vec<u8>| {
+            out.push(b',');
+            json::write_str(name, out);
+            out.push(b':');
+        };
+        let text = |name: &str, text: &str, out: &mut Vec<u8>| {
+            key(name, out);
+            json::write_str(text, out);
+        };
+        let texts = |texts: &Vec<String>, out: &mut Vec<u8>| {
+            json::write_array(texts, out, |text, out| json::write_str(text, out));
+        };
+        let kind = match self {
+            Preview::Image(..) => "image",
+            Preview::Text { .. } => "text",
+            Preview::Table { .. } => "table",
+            Preview::None(_) => "none",
+        };
+        out.extend_from_slice(b"{\"kind\":");
+        json::write_str(kind, out);
+        match self {
+            Preview::Image(kind, bytes) => {
+                text("type", kind, out);
+                text("base64", &STANDARD.encode(bytes), out);
+            }
+            Preview::Text { text: shown, cut } => {
+                text("text", shown, out);
+                key("cut", out);
+                json::write_bool(*cut, out);
+            }
+            Preview::Table { names, rows, of } => {
+                key("names", out);
+                texts(names, out);
+                key("rows", out);
+                json::write_array(rows, out, texts);
+                key("of", out);
+                json::write_int(*of as i64, out);
+            }
+            Preview::None(why) => text("why", why, out),
+        }
+        out.push(b'}');
+    }
+}
