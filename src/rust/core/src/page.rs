@@ -559,17 +559,17 @@ impl Hidden {
 }
 
 /// The column of some runs, of `n` in all; a value that the column doesn't show is null.
-fn write_column(column: &columns::Column, rows: &[usize], n: usize, out: &mut Vec<u8>) {
+fn write_column(name: &str, column: &columns::Column, rows: &[usize], n: usize, out: &mut Vec<u8>) {
     let ty = table::Column::of(String::new(), column, rows).ty;
     let is_there = |&row: &usize| !matches!(column.tag(row), Tag::Absent | Tag::Null | Tag::Na);
     let there: Vec<usize> = rows.iter().copied().filter(is_there).collect();
     object(out, |o| {
-        o.text("name", &column.name);
-        let name = match ty {
+        o.text("name", name);
+        let ty_name = match ty {
             Type::Mixed => "mixed",
             Type::Atomic(kind) => kind.name(),
         };
-        o.text("type", name);
+        o.text("type", ty_name);
         let places: Box<dyn Iterator<Item = Option<usize>>> = if there.len() * 4 < n {
             json::write_array(&there, o.key("at"), |&place, out| write_usize(place, out));
             Box::new(there.iter().copied().map(Some))
@@ -774,17 +774,17 @@ fn write_runs(
         }
     });
     write_list(runs.params.iter(), o.key("params"), |column, out| {
-        write_column(column, &all, n, out);
+        write_column(&column.name, column, &all, n, out);
     });
     write_list(
         runs.metrics.iter(),
         o.key("metrics"),
         |column, out| match hidden.0.get(&column.name) {
-            None => write_column(column, &all, n, out),
+            None => write_column(&column.name, column, &all, n, out),
             Some(_) => {
                 let shown = |place: &usize| !hidden.has(&column.name, *place);
                 let shown: Vec<usize> = all.iter().copied().filter(shown).collect();
-                write_column(column, &shown, n, out);
+                write_column(&column.name, column, &shown, n, out);
             }
         },
     );
@@ -792,7 +792,7 @@ fn write_runs(
         .iter()
         .any(|&place| runs.seeds.tag(place) != Tag::Absent)
     {
-        write_column(&runs.seeds, &all, n, o.key("seed"));
+        write_column("seed", &runs.seeds, &all, n, o.key("seed"));
     } else {
         o.null("seed");
     }

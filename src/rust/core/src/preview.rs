@@ -35,7 +35,8 @@ enum Preview {
     None(String),
 }
 
-/// Writes the previews of artifacts by their hashes, as long as there is room.
+/// Writes the previews of artifacts by their hashes, as long as there is room. Bytes that aren't
+/// stored beside the ledger are never looked at.
 pub fn write<'a>(
     entries: impl Iterator<Item = &'a Json>,
     objects: &Objects,
@@ -51,7 +52,7 @@ pub fn write<'a>(
         let Some(sha256) = entry.get("sha256").and_then(Json::as_str) else {
             continue;
         };
-        if !seen.insert(sha256) {
+        if !is(entry, "stored") || !seen.insert(sha256) {
             continue;
         }
         if out.len() - start > ALL {
@@ -75,18 +76,18 @@ pub fn write<'a>(
     }
 }
 
+fn is(entry: &Json, key: &str) -> bool {
+    entry.get(key).and_then(Json::as_bool) == Some(true)
+}
+
 fn of(entry: &Json, sha256: &str, objects: &Objects) -> Preview {
     let none = |why: &str| Preview::None(why.to_owned());
-    let is = |key| entry.get(key).and_then(Json::as_bool) == Some(true);
-    if !is("stored") {
-        return none("It was recorded by its path and hash alone.");
-    }
     let size = entry.get("size").and_then(Json::as_int);
     let size = size.and_then(|size| u64::try_from(size).ok());
     let file = entry.get("file").and_then(Json::as_str).unwrap_or_default();
     let extension = file.rsplit_once('.').map_or("", |(_, extension)| extension);
     let extension = extension.to_ascii_lowercase();
-    if is("folder") {
+    if is(entry, "folder") {
         return none("It is a folder.");
     }
     if extension == "rds" {
