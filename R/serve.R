@@ -6,7 +6,8 @@
 views <- new.env(parent = emptyenv())
 
 live_view <- function(file, call = rlang::caller_env()) {
-  if (!requireNamespace("httpuv", quietly = TRUE)) {
+  # Found, not loaded: what is loaded here goes on record.
+  if (!length(find.package("httpuv", quiet = TRUE))) {
     abort(
       "package", "`live = TRUE` takes the package httpuv, which is not installed.",
       "`install.packages(\"httpuv\")`, or leave `live` out: then the page needs no server.",

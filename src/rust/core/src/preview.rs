@@ -1,4 +1,5 @@
-//! What can be shown of stored artifacts: images, texts, tables. The bytes are verified first.
+//! What can be shown of stored artifacts: images, texts, tables, the names in a folder. The bytes
+//! are verified first. R objects aren't unpacked: a page must not trust a ledger so far.
 
 use std::collections::HashSet;
 use std::io::Read;
@@ -87,9 +88,6 @@ fn of(entry: &Json, sha256: &str, objects: &Objects) -> Preview {
     let file = entry.get("file").and_then(Json::as_str).unwrap_or_default();
     let extension = file.rsplit_once('.').map_or("", |(_, extension)| extension);
     let extension = extension.to_ascii_lowercase();
-    if is(entry, "folder") {
-        return none("It is a folder.");
-    }
     if extension == "rds" {
         return none("It is an R object.");
     }
@@ -100,6 +98,9 @@ fn of(entry: &Json, sha256: &str, objects: &Objects) -> Preview {
         return none("It is named by no hash.");
     };
     match objects.open(&digest, size, &mut |_| false) {
+        Ok(object) if is(entry, "folder") => {
+            folder(object).unwrap_or_else(|e| none(&format!("Its archive can't be read: {e}.")))
+        }
         Ok(object) => look(object, &extension).unwrap_or_else(|e| none(&format!("{e}."))),
         Err(Error::Artifact { damage, .. }) => none(&format!("Its bytes {}.", damage.text())),
         Err(e) => none(&e.to_string()),
@@ -160,6 +161,29 @@ fn text(bytes: &[u8], cut: bool) -> Option<&str> {
         }
         Err(_) => None,
     }
+}
+
+/// The files of a folder, which is stored as an archive.
+fn folder(object: Opened) -> std::io::Result<Preview> {
+    let mut archive = tar::Archive::new(object.file);
+    let mut rows = Vec::new();
+    let mut of = 0;
+    for entry in archive.entries()? {
+        let entry = entry?;
+        if !entry.header().entry_type().is_file() {
+            continue;
+        }
+        of += 1;
+        if rows.len() < ROWS {
+            let name = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
+            rows.push(vec![name, entry.size().to_string()]);
+        }
+    }
+    Ok(Preview::Table {
+        names: vec!["name".into(), "size".into()],
+        rows,
+        of,
+    })
 }
 
 /// The first rows of a table that is one: as many cells in each row as it has names.

@@ -1,0 +1,362 @@
+//! Invariant: what a page is told piece by piece adds up to what it is told at once.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use fitledger_core::id::RunId;
+use fitledger_core::ledger::{self, Append, FileStore, Memory, Session};
+use fitledger_core::objects::Objects;
+use fitledger_core::page::{About, Page, Since, write_embedded};
+use fitledger_core::record::Event;
+use fitledger_core::time::Timestamp;
+use serde_json::Value;
+
+/// A folder that goes with the test.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(name: &str) -> Folder {
+        let path = std::env::temp_dir().join(format!("fitledger-{name}-{}", std::process::id()));
+        std::fs::create_dir_all(&path).unwrap();
+        Folder(path)
+    }
+
+    fn ledger(&self) -> PathBuf {
+        self.0.join("runs.csv")
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// An event of a run: name, id, parameters, metrics, context.
+type Told<'a> = (&'static str, &'a str, &'a str, &'a str, &'a str);
+
+fn append(path: &Path, memory: &mut Memory, events: &[Told<'_>]) {
+    let mut seed = 0;
+    let mut how = Append {
+        session: Session {
+            version: 1,
+            context: br#"{"user":"ann"}"#,
+            lockfile: None,
+        },
+        sync: false,
+        now: Timestamp::from_micros(1_795_000_000_000_000).unwrap(),
+        random: &mut |bytes| {
+            for byte in bytes {
+                seed = (seed + 7) % 251;
+                *byte = seed as u8;
+            }
+        },
+        give_up: &mut || false,
+    };
+    let events = events.iter().map(|(name, id, params, metrics, context)| {
+        let event = Event {
+            name,
+            run_id: RunId::new(id),
+            params: params.as_bytes().to_vec(),
+            metrics: metrics.as_bytes().to_vec(),
+            artifacts: match *name {
+                "register" => br#"{"m":{"sha256":"ab","size":1}}"#.to_vec(),
+                _ => Vec::new(),
+            },
+            context: context.as_bytes().to_vec(),
+        };
+        (
+            Timestamp::from_micros(1_795_000_000_123_456).unwrap(),
+            event,
+        )
+    });
+    ledger::append(|| FileStore::open(path), path, memory, &mut how, events).unwrap();
+}
+
+fn about(objects: &Objects) -> About<'_> {
+    About {
+        file: "runs.csv",
+        written: Timestamp::from_micros(0).unwrap(),
+        version: "0",
+        integrity: None,
+        objects,
+        plain: false,
+        remarks: &[],
+    }
+}
+
+fn parse(json: &[u8]) -> Value {
+    serde_json::from_slice(json).expect("the page is JSON")
+}
+
+fn everything(page: &Page, objects: &Objects) -> Value {
+    let mut json = Vec::new();
+    page.write(&about(objects), &mut json);
+    parse(&json)
+}
+
+fn mark(json: &Value) -> String {
+    json["mark"].as_str().unwrap().to_owned()
+}
+
+/// The value of a run in a column of the whole, with its type unless it is missing.
+fn cell(column: &Value, run: usize) -> Value {
+    let place = match column.get("at") {
+        None => Some(run),
+        Some(at) => {
+            let mut at = at.as_array().unwrap().iter();
+            at.position(|place| *place == run)
+        }
+    };
+    let Some(place) = place else {
+        return Value::Null;
+    };
+    let value = match column.get("codes") {
+        None => column["values"][place].clone(),
+        Some(codes) => match codes[place].as_i64().unwrap() {
+            -1 => Value::Null,
+            -2 => serde_json::json!({"redacted": true}),
+            code => column["levels"][code as usize].clone(),
+        },
+    };
+    match column["type"].as_str().unwrap() {
+        _ if value.is_null() || value.get("redacted").is_some() => value,
+        "mixed" => value["v"].clone(),
+        _ => value,
+    }
+}
+
+/// Name and bare value of everything that a run has, from the whole and from a patch.
+fn values_of_whole(whole: &Value, kind: &str, run: usize) -> BTreeMap<String, Value> {
+    let columns = whole["runs"][kind].as_array().unwrap().iter();
+    let cells = columns.map(|column| {
+        let name = column["name"].as_str().unwrap().to_owned();
+        (name, cell(column, run))
+    });
+    cells.filter(|(_, value)| !value.is_null()).collect()
+}
+
+fn values_of_patch(run: &Value, kind: &str) -> BTreeMap<String, Value> {
+    let pairs = run[kind].as_object().unwrap().iter();
+    let bare = |value: &Value| value.get("v").unwrap_or(value).clone();
+    pairs
+        .map(|(name, value)| (name.clone(), bare(value)))
+        .filter(|(_, value)| !value.is_null())
+        .collect()
+}
+
+const EVENTS: [Told<'static>; 16] = [
+    (
+        "run",
+        "a",
+        r#"{"x":1,"model":"ridge"}"#,
+        r#"{"rmse":0.1}"#,
+        r#"{"tags":{"by":"ann"}}"#,
+    ),
+    ("start", "b", r#"{"x":"</script>"}"#, "", r#"{"seed":7}"#),
+    (
+        "log",
+        "b",
+        "",
+        r#"{"loss":{"step":[1,2],"value":[0.9,{"$double":"NaN"}],"time":[1.5,2.5]}}"#,
+        "",
+    ),
+    (
+        "run",
+        "c",
+        r#"{"x":[1,2],"key":{"$redacted":true}}"#,
+        r#"{"rmse":{"$double":"-Inf"}}"#,
+        r#"{"sealed":{"test":0.987654321}}"#,
+    ),
+    ("note", "a", "", "", r#"{"text":"looks odd"}"#),
+    (
+        "log",
+        "b",
+        "",
+        r#"{"loss":{"step":[3],"value":[{"$na":"double"}]}}"#,
+        "",
+    ),
+    ("register", "a", "", "", r#"{"model":"m","version":1}"#),
+    (
+        "promote",
+        "a",
+        "",
+        r#"{"rmse":0.1}"#,
+        r#"{"model":"m","version":1,"stage":"production","previous":null,"why":"best"}"#,
+    ),
+    ("void", "a", "", "", r#"{"reason":"leak"}"#),
+    (
+        "end",
+        "b",
+        "",
+        r#"{"rmse":0.30000000000000004}"#,
+        r#"{"status":"failed"}"#,
+    ),
+    ("run", "a", r#"{"x":99}"#, "", ""),
+    ("void", "a", "", "", r#"{"void":false,"reason":"no leak"}"#),
+    (
+        "run",
+        "d",
+        r#"{"model":{"$na":"character"}}"#,
+        r#"{"test":0.5}"#,
+        "",
+    ),
+    (
+        "log",
+        "c",
+        "",
+        r#"{"test":{"step":[1],"value":[0.123456789]}}"#,
+        "",
+    ),
+    ("reveal", "c", "", "", r#"{"why":"done"}"#),
+    ("log", "d", r#"{"x":2.0}"#, "", ""),
+];
+
+#[test]
+fn patches_add_up_to_the_whole() {
+    let folder = Folder::new("page-patches");
+    let (path, objects) = (folder.ledger(), Objects::beside(&folder.ledger()));
+    let mut memory = Memory::default();
+    append(&path, &mut memory, &EVENTS[..1]);
+    let mut page = Page::read(&path).unwrap();
+    let mut since = mark(&everything(&page, &objects));
+    let mut runs: BTreeMap<usize, Value> = BTreeMap::new();
+    let mut points: BTreeMap<(usize, String), Vec<Value>> = BTreeMap::new();
+    let mut last = Value::Null;
+    for event in &EVENTS[1..] {
+        append(&path, &mut memory, std::slice::from_ref(event));
+        page.catch_up(&path).unwrap();
+        let mut json = Vec::new();
+        assert!(matches!(
+            page.write_since(&since, &about(&objects), &mut json),
+            Since::Patch
+        ));
+        let told = parse(&json);
+        since = mark(&told);
+        assert!(matches!(
+            page.write_since(&since, &about(&objects), &mut Vec::new()),
+            Since::Nothing
+        ));
+        for (place, run) in told["patch"]["runs"].as_object().unwrap() {
+            runs.insert(place.parse().unwrap(), run.clone());
+        }
+        for (place, metrics) in told["patch"]["series"].as_object().unwrap() {
+            for (metric, curve) in metrics.as_object().unwrap() {
+                let curve = curve["value"].as_array().unwrap().clone();
+                let known = points.entry((place.parse().unwrap(), metric.clone()));
+                known.or_default().extend(curve);
+            }
+        }
+        if let Some(models) = told["patch"].get("models") {
+            last = serde_json::json!([models, told["patch"]["stages"]]);
+        }
+    }
+    let whole = everything(&page, &objects);
+    assert_eq!(whole["runs"]["n"], 4);
+    for (place, run) in &runs {
+        for kind in ["params", "metrics"] {
+            assert_eq!(
+                values_of_whole(&whole, kind, *place),
+                values_of_patch(run, kind),
+                "{kind} of run {place}"
+            );
+        }
+        let status = &whole["runs"]["status"][place.to_string()];
+        assert_eq!(status.as_str().unwrap_or("finished"), run["status"]);
+        let voids = whole["runs"]["void"].as_array().unwrap();
+        assert_eq!(
+            voids.contains(&Value::from(*place)),
+            run.get("void").is_some()
+        );
+        for key in ["tags", "notes", "looks", "sealed", "ended", "void_reason"] {
+            let of_whole = whole["runs"][key].get(place.to_string());
+            assert_eq!(of_whole, run.get(key), "{key} of run {place}");
+        }
+    }
+    assert_eq!(
+        points[&(1, "loss".into())],
+        whole["series"]["1"]["loss"]["value"]
+            .as_array()
+            .unwrap()
+            .clone()
+    );
+    assert_eq!(last, serde_json::json!([whole["models"], whole["stages"]]));
+    assert_eq!(whole["models"][0]["stages"][0], "production");
+    assert_eq!(cell(&whole["runs"]["metrics"][0], 1), 0.30000000000000004);
+}
+
+#[test]
+fn a_hidden_metric_never_leaves() {
+    let folder = Folder::new("page-hidden");
+    let (path, objects) = (folder.ledger(), Objects::beside(&folder.ledger()));
+    let mut memory = Memory::default();
+    append(&path, &mut memory, &EVENTS[..3]);
+    let mut page = Page::read(&path).unwrap();
+    let since = mark(&everything(&page, &objects));
+    append(&path, &mut memory, &EVENTS[3..14]);
+    page.catch_up(&path).unwrap();
+    let texts = |page: &Page| {
+        let (mut whole, mut patch) = (Vec::new(), Vec::new());
+        page.write(&about(&objects), &mut whole);
+        page.write_since(&since, &about(&objects), &mut patch);
+        [whole, patch].map(|json| String::from_utf8(json).unwrap())
+    };
+    for text in texts(&page) {
+        assert!(
+            !text.contains("0.987654321") && !text.contains("0.123456789"),
+            "{text}"
+        );
+        assert!(text.contains(r#"["test"]"#), "{text}");
+    }
+    append(&path, &mut memory, &EVENTS[14..]);
+    page.catch_up(&path).unwrap();
+    for text in texts(&page) {
+        assert!(
+            text.contains("0.987654321") && text.contains("0.123456789"),
+            "{text}"
+        );
+    }
+}
+
+#[test]
+fn another_file_means_to_begin_anew() {
+    let folder = Folder::new("page-anew");
+    let (path, objects) = (folder.ledger(), Objects::beside(&folder.ledger()));
+    append(&path, &mut Memory::default(), &EVENTS[..3]);
+    let mut page = Page::read(&path).unwrap();
+    let since = mark(&everything(&page, &objects));
+    std::fs::remove_file(&path).unwrap();
+    assert!(page.catch_up(&path).is_err());
+    append(&path, &mut Memory::default(), &EVENTS[3..10]);
+    page.catch_up(&path).unwrap();
+    for mark in [
+        since.as_str(),
+        "",
+        "1",
+        "1.2",
+        "1.2.3.4",
+        "99.1.0",
+        "2.999.0",
+        "-1.0.0",
+    ] {
+        let told = page.write_since(mark, &about(&objects), &mut Vec::new());
+        assert!(matches!(told, Since::Everything), "{mark}");
+    }
+}
+
+#[test]
+fn a_script_element_can_hold_it() {
+    let text = "a</script>\u{2028}\u{2029}\u{2014}é<!--";
+    let mut out = Vec::new();
+    write_embedded(
+        format!("{text:?}")
+            .replace("\\u{2028}", "\u{2028}")
+            .replace("\\u{2029}", "\u{2029}")
+            .as_bytes(),
+        &mut out,
+    )
+    .unwrap();
+    let out = String::from_utf8(out).unwrap();
+    assert!(!out.contains(['<', '\u{2028}', '\u{2029}']), "{out}");
+    assert_eq!(serde_json::from_str::<String>(&out).unwrap(), text);
+}
