@@ -68,3 +68,14 @@ check_text <- function(x, arg, call = rlang::caller_env()) {
     abort_argument(arg, "a string that says something", x, call = call)
   }
 }
+
+# Looks for a package without loading it: what is loaded goes on record.
+check_package <- function(package, what, call = rlang::caller_env()) {
+  if (!length(find.package(package, quiet = TRUE))) {
+    abort(
+      "package", paste0(what, " takes the package ", package, ", which is not installed."),
+      paste0("`install.packages(\"", package, "\")`"),
+      package = package, call = call
+    )
+  }
+}

@@ -6,14 +6,7 @@
 views <- new.env(parent = emptyenv())
 
 live_view <- function(file, call = rlang::caller_env()) {
-  # Found, not loaded: what is loaded here goes on record.
-  if (!length(find.package("httpuv", quiet = TRUE))) {
-    abort(
-      "package", "`live = TRUE` takes the package httpuv, which is not installed.",
-      "`install.packages(\"httpuv\")`, or leave `live` out: then the page needs no server.",
-      package = "httpuv", call = call
-    )
-  }
+  check_package("httpuv", "`live = TRUE`", call)
   result <- read_runs_native(file, character(), character(), FALSE)
   if (is_failure(result, "plain_csv")) {
     abort(
@@ -65,7 +58,11 @@ start_view <- function(file, call, patience = 60) {
   state <- wait_for_state(file.path(folder, "state.rds"), patience)
   if (is.null(state$port)) {
     said <- c(state$error, if (file.exists(log)) readLines(log, warn = FALSE))
-    abort("server", "The server of the live view did not start.", c(said, "Leave `live` out: then the page needs no server."), call = call)
+    abort(
+      "server", "The server of the live view did not start.",
+      c(said, "Leave `live` out: then the page needs no server."),
+      call = call
+    )
   }
   started <- TRUE
   list(

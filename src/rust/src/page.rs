@@ -112,27 +112,28 @@ static FOLLOWED: Mutex<Option<Followed>> = Mutex::new(None);
 fn native_page_data(file: Robj, since: Robj) -> Robj {
     answer(|| {
         let path = path(&file)?;
+        // It stays where it is whatever happens: marks that were given out count on it.
         let mut followed = FOLLOWED.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut current = followed
-            .take()
-            .filter(|followed| followed.path == path)
-            .unwrap_or_else(|| Followed {
+        if followed.as_ref().is_none_or(|known| known.path != path) {
+            *followed = Some(Followed {
                 path: path.clone(),
                 page: Page::default(),
                 verified: None,
             });
-        let begun = current.page.catch_up(&path)?;
-        let known = current.verified.take().filter(|(then, _)| *then == begun);
+        }
+        let followed = followed.as_mut().expect("there is one now");
+        let begun = followed.page.catch_up(&path)?;
         let since = R::of(&since).string();
-        let verified = match known {
-            None if since.is_none() => Some((begun, verify::verify(&path, None)?)),
-            known => known,
-        };
+        let verified = followed.verified.as_ref().map(|(then, _)| *then);
+        if since.is_none() && verified != Some(begun) {
+            followed.verified = Some((begun, verify::verify(&path, None)?));
+        }
+        let report = followed.verified.as_ref();
         let about = About {
             file: &name(&path),
             written: Timestamp::now(),
             version: VERSION,
-            integrity: verified.as_ref().map(|(_, report)| report),
+            integrity: report.map(|(_, report)| report),
             objects: &Objects::beside(&path),
             plain: false,
             remarks: &[],
@@ -140,20 +141,16 @@ fn native_page_data(file: Robj, since: Robj) -> Robj {
         let mut json = Vec::new();
         let answer = match since {
             None => {
-                current.page.write(&about, &mut json);
+                followed.page.write(&about, &mut json);
                 Since::Patch
             }
-            Some(mark) => current.page.write_since(&mark, &about, &mut json),
+            Some(mark) => followed.page.write_since(&mark, &about, &mut json),
         };
         let answer = match answer {
             Since::Nothing => Robj::from(()),
             Since::Patch => Raw::from_bytes(&json).into(),
             Since::Everything => Raw::from_bytes(b"{\"reset\":true}").into(),
         };
-        *followed = Some(Followed {
-            verified,
-            ..current
-        });
         Ok(answer)
     })
 }

@@ -1,0 +1,486 @@
+# The page of a ledger, as a file and live.
+
+skip_if_not_installed("jsonlite")
+
+test_that("columns have their types, and every value its digits", {
+  file <- local_ledger()
+  log_run(
+    file,
+    list(x = 0.1 + 0.2, n = 5L, on = TRUE, day = as.Date("2026-11-23"), model = "ridge", any = 1, v = 1:3, f = y ~ x),
+    list(rmse = NaN)
+  )
+  log_run(file, list(x = -Inf, n = NA, model = NA_character_, any = "text"), list(rmse = 1e300))
+  log_run(file, list(x = 5, model = "ridge", t = as.POSIXct(1.5, origin = "1970-01-01"), d = as.difftime(2, units = "mins")), list())
+  data <- shown(file)
+  values <- function(...) column(data, ...)$values
+
+  expect_equal(data$format, 1)
+  expect_equal(data$runs$n, 3)
+  expect_equal(unlist(data$runs$id), read_runs(file)$run_id)
+  expect_equal(unlist(data$runs$began), floor(as.numeric(read_runs(file)$timestamp) * 1000 + 1e-3))
+  expect_identical(values("x"), list(0.1 + 0.2, "-Inf", 5L))
+  expect_identical(values("n"), list(5L, NULL, NULL))
+  expect_identical(values("rmse", "metrics"), list("NaN", 1e300, NULL))
+  expect_identical(values("day")[[1]], "2026-11-23")
+  expect_identical(values("t")[[3]], 1500L)
+  expect_identical(values("d")[[3]], 120L)
+  expect_identical(values("any")[1:2], list(list(t = "double", v = 1L), list(t = "character", v = "text")))
+  expect_identical(values("v")[[1]], list(t = "vector", v = "1, 2, 3"))
+  expect_identical(column(data, "model")[c("levels", "codes")], list(levels = list("ridge"), codes = list(0L, -1L, 0L)))
+  expect_identical(column(data, "f")$levels, list("y ~ x"))
+})
+
+test_that("a column that few runs have says which", {
+  file <- local_ledger()
+  log_runs(file, data.frame(a = 1:20, rmse = 0.5), params = "a", metrics = "rmse")
+  log_run(file, list(b = 2, c = "x"), list(rmse = 1))
+  data <- shown(file)
+  expect_identical(column(data, "b")[c("at", "values")], list(at = list(20L), values = list(2L)))
+  expect_identical(column(data, "c")[c("at", "codes")], list(at = list(20L), codes = list(0L)))
+})
+
+test_that("everything else on record is there", {
+  file <- local_ledger()
+  id <- log_run(file, list(x = 1), list(rmse = 1), data = mtcars, seed = 42, tags = list(by = "ann"), artifacts = list(model = 1:3))
+  register_model(file, "m", id)
+  promote_model(file, "m", 1, gate = function(candidate, current) list(pass = TRUE, figures = list(rmse = 0.5)), why = "best")
+  try(promote_model(file, "m", 1, "staging", gate = function(candidate, current) FALSE), silent = TRUE)
+  log_note(file, id, "looks odd")
+  bad <- log_run(file, list(x = 2), list(rmse = 0))
+  void_run(file, bad, "leak")
+  try(with_run(file, list(x = 3), function(run) stop("no")), silent = TRUE)
+  run <- start_run(file, list(x = 4))
+  log_metrics(run, loss = 0.5, step = 1)
+  log_metrics(run, loss = Inf, step = 2)
+  data <- shown(file)
+
+  expect_equal(data$runs$data$`0`$data$hash, hash_data(mtcars))
+  expect_equal(data$runs$seed$values, list(42L, NULL, NULL, NULL))
+  expect_equal(data$runs$tags$`0`$by, list(t = "character", v = "ann"))
+  expect_equal(data$runs$notes$`0`[[1]]$text, "looks odd")
+  expect_equal(data$runs$void, list(1L))
+  expect_equal(data$runs$void_reason, list(`1` = "leak"))
+  expect_equal(data$runs$status, list(`2` = "failed", `3` = "running"))
+  expect_equal(data$series$`3`$loss[c("step", "value")], list(step = list(1L, 2L), value = list(0.5, "Inf")))
+  expect_equal(data$models[[1]][c("model", "version", "run", "stages")], list(model = "m", version = 1L, run = 0L, stages = list("production")))
+  expect_equal(vapply(data$stages, `[[`, "", "event"), c("promote", "refuse"))
+  expect_equal(data$stages[[1]]$figures$rmse$v, 0.5)
+  expect_equal(data$integrity$status, "ok")
+  expect_equal(data$sessions[[data$runs$session[[1]] + 1]]$context$user, Sys.info()[["user"]])
+  end_run(run)
+})
+
+test_that("what is sealed or redacted isn't there", {
+  file <- local_ledger()
+  id <- log_run(file, list(x = 1), list(rmse = 1), sealed = list(test = 0.987654321))
+  log_call(file, identity(c(secret = "hunter2")), redact = "x")
+  text <- page_json(view_runs(file, open = FALSE))
+  expect_no_match(text, "0.987654321", fixed = TRUE)
+  expect_no_match(text, "hunter2", fixed = TRUE)
+  expect_equal(shown(file)$runs$sealed, list(`0` = list("test")))
+  expect_equal(column(shown(file), "x")$values[[2]], list(redacted = TRUE))
+
+  reveal_run(file, id, "report")
+  expect_equal(column(shown(file), "test", "metrics")$values[[1]], 0.987654321)
+})
+
+test_that("no text of a ledger leaves the element that holds the data", {
+  file <- local_ledger()
+  hostile <- c("</script><script>alert(1)</script>", "<!--", "\u2028\u2029", "\\u0000", "\"'&{{title}}", "]]>", strrep("long", 250000))
+  for (text in hostile) {
+    log_run(file, rlang::set_names(list(text), substr(text, 1, 100)), list(rmse = 1), tags = list(by = text))
+  }
+  page <- view_runs(file, open = FALSE)
+  json <- page_json(page)
+  expect_no_match(json, "<|\u2028|\u2029")
+  data <- jsonlite::parse_json(json)
+  expect_equal(vapply(data$runs$tags, function(tags) tags$by$v, ""), hostile, ignore_attr = TRUE)
+  expect_equal(length(gregexpr("<script", readChar(page, file.size(page), useBytes = TRUE), fixed = TRUE)[[1]]), 2)
+})
+
+test_that("artifacts are previewed if their bytes are right", {
+  file <- local_ledger()
+  folder <- withr::local_tempdir()
+  path <- function(name, lines) {
+    path <- file.path(folder, name)
+    writeLines(lines, path)
+    path
+  }
+  grDevices::png(plot <- file.path(folder, "plot.png"))
+  plot(1)
+  grDevices::dev.off()
+  run <- start_run(file, list())
+  log_artifact(run, "table", path("table.csv", c("a,b", rep("1,x", 150))), keep = TRUE)
+  log_artifact(run, "text", path("text.txt", rep("</script> hello", 1e4)), keep = TRUE)
+  log_artifact(run, "drawing", path("drawing.svg", "<svg onload='alert(1)'/>"), keep = TRUE)
+  log_artifact(run, "plot", plot, keep = TRUE)
+  log_artifact(run, "folder", folder, keep = TRUE)
+  log_artifact(run, "elsewhere", path("secret.txt", "not kept"))
+  log_artifact(run, "object", mtcars)
+  log_artifact(run, "damaged", path("damaged.txt", "as it was"), keep = TRUE)
+  end_run(run)
+  entries <- shown(file)$runs$artifacts$`0`
+  hash <- entries$damaged$sha256
+  object <- file.path(paste0(file, ".objects"), substr(hash, 1, 2), hash)
+  Sys.chmod(object, "0600")
+  writeLines("as it wasn", object)
+  data <- shown(file)
+  preview <- function(name) data$previews[[entries[[name]]$sha256]]
+
+  expect_equal(preview("table")[c("kind", "names", "of")], list(kind = "table", names = list("a", "b"), of = 150L))
+  expect_length(preview("table")$rows, 100)
+  expect_equal(preview("text")$kind, "text")
+  expect_true(preview("text")$cut)
+  expect_equal(preview("drawing")$kind, "text")
+  expect_equal(jsonlite::base64_dec(preview("plot")$base64), readBin(plot, "raw", 1e6))
+  expect_setequal(vapply(preview("folder")$rows, `[[`, "", 1), c("table.csv", "text.txt", "drawing.svg", "plot.png"))
+  expect_null(preview("elsewhere"))
+  expect_equal(preview("object")$kind, "none")
+  expect_match(preview("damaged")$why, "changed")
+  expect_equal(data$integrity$problems[[1]]$kind, "artifact")
+})
+
+test_that("more than a page can hold is left out, aloud", {
+  file <- local_ledger()
+  images <- lapply(1:20, function(i) {
+    path <- withr::local_tempfile(.local_envir = parent.frame(2))
+    writeBin(c(as.raw(c(0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a)), as.raw(rep(i, 1e6))), path)
+    path
+  })
+  for (i in 1:20) {
+    log_run(file, list(i = i), list(m = i), artifacts = list(image = images[[i]]), keep = TRUE)
+  }
+  page <- view_runs(file, open = FALSE)
+  data <- jsonlite::parse_json(page_json(page))
+  newest <- data$runs$artifacts$`19`$image$sha256
+  expect_equal(data$previews[[newest]]$kind, "image")
+  expect_lt(length(data$previews), 20)
+  expect_match(data$omitted[[1]], "previews of [0-9] artifacts")
+})
+
+test_that("a ledger without runs, with failed ones alone, with many columns", {
+  file <- local_ledger()
+  try(with_run(file, list(x = 1), function(run) stop("no")), silent = TRUE)
+  data <- shown(file)
+  expect_equal(data$runs$status, list(`0` = "failed"))
+  expect_equal(data$runs$metrics, list())
+
+  wide <- local_ledger()
+  log_run(wide, rlang::set_names(as.list(1:10000), paste0("p", 1:10000)), list(m = 1))
+  expect_length(shown(wide)$runs$params, 10000)
+
+  empty <- local_ledger()
+  writeLines("seq,time,event,run_id,params,metrics,artifacts,context,hash", empty)
+  data <- shown(empty)
+  expect_equal(data$runs$n, 0)
+  expect_equal(data$seq, 0)
+})
+
+test_that("a plain CSV is shown as it stands", {
+  file <- local_ledger()
+  writeLines(c(
+    '"run_id","timestamp","model","lambda","test_rmse"',
+    '"20261123-042047-0042","2026-11-23T04:20:47Z","ridge",0.1,1.96',
+    '"20261123-042048-7731","2026-11-23T04:20:48Z","ridge",1,1.98'
+  ), file)
+  before <- bytes(file)
+  expect_silent(data <- shown(file))
+  expect_equal(data$file, basename(file))
+  expect_null(data$ledger)
+  expect_null(data$integrity)
+  expect_equal(data$runs$id, list("20261123-042047-0042", "20261123-042048-7731"))
+  expect_equal(column(data, "test_rmse", "metrics")$values, list(1.96, 1.98))
+  expect_match(data$omitted[[1]], "test_rmse")
+  expect_equal(bytes(file), before)
+  expect_false(file.exists(paste0(file, ".objects")))
+})
+
+test_that("the page of a ledger that doesn't verify says so; one that can't be read is an error", {
+  file <- local_ledger()
+  log_run(file, list(lambda = 1), list(rmse = 2))
+  good <- rawToChar(bytes(file))
+  writeBin(charToRaw(sub('rmse"":2.0', 'rmse"":1.0', good)), file)
+  data <- shown(file)
+  expect_equal(data$integrity$status, "corrupt")
+  expect_equal(data$integrity$row, verify_ledger(file)$row)
+  expect_equal(column(data, "rmse", "metrics")$values, list(1L))
+
+  writeBin(charToRaw(sub(",run,", ",r_n,", good)), file)
+  expect_error(view_runs(file, open = FALSE), class = "fitledger_error_corrupt")
+})
+
+test_that("a page is put where it was asked for, in one step, over an earlier page alone", {
+  file <- local_ledger()
+  log_run(file, list(lambda = 1), list(rmse = 2))
+  folder <- withr::local_tempdir()
+  to <- file.path(folder, "a page.html")
+  expect_equal(expect_invisible(view_runs(file, to, open = FALSE)), to)
+  log_run(file, list(lambda = 2), list(rmse = 2))
+  view_runs(file, to, open = FALSE)
+  expect_match(page_json(to), '"n":2', fixed = TRUE)
+  expect_equal(list.files(folder, all.files = TRUE, no.. = TRUE), "a page.html")
+
+  writeLines("mine", mine <- file.path(folder, "mine.html"))
+  expect_error(view_runs(file, mine, open = FALSE), class = "fitledger_error_exists")
+  expect_error(view_runs(file, file, open = FALSE), class = "fitledger_error_exists")
+  expect_error(view_runs(file, folder, open = FALSE), class = "fitledger_error_io")
+  expect_error(view_runs(file, file.path(folder, "no", "page.html"), open = FALSE), class = "fitledger_error_io")
+  expect_error(view_runs(local_ledger(), open = FALSE), class = "fitledger_error_not_found")
+  expect_equal(readLines(mine), "mine")
+})
+
+test_that("arguments are checked, and errors say what to do", {
+  file <- "runs.csv"
+  expect_snapshot(error = TRUE, {
+    view_runs()
+    view_runs(file, TRUE)
+    view_runs(file, liv = TRUE)
+    view_runs(file, live = NA)
+    view_runs(file, open = "yes")
+    view_runs(file, "page.html", live = TRUE)
+    view_runs(file, "no/such/folder/page.html")
+    view_runs(file)
+    view_runs("runs", open = FALSE)
+  })
+})
+
+test_that("a page is opened in the viewer, elsewhere in the browser", {
+  file <- local_ledger()
+  log_run(file, list(lambda = 1), list(rmse = 2))
+  seen <- NULL
+  withr::local_options(
+    viewer = function(url) seen <<- c("viewer", url),
+    browser = function(url) seen <<- c("browser", url)
+  )
+  page <- view_runs(file, open = TRUE)
+  expect_equal(seen, c("viewer", page))
+  withr::local_options(viewer = NULL)
+  page <- view_runs(file, open = TRUE)
+  expect_equal(seen, c("browser", page))
+})
+
+test_that("100,000 runs make a page in well under a second", {
+  skip_on_cran()
+  file <- local_ledger()
+  n <- 1e5
+  runs <- data.frame(model = rep(c("ridge", "lasso"), n / 2), lambda = seq_len(n) / 7, rmse = sqrt(seq_len(n)))
+  log_runs(file, runs, params = c("model", "lambda"), metrics = "rmse")
+  took <- system.time(page <- view_runs(file, open = FALSE))[["elapsed"]]
+  cat(sprintf("\n100,000 runs: a page of %.1f MB in %.2f s\n", file.size(page) / 1e6, took))
+  expect_lt(took, 3)
+  data <- jsonlite::fromJSON(page_json(page))
+  expect_equal(data$runs$n, n)
+  expect_identical(data$runs$metrics$values[[1]], runs$rmse)
+})
+
+# ---- Live --------------------------------------------------------------------
+
+skip_on_cran()
+skip_if_not_installed("httpuv")
+
+test_that("the live page is told what is new, and no more than that", {
+  file <- local_ledger()
+  log_runs(file, data.frame(i = 1:1000, m = sqrt(1:1000)), params = "i", metrics = "m")
+  view <- local_view(file)
+  page <- request(view)
+  expect_equal(page$status, 200)
+  live <- jsonlite::parse_json(sub("</script>.*", "", strsplit(page$body, '<script id="ledger" type="application/json">', fixed = TRUE)[[1]][[2]]))
+  expect_equal(names(live), c("format", "live"))
+
+  whole <- told(view)
+  expect_equal(whole$runs$n, 1000)
+  expect_equal(whole$integrity$rows, whole$seq)
+  expect_equal(told(view, whole$mark), 204)
+
+  log_run(file, list(i = 1001L), list(m = 7))
+  answer <- request(view, paste0(view$path, "data?since=", whole$mark))
+  patch <- jsonlite::parse_json(answer$body)
+  expect_equal(names(patch$patch$runs), "1000")
+  expect_equal(patch$patch$runs$`1000`$metrics$m, list(t = "double", v = 7L))
+  size <- c(whole = nchar(jsonlite::toJSON(whole, auto_unbox = TRUE)), patch = nchar(answer$body))
+  cat(sprintf("\n1000 runs: %d bytes; one more: %d bytes\n", size[["whole"]], size[["patch"]]))
+  expect_lt(size[["patch"]], size[["whole"]] / 10)
+
+  run <- start_run(file, list(eta = 0.1))
+  mark <- told(view, patch$mark)$mark
+  sizes <- vapply(1:5, function(i) {
+    log_metrics(run, loss = 1 / i, step = i)
+    read_runs(file)
+    answer <- request(view, paste0(view$path, "data?since=", mark))
+    patch <- jsonlite::parse_json(answer$body)
+    mark <<- patch$mark
+    expect_equal(patch$patch$series$`1001`$loss$step, list(i))
+    nchar(answer$body)
+  }, 1)
+  expect_lt(max(sizes), 1000)
+  end_run(run)
+})
+
+test_that("a value shows within a second", {
+  file <- local_ledger()
+  run <- start_run(file, list(eta = 0.1))
+  view <- local_view(file)
+  mark <- told(view)$mark
+  late <- vapply(1:5, function(i) {
+    start <- Sys.time()
+    log_metrics(run, loss = 1 / i, step = i)
+    repeat {
+      Sys.sleep(0.25)
+      log_metrics(run, tick = 1)
+      patch <- told(view, mark)
+      if (is.list(patch)) mark <<- patch$mark
+      if (is.list(patch) && length(patch$patch$series$`0`$loss)) break
+    }
+    as.numeric(Sys.time() - start, units = "secs")
+  }, 1)
+  cat(sprintf("\nA value logged is told after %.2f s at most\n", max(late)))
+  expect_lt(max(late), 2)
+  end_run(run)
+})
+
+test_that("a run is lost when its process is gone, which no row says", {
+  skip_on_os(c("windows", "mac"))
+  file <- local_ledger()
+  log_run(file, list(x = 1), list(m = 1))
+  view <- local_view(file)
+  mark <- told(view)$mark
+  run_apart(sprintf("library(fitledger); start_run('%s', list(x = 2)); cat('done\\n'); Sys.sleep(1); tools::pskill(Sys.getpid(), 9)", file))
+  patch <- told(view, mark)
+  deadline <- Sys.time() + 20
+  while (!identical(patch, 204L) && patch$patch$runs$`1`$status != "lost" && Sys.time() < deadline) {
+    Sys.sleep(0.1)
+    new <- told(view, patch$mark)
+    if (is.list(new)) patch <- new
+  }
+  expect_equal(patch$patch$runs$`1`$status, "lost")
+})
+
+test_that("a file that is replaced or gone is no secret, and no end", {
+  file <- local_ledger()
+  log_run(file, list(x = 1), list(m = 1))
+  view <- local_view(file)
+  mark <- told(view)$mark
+  unlink(file)
+  answer <- request(view, paste0(view$path, "data?since=", mark))
+  expect_equal(answer$status, 503)
+  expect_match(jsonlite::parse_json(answer$body)$error, "There is no file")
+  log_runs(file, data.frame(x = 1:50, m = 1), params = "x", metrics = "m")
+  expect_equal(told(view, mark), list(reset = TRUE))
+  expect_equal(told(view)$runs$n, 50)
+})
+
+test_that("only this machine's own names are answered, with the secret, to look", {
+  file <- local_ledger()
+  log_run(file, list(x = 1), list(m = 1))
+  view <- local_view(file)
+  status <- function(...) request(view, ...)$status
+  ours <- paste0(c("127.0.0.1:", "localhost:"), view$port)
+
+  expect_equal(vapply(ours, function(host) status(host = host), 1L), c(200L, 200L), ignore_attr = TRUE)
+  for (host in c("evil.com", "10.evil.com", "localhost.evil", "127.0.0.1", "localhost", "")) {
+    expect_equal(status(host = host), 403L, info = host)
+    expect_equal(status(host = paste0(host, ".:", view$port)), 403L, info = host)
+  }
+  expect_equal(status(host = paste0("evil.com:", view$port)), 403L)
+  expect_equal(status(host = paste0("127.0.0.1:", view$port + 1)), 403L)
+  expect_equal(status(host = character()), 403L)
+  expect_equal(status(host = c(ours[[1]], ours[[1]])), 403L)
+  expect_equal(status(host = c("evil.com", ours[[1]])), 403L)
+  expect_equal(status(host = c(ours[[1]], "evil.com")), 403L)
+
+  token <- gsub("/", "", view$path)
+  expect_gte(nchar(token), 32)
+  wrong <- chartr("0123456789abcdef", "123456789abcdef0", token)
+  for (path in c(
+    "/", "/data", paste0("/", wrong, "/"), paste0("/", wrong, "/data"), paste0("/", token), paste0("/", token, "0/"),
+    paste0(view$path, c("../../etc/passwd", "%2e%2e/data", "data/", "data%00", "config.rds", "artifact?run=0&name=x")),
+    "/../../../../etc/passwd", "/%2e%2e/%2e%2e/etc/passwd", "*", paste0("/", strrep("a", 60000))
+  )) {
+    answer <- request(view, path)
+    expect_equal(answer$status, 404L, info = substr(path, 1, 80))
+    expect_equal(answer$body, "")
+  }
+  for (method in c("POST", "PUT", "DELETE", "OPTIONS", "TRACE", "PATCH")) {
+    expect_equal(status(method = method), 405L, info = method)
+  }
+  expect_equal(request(view, method = "HEAD")[c("status", "body")], list(status = 200L, body = ""))
+  expect_equal(status(more = "Content-Length: 99999999999"), 400L)
+  expect_equal(status(more = c("Upgrade: websocket", "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==", "Sec-WebSocket-Version: 13")), 400L)
+  expect_equal(status(paste0(view$path, "data?since=1")), 400L)
+
+  for (noise in list(as.raw(rep(0:255, 100)), as.raw(c(0x16, 3, 1, 2, 0, 1, 0)), charToRaw(strrep("A", 3e5)))) {
+    try(talk(view$port, noise, patience = 0.5), silent = TRUE)
+  }
+  expect_equal(status(), 200L)
+
+  head <- request(view)$head
+  expect_match(head, "\r\nX-Content-Type-Options: nosniff", fixed = TRUE)
+  expect_match(head, "\r\nReferrer-Policy: no-referrer", fixed = TRUE)
+  expect_match(head, "\r\nCache-Control: no-store", fixed = TRUE)
+  expect_match(head, "frame-ancestors 'self'", fixed = TRUE)
+})
+
+test_that("a server is used again, touches no random stream, and ends when told to", {
+  file <- local_ledger()
+  log_run(file, list(x = 1), list(m = 1))
+  set.seed(1)
+  before <- .Random.seed
+  address <- view_runs(file, live = TRUE, open = FALSE)
+  expect_identical(.Random.seed, before)
+  expect_equal(view_runs(file, live = TRUE, open = FALSE), address)
+  other <- local_ledger()
+  log_run(other, list(x = 1), list(m = 1))
+  view <- local_view(other)
+  expect_message(stopped <- stop_view(), "Stopped 2 live views")
+  expect_equal(stopped, 2)
+  expect_warning(expect_error(socketConnection("127.0.0.1", view$port, timeout = 1)))
+  expect_message(expect_equal(stop_view(), 0), "no live view")
+})
+
+test_that("a process that was forked off leaves the server alone", {
+  skip_on_os("windows")
+  file <- local_ledger()
+  log_run(file, list(x = 1), list(m = 1))
+  view <- local_view(file)
+  stopped <- parallel::mclapply(1:2, function(i) suppressMessages(stop_view()))
+  expect_equal(stopped, list(0L, 0L))
+  expect_equal(request(view)$status, 200L)
+})
+
+test_that("the server ends with the session that started it, however that ends", {
+  skip_on_os(c("windows", "mac"))
+  file <- local_ledger()
+  log_run(file, list(x = 1), list(m = 1))
+  for (end in c("quit()", "tools::pskill(Sys.getpid(), 9)")) {
+    said <- run_apart(sprintf("library(fitledger); cat(view_runs('%s', live = TRUE, open = FALSE), '\\n'); cat('done\\n'); Sys.sleep(0.2); %s", file, end))
+    port <- as.integer(sub(".*:([0-9]+)/.*", "\\1", said[[1]][[1]]))
+    open <- function() {
+      connection <- suppressWarnings(try(socketConnection("127.0.0.1", port, timeout = 1), silent = TRUE))
+      if (inherits(connection, "try-error")) return(FALSE)
+      close(connection)
+      TRUE
+    }
+    deadline <- Sys.time() + 10
+    while (open() && Sys.time() < deadline) Sys.sleep(0.1)
+    expect_false(open(), info = end)
+  }
+})
+
+test_that("where no server can start the error says why", {
+  file <- local_ledger()
+  log_run(file, list(x = 1), list(m = 1))
+  error <- expect_error(check_package("httpuv2", "`live = TRUE`"), class = "fitledger_error_package")
+  expect_match(conditionMessage(error), "httpuv2")
+  expect_error(start_view(file, rlang::current_env(), patience = 0), class = "fitledger_error_server")
+
+  folder <- withr::local_tempdir()
+  saveRDS(list(libraries = tempfile()), file.path(folder, "config.rds"))
+  script <- system.file("view", "serve.R", package = "fitledger")
+  system2(file.path(R.home("bin"), "Rscript"), c("--vanilla", shQuote(script), shQuote(folder)), stdout = FALSE, stderr = FALSE, env = "R_LIBS=")
+  expect_match(readRDS(file.path(folder, "state.rds"))$error, ".")
+  expect_null(readRDS(file.path(folder, "state.rds"))$port)
+
+  plain <- local_ledger()
+  writeLines(c('"run_id","timestamp","x"', '"a","2026-11-23T04:20:47Z",1'), plain)
+  expect_error(view_runs(plain, live = TRUE), "import_runs", class = "fitledger_error_argument")
+})
