@@ -53,7 +53,7 @@ start_view <- function(file, call, patience = 60) {
   script <- system.file("view", "serve.R", package = "fitledger", mustWork = TRUE)
   system2(
     file.path(R.home("bin"), "Rscript"), c("--vanilla", shQuote(script), shQuote(folder)),
-    stdout = log, stderr = log, wait = FALSE, env = "R_TESTS="
+    stdout = log, stderr = log, wait = FALSE
   )
   state <- wait_for_state(file.path(folder, "state.rds"), patience)
   if (is.null(state$port)) {

@@ -72,6 +72,18 @@ test_that("two chapters log to one file", {
   expect_match(page, "The best run of all is a tree.", fixed = TRUE, all = FALSE)
 })
 
+test_that("a chapter embeds the view of its runs, and renders it anew", {
+  skip_if_not_installed("jsonlite")
+  book <- local_book("view.qmd")
+  runs <- function() jsonlite::parse_json(page_json(file.path(book, "chapters", "runs.html")))$runs$n
+  page <- render(book, "view.qmd")
+
+  expect_match(page, '<iframe src="runs.html" width="100%" height="600" title="Runs"></iframe>', fixed = TRUE, all = FALSE)
+  expect_equal(runs(), 3)
+  expect_equal(render(book, "view.qmd"), page)
+  expect_equal(runs(), 6)
+})
+
 test_that("the session names the page, not the copy that Quarto hands to knitr", {
   book <- local_book("tree.qmd")
   chapters <- file.path(book, "chapters")

@@ -212,6 +212,10 @@ pub struct Page {
     follow: Follow<View>,
     /// How often it began anew, because the file was another one.
     begun: u64,
+    /// Sessions whose processes are gone; none comes back.
+    gone: HashSet<String>,
+    /// The running runs of such sessions.
+    lost: HashSet<usize>,
 }
 
 /// What has changed since a mark.
@@ -260,11 +264,26 @@ impl Page {
                 self.begun += 1;
             }
         }
+        self.look_for_lost_runs();
         Ok(self.begun)
     }
 
-    pub fn runs(&self) -> usize {
-        self.view().runs.len()
+    fn look_for_lost_runs(&mut self) {
+        let mut there: HashSet<&str> = HashSet::new();
+        self.lost.clear();
+        let runs = &self.follow.view().runs;
+        for run in runs.iter().filter(|run| run.status() == Status::Running) {
+            let session = run.session().id.as_str();
+            if there.contains(session) {
+                continue;
+            }
+            if self.gone.contains(session) || run.is_lost() {
+                self.gone.insert(session.to_owned());
+                self.lost.insert(run.place);
+            } else {
+                there.insert(session);
+            }
+        }
     }
 
     fn view(&self) -> &View {
@@ -275,11 +294,11 @@ impl Page {
         self.follow.place().map_or(0, |place| place.head.seq.0)
     }
 
-    fn mark(&self, lost: &HashSet<usize>) -> Mark {
+    fn mark(&self) -> Mark {
         Mark {
             begun: self.begun,
             seq: self.seq(),
-            lost: lost.len(),
+            lost: self.lost.len(),
         }
     }
 
@@ -287,7 +306,6 @@ impl Page {
     pub fn write(&self, about: &About<'_>, out: &mut Vec<u8>) {
         let view = self.view();
         let hidden = Hidden::of(view.runs.iter());
-        let lost = lost(&view.runs);
         let mut omitted = about.remarks.to_vec();
         let sessions = Sessions::of(&view.runs);
         object(out, |o| {
@@ -298,7 +316,7 @@ impl Page {
                 false => o.text("ledger", &view.ledger),
             }
             o.int("seq", self.seq() as i64);
-            o.text("mark", &mark_text(self.mark(&lost)));
+            o.text("mark", &mark_text(self.mark()));
             o.int("written", milliseconds(about.written));
             o.text("version", about.version);
             match about.integrity {
@@ -309,7 +327,7 @@ impl Page {
                 write_session(session, out);
             });
             object(o.key("runs"), |o| {
-                write_runs(view, &sessions, &hidden, &lost, o);
+                write_runs(view, &sessions, &hidden, &self.lost, o);
             });
             let points = view.newest_points(&mut omitted);
             view.write_points(points, &hidden, o.key("series"));
@@ -318,17 +336,14 @@ impl Page {
             preview::write(entries, about.objects, &mut omitted, o.key("previews"));
             write_models(view, o.key("models"));
             write_changes(&view.registry, o.key("stages"));
-            json::write_array(&omitted, o.key("omitted"), |text, out| {
-                json::write_str(text, out);
-            });
+            write_texts(&omitted, o.key("omitted"));
         });
     }
 
     /// Writes what has changed since a mark that was given out, if anything.
     pub fn write_since(&self, mark: &str, about: &About<'_>, out: &mut Vec<u8>) -> Since {
         let view = self.view();
-        let lost = lost(&view.runs);
-        let now = self.mark(&lost);
+        let now = self.mark();
         let known = match Mark::parse(mark) {
             Some(known) if known.begun == now.begun && known.seq <= now.seq => known,
             _ => return Since::Everything,
@@ -345,7 +360,7 @@ impl Page {
             })
             .collect();
         if known.lost != now.lost {
-            runs.extend(&lost);
+            runs.extend(&self.lost);
         }
         let told: HashSet<&str> = news()
             .filter_map(|news| match news {
@@ -377,12 +392,16 @@ impl Page {
                 });
                 object(o.key("runs"), |o| {
                     for &place in &runs {
-                        let is_lost = lost.contains(&place);
+                        let is_lost = self.lost.contains(&place);
                         write_run(view, view.runs.at(place), is_lost, &hidden, o.place(place));
                     }
                 });
                 view.write_points(points, &hidden, o.key("series"));
-                preview::write(entries, about.objects, &mut Vec::new(), o.key("previews"));
+                let mut omitted = Vec::new();
+                preview::write(entries, about.objects, &mut omitted, o.key("previews"));
+                if !omitted.is_empty() {
+                    write_texts(&omitted, o.key("omitted"));
+                }
                 if news().any(|news| matches!(news, News::Registry)) {
                     write_models(view, o.key("models"));
                     write_changes(&view.registry, o.key("stages"));
@@ -477,6 +496,10 @@ fn write_list<T>(
         write(item, out);
     }
     out.push(b']');
+}
+
+fn write_texts(texts: &[impl AsRef<str>], out: &mut Vec<u8>) {
+    json::write_array(texts, out, |text, out| json::write_str(text.as_ref(), out));
 }
 
 fn write_usize(x: usize, out: &mut Vec<u8>) {
@@ -623,9 +646,7 @@ fn write_codes(
         };
         json::write_int(code, out);
     });
-    json::write_array(&levels, o.key("levels"), |text, out| {
-        json::write_str(text, out);
-    });
+    write_texts(&levels, o.key("levels"));
     o.key("codes").extend_from_slice(&codes);
 }
 
@@ -662,17 +683,6 @@ fn write_session(session: &Session, out: &mut Vec<u8>) {
         o.text("id", &session.id);
         o.json("context", session.context.as_ref());
     });
-}
-
-/// The running runs whose processes are gone.
-fn lost(runs: &Runs) -> HashSet<usize> {
-    let mut gone: HashMap<&str, bool> = HashMap::new();
-    let running = runs.iter().filter(|run| run.status() == Status::Running);
-    let lost = running.filter(|run| {
-        let session = run.session();
-        *gone.entry(&session.id).or_insert_with(|| run.is_lost())
-    });
-    lost.map(|run| run.place).collect()
 }
 
 fn status(run: Run<'_>, is_lost: bool) -> &'static str {
