@@ -106,6 +106,9 @@ write_page <- function(file, path, call = rlang::caller_env()) {
     source$ledger %||% file, if (!is.null(source)) basename(file), source$remarks %||% character(),
     page$before, page$after, temporary
   )
+  if (is_failure(result, "io") && identical(result$path, temporary)) {
+    result[c("message", "path")] <- list(sub(temporary, to, result$message, fixed = TRUE), to)
+  }
   hint <- if (is_failure(result, "not_found")) gone_hint(file) else result$hint
   signal_failure(result, call, hint)
   if (!suppressWarnings(file.rename(temporary, to))) {

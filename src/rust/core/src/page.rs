@@ -260,8 +260,10 @@ impl Page {
         match news.transpose()? {
             Some(news) if !news.is_whole() => self.follow.take(&news)?,
             _ => {
+                let began = place.is_some();
                 self.follow = View::read(path)?;
-                self.begun += 1;
+                // A ledger without rows isn't another one each time that it is read.
+                self.begun += u64::from(began || self.follow.place().is_some());
             }
         }
         self.look_for_lost_runs();
@@ -311,7 +313,7 @@ impl Page {
         object(out, |o| {
             o.int("format", FORMAT);
             o.text("file", about.file);
-            match about.plain {
+            match about.plain || view.ledger.is_empty() {
                 true => o.null("ledger"),
                 false => o.text("ledger", &view.ledger),
             }

@@ -345,6 +345,23 @@ fn another_file_means_to_begin_anew() {
 }
 
 #[test]
+fn a_ledger_without_rows_is_no_news() {
+    let folder = Folder::new("page-empty");
+    let (path, objects) = (folder.ledger(), Objects::beside(&folder.ledger()));
+    let header = fitledger_core::record::HEADER;
+    std::fs::write(&path, format!("{header}\n")).unwrap();
+    let mut page = Page::read(&path).unwrap();
+    let since = mark(&everything(&page, &objects));
+    page.catch_up(&path).unwrap();
+    let told = page.write_since(&since, &about(&objects), &mut Vec::new());
+    assert!(matches!(told, Since::Nothing));
+    append(&path, &mut Memory::default(), &EVENTS[..1]);
+    page.catch_up(&path).unwrap();
+    let told = page.write_since(&since, &about(&objects), &mut Vec::new());
+    assert!(matches!(told, Since::Everything));
+}
+
+#[test]
 fn a_script_element_can_hold_it() {
     let text = "a</script>\u{2028}\u{2029}\u{2014}é<!--";
     let mut out = Vec::new();
