@@ -125,7 +125,7 @@ native_token <- function() .Call(wrap__native_token)
 #' Whether a process, as `native_process()` and its pid tell it, is provably no more.
 #'
 #' @noRd
-native_is_gone <- function(boot, pids, pid, started) .Call(wrap__native_is_gone, boot, pids, pid, started)
+native_is_gone <- function(boot, pids, started, pid) .Call(wrap__native_is_gone, boot, pids, started, pid)
 
 #' The columns of the runs: `list(columns, details, names, metric, count, sealed)`.
 #'

@@ -35,7 +35,7 @@ this_process <- function() {
 }
 
 is_gone <- function(process) {
-  signal_failure(native_is_gone(process$boot, process$pids, process$pid, process$started))
+  signal_failure(native_is_gone(process$boot, process$pids, process$started, process$pid))
 }
 
 start_view <- function(file, call, patience = 60) {

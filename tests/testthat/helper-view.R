@@ -49,13 +49,12 @@ talk <- function(port, bytes, patience = 5) {
 
 request <- function(view, path = view$path, method = "GET", host = paste0("127.0.0.1:", view$port), more = character()) {
   lines <- c(paste(method, path, "HTTP/1.1"), if (length(host)) paste("Host:", host), more, "Connection: close", "", "")
-  answer <- rawToChar(talk(view$port, paste(lines, collapse = "\r\n")))
-  end <- regexpr("\r\n\r\n", answer, fixed = TRUE)
-  list(
-    status = as.integer(sub("^HTTP/1.1 ([0-9]+).*", "\\1", answer)),
-    head = substr(answer, 1, end),
-    body = substr(answer, end + 4, nchar(answer))
-  )
+  answer <- talk(view$port, paste(lines, collapse = "\r\n"))
+  end <- grepRaw("\r\n\r\n", answer, fixed = TRUE)
+  head <- rawToChar(answer[seq_len(end + 1)])
+  body <- rawToChar(utils::tail(answer, -(end + 3)))
+  Encoding(body) <- "UTF-8"
+  list(status = as.integer(sub("^HTTP/1.1 ([0-9]+).*", "\\1", head)), head = head, body = body)
 }
 
 told <- function(view, since = NULL) {

@@ -176,19 +176,19 @@ fn native_token() -> Robj {
 ///
 /// @noRd
 #[extendr]
-fn native_is_gone(boot: Robj, pids: Robj, pid: Robj, started: Robj) -> Robj {
+fn native_is_gone(boot: Robj, pids: Robj, started: Robj, pid: Robj) -> Robj {
     answer(|| {
         let number = |x: &Robj| match (R::of(x).ty(), R::of(x).len()) {
             (SEXPTYPE::REALSXP, 1) => Some(R::of(x).doubles()[0] as i64),
             _ => None,
         };
-        let texts = (R::of(&boot).string(), R::of(&pids).string());
-        let (Some(boot), Some(pids), Some(pid), Some(started)) =
-            (texts.0, texts.1, number(&pid), number(&started))
-        else {
-            return Ok(Robj::from(false));
-        };
-        Ok(Robj::from(sys::is_gone(&boot, &pids, pid, started)))
+        let pid = number(&pid).ok_or_else(|| Failure::argument("pid"))?;
+        let (boot, pids) = (R::of(&boot).string(), R::of(&pids).string());
+        // Not every system tells its processes apart.
+        let known = boot.zip(pids).zip(number(&started));
+        Ok(Robj::from(known.is_some_and(|((boot, pids), started)| {
+            sys::is_gone(&boot, &pids, pid, started)
+        })))
     })
 }
 
