@@ -105,11 +105,11 @@ native_set_call_head <- function(call, head) .Call(wrap__native_set_call_head, c
 
 #' Writes what the page shows of a ledger to a new file, between two texts.
 #'
-#' `plain` is `NULL`, or the name of the plain CSV whose runs the ledger took over; `remarks` are
-#' for the reader of the page.
+#' `plain` is `NULL`, or the name of the plain CSV whose runs the ledger took over; `remark` is
+#' `NULL`, or what readers of the page should know.
 #'
 #' @noRd
-native_write_page <- function(file, plain, remarks, before, after, to) .Call(wrap__native_write_page, file, plain, remarks, before, after, to)
+native_write_page <- function(file, plain, remark, before, after, to) .Call(wrap__native_write_page, file, plain, remark, before, after, to)
 
 #' What the page is told, as raw JSON: everything if `since` is `NULL`, else what is new since
 #' that mark; `NULL` if nothing is.

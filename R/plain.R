@@ -192,5 +192,5 @@ export_runs <- function(file, to) {
 }
 
 is_plain <- function(path) {
-  is_failure(read_runs_native(path, character(), character(), FALSE), "plain_csv")
+  is_failure(native_check_ledger(path), "plain_csv")
 }

@@ -96,14 +96,14 @@ write_page <- function(file, path, call = rlang::caller_env()) {
   check_page(to, call)
   page <- page_parts()
   # In the same folder, so that the page appears in one step.
-  temporary <- tempfile(paste0(".", basename(to), "-"), dirname(to))
-  on.exit(unlink(temporary))
+  temporary <- tempfile(".view-", dirname(to))
+  on.exit(unlink(temporary, expand = FALSE))
   source <- plain_source(file, call)
   if (!is.null(source)) {
     on.exit(unlink(source$ledger), add = TRUE)
   }
   result <- native_write_page(
-    source$ledger %||% file, if (!is.null(source)) basename(file), source$remarks %||% character(),
+    source$ledger %||% file, if (!is.null(source)) basename(file), source$remark,
     page$before, page$after, temporary
   )
   if (is_failure(result, "io") && identical(result$path, temporary)) {
@@ -155,7 +155,7 @@ plain_source <- function(file, call) {
   old <- options(fitledger.context = character(), fitledger.sync = "none")
   on.exit(options(old))
   import_runs(file, ledger, metrics = metrics)
-  list(ledger = ledger, remarks = paste0(
+  list(ledger = ledger, remark = paste0(
     "Which columns are metrics: a plain CSV doesn't say, and by their names these were taken: ",
     paste(metrics, collapse = ", "), "."
   ))

@@ -11,10 +11,10 @@ use fitledger_core::objects::Objects;
 use fitledger_core::page::{self, About, Page, Since};
 use fitledger_core::sys;
 use fitledger_core::time::Timestamp;
-use fitledger_core::verify::{self, Report};
+use fitledger_core::verify;
 
 use crate::answer::{Failure, answer};
-use crate::r::{R, Text};
+use crate::r::R;
 use crate::target::path;
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -30,15 +30,15 @@ fn text(x: &Robj, what: &str) -> Result<String, Failure> {
 
 /// Writes what the page shows of a ledger to a new file, between two texts.
 ///
-/// `plain` is `NULL`, or the name of the plain CSV whose runs the ledger took over; `remarks` are
-/// for the reader of the page.
+/// `plain` is `NULL`, or the name of the plain CSV whose runs the ledger took over; `remark` is
+/// `NULL`, or what readers of the page should know.
 ///
 /// @noRd
 #[extendr]
 fn native_write_page(
     file: Robj,
     plain: Robj,
-    remarks: Robj,
+    remark: Robj,
     before: Robj,
     after: Robj,
     to: Robj,
@@ -46,16 +46,7 @@ fn native_write_page(
     answer(|| {
         let (file, to) = (path(&file)?, path(&to)?);
         let plain = R::of(&plain).string();
-        let remarks = R::of(&remarks);
-        if remarks.ty() != SEXPTYPE::STRSXP {
-            return Err(Failure::argument("remarks"));
-        }
-        let remarks: Vec<String> = (0..remarks.len())
-            .filter_map(|i| match remarks.text(i) {
-                Text::Is(text) => Some(text),
-                _ => None,
-            })
-            .collect();
+        let remarks: Vec<String> = R::of(&remark).string().into_iter().collect();
         let page = Page::read(&file)?;
         let report = match plain {
             Some(_) => None,
@@ -74,7 +65,7 @@ fn native_write_page(
         let mut json = Vec::new();
         page.write(&about, &mut json);
         let (before, after) = (text(&before, "before")?, text(&after, "after")?);
-        let written = write_new(&to, &[before.as_bytes()], &json, &[after.as_bytes()]);
+        let written = write_new(&to, &before, &json, &after);
         written.map_err(|e| Failure {
             class: "io",
             message: format!("Can't write '{}': {e}.", to.display()),
@@ -85,24 +76,17 @@ fn native_write_page(
     })
 }
 
-fn write_new(to: &Path, before: &[&[u8]], json: &[u8], after: &[&[u8]]) -> io::Result<()> {
+fn write_new(to: &Path, before: &str, json: &[u8], after: &str) -> io::Result<()> {
     let file = OpenOptions::new().write(true).create_new(true).open(to)?;
     let mut out = BufWriter::new(file);
-    before.iter().try_for_each(|text| out.write_all(text))?;
+    out.write_all(before.as_bytes())?;
     page::write_embedded(json, &mut out)?;
-    after.iter().try_for_each(|text| out.write_all(text))?;
+    out.write_all(after.as_bytes())?;
     out.flush()
 }
 
 /// The ledger that this process follows.
-struct Followed {
-    path: PathBuf,
-    page: Page,
-    /// What was verified when following began, and how often it had begun by then.
-    verified: Option<(u64, Report)>,
-}
-
-static FOLLOWED: Mutex<Option<Followed>> = Mutex::new(None);
+static FOLLOWED: Mutex<Option<(PathBuf, Page)>> = Mutex::new(None);
 
 /// What the page is told, as raw JSON: everything if `since` is `NULL`, else what is new since
 /// that mark; `NULL` if nothing is.
@@ -114,44 +98,38 @@ fn native_page_data(file: Robj, since: Robj) -> Robj {
         let path = path(&file)?;
         // It stays where it is whatever happens: marks that were given out count on it.
         let mut followed = FOLLOWED.lock().unwrap_or_else(PoisonError::into_inner);
-        if followed.as_ref().is_none_or(|known| known.path != path) {
-            *followed = Some(Followed {
-                path: path.clone(),
-                page: Page::default(),
-                verified: None,
-            });
+        if followed.as_ref().is_none_or(|(known, _)| *known != path) {
+            *followed = Some((path.clone(), Page::default()));
         }
-        let followed = followed.as_mut().expect("there is one now");
-        let begun = followed.page.catch_up(&path)?;
+        let (_, page) = followed.as_mut().expect("there is one now");
+        page.catch_up(&path)?;
         let since = R::of(&since).string();
-        let verified = followed.verified.as_ref().map(|(then, _)| *then);
-        if since.is_none() && verified != Some(begun) {
-            followed.verified = Some((begun, verify::verify(&path, None)?));
-        }
-        let report = followed.verified.as_ref();
+        let report = match since {
+            None => Some(verify::verify(&path, None)?),
+            Some(_) => None,
+        };
         let about = About {
             file: &name(&path),
             written: Timestamp::now(),
             version: VERSION,
-            integrity: report.map(|(_, report)| report),
+            integrity: report.as_ref(),
             objects: &Objects::beside(&path),
             plain: false,
             remarks: &[],
         };
         let mut json = Vec::new();
-        let answer = match since {
+        let since = match since {
+            Some(mark) => page.write_since(&mark, &about, &mut json),
             None => {
-                followed.page.write(&about, &mut json);
+                page.write(&about, &mut json);
                 Since::Patch
             }
-            Some(mark) => followed.page.write_since(&mark, &about, &mut json),
         };
-        let answer = match answer {
+        Ok(match since {
             Since::Nothing => Robj::from(()),
             Since::Patch => Raw::from_bytes(&json).into(),
             Since::Everything => Raw::from_bytes(b"{\"reset\":true}").into(),
-        };
-        Ok(answer)
+        })
     })
 }
 

@@ -253,8 +253,8 @@ impl Page {
         Ok(page)
     }
 
-    /// Takes over what is new. A count tells whether it had to begin anew.
-    pub fn catch_up(&mut self, path: &Path) -> Result<u64> {
+    /// Takes over what is new; everything, where the file is another one by now.
+    pub fn catch_up(&mut self, path: &Path) -> Result<()> {
         let place = self.follow.place();
         let news = place.map(|place| ledger::read_since(path, Some(place)));
         match news.transpose()? {
@@ -267,7 +267,7 @@ impl Page {
             }
         }
         self.look_for_lost_runs();
-        Ok(self.begun)
+        Ok(())
     }
 
     fn look_for_lost_runs(&mut self) {
