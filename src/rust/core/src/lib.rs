@@ -5,7 +5,8 @@
 //! - bytes: [`json`], [`digest`], [`time`], [`id`]
 //! - one row: [`value`], [`record`], [`plain`], [`chain`]; many values: [`blocks`], [`index`], [`texts`], [`columns`]
 //! - the file: [`ledger`]; beside it the bytes of artifacts: [`objects`]
-//! - views over the record, which [`follow`] keeps up to date: [`begun`] in all of them, [`runs`], read by [`bulk`] and [`cache`], with [`table`], [`best`], [`compare`], [`series`] and [`export`], [`registry`],
+//! - views over the record, which [`follow`] keeps up to date: [`begun`] in all of them, [`runs`], read by
+//!   [`bulk`] and [`cache`], with [`table`], [`best`], [`compare`], [`series`] and [`export`], [`registry`],
 //!   [`lineage`], [`verify`] with [`checkpoint`]; over these [`page`]
 //!
 //! [`git`] and [`sys`] look at the surroundings of a run, [`data`] hashes what it was fitted to; they stand
@@ -34,7 +35,6 @@ pub mod lineage;
 pub mod objects;
 pub mod page;
 pub mod plain;
-pub mod preview;
 pub mod record;
 pub mod registry;
 pub mod runs;

@@ -252,6 +252,7 @@ fn patches_add_up_to_the_whole() {
         }
     }
     let whole = everything(&page, &objects);
+    assert_eq!(everything(&Page::read(&path).unwrap(), &objects), whole);
     assert_eq!(whole["runs"]["n"], 4);
     for (place, run) in &runs {
         for kind in ["params", "metrics"] {

@@ -1,0 +1,210 @@
+//! The JSON of objects, values and columns.
+
+use std::collections::HashMap;
+
+use crate::columns::{self, Tag};
+use crate::json::{self, Json};
+use crate::table::{self, Type};
+use crate::time::{self, Timestamp};
+use crate::value::{Kind, Value};
+
+/// An object that is being written.
+pub(super) struct Object<'a> {
+    out: &'a mut Vec<u8>,
+    empty: bool,
+}
+
+pub(super) fn object(out: &mut Vec<u8>, write: impl FnOnce(&mut Object<'_>)) {
+    out.push(b'{');
+    write(&mut Object { out, empty: true });
+    out.push(b'}');
+}
+
+impl Object<'_> {
+    pub(super) fn key(&mut self, key: &str) -> &mut Vec<u8> {
+        if !self.empty {
+            self.out.push(b',');
+        }
+        self.empty = false;
+        json::write_str(key, self.out);
+        self.out.push(b':');
+        self.out
+    }
+
+    pub(super) fn place(&mut self, place: usize) -> &mut Vec<u8> {
+        self.key(&place.to_string())
+    }
+
+    pub(super) fn int(&mut self, key: &str, value: i64) {
+        json::write_int(value, self.key(key));
+    }
+
+    pub(super) fn text(&mut self, key: &str, value: &str) {
+        json::write_str(value, self.key(key));
+    }
+
+    pub(super) fn json(&mut self, key: &str, value: Option<&Json>) {
+        match value {
+            Some(json) => json.write(self.key(key)),
+            None => self.null(key),
+        }
+    }
+
+    pub(super) fn null(&mut self, key: &str) {
+        self.key(key).extend_from_slice(b"null");
+    }
+}
+
+pub(super) fn write_list<T>(
+    items: impl Iterator<Item = T>,
+    out: &mut Vec<u8>,
+    mut write: impl FnMut(T, &mut Vec<u8>),
+) {
+    out.push(b'[');
+    for (i, item) in items.enumerate() {
+        if i > 0 {
+            out.push(b',');
+        }
+        write(item, out);
+    }
+    out.push(b']');
+}
+
+pub(super) fn write_texts(texts: &[impl AsRef<str>], out: &mut Vec<u8>) {
+    json::write_array(texts, out, |text, out| json::write_str(text.as_ref(), out));
+}
+
+pub(super) fn write_usize(x: usize, out: &mut Vec<u8>) {
+    json::write_int(x as i64, out);
+}
+
+pub(super) fn milliseconds(time: Timestamp) -> i64 {
+    time.micros().div_euclid(1000)
+}
+
+/// A number in the fewest digits, or in words where JSON has none.
+pub(super) fn write_number(x: f64, out: &mut Vec<u8>) {
+    match x {
+        f64::INFINITY => out.extend_from_slice(b"\"Inf\""),
+        f64::NEG_INFINITY => out.extend_from_slice(b"\"-Inf\""),
+        x if x.is_nan() => out.extend_from_slice(b"\"NaN\""),
+        x => {
+            json::write_double(x, out);
+            if out.ends_with(b".0") && x != 0.0 {
+                out.truncate(out.len() - 2);
+            }
+        }
+    }
+}
+
+/// A value whose type is known from elsewhere.
+fn write_bare(value: &Value, out: &mut Vec<u8>) {
+    match value {
+        Value::Null | Value::Na(_) => out.extend_from_slice(b"null"),
+        Value::Redacted => out.extend_from_slice(b"{\"redacted\":true}"),
+        Value::Bool(x) => json::write_bool(*x, out),
+        Value::Int(x) => json::write_int(i64::from(*x), out),
+        Value::Double(x) | Value::Difftime(x) => write_number(*x, out),
+        Value::Datetime(x) => write_number(1000.0 * x, out),
+        Value::Date(x) => json::write_str(&time::day_text(*x).unwrap_or_default(), out),
+        other => json::write_str(&other.to_string(), out),
+    }
+}
+
+/// A value with its type.
+pub(super) fn write_cell(value: &Value, out: &mut Vec<u8>) {
+    let name = match value {
+        Value::Null | Value::Na(_) | Value::Redacted => return write_bare(value, out),
+        Value::Code(_) => "code",
+        Value::Empty(_) => "empty",
+        Value::Vector(_) | Value::NamedVector(_) => "vector",
+        Value::List(_) | Value::NamedList(_) => "list",
+        value => value.kind().map_or("unknown", Kind::name),
+    };
+    object(out, |o| {
+        o.text("t", name);
+        write_bare(value, o.key("v"));
+    });
+}
+
+pub(super) fn write_cells<'a>(
+    cells: impl Iterator<Item = (&'a str, &'a Value)>,
+    out: &mut Vec<u8>,
+) {
+    json::write_object(cells, out, write_cell);
+}
+
+/// The column of some runs, of `n` in all; a value that the column doesn't show is null.
+pub(super) fn write_column(
+    name: &str,
+    column: &columns::Column,
+    rows: &[usize],
+    n: usize,
+    out: &mut Vec<u8>,
+) {
+    let ty = table::Column::of(String::new(), column, rows).ty;
+    let is_there = |&row: &usize| !matches!(column.tag(row), Tag::Absent | Tag::Null | Tag::Na);
+    let there: Vec<usize> = rows.iter().copied().filter(is_there).collect();
+    object(out, |o| {
+        o.text("name", name);
+        let ty_name = match ty {
+            Type::Mixed => "mixed",
+            Type::Atomic(kind) => kind.name(),
+        };
+        o.text("type", ty_name);
+        let places: Box<dyn Iterator<Item = Option<usize>>> = if there.len() * 4 < n {
+            json::write_array(&there, o.key("at"), |&place, out| write_usize(place, out));
+            Box::new(there.iter().copied().map(Some))
+        } else {
+            let mut there = there.iter().copied().peekable();
+            Box::new((0..n).map(move |place| there.next_if_eq(&place)))
+        };
+        match ty {
+            Type::Atomic(Kind::Character) => write_codes(column, places, o),
+            _ => write_list(places, o.key("values"), |place, out| {
+                let value = place.and_then(|place| column.get(place));
+                match value.unwrap_or(Value::Null) {
+                    value if ty == Type::Mixed => write_cell(&value, out),
+                    value => write_bare(&value, out),
+                }
+            }),
+        }
+    });
+}
+
+/// Texts, each once, and which of them each run has.
+fn write_codes(
+    column: &columns::Column,
+    places: impl Iterator<Item = Option<usize>>,
+    o: &mut Object<'_>,
+) {
+    const MISSING: i64 = -1;
+    const REDACTED: i64 = -2;
+    let mut levels: Vec<&str> = Vec::new();
+    let mut known: HashMap<&str, i64> = HashMap::new();
+    let mut code_of = |text| {
+        *known.entry(text).or_insert_with(|| {
+            levels.push(text);
+            levels.len() as i64 - 1
+        })
+    };
+    let mut of_text: Vec<Option<i64>> = vec![None; column.texts().len()];
+    let mut codes = Vec::new();
+    write_list(places, &mut codes, |place, out| {
+        let code = match place.map(|place| (place, column.tag(place))) {
+            Some((place, Tag::Text)) => {
+                let known = &mut of_text[column.bits(place) as usize];
+                *known.get_or_insert_with(|| code_of(column.text(place).unwrap_or_default()))
+            }
+            Some((_, Tag::Redacted)) => REDACTED,
+            Some((place, _)) => match column.other(place) {
+                Some(Value::Code(text)) => code_of(text),
+                _ => MISSING,
+            },
+            None => MISSING,
+        };
+        json::write_int(code, out);
+    });
+    write_texts(&levels, o.key("levels"));
+    o.key("codes").extend_from_slice(&codes);
+}

@@ -1,0 +1,275 @@
+//! What the page of a ledger shows, as JSON: everything once, and then what is new.
+//!
+//! The page only lays out columns. What the events add up to is worked out here, by the same folds
+//! that answer every other question, so that the page can't say anything else.
+
+mod cells;
+mod models;
+mod preview;
+mod runs;
+mod view;
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::io::{self, Write};
+use std::path::Path;
+
+use crate::error::Result;
+use crate::follow::{Fold, Follow};
+use crate::json;
+use crate::ledger;
+use crate::objects::Objects;
+use crate::runs::{Run, Session, Status};
+use crate::time::Timestamp;
+use crate::verify;
+use cells::{milliseconds, object, write_texts};
+use models::{write_changes, write_integrity, write_models};
+use runs::{Hidden, Sessions, write_run, write_runs, write_session};
+use view::{News, View};
+
+/// The version of the JSON.
+const FORMAT: i64 = 1;
+
+/// What is said beside the record.
+pub struct About<'a> {
+    /// The name of the ledger's file.
+    pub file: &'a str,
+    pub written: Timestamp,
+    /// Of the program.
+    pub version: &'a str,
+    pub integrity: Option<&'a verify::Report>,
+    pub objects: &'a Objects,
+    /// Whether the runs were in a plain CSV, which is no ledger.
+    pub plain: bool,
+    /// What readers of the page should know.
+    pub remarks: &'a [String],
+}
+
+/// A view that is kept up to date, and that knows what it told whom.
+#[derive(Default)]
+pub struct Page {
+    follow: Follow<View>,
+    /// How often it began anew, because the file was another one.
+    begun: u64,
+    /// Sessions whose processes are gone; none comes back.
+    gone: HashSet<String>,
+    /// The running runs of such sessions.
+    lost: HashSet<usize>,
+}
+
+/// What has changed since a mark.
+pub enum Since {
+    Nothing,
+    Patch,
+    /// Only everything will do.
+    Everything,
+}
+
+/// Up to where a reader has got.
+#[derive(Clone, Copy, PartialEq)]
+struct Mark {
+    begun: u64,
+    seq: u64,
+    /// Runs get lost without a row that says so.
+    lost: usize,
+}
+
+impl Mark {
+    fn parse(text: &str) -> Option<Mark> {
+        let mut numbers = text.splitn(3, '.').map(|number| number.parse().ok());
+        Some(Mark {
+            begun: numbers.next()??,
+            seq: numbers.next()??,
+            lost: numbers.next()?? as usize,
+        })
+    }
+}
+
+impl Page {
+    pub fn read(path: &Path) -> Result<Page> {
+        let mut page = Page::default();
+        page.catch_up(path)?;
+        Ok(page)
+    }
+
+    /// Takes over what is new; everything, where the file is another one by now.
+    pub fn catch_up(&mut self, path: &Path) -> Result<()> {
+        let place = self.follow.place();
+        let news = place.map(|place| ledger::read_since(path, Some(place)));
+        match news.transpose()? {
+            Some(news) if !news.is_whole() => self.follow.take(&news)?,
+            _ => {
+                let began = place.is_some();
+                self.follow = View::read(path)?;
+                // A ledger without rows isn't another one each time that it is read.
+                self.begun += u64::from(began || self.follow.place().is_some());
+            }
+        }
+        self.look_for_lost_runs();
+        Ok(())
+    }
+
+    fn look_for_lost_runs(&mut self) {
+        let mut there: HashSet<&str> = HashSet::new();
+        self.lost.clear();
+        let runs = &self.follow.view().runs;
+        for run in runs.iter().filter(|run| run.status() == Status::Running) {
+            let session = run.session().id.as_str();
+            if there.contains(session) {
+                continue;
+            }
+            if self.gone.contains(session) || run.is_lost() {
+                self.gone.insert(session.to_owned());
+                self.lost.insert(run.place);
+            } else {
+                there.insert(session);
+            }
+        }
+    }
+
+    fn view(&self) -> &View {
+        self.follow.view()
+    }
+
+    fn seq(&self) -> u64 {
+        self.follow.place().map_or(0, |place| place.head.seq.0)
+    }
+
+    fn mark(&self) -> Mark {
+        Mark {
+            begun: self.begun,
+            seq: self.seq(),
+            lost: self.lost.len(),
+        }
+    }
+
+    /// Writes everything.
+    pub fn write(&self, about: &About<'_>, out: &mut Vec<u8>) {
+        let view = self.view();
+        let hidden = Hidden::of(view.runs.iter());
+        let mut omitted = about.remarks.to_vec();
+        let sessions = Sessions::of(&view.runs);
+        object(out, |o| {
+            o.int("format", FORMAT);
+            o.text("file", about.file);
+            match about.plain || view.ledger.is_empty() {
+                true => o.null("ledger"),
+                false => o.text("ledger", &view.ledger),
+            }
+            o.int("seq", self.seq() as i64);
+            o.text("mark", &mark_text(self.mark()));
+            o.int("written", milliseconds(about.written));
+            o.text("version", about.version);
+            match about.integrity {
+                Some(report) => write_integrity(report, o.key("integrity")),
+                None => o.null("integrity"),
+            }
+            json::write_array(&sessions.list, o.key("sessions"), |session, out| {
+                write_session(session, out);
+            });
+            object(o.key("runs"), |o| {
+                write_runs(view, &sessions, &hidden, &self.lost, o);
+            });
+            let points = view.newest_points(&mut omitted);
+            view.write_points(points, &hidden, o.key("series"));
+            let artifacts = view.runs.iter().rev().flat_map(Run::artifacts);
+            let entries = artifacts.map(|(_, entry)| entry);
+            preview::write(entries, about.objects, &mut omitted, o.key("previews"));
+            write_models(view, o.key("models"));
+            write_changes(&view.registry, o.key("stages"));
+            write_texts(&omitted, o.key("omitted"));
+        });
+    }
+
+    /// Writes what has changed since a mark that was given out, if anything.
+    pub fn write_since(&self, mark: &str, about: &About<'_>, out: &mut Vec<u8>) -> Since {
+        let view = self.view();
+        let now = self.mark();
+        let known = match Mark::parse(mark) {
+            Some(known) if known.begun == now.begun && known.seq <= now.seq => known,
+            _ => return Since::Everything,
+        };
+        if known == now {
+            return Since::Nothing;
+        }
+        let first = view.news.partition_point(|(seq, _)| *seq <= known.seq);
+        let news = || view.news[first..].iter().map(|(_, news)| news);
+        let mut runs: BTreeSet<usize> = news()
+            .filter_map(|news| match news {
+                News::Run(place) => Some(*place),
+                _ => None,
+            })
+            .collect();
+        if known.lost != now.lost {
+            runs.extend(&self.lost);
+        }
+        let told: HashSet<&str> = news()
+            .filter_map(|news| match news {
+                News::Session(id) => Some(id.as_str()),
+                _ => None,
+            })
+            .collect();
+        let sessions: BTreeMap<&str, &Session> = runs
+            .iter()
+            .map(|&place| view.runs.at(place).session())
+            .filter(|session| told.contains(session.id.as_str()))
+            .map(|session| (session.id.as_str(), session))
+            .collect();
+        let hidden = Hidden::of(runs.iter().map(|&place| view.runs.at(place)));
+        let first_point = view.points.partition_point(|point| point.seq <= known.seq);
+        let points = view.points[first_point..].iter().collect();
+        let entries = news().filter_map(|news| match news {
+            News::Artifact(entry) => Some(entry),
+            _ => None,
+        });
+        object(out, |o| {
+            o.int("format", FORMAT);
+            o.int("seq", now.seq as i64);
+            o.text("mark", &mark_text(now));
+            object(o.key("patch"), |o| {
+                let sessions: Vec<&Session> = sessions.into_values().collect();
+                json::write_array(&sessions, o.key("sessions"), |session, out| {
+                    write_session(session, out);
+                });
+                object(o.key("runs"), |o| {
+                    for &place in &runs {
+                        let is_lost = self.lost.contains(&place);
+                        write_run(view, view.runs.at(place), is_lost, &hidden, o.place(place));
+                    }
+                });
+                view.write_points(points, &hidden, o.key("series"));
+                let mut omitted = Vec::new();
+                preview::write(entries, about.objects, &mut omitted, o.key("previews"));
+                if !omitted.is_empty() {
+                    write_texts(&omitted, o.key("omitted"));
+                }
+                if news().any(|news| matches!(news, News::Registry)) {
+                    write_models(view, o.key("models"));
+                    write_changes(&view.registry, o.key("stages"));
+                }
+            });
+        });
+        Since::Patch
+    }
+}
+
+fn mark_text(mark: Mark) -> String {
+    format!("{}.{}.{}", mark.begun, mark.seq, mark.lost)
+}
+
+/// Writes JSON so that it can stand in a script element of a page.
+pub fn write_embedded(json: &[u8], mut out: impl Write) -> io::Result<()> {
+    let mut rest = json;
+    while let Some(at) = memchr::memchr2(b'<', 0xe2, rest) {
+        out.write_all(&rest[..at])?;
+        // JavaScript once took U+2028 and U+2029 for ends of lines.
+        let (escape, length): (&[u8], usize) = match &rest[at..] {
+            [b'<', ..] => (b"\\u003c", 1),
+            [_, 0x80, 0xa8, ..] => (b"\\u2028", 3),
+            [_, 0x80, 0xa9, ..] => (b"\\u2029", 3),
+            other => (&other[..1], 1),
+        };
+        out.write_all(escape)?;
+        rest = &rest[at + length..];
+    }
+    out.write_all(rest)
+}

@@ -1,0 +1,239 @@
+//! Runs: all of them column by column, or one of them whole.
+
+use std::collections::{HashMap, HashSet};
+
+use crate::columns::Tag;
+use crate::json::{self, Json};
+use crate::page::cells::{
+    Object, milliseconds, object, write_cell, write_cells, write_column, write_list, write_usize,
+};
+use crate::page::view::View;
+use crate::runs::{Run, Runs, Session, Status};
+use crate::value::Value;
+
+/// Metrics that nobody is to see yet, with the runs that hide them.
+pub(super) struct Hidden(HashMap<String, HashSet<usize>>);
+
+impl Hidden {
+    pub(super) fn of<'a>(runs: impl Iterator<Item = Run<'a>>) -> Hidden {
+        let mut hidden: HashMap<String, HashSet<usize>> = HashMap::new();
+        for run in runs {
+            for (name, _) in run.hidden() {
+                hidden.entry(name.clone()).or_default().insert(run.place);
+            }
+        }
+        Hidden(hidden)
+    }
+
+    pub(super) fn has(&self, metric: &str, run: usize) -> bool {
+        let runs = self.0.get(metric);
+        runs.is_some_and(|runs| runs.contains(&run))
+    }
+}
+
+/// The sessions of runs, in the order in which runs name them.
+pub(super) struct Sessions<'a> {
+    pub list: Vec<&'a Session>,
+    of_run: Vec<usize>,
+}
+
+impl<'a> Sessions<'a> {
+    pub(super) fn of(runs: &'a Runs) -> Sessions<'a> {
+        let mut list: Vec<&Session> = Vec::new();
+        let mut places: HashMap<&str, usize> = HashMap::new();
+        let mut last = 0;
+        let of_run = runs.iter().map(|run| {
+            let session = run.session();
+            if list.get(last).is_none_or(|known| known.id != session.id) {
+                last = *places.entry(&session.id).or_insert(list.len());
+                if last == list.len() {
+                    list.push(session);
+                }
+            }
+            last
+        });
+        let of_run = of_run.collect();
+        Sessions { list, of_run }
+    }
+}
+
+pub(super) fn write_session(session: &Session, out: &mut Vec<u8>) {
+    object(out, |o| {
+        o.text("id", &session.id);
+        o.json("context", session.context.as_ref());
+    });
+}
+
+fn status(run: Run<'_>, is_lost: bool) -> &'static str {
+    match is_lost {
+        true => "lost",
+        false => run.status().name(),
+    }
+}
+
+/// Writes what a run has, or says that it has nothing.
+type WriteMore = fn(&View, Run<'_>, &mut Vec<u8>) -> bool;
+
+/// What few runs have.
+const MORE: [(&str, WriteMore); 11] = [
+    ("ended", |_, run, out| {
+        let ended = run
+            .ended()
+            .map(|time| json::write_int(milliseconds(time), out));
+        ended.is_some()
+    }),
+    ("sealed", |_, run, out| {
+        let names = run.hidden();
+        json::write_array(names, out, |(name, _), out| json::write_str(name, out));
+        !names.is_empty()
+    }),
+    ("looks", |_, run, out| {
+        json::write_int(i64::from(run.looks()), out);
+        run.looks() > 0
+    }),
+    ("tags", |_, run, out| {
+        let tags = run.tags();
+        write_cells(tags.iter().map(|(name, value)| (name.as_str(), value)), out);
+        !tags.is_empty()
+    }),
+    ("artifacts", |_, run, out| {
+        write_entries(run.artifacts(), out)
+    }),
+    ("data", |_, run, out| write_entries(run.data(), out)),
+    ("call", |_, run, out| {
+        run.call().map(|call| call.write(out)).is_some()
+    }),
+    ("origin", |_, run, out| {
+        run.origin().map(|origin| origin.write(out)).is_some()
+    }),
+    ("notes", |view, run, out| {
+        let notes = view.notes.get(&run.place).map_or(&[][..], Vec::as_slice);
+        json::write_array(notes, out, |(time, text), out| {
+            object(out, |o| {
+                o.int("time", milliseconds(*time));
+                o.text("text", text);
+            });
+        });
+        !notes.is_empty()
+    }),
+    ("void", |_, run, out| {
+        json::write_bool(true, out);
+        run.is_void()
+    }),
+    ("void_reason", |view, run, out| {
+        let reason = view.void_reasons.get(&run.place);
+        reason.map(|reason| json::write_str(reason, out)).is_some() && run.is_void()
+    }),
+];
+
+fn write_entries(entries: &[(String, Json)], out: &mut Vec<u8>) -> bool {
+    let pairs = entries.iter().map(|(name, entry)| (name.as_str(), entry));
+    json::write_object(pairs, out, |entry, out| entry.write(out));
+    !entries.is_empty()
+}
+
+/// All runs, column by column.
+pub(super) fn write_runs(
+    view: &View,
+    sessions: &Sessions<'_>,
+    hidden: &Hidden,
+    lost: &HashSet<usize>,
+    o: &mut Object<'_>,
+) {
+    let runs = &view.runs;
+    let n = runs.len();
+    let all: Vec<usize> = (0..n).collect();
+    o.int("n", n as i64);
+    write_list(runs.iter(), o.key("id"), |run, out| {
+        json::write_str(run.id(), out);
+    });
+    write_list(runs.iter(), o.key("began"), |run, out| {
+        json::write_int(milliseconds(run.began()), out);
+    });
+    json::write_array(&sessions.of_run, o.key("session"), |&place, out| {
+        write_usize(place, out);
+    });
+    object(o.key("status"), |o| {
+        let unfinished = runs.iter().filter(|run| run.status() != Status::Finished);
+        for run in unfinished {
+            o.text(
+                &run.place.to_string(),
+                status(run, lost.contains(&run.place)),
+            );
+        }
+    });
+    write_list(runs.params.iter(), o.key("params"), |column, out| {
+        write_column(&column.name, column, &all, n, out);
+    });
+    write_list(
+        runs.metrics.iter(),
+        o.key("metrics"),
+        |column, out| match hidden.0.get(&column.name) {
+            None => write_column(&column.name, column, &all, n, out),
+            Some(_) => {
+                let shown = |place: &usize| !hidden.has(&column.name, *place);
+                let shown: Vec<usize> = all.iter().copied().filter(shown).collect();
+                write_column(&column.name, column, &shown, n, out);
+            }
+        },
+    );
+    if all
+        .iter()
+        .any(|&place| runs.seeds.tag(place) != Tag::Absent)
+    {
+        write_column("seed", &runs.seeds, &all, n, o.key("seed"));
+    } else {
+        o.null("seed");
+    }
+    let mut written = Vec::new();
+    for (key, write) in MORE {
+        let of_runs = runs.iter().filter_map(|run| {
+            written.clear();
+            write(view, run, &mut written).then(|| (run.place, written.clone()))
+        });
+        match key {
+            "void" => write_list(of_runs, o.key(key), |(place, _), out| {
+                write_usize(place, out);
+            }),
+            _ => object(o.key(key), |o| {
+                of_runs.for_each(|(place, written)| o.place(place).extend(written));
+            }),
+        }
+    }
+}
+
+/// One run, whole.
+pub(super) fn write_run(
+    view: &View,
+    run: Run<'_>,
+    is_lost: bool,
+    hidden: &Hidden,
+    out: &mut Vec<u8>,
+) {
+    let write = |cells: Vec<(String, Value)>, out: &mut Vec<u8>| {
+        write_cells(
+            cells.iter().map(|(name, value)| (name.as_str(), value)),
+            out,
+        );
+    };
+    object(out, |o| {
+        o.text("id", run.id());
+        o.int("began", milliseconds(run.began()));
+        o.text("session", &run.session().id);
+        o.text("status", status(run, is_lost));
+        write(run.params(), o.key("params"));
+        let mut metrics = run.metrics();
+        metrics.retain(|(name, _)| !hidden.has(name, run.place));
+        write(metrics, o.key("metrics"));
+        if let Some(seed) = run.seed() {
+            write_cell(&seed, o.key("seed"));
+        }
+        let mut written = Vec::new();
+        for (key, write) in MORE {
+            written.clear();
+            if write(view, run, &mut written) {
+                o.key(key).extend_from_slice(&written);
+            }
+        }
+    });
+}

@@ -1,0 +1,241 @@
+//! The fold of everything that the page shows, and of what is new in it.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::path::Path;
+
+use crate::bulk::{BulkFold, Parts};
+use crate::error::Result;
+use crate::follow::{Fold, Follow};
+use crate::json::{self, Json, Malformed};
+use crate::ledger::{self, Ledger};
+use crate::page::cells::{object, write_number};
+use crate::page::runs::Hidden;
+use crate::record::Row;
+use crate::registry::Registry;
+use crate::runs::{Batch, Runs};
+use crate::series;
+use crate::time::Timestamp;
+use crate::value::{self, Value};
+
+/// So many points of series are shown at most, those of the newest runs.
+const MOST_POINTS: usize = 1_000_000;
+
+/// Everything that the page shows, as of one row.
+#[derive(Debug, Default)]
+pub(super) struct View {
+    pub ledger: String,
+    pub runs: Runs,
+    pub registry: Registry,
+    /// The names of the metrics that are series.
+    series: Vec<String>,
+    series_places: HashMap<String, u32>,
+    /// In the order of the rows.
+    pub points: Vec<Point>,
+    pub notes: BTreeMap<usize, Vec<(Timestamp, String)>>,
+    pub void_reasons: HashMap<usize, String>,
+    /// What rows speak of, in their order: those that came after the view was made.
+    pub news: Vec<(u64, News)>,
+}
+
+#[derive(Debug)]
+pub(super) struct Point {
+    pub seq: u64,
+    run: u32,
+    series: u32,
+    step: i64,
+    /// `None` is NA.
+    value: Option<f64>,
+    at: f64,
+}
+
+#[derive(Debug)]
+pub(super) enum News {
+    Run(usize),
+    /// The entry of an artifact.
+    Artifact(Json),
+    Session(String),
+    Registry,
+}
+
+impl View {
+    fn tell(&mut self, row: &Row<'_>, news: News) {
+        self.news.push((row.seq.0, news));
+    }
+
+    /// Takes over what a row says of a run and [`Runs`] doesn't keep.
+    fn take(&mut self, row: &Row<'_>, run: usize) -> std::result::Result<(), Malformed> {
+        self.tell(row, News::Run(run));
+        if memchr::memmem::find(row.body, b"\"\"step\"\":[").is_some() {
+            for (key, json) in row.metrics.pairs()? {
+                let series = self.series_place(value::unescape_key(&key));
+                series::each_point(&json, row.time, |step, value, at| {
+                    let value = match value {
+                        Value::Double(x) => Some(x),
+                        Value::Int(x) => Some(f64::from(x)),
+                        _ => None,
+                    };
+                    self.points.push(Point {
+                        seq: row.seq.0,
+                        run: run as u32,
+                        series,
+                        step,
+                        value,
+                        at,
+                    });
+                });
+            }
+        }
+        for (_, entry) in row.artifacts.pairs()? {
+            self.tell(row, News::Artifact(entry));
+        }
+        let text = |key| -> std::result::Result<Option<String>, Malformed> {
+            let context = Json::Object(row.context.pairs()?);
+            Ok(context.get(key).and_then(Json::as_str).map(str::to_owned))
+        };
+        match row.event {
+            "note" => {
+                let note = text("text")?.map(|text| (row.time, text));
+                self.notes.entry(run).or_default().extend(note);
+            }
+            "void" => {
+                self.void_reasons.remove(&run);
+                let reason = text("reason")?.map(|text| (run, text));
+                self.void_reasons.extend(reason);
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn series_place(&mut self, name: &str) -> u32 {
+        if let Some(&place) = self.series_places.get(name) {
+            return place;
+        }
+        let place = self.series.len() as u32;
+        self.series.push(name.to_owned());
+        self.series_places.insert(name.to_owned(), place);
+        place
+    }
+
+    /// By blocks, where every row allows it.
+    fn by_blocks(ledger: &Ledger) -> Option<Follow<View>> {
+        let bytes = ledger.whole()?;
+        let view = Parts::of(bytes)?.fold()?;
+        let whole = &bytes[..memchr::memrchr(b'\n', bytes)?];
+        let start = memchr::memrchr(b'\n', whole)? + 1;
+        let last = Row::parse(&whole[start..]).ok()?;
+        Some(Follow::at(view, ledger.place_after(&last)))
+    }
+}
+
+impl Fold for View {
+    fn apply(&mut self, row: &Row<'_>) -> std::result::Result<(), Malformed> {
+        let begun = self.runs.len();
+        self.runs.apply(row)?;
+        self.registry.apply(row)?;
+        let own = |key| -> std::result::Result<String, Malformed> {
+            let context = Json::Object(row.context.pairs()?);
+            let text = context.get(key).and_then(Json::as_str);
+            Ok(text.unwrap_or_default().to_owned())
+        };
+        match row.event {
+            "ledger" => self.ledger = own("id")?,
+            "session" => self.tell(row, News::Session(own("id")?)),
+            "register" | "promote" | "refuse" => self.tell(row, News::Registry),
+            "run" | "start" if self.runs.len() == begun => {}
+            "run" | "start" | "resume" | "log" | "end" | "note" | "void" | "reveal" => {
+                if let Some(run) = self.runs.get(row.run_id).map(|run| run.place) {
+                    self.take(row, run)?;
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn size(&self) -> usize {
+        self.runs.size() + self.registry.size() + size_of::<Point>() * self.points.len()
+    }
+
+    fn read(path: &Path) -> Result<Follow<View>> {
+        let ledger = ledger::read(path)?;
+        let follow = match View::by_blocks(&ledger) {
+            Some(follow) => follow,
+            None => {
+                let mut follow = Follow::default();
+                follow.take(&ledger)?;
+                follow
+            }
+        };
+        let place = follow.place().copied();
+        let mut view: View = follow.into_view();
+        view.news.clear();
+        Ok(place.map_or_else(Follow::default, |place| Follow::at(view, place)))
+    }
+}
+
+impl BulkFold for View {
+    fn add(&mut self, batch: &Batch, places: std::ops::Range<usize>) -> Option<()> {
+        self.runs.add(batch, places.clone())?;
+        self.registry.add(batch, places)
+    }
+}
+
+impl View {
+    /// The points of the newest runs, as many as are shown.
+    pub(super) fn newest_points(&self, omitted: &mut Vec<String>) -> Vec<&Point> {
+        if self.points.len() <= MOST_POINTS {
+            return self.points.iter().collect();
+        }
+        let mut counts: BTreeMap<u32, usize> = BTreeMap::new();
+        for point in &self.points {
+            *counts.entry(point.run).or_default() += 1;
+        }
+        let mut room = MOST_POINTS;
+        let newest = counts.iter().rev().map_while(|(run, count)| {
+            room = room.checked_sub(*count)?;
+            Some(*run)
+        });
+        let shown: HashSet<u32> = newest.collect();
+        omitted.push(format!(
+            "The series of {} runs, since the page holds {MOST_POINTS} values of the newest runs \
+             at most. `read_metrics()` has them all.",
+            counts.len() - shown.len()
+        ));
+        let is_shown = |point: &&Point| shown.contains(&point.run);
+        self.points.iter().filter(is_shown).collect()
+    }
+
+    pub(super) fn write_points(&self, mut points: Vec<&Point>, hidden: &Hidden, out: &mut Vec<u8>) {
+        points.retain(|point| {
+            let metric = &self.series[point.series as usize];
+            !hidden.has(metric, point.run as usize)
+        });
+        points.sort_by_key(|point| (point.run, point.series));
+        object(out, |o| {
+            for of_run in points.chunk_by(|a, b| a.run == b.run) {
+                object(o.place(of_run[0].run as usize), |o| {
+                    for curve in of_run.chunk_by(|a, b| a.series == b.series) {
+                        let metric = &self.series[curve[0].series as usize];
+                        write_curve(curve, o.key(metric));
+                    }
+                });
+            }
+        });
+    }
+}
+
+fn write_curve(curve: &[&Point], out: &mut Vec<u8>) {
+    object(out, |o| {
+        json::write_array(curve, o.key("step"), |point, out| {
+            json::write_int(point.step, out);
+        });
+        json::write_array(curve, o.key("value"), |point, out| match point.value {
+            Some(value) => write_number(value, out),
+            None => out.extend_from_slice(b"null"),
+        });
+        json::write_array(curve, o.key("time"), |point, out| {
+            write_number((1000.0 * point.at).round(), out);
+        });
+    });
+}
