@@ -155,7 +155,7 @@ test_that("more than a page can hold is left out, aloud", {
   newest <- data$runs$artifacts$`19`$image$sha256
   expect_equal(data$previews[[newest]]$kind, "image")
   expect_lt(length(data$previews), 20)
-  expect_match(data$omitted[[1]], "previews of [0-9] artifacts")
+  expect_match(data$omitted[[1]], "Previews of [0-9] of 20 artifacts")
 })
 
 test_that("a ledger without runs, with failed ones alone, with many columns", {

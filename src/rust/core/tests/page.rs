@@ -363,6 +363,27 @@ fn a_ledger_without_rows_is_no_news() {
 }
 
 #[test]
+fn of_very_many_points_those_of_the_newest_runs_are_shown() {
+    let folder = Folder::new("page-points");
+    let (path, objects) = (folder.ledger(), Objects::beside(&folder.ledger()));
+    let steps: Vec<String> = (1..=400_000).map(|step| step.to_string()).collect();
+    let values = vec!["0.5"; steps.len()].join(",");
+    let curve = format!(
+        r#"{{"loss":{{"step":[{}],"value":[{values}]}}}}"#,
+        steps.join(",")
+    );
+    let mut memory = Memory::default();
+    for id in ["oldest", "older", "newest"] {
+        append(&path, &mut memory, &[("run", id, "", &curve, "")]);
+    }
+    let whole = everything(&Page::read(&path).unwrap(), &objects);
+    let shown: Vec<&String> = whole["series"].as_object().unwrap().keys().collect();
+    assert_eq!(shown, ["1", "2"]);
+    let said = whole["omitted"][0].as_str().unwrap();
+    assert!(said.starts_with("Series of 1 of 3 runs"), "{said}");
+}
+
+#[test]
 fn a_script_element_can_hold_it() {
     let text = "a</script>\u{2028}\u{2029}\u{2014}é<!--";
     let mut out = Vec::new();

@@ -44,7 +44,7 @@ pub struct About<'a> {
     pub remarks: &'a [String],
 }
 
-/// A view that is kept up to date, and that knows what it told whom.
+/// What a ledger's page shows, kept up to date; readers get marks of how much they know.
 #[derive(Default)]
 pub struct Page {
     follow: Follow<View>,

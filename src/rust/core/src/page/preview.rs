@@ -70,8 +70,9 @@ pub fn write<'a>(
     out.push(b'}');
     if left > 0 {
         omitted.push(format!(
-            "The previews of {left} artifacts, since those of the newest runs take up {} MB \
-             already. `artifact_path()` gives each of them.",
+            "Previews of {left} of {} artifacts: the page holds {} MB, of the newest runs, at most. \
+             `artifact_path()` gives each of them.",
+            seen.len(),
             ALL >> 20
         ));
     }

@@ -198,9 +198,10 @@ impl View {
         });
         let shown: HashSet<u32> = newest.collect();
         omitted.push(format!(
-            "The series of {} runs, since the page holds {MOST_POINTS} values of the newest runs \
-             at most. `read_metrics()` has them all.",
-            counts.len() - shown.len()
+            "Series of {} of {} runs: the page holds {MOST_POINTS} values, of the newest runs, at \
+             most. `read_metrics()` has them all.",
+            counts.len() - shown.len(),
+            counts.len()
         ));
         let is_shown = |point: &&Point| shown.contains(&point.run);
         self.points.iter().filter(is_shown).collect()
