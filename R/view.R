@@ -14,7 +14,9 @@
 #' The page holds what the ledger says of people and machines, too: look at it
 #' before you send it elsewhere. Metrics that are sealed are not in it, nor in
 #' what the server tells. Of stored images, texts and tables it holds the
-#' beginning, once their bytes are verified; artifacts that were recorded by
+#' beginning, once their bytes are verified, and of folders the names. Stored R
+#' objects are not unpacked for it, since that means to trust whoever wrote the
+#' ledger: [read_artifact()] does it when you ask. Artifacts that were recorded by
 #' their path alone are never opened. What is left out, since the page would
 #' become too large, is said on the page.
 #'
