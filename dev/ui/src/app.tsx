@@ -1,0 +1,226 @@
+// The page: header, views, and the state they share.
+
+import { createContext, render } from "preact";
+import { useContext, useEffect, useMemo, useRef, useState } from "preact/hooks";
+import { Compare } from "./compare.tsx";
+import { Ledger, type PageData } from "./data.ts";
+import { Integrity, verdict } from "./integrity.tsx";
+import { follow, type Connection } from "./live.ts";
+import { Models } from "./models.tsx";
+import { Plots } from "./plots.tsx";
+import { chooseRows, type Rows } from "./rows.ts";
+import { RunPage } from "./run.tsx";
+import { fromHash, initial, kept, toHash, type State, type View } from "./state.ts";
+import { Runs } from "./table.tsx";
+import { count, time } from "./text.ts";
+
+export interface App {
+  ledger: Ledger;
+  state: State;
+  rows: Rows;
+  /** Changes what is shown; a step back in the browser's history undoes it unless it only refines the last one. */
+  go: (change: Partial<State>, refine?: boolean) => void;
+  /** The address of a changed state, for links. */
+  href: (change: Partial<State>) => string;
+  /** Says something to who can't see it. */
+  say: (text: string) => void;
+}
+
+const Context = createContext<App | null>(null);
+export const useApp = () => useContext(Context)!;
+
+type Theme = "auto" | "light" | "dark";
+
+function useTheme(): [Theme, () => void] {
+  const [theme, setTheme] = useState((kept.get("theme") as Theme) ?? "auto");
+  useEffect(() => {
+    document.documentElement.dataset.theme = theme;
+    kept.set("theme", theme);
+  }, [theme]);
+  const next = { auto: "dark", dark: "light", light: "auto" } as const;
+  return [theme, () => setTheme(next[theme] ?? "auto")];
+}
+
+/** What was chosen for this ledger before, under what the address says. */
+function restored(ledger: Ledger): Partial<State> {
+  if (!ledger.id) return {};
+  const fields = ["columns", "best", "maximize"] as const;
+  try {
+    const chosen = JSON.parse(kept.get(ledger.id) ?? "{}");
+    return Object.fromEntries(
+      fields.filter((field) => typeof chosen[field] === typeof initial[field]).map((field) => [field, chosen[field]]),
+    );
+  } catch {
+    return {};
+  }
+}
+
+function useAddress(ledger: Ledger): [State, App["go"]] {
+  const read = () => {
+    const state = fromHash(location.hash);
+    const before = restored(ledger);
+    return {
+      ...state,
+      columns: state.columns.length ? state.columns : (before.columns ?? []),
+      ...(state.best || !before.best ? {} : { best: before.best, maximize: before.maximize ?? false }),
+    };
+  };
+  const [state, setState] = useState(read);
+  const current = useRef(state);
+  current.current = state;
+
+  const go: App["go"] = (change, refine = false) => {
+    const next = { ...current.current, ...change };
+    current.current = next;
+    setState(next);
+    if (ledger.id && ("columns" in change || "best" in change || "maximize" in change)) {
+      kept.set(ledger.id, JSON.stringify({ columns: next.columns, best: next.best, maximize: next.maximize }));
+    }
+    const hash = toHash(next);
+    if (hash === location.hash) return;
+    if (refine) location.replace(hash);
+    else location.hash = hash;
+  };
+
+  useEffect(() => {
+    const onChange = () => {
+      if (location.hash !== toHash(current.current)) setState(read());
+    };
+    addEventListener("hashchange", onChange);
+    return () => removeEventListener("hashchange", onChange);
+  }, [ledger]);
+  return [state, go];
+}
+
+const titles: { [view in View]: string } = {
+  runs: "Runs", compare: "Compare", plots: "Plots", run: "Run", models: "Models", integrity: "Integrity",
+};
+const tabs: View[] = ["runs", "compare", "plots", "models", "integrity"];
+
+function Page({ ledger, version, connection, why = "" }: { ledger: Ledger; version: number; connection: Connection | null; why?: string }) {
+  const [state, go] = useAddress(ledger);
+  const [theme, nextTheme] = useTheme();
+  const [said, say] = useState("");
+  const main = useRef<HTMLElement>(null);
+  const { where, search, sort, descending, best, maximize } = state;
+  const rows = useMemo(
+    () => chooseRows(ledger, state),
+    [ledger, version, where, search, sort, descending, best, maximize, state.void],
+  );
+  const href = (change: Partial<State>) => toHash({ ...state, ...change });
+  const app = { ledger, state, rows, go, href, say };
+
+  useEffect(() => {
+    document.title = `${titles[state.view]}${state.view === "run" ? ` ${state.id}` : ""} · ${ledger.file} · fitledger`;
+  }, [state.view, state.id, ledger]);
+  const first = useRef(true);
+  useEffect(() => {
+    if (!first.current) main.current?.focus({ preventScroll: true });
+    if (state.view !== "runs") scrollTo(0, 0);
+    first.current = false;
+  }, [state.view, state.id]);
+  useEffect(() => {
+    const onKey = (event: KeyboardEvent) => {
+      const typing = (event.target as Element).closest("input, select, textarea");
+      if (event.key !== "/" || typing || event.ctrlKey || event.metaKey || event.altKey) return;
+      const box = document.querySelector<HTMLElement>("#where");
+      if (!box) return;
+      event.preventDefault();
+      box.focus();
+    };
+    addEventListener("keydown", onKey);
+    return () => removeEventListener("keydown", onKey);
+  }, []);
+
+  const tab = (view: View) => {
+    const chosen = view === "compare" ? state.selected.length : 0;
+    return (
+      <a href={href({ view, id: "" })} aria-current={state.view === view ? "page" : undefined} key={view}>
+        {titles[view]}
+        {chosen > 0 && <span class="badge" aria-label={`, ${count(chosen, "run")} selected`}>{chosen}</span>}
+      </a>
+    );
+  };
+
+  return (
+    <Context.Provider value={app}>
+      <a class="skip" href="#main" onClick={(event) => { event.preventDefault(); main.current?.focus(); }}>Skip to the content</a>
+      <header class="top">
+        <div class="name">
+          <h1>{ledger.file}</h1>
+          <p>
+            {count(ledger.n, "run")} · {count(ledger.seq, "row")} · <a class="quiet" href={href({ view: "integrity" })}>{verdict(ledger.integrity).short}</a>
+          </p>
+        </div>
+        <nav aria-label="Views">{tabs.map(tab)}</nav>
+        <div class="aside">
+          {connection ? (
+            <span class={`live ${connection}`} role="status">
+              {connection === "live" ? "live" : connection === "gone" ? why || "connection lost, trying again" : "connecting"}
+            </span>
+          ) : (
+            <span class="muted written">as of {time(ledger.written).slice(0, 16)} UTC</span>
+          )}
+          <button type="button" class="plain" onClick={nextTheme} aria-label={`Colours: ${theme}. Change`} title={`Colours: ${theme}`}>
+            {theme === "auto" ? "◐" : theme === "dark" ? "●" : "○"}
+          </button>
+        </div>
+      </header>
+      {ledger.omitted.length > 0 && (
+        <ul class="omitted" aria-label="Left out of this page">{ledger.omitted.map((text) => <li key={text}>{text}</li>)}</ul>
+      )}
+      <main id="main" tabIndex={-1} ref={main} class={state.view}>
+        {state.view === "runs" && <Runs />}
+        {state.view === "compare" && <Compare />}
+        {state.view === "plots" && <Plots />}
+        {state.view === "run" && <RunPage />}
+        {state.view === "models" && <Models />}
+        {state.view === "integrity" && <Integrity />}
+      </main>
+      <div class="hidden" role="status" aria-live="polite">{said}</div>
+    </Context.Provider>
+  );
+}
+
+function Message({ title, text }: { title: string; text: string }) {
+  return <main class="empty"><h1>{title}</h1><p>{text}</p></main>;
+}
+
+function start() {
+  const root = document.querySelector("#app")!;
+  const source = document.querySelector("#ledger")!;
+  const show = (page: preact.ComponentChild) => render(page, root);
+  const fail = (text: string) => show(<Message title="This page can't be shown" text={text} />);
+  root.replaceChildren();
+
+  let data: PageData;
+  try {
+    data = JSON.parse(source.textContent!);
+    source.remove();
+  } catch {
+    return fail("It has no data of a ledger. view_runs() in R writes a page with them.");
+  }
+  if (data.format !== 1) return fail("Its data are of a later format than this page knows. Write it anew with view_runs().");
+  if (!data.live) return show(<Page ledger={new Ledger(data)} version={0} connection={null} />);
+
+  let ledger: Ledger | null = null;
+  let connection: Connection = "waiting";
+  let why = "";
+  const update = () => {
+    if (ledger) show(<Page key={ledger.id} ledger={ledger} version={ledger.version} connection={connection} why={why} />);
+    else show(<Message title="fitledger" text={connection === "gone" ? why || "The live server doesn't answer. It ends with the R session that started it." : "Waiting for the ledger …"} />);
+  };
+  update();
+  follow(data.live.poll, {
+    data: (data) => { ledger = new Ledger(data); update(); },
+    patch: (patch, seq) => { ledger!.apply(patch, seq); update(); },
+    connection: (now, reason) => {
+      if (now === connection && reason === why) return;
+      connection = now;
+      why = reason;
+      update();
+    },
+  });
+}
+
+start();

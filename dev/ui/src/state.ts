@@ -1,0 +1,116 @@
+// What the page shows, as it stands in the address: a permalink for every state.
+
+export type View = "runs" | "compare" | "plots" | "run" | "models" | "integrity";
+export type Plot = "scatter" | "parallel" | "curves";
+
+export interface State {
+  view: View;
+  /** The run or the model that is looked at. */
+  id: string;
+  where: string;
+  search: string;
+  sort: string;
+  descending: boolean;
+  best: string;
+  maximize: boolean;
+  void: boolean;
+  columns: string[];
+  selected: number[];
+  all: boolean;
+  plot: Plot;
+  x: string;
+  y: string;
+  colour: string;
+  logX: boolean;
+  logY: boolean;
+  axes: string[];
+  brushes: { [axis: string]: [number, number] };
+  metric: string;
+  clock: boolean;
+  smooth: number;
+}
+
+export const initial: State = {
+  view: "runs", id: "", where: "", search: "", sort: "", descending: false, best: "", maximize: false, void: false,
+  columns: [], selected: [], all: false, plot: "scatter", x: "", y: "", colour: "", logX: false, logY: false,
+  axes: [], brushes: {}, metric: "", clock: false, smooth: 0,
+};
+
+const views: string[] = ["runs", "compare", "plots", "run", "models", "integrity"];
+const plots: string[] = ["scatter", "parallel", "curves"];
+
+/** 1, 2, 3, 7 as `1-3.7`. */
+const ranges = (places: number[]) => {
+  const sorted = [...places].sort((a, b) => a - b);
+  const parts: string[] = [];
+  for (let i = 0; i < sorted.length; i++) {
+    const from = sorted[i];
+    while (sorted[i + 1] === sorted[i] + 1) i++;
+    parts.push(sorted[i] === from ? `${from}` : `${from}-${sorted[i]}`);
+  }
+  return parts.join(".");
+};
+
+const fromRanges = (text: string): number[] => {
+  const places: number[] = [];
+  for (const part of text.split(".")) {
+    const match = /^(\d{1,8})(?:-(\d{1,8}))?$/.exec(part);
+    if (!match) continue;
+    for (let place = Number(match[1]); place <= Number(match[2] ?? match[1]) && places.length < 1e6; place++) places.push(place);
+  }
+  return places;
+};
+
+export function toHash(state: State): string {
+  const query = new URLSearchParams();
+  for (const [key, value] of Object.entries(state)) {
+    if (key === "selected") {
+      if (state.selected.length) query.set(key, ranges(state.selected));
+    } else if (Array.isArray(value)) {
+      for (const item of value) query.append(key, item);
+    } else if (key === "brushes") {
+      for (const [axis, [low, high]] of Object.entries(state.brushes)) query.append(key, `${low},${high},${axis}`);
+    } else if (value !== initial[key as keyof State]) query.set(key, value === true ? "1" : String(value));
+  }
+  return `#${query}`;
+}
+
+export function fromHash(hash: string): State {
+  const query = new URLSearchParams(hash.replace(/^#/, ""));
+  const state: State = { ...initial };
+  const fields = state as unknown as { [key: string]: unknown };
+  for (const [key, value] of Object.entries(initial)) {
+    const text = query.get(key);
+    if (text === null) continue;
+    if (key === "selected") state.selected = fromRanges(text);
+    else if (Array.isArray(value)) fields[key] = query.getAll(key);
+    else if (key === "brushes") {
+      const parts = query.getAll(key).map((part) => /^([^,]+),([^,]+),(.*)$/s.exec(part));
+      const brushes = parts.filter((part) => part !== null).map(([, low, high, axis]) => [axis, [Number(low), Number(high)]] as const);
+      state.brushes = Object.fromEntries(brushes.filter(([, [low, high]]) => low <= high)) as State["brushes"];
+    } else if (typeof value === "boolean") fields[key] = text === "1";
+    else if (typeof value === "number") fields[key] = Math.min(1, Math.max(0, Number(text) || 0));
+    else fields[key] = text;
+  }
+  if (!views.includes(state.view)) state.view = "runs";
+  if (!plots.includes(state.plot)) state.plot = "scatter";
+  return state;
+}
+
+/** What the browser keeps, where it keeps anything for this page. */
+export const kept = {
+  get(key: string): string | null {
+    try {
+      return localStorage.getItem(`fitledger:${key}`);
+    } catch {
+      return null;
+    }
+  },
+  set(key: string, value: string) {
+    try {
+      localStorage.setItem(`fitledger:${key}`, value);
+    } catch {
+      // Pages from files or in frames may not keep anything.
+    }
+  },
+};

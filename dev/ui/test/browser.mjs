@@ -1,0 +1,63 @@
+// A browser, and pages in it.
+
+import { execFileSync } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { after } from "node:test";
+import { fileURLToPath, pathToFileURL } from "node:url";
+import { chromium } from "playwright-core";
+
+export const here = dirname(fileURLToPath(import.meta.url));
+const template = readFileSync(join(here, "../../../inst/view/page.html"), "utf8");
+const place = '<script id="ledger" type="application/json"></script>';
+
+function executable() {
+  for (const name of ["chromium", "chromium-browser", "google-chrome"]) {
+    try {
+      return execFileSync("sh", ["-c", `command -v ${name}`], { encoding: "utf8" }).trim();
+    } catch {
+      // Not this one.
+    }
+  }
+  throw new Error("There is no Chromium here.");
+}
+
+/** A folder that is gone after the tests. */
+export function folder() {
+  const path = mkdtempSync(join(tmpdir(), "fitledger-view-"));
+  after(() => rmSync(path, { recursive: true, force: true }));
+  return path;
+}
+
+/** The page as R would write it. */
+export function writePage(data, path = join(folder(), "page.html")) {
+  const json = JSON.stringify(data).replaceAll("<", "\\u003c").replaceAll("\u2028", "\\u2028").replaceAll("\u2029", "\\u2029");
+  writeFileSync(path, template.replace(place, () => place.replace("></", `>${json}</`)));
+  return path;
+}
+
+export async function launch() {
+  const browser = await chromium.launch({
+    executablePath: executable(),
+    args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking", "--disable-component-update", "--disable-sync"],
+  });
+  after(() => browser.close());
+  return browser;
+}
+
+/** Opens a page, with a list of everything that went wrong on it: errors, dialogs, requests, violations. */
+export async function open(browser, address, hash = "", options = {}) {
+  const context = await browser.newContext({ viewport: { width: 1440, height: 900 }, acceptDownloads: true, ...options });
+  const page = await context.newPage();
+  const wrong = [];
+  page.on("pageerror", (error) => wrong.push(`error: ${error.message}`));
+  page.on("console", (message) => { if (message.type() === "error") wrong.push(`console: ${message.text()}`); });
+  page.on("dialog", (dialog) => { wrong.push(`dialog: ${dialog.message()}`); dialog.dismiss(); });
+  const url = address.startsWith("http") ? address : pathToFileURL(address).href;
+  page.on("request", (request) => {
+    if (!request.url().startsWith(url.split("#")[0]) && !/^(data|blob):/.test(request.url())) wrong.push(`request: ${request.url()}`);
+  });
+  await page.goto(url + hash);
+  return { page, context, wrong };
+}
