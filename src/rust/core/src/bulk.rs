@@ -20,7 +20,7 @@ use crate::id::Seq;
 use crate::ledger::{self, FIRST_ROW, Place};
 use crate::plain::{self, Plain, Sink};
 use crate::record::{MAX_ROW, Row};
-use crate::runs::{Batch, Runs};
+use crate::runs::Batch;
 use crate::sys;
 use crate::time::Timestamp;
 use crate::value::Value;
@@ -30,13 +30,19 @@ const WORTH_A_THREAD: u64 = 1 << 20;
 /// How much of a part is in memory at once.
 const BLOCK: usize = 1 << 20;
 
-/// All runs of a ledger, ready to follow it.
-pub fn read(path: &Path) -> Result<Follow<Runs>> {
+/// A view to which many runs can be added at once.
+pub trait BulkFold: Fold {
+    /// Takes over some runs of a batch; `None` if the generic way must look.
+    fn add(&mut self, batch: &Batch, places: Range<usize>) -> Option<()>;
+}
+
+/// A view of a whole ledger, ready to follow it.
+pub fn read<F: BulkFold>(path: &Path) -> Result<Follow<F>> {
     read_in_parts(path, worthwhile)
 }
 
 /// The same, in as many parts as a number of bytes is worth.
-pub fn read_in_parts(path: &Path, parts: fn(u64) -> u64) -> Result<Follow<Runs>> {
+pub fn read_in_parts<F: BulkFold>(path: &Path, parts: fn(u64) -> u64) -> Result<Follow<F>> {
     if let Some(followed) = try_read(path, parts) {
         return Ok(followed);
     }
@@ -46,7 +52,7 @@ pub fn read_in_parts(path: &Path, parts: fn(u64) -> u64) -> Result<Follow<Runs>>
 }
 
 /// `None` where the generic way must look.
-fn try_read(path: &Path, parts: fn(u64) -> u64) -> Option<Follow<Runs>> {
+fn try_read<F: BulkFold>(path: &Path, parts: fn(u64) -> u64) -> Option<Follow<F>> {
     let file = ledger::open(path).ok()?;
     let size = file.metadata().ok()?.len();
     if size < FIRST_ROW {
@@ -57,7 +63,7 @@ fn try_read(path: &Path, parts: fn(u64) -> u64) -> Option<Follow<Runs>> {
 }
 
 /// Takes over what was appended to a ledger since; `None` where the generic way must look.
-pub fn extend(path: &Path, known: Follow<Runs>) -> Option<Follow<Runs>> {
+pub fn extend<F: BulkFold>(path: &Path, known: Follow<F>) -> Option<Follow<F>> {
     let file = ledger::open(path).ok()?;
     let size = file.metadata().ok()?.len();
     let start = known.place()?.end;
@@ -68,7 +74,12 @@ pub fn extend(path: &Path, known: Follow<Runs>) -> Option<Follow<Runs>> {
     }
 }
 
-fn take(file: &File, known: Follow<Runs>, bytes: Range<u64>, parts: u64) -> Option<Follow<Runs>> {
+fn take<F: BulkFold>(
+    file: &File,
+    known: Follow<F>,
+    bytes: Range<u64>,
+    parts: u64,
+) -> Option<Follow<F>> {
     let ranges = split(file, bytes, parts).ok()?;
     let parts = read_parts(file, &ranges)?;
     let before = known.place().map_or(0, |place| place.head.seq.0);
@@ -102,7 +113,7 @@ fn read_parts(file: &File, ranges: &[Range<u64>]) -> Option<Vec<Part>> {
 }
 
 /// Takes parts over that come after some lines. Each is let go when it was taken over.
-fn fold(mut runs: Runs, mut lines: u64, parts: Vec<Part>) -> Option<Runs> {
+fn fold<F: BulkFold>(mut view: F, mut lines: u64, parts: Vec<Part>) -> Option<F> {
     for part in parts {
         if part.first_seq.is_some_and(|first| first != lines + 1) {
             return None;
@@ -112,19 +123,19 @@ fn fold(mut runs: Runs, mut lines: u64, parts: Vec<Part>) -> Option<Runs> {
         }
         let mut done = 0;
         for (line, before, bytes) in &part.others {
-            runs.add(&part.batch, done..*before)?;
+            view.add(&part.batch, done..*before)?;
             done = *before;
             let row = Row::parse(&part.bytes[bytes.clone()]).ok()?;
             if row.seq != Seq(lines + line + 1) || row.event.ends_with('!') {
                 return None;
             }
             ledger::check_first(&row).ok()?;
-            runs.apply(&row).ok()?;
+            view.apply(&row).ok()?;
         }
-        runs.add(&part.batch, done..part.batch.len())?;
+        view.add(&part.batch, done..part.batch.len())?;
         lines += part.lines;
     }
-    Some(runs)
+    Some(view)
 }
 
 pub fn processors() -> usize {

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use crate::begun::Begun;
 use crate::blocks::{AsJson, Blocks, Fixed, Stowed};
-use crate::bulk;
+use crate::bulk::{self, BulkFold};
 use crate::columns::{Column, Columns, Tag};
 use crate::error::Result;
 use crate::follow::{self, Fold, Follow};
@@ -566,9 +566,9 @@ impl Batch {
     }
 }
 
-impl Runs {
-    /// Takes over some runs of a batch. A run that has begun already is a matter for the generic way.
-    pub fn add(&mut self, batch: &Batch, places: std::ops::Range<usize>) -> Option<()> {
+impl BulkFold for Runs {
+    /// A run that has begun already is a matter for the generic way.
+    fn add(&mut self, batch: &Batch, places: std::ops::Range<usize>) -> Option<()> {
         let to = self.len();
         self.begun.reserve(places.len());
         for place in places.clone() {

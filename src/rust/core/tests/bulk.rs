@@ -102,7 +102,7 @@ fn the_best_are_the_first_of_all_sorted() {
     drop(fs::remove_file(&path));
     for seed in 0..40 {
         write(&path, &mut Dice(seed), 5);
-        let runs = bulk::read(&path).unwrap().into_view();
+        let runs: Runs = bulk::read(&path).unwrap().into_view();
         for column in runs.metrics.iter() {
             for maximize in [false, true] {
                 let all = sorted(&runs, &column.name, maximize);

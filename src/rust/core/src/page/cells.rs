@@ -1,10 +1,9 @@
 //! The JSON of objects, values and columns.
 
-use std::collections::HashMap;
-
 use crate::columns::{self, Tag};
 use crate::json::{self, Json};
 use crate::table::{self, Type};
+use crate::texts::Texts;
 use crate::time::{self, Timestamp};
 use crate::value::{Kind, Value};
 
@@ -180,31 +179,24 @@ fn write_codes(
 ) {
     const MISSING: i64 = -1;
     const REDACTED: i64 = -2;
-    let mut levels: Vec<&str> = Vec::new();
-    let mut known: HashMap<&str, i64> = HashMap::new();
-    let mut code_of = |text| {
-        *known.entry(text).or_insert_with(|| {
-            levels.push(text);
-            levels.len() as i64 - 1
-        })
-    };
-    let mut of_text: Vec<Option<i64>> = vec![None; column.texts().len()];
+    let mut levels = Texts::default();
+    let mut of_text: Vec<Option<i64>> = vec![None; column.texts.len()];
     let mut codes = Vec::new();
     write_list(places, &mut codes, |place, out| {
         let code = match place.map(|place| (place, column.tag(place))) {
             Some((place, Tag::Text)) => {
-                let known = &mut of_text[column.bits(place) as usize];
-                *known.get_or_insert_with(|| code_of(column.text(place).unwrap_or_default()))
+                let text = column.bits(place) as usize;
+                *of_text[text].get_or_insert_with(|| levels.add(column.texts.get(text)) as i64)
             }
             Some((_, Tag::Redacted)) => REDACTED,
             Some((place, _)) => match column.other(place) {
-                Some(Value::Code(text)) => code_of(text),
+                Some(Value::Code(text)) => levels.add(&text) as i64,
                 _ => MISSING,
             },
             None => MISSING,
         };
         json::write_int(code, out);
     });
-    write_texts(&levels, o.key("levels"));
+    write_list(levels.iter(), o.key("levels"), json::write_str);
     o.key("codes").extend_from_slice(&codes);
 }

@@ -84,7 +84,7 @@ const MORE: [(&str, WriteMore); 11] = [
     }),
     ("sealed", |_, run, out| {
         let names = run.hidden();
-        json::write_array(names, out, |(name, _), out| json::write_str(name, out));
+        json::write_array(&names, out, |(name, _), out| json::write_str(name, out));
         !names.is_empty()
     }),
     ("looks", |_, run, out| {

@@ -3,11 +3,10 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::Path;
 
-use crate::bulk::{BulkFold, Parts};
+use crate::bulk::{self, BulkFold};
 use crate::error::Result;
 use crate::follow::{Fold, Follow};
 use crate::json::{self, Json, Malformed};
-use crate::ledger::{self, Ledger};
 use crate::page::cells::{object, write_number};
 use crate::page::runs::Hidden;
 use crate::record::Row;
@@ -116,16 +115,6 @@ impl View {
         self.series_places.insert(name.to_owned(), place);
         place
     }
-
-    /// By blocks, where every row allows it.
-    fn by_blocks(ledger: &Ledger) -> Option<Follow<View>> {
-        let bytes = ledger.whole()?;
-        let view = Parts::of(bytes)?.fold()?;
-        let whole = &bytes[..memchr::memrchr(b'\n', bytes)?];
-        let start = memchr::memrchr(b'\n', whole)? + 1;
-        let last = Row::parse(&whole[start..]).ok()?;
-        Some(Follow::at(view, ledger.place_after(&last)))
-    }
 }
 
 impl Fold for View {
@@ -158,15 +147,7 @@ impl Fold for View {
     }
 
     fn read(path: &Path) -> Result<Follow<View>> {
-        let ledger = ledger::read(path)?;
-        let follow = match View::by_blocks(&ledger) {
-            Some(follow) => follow,
-            None => {
-                let mut follow = Follow::default();
-                follow.take(&ledger)?;
-                follow
-            }
-        };
+        let follow: Follow<View> = bulk::read(path)?;
         let place = follow.place().copied();
         let mut view: View = follow.into_view();
         view.news.clear();
@@ -176,8 +157,11 @@ impl Fold for View {
 
 impl BulkFold for View {
     fn add(&mut self, batch: &Batch, places: std::ops::Range<usize>) -> Option<()> {
-        self.runs.add(batch, places.clone())?;
-        self.registry.add(batch, places)
+        for place in places.clone() {
+            let (id, hash) = batch.id(place);
+            self.registry.begun.begin(id, hash);
+        }
+        self.runs.add(batch, places)
     }
 }
 
