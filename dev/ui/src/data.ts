@@ -147,8 +147,11 @@ export interface Patch {
 
 const specials: { [text: string]: number } = { NaN: NaN, Inf: Infinity, "-Inf": -Infinity };
 
+/** What an object of the ledger's has under a name, which may be `constructor` or the like. */
+export const own = <T>(object: { [key: string]: T }, key: string): T | undefined => (Object.hasOwn(object, key) ? object[key] : undefined);
+
 export const numberOf = (value: Json | undefined): number =>
-  typeof value === "number" ? value : typeof value === "string" && value in specials ? specials[value] : NaN;
+  typeof value === "number" ? value : typeof value === "string" ? (own(specials, value) ?? NaN) : NaN;
 
 export const isFields = (value: Json | undefined): value is Fields =>
   typeof value === "object" && value !== null && !Array.isArray(value);
@@ -415,8 +418,7 @@ export class Ledger {
       const hashes = Object.entries(data).map(([name, entry]) => [name, isFields(entry) ? entry.hash : null]);
       set("data", hashes.length === 1 ? hashes[0][1] : hashes.map(([name, hash]) => `${name}=${hash}`).join(" "));
     }
-    const looks = this.extras.looks[place];
-    if (looks) set("looks", looks);
+    set("looks", this.extras.looks[place] ?? 0);
   }
 
   private setTags(place: number, tags: Fields) {
@@ -442,7 +444,7 @@ export class Ledger {
     for (const [place, metrics] of Object.entries(patch.series ?? {})) {
       const known = (this.series[place] ??= {});
       for (const [metric, more] of Object.entries(metrics)) {
-        const series = known[metric];
+        const series = own(known, metric);
         known[metric] = series
           ? {
               step: series.step.concat(more.step),
@@ -517,6 +519,10 @@ export class Ledger {
 
   status(place: number): Status {
     return this.all.get("detail.status")!.value(place) as Status;
+  }
+
+  seriesOf(place: number, metric: string): Series | undefined {
+    return own(this.series[place] ?? {}, metric);
   }
 
   session(place: number): Session | undefined {

@@ -222,10 +222,9 @@ export function LineageGraph({ start }: { start: Node }) {
   const address = (node: Node): Partial<State> | null => {
     if (node.kind === "run") return { view: "run", id: node.id };
     if (node.kind === "version" || node.kind === "stage") return { view: "models", id: node.id };
-    if (node.kind === "commit") return { view: "runs", id: "", where: `commit == "${node.id.replace(/[\\"]/g, "\\$&")}"` };
+    if (node.kind === "commit") return { view: "runs", id: "", where: "", search: node.id };
     if (node.kind === "content" && node.label.startsWith("data ")) {
-      const hash = node.id.replace(/^label:/, "").replace(/[\\"]/g, "\\$&");
-      return { view: "runs", id: "", where: `data == "${hash}"` };
+      return { view: "runs", id: "", where: "", search: node.id.replace(/^label:/, "") };
     }
     return null;
   };
@@ -243,7 +242,7 @@ export function LineageGraph({ start }: { start: Node }) {
     const to = isStart ? null : address(node);
     const placed = { transform: `translate(${x - size.width / 2} ${y - size.height / 2})`, class: `node ${node.kind}${isStart ? " start" : ""}${node.problem ? " wrong" : ""}` };
     return to
-      ? <a key={keyOf(node)} href={href({ ...to, ...(to.where ? { search: "", void: true } : {}) })} aria-label={`${node.kind} ${node.id}`} {...placed}>{shape}</a>
+      ? <a key={keyOf(node)} href={href(to)} aria-label={`${node.kind} ${node.id}`} {...placed}>{shape}</a>
       : <g key={keyOf(node)} {...placed}>{shape}</g>;
   };
   const label = `Lineage of ${start.kind} ${start.id}`;

@@ -52,7 +52,7 @@ function finder(ledger: Ledger, word: string): (place: number) => boolean {
 
 export function chooseRows(ledger: Ledger, state: State): Rows {
   const { keep, error, voided } = matching(ledger, state);
-  const best = bestRun(ledger, state, keep);
+  const best = bestRun(ledger, state, (place) => keep[place] === 1);
   const column = ledger.columns().get(state.sort);
   const places = new Uint32Array(ledger.n);
   let n = 0;
@@ -84,7 +84,7 @@ export function bestMetric(ledger: Ledger, state: State): Column | undefined {
 }
 
 /** As best_run(): finished runs only, the first of equals. */
-function bestRun(ledger: Ledger, state: State, keep: Uint8Array): number | null {
+export function bestRun(ledger: Ledger, state: State, keep: (place: number) => boolean): number | null {
   const metric = bestMetric(ledger, state);
   const status = ledger.column("detail", "status")!;
   const finished = status.levels.indexOf("finished");
@@ -92,8 +92,9 @@ function bestRun(ledger: Ledger, state: State, keep: Uint8Array): number | null 
   let best: number | null = null;
   for (let place = 0; place < ledger.n; place++) {
     const value = metric.num[place];
-    if (!keep[place] || status.num[place] !== finished || Number.isNaN(value)) continue;
-    if (best === null || (state.maximize ? value > metric.num[best] : value < metric.num[best])) best = place;
+    if (status.num[place] !== finished || Number.isNaN(value)) continue;
+    const better = best === null || (state.maximize ? value > metric.num[best] : value < metric.num[best]);
+    if (better && keep(place)) best = place;
   }
   return best;
 }
@@ -109,9 +110,25 @@ const most = 16;
 
 export function usualColumns(ledger: Ledger): Column[] {
   const metrics = ledger.of("metric").slice(0, 6);
-  const params = ledger.of("param").slice(0, most - 3 - metrics.length);
+  const params = telling(ledger).slice(0, most - 3 - metrics.length);
   const of = (kind: "run" | "detail", name: string) => ledger.column(kind, name)!;
   return [of("run", "timestamp"), of("detail", "status"), ...params, ...metrics, of("detail", "duration")];
+}
+
+const fewParams = 6;
+const lookedAt = 200;
+
+/** Parameters; of many only those that more than a few runs have. */
+function telling(ledger: Ledger): Column[] {
+  const params = ledger.of("param").slice(0, lookedAt);
+  if (params.length <= fewParams) return params;
+  const filled = (column: Column) => {
+    let n = 0;
+    for (let place = 0; place < ledger.n; place++) if (column.has(place)) n++;
+    return n;
+  };
+  const common = params.filter((column) => filled(column) >= ledger.n / 20);
+  return common.length ? common : params;
 }
 
 /** Whether a column says more than one thing. */

@@ -1,7 +1,7 @@
 // Everything on record of one run.
 
 import { useApp } from "./app.tsx";
-import { isFields, numberOf, type Column, type Fields, type Json, type Preview, type Series } from "./data.ts";
+import { isFields, numberOf, own, type Column, type Fields, type Json, type Preview, type Series } from "./data.ts";
 import { LineageGraph } from "./lineage.tsx";
 import { nearest } from "./where.ts";
 import { bytes, cell, count, duration, imageUrl, plain, short, shortHash, time, whole } from "./text.ts";
@@ -75,7 +75,7 @@ export function RunPage() {
                   <tr key={column.label}>
                     <th scope="row">{column.name}</th>
                     <td class="number" title={whole(column, place)}>{cell(column, place)}</td>
-                    <td>{series[column.name] && <Sparkline name={column.name} series={series[column.name]} />}</td>
+                    <td><Sparkline name={column.name} series={ledger.seriesOf(place, column.name)} /></td>
                   </tr>
                 ))}
               </tbody>
@@ -183,7 +183,8 @@ function Call({ call }: { call: Fields }) {
   );
 }
 
-function Sparkline({ name, series }: { name: string; series: Series }) {
+function Sparkline({ name, series }: { name: string; series?: Series }) {
+  if (!series) return null;
   const values = series.value.map(numberOf);
   const finite = values.filter(Number.isFinite);
   if (finite.length < 2) return null;
@@ -204,7 +205,7 @@ function Sparkline({ name, series }: { name: string; series: Series }) {
 function Artifact({ name, entry }: { name: string; entry: Json }) {
   const { ledger } = useApp();
   const { sha256, size, stored, ...rest } = isFields(entry) ? entry : {};
-  const preview = typeof sha256 === "string" ? ledger.previews[sha256] : undefined;
+  const preview = typeof sha256 === "string" ? own(ledger.previews, sha256) : undefined;
   return (
     <figure class="artifact">
       <figcaption>

@@ -3,10 +3,11 @@
 import { useEffect, useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
 import type { TargetedEvent, TargetedMouseEvent } from "preact";
 import { useApp } from "./app.tsx";
-import type { Column } from "./data.ts";
+import type { Column, Ledger } from "./data.ts";
 import { Picker } from "./picker.tsx";
 import { bestMetric, shownColumns } from "./rows.ts";
-import { cell, count, csv, download, whole } from "./text.ts";
+import { cell, count, csv, download, short, whole } from "./text.ts";
+import { quoteName } from "./where.ts";
 
 export const rowHeight = 30;
 // Browsers draw nothing beyond some height (Firefox from 17 million pixels); more rows scroll in larger steps.
@@ -76,13 +77,14 @@ function Toolbar() {
 }
 
 function Condition() {
-  const { state, rows, go } = useApp();
+  const { ledger, state, rows, go } = useApp();
+  const example = useMemo(() => exampleCondition(ledger), [ledger]);
   const error = rows.error;
   const at = error ? Math.min(error.at, state.where.length) : 0;
   return (
     <div class="field condition">
       <label for="where">Where</label>
-      <input id="where" type="text" spellcheck={false} autocomplete="off" value={state.where} placeholder='lambda > 1 & model == "ridge"'
+      <input id="where" type="text" spellcheck={false} autocomplete="off" value={state.where} placeholder={example}
         aria-invalid={error ? "true" : undefined} aria-describedby={error ? "where-error" : undefined}
         onInput={(event) => go({ where: event.currentTarget.value }, true)} />
       {error && (
@@ -93,6 +95,18 @@ function Condition() {
       )}
     </div>
   );
+}
+
+/** A condition on columns that are there. */
+function exampleCondition(ledger: Ledger): string {
+  const columns = [...ledger.of("param"), ...ledger.of("metric")].slice(0, 100);
+  const number = columns.find(({ type }) => type === "double" || type === "integer");
+  const text = columns.find(({ type, levels }) => type === "character" && levels.length > 0 && levels[0].length < 20);
+  const parts = [
+    number && `${quoteName(number.label)} > ${short(number.num.find(Number.isFinite) ?? 1, 2)}`,
+    text && `${quoteName(text.label)} == ${JSON.stringify(text.levels[0])}`,
+  ];
+  return parts.filter(Boolean).join(" & ") || 'status == "finished"';
 }
 
 export function Menu({ label, children }: { label: string; children: preact.ComponentChildren }) {
@@ -169,11 +183,11 @@ function useWindow(n: number, places: Uint32Array) {
   };
 }
 
-const characterWidth = 0.56;
+const characterWidth = 0.6;
 
 /** Widths in rem, by what is in some of the rows. */
 function widths(columns: Column[], places: Uint32Array): number[] {
-  const step = Math.max(1, Math.floor(places.length / 40));
+  const step = Math.max(1, Math.floor(places.length / 300));
   return columns.map((column) => {
     let longest = column.label.length + 2;
     for (let i = 0; i < places.length; i += step) longest = Math.max(longest, cell(column, places[i]).length);
@@ -293,7 +307,7 @@ function Table() {
           {best && <span class="star" title={`The best: ${state.maximize ? "highest" : "lowest"} ${metric?.label}`}>★<span class="hidden"> best run</span></span>}
         </div>
         {columns.map((column) => (
-          <div role="gridcell" key={column.label} class={`${column.numeric ? "number" : ""}${best && column === metric ? " top" : ""}`} title={whole(column, place)}>
+          <div role="gridcell" key={column.label} class={`${column.numeric ? "number" : ""}${best && column === metric ? " best-value" : ""}`} title={whole(column, place)}>
             {column.kind === "detail" && column.name === "status" ? (
               <span class="status"><span aria-hidden="true">{statusMarks[status]} </span>{status}</span>
             ) : (
@@ -311,7 +325,7 @@ function Table() {
   return (
     <>
       <Summary />
-      <div class="grid" role="grid" tabIndex={0} ref={view.box} aria-label="Runs" aria-multiselectable="true"
+      <div class={n ? "grid" : "grid bare"} role="grid" tabIndex={0} ref={view.box} aria-label="Runs" aria-multiselectable="true"
         aria-rowcount={n + 1} aria-colcount={columns.length + 2} aria-activedescendant={active !== null && at >= 0 ? `run-${active}` : undefined}
         onScroll={view.onScroll} onKeyDown={onKeyDown} onFocus={(event) => event.target === event.currentTarget && active === null && n && setActive(places[0])}
         style={{ "--columns": `2.4rem 11.5rem ${wide.map((w) => `${w.toFixed(2)}rem`).join(" ")} 1fr` }}>
@@ -323,8 +337,8 @@ function Table() {
           </div>
         </div>
         <div role="rowgroup" class="body" style={{ height: `${printing ? to * rowHeight : view.height}px` }}>{visible}</div>
-        {n === 0 && <NothingFound />}
       </div>
+      {n === 0 && <NothingFound />}
       {printing && n > mostPrinted && <p>The first {mostPrinted} of {count(n, "run")} are printed.</p>}
     </>
   );

@@ -112,6 +112,9 @@ class Parser {
     const rest = this.peek();
     if (rest.text === "=") throw new WhereError("To compare, write `==`.", rest.at);
     if (rest.kind !== "end") throw new WhereError(`An operator such as \`&\` is missing before \`${rest.text}\`.`, rest.at, rest.length);
+    if (whole.shape === "number") {
+      throw new WhereError("TRUE or FALSE is needed, this is a number. Compare it: `lambda > 1`.", whole.at);
+    }
     return this.logical(whole);
   }
 
@@ -303,7 +306,7 @@ class Parser {
       return this.column(`${token.text}$${field.text}`, token, field.at + field.length - token.at);
     }
     const quoted = token.length === token.text.length + 2;
-    if (!quoted && !this.columns.has(token.text) && token.text in constants) return literal(...constants[token.text]);
+    if (!quoted && !this.columns.has(token.text) && Object.hasOwn(constants, token.text)) return literal(...constants[token.text]);
     return this.column(token.text, token, token.length);
   }
 
@@ -435,7 +438,7 @@ export function parseWhere(source: string, columns: Map<string, Column>): ((row:
 export const quoteName = (name: string): string =>
   name.split("$").length === 2 && name.startsWith("tags$")
     ? `tags$${quoteName(name.slice(5))}`
-    : /^(?:\p{L}|\.(?!\d))[\p{L}\p{N}._]*$/u.test(name) && !(name in constants)
+    : /^(?:\p{L}|\.(?!\d))[\p{L}\p{N}._]*$/u.test(name) && !Object.hasOwn(constants, name)
       ? name
       : `\`${name.replace(/[\\`]/g, "\\$&")}\``;
 
@@ -446,7 +449,7 @@ const list = (names: string[], word = "or") => {
 
 /** Up to three names that a slip of the keyboard may have meant. */
 export function nearest(name: string, names: string[]): string[] {
-  const most = Math.max(1, Math.min(3, Math.floor(name.length / 3)));
+  const most = Math.min(3, Math.ceil(name.length / 3));
   const near: [number, string][] = [];
   for (const candidate of names.slice(0, 5000)) {
     const far = distance(name.toLowerCase(), candidate.toLowerCase());

@@ -54,10 +54,30 @@ export async function open(browser, address, hash = "", options = {}) {
   page.on("pageerror", (error) => wrong.push(`error: ${error.message}`));
   page.on("console", (message) => { if (message.type() === "error") wrong.push(`console: ${message.text()}`); });
   page.on("dialog", (dialog) => { wrong.push(`dialog: ${dialog.message()}`); dialog.dismiss(); });
+  if (!address) return { page, context, wrong };
   const url = address.startsWith("http") ? address : pathToFileURL(address).href;
   page.on("request", (request) => {
     if (!request.url().startsWith(url.split("#")[0]) && !/^(data|blob):/.test(request.url())) wrong.push(`request: ${request.url()}`);
   });
   await page.goto(url + hash);
   return { page, context, wrong };
+}
+
+/** Why R can't be asked here; the empty text where it can. */
+export const noR = (() => {
+  try {
+    execFileSync("Rscript", ["-e", "library(fitledger)"], { stdio: "pipe" });
+    return "";
+  } catch (error) {
+    return `SKIPPED ALOUD: R with fitledger isn't there (set R_LIBS): ${String(error.stderr ?? error.message).trim()}`;
+  }
+})();
+
+/** The page that view_runs() writes of the demonstration ledger, and its data. */
+export function demonstration() {
+  const path = folder();
+  execFileSync("Rscript", [join(here, "demo.R"), path], { stdio: "pipe", env: { ...process.env, LC_ALL: "C.UTF-8" } });
+  const page = join(path, "page.html");
+  const [, json] = /<script id="ledger" type="application\/json">(.*?)<\/script>/s.exec(readFileSync(page, "utf8"));
+  return { folder: path, page, data: JSON.parse(json) };
 }

@@ -1,5 +1,5 @@
 # A ledger with something of everything, of real fits: Rscript demo.R FOLDER
-# Leaves runs.csv, its page as view_runs() writes it (page.html) and a second page of a ledger of hostile names.
+# Leaves runs.csv and its page as view_runs() writes it, page.html.
 library(fitledger)
 folder <- commandArgs(TRUE)[[1]]
 dir.create(folder, showWarnings = FALSE)
@@ -24,7 +24,7 @@ ridge <- function(lambda) {
 for (lambda in 10^seq(-2, 4, length.out = 25)) {
   beta <- ridge(lambda)
   log_run(
-    ledger, list(model = "ridge", lambda = lambda, features = 4L),
+    ledger, list(learner = "ridge", lambda = lambda, features = 4L),
     list(test_rmse = rmse(y[401:600] - x[401:600, ] %*% beta), train_rmse = rmse(y[1:400] - x[1:400, ] %*% beta)),
     data = list(train = train, test = test), seed = 1, tags = list(by = "ann", round = "first")
   )
@@ -33,7 +33,7 @@ for (span in c(0.2, 0.35, 0.5, 0.75, 1)) {
   for (degree in 1:2) {
     fit <- loess(price ~ area + year, train, span = span, degree = degree, control = loess.control(surface = "direct"))
     log_run(
-      ledger, list(model = "loess", span = span, degree = degree, features = 2L),
+      ledger, list(learner = "loess", span = span, degree = degree, features = 2L),
       list(test_rmse = rmse(test$price - predict(fit, test)), train_rmse = rmse(residuals(fit))),
       data = list(train = train, test = test), tags = list(by = "bob", round = "first")
     )
@@ -42,14 +42,14 @@ for (span in c(0.2, 0.35, 0.5, 0.75, 1)) {
 
 # A small network, trained by gradient descent, for curves.
 network <- function(eta, hidden, steps = 300) {
-  with_run(ledger, list(model = "network", eta = eta, hidden = hidden), data = list(train = train, test = test), seed = 7, function(run) {
+  with_run(ledger, list(learner = "network", eta = eta, hidden = hidden), data = list(train = train, test = test), seed = 7, function(run) {
     w <- matrix(rnorm(4 * hidden, sd = 0.5), 4)
     v <- rnorm(hidden, sd = 0.5)
     for (step in seq_len(steps)) {
       h <- tanh(x[1:400, ] %*% w)
       error <- drop(h %*% v) - y[1:400]
       slope <- (error %o% v) * (1 - h^2)
-      v <- v - eta * crossprod(h, error) / 400
+      v <- v - eta * drop(crossprod(h, error)) / 400
       w <- w - eta * crossprod(x[1:400, ], slope) / 400
       if (step %% 3 == 0) {
         log_metrics(run, loss = mean(error^2), test_loss = mean((drop(tanh(x[401:600, ] %*% w) %*% v) - y[401:600])^2), step = step)
@@ -79,7 +79,12 @@ best <- found[[which.min(scores)]]
 worst <- found[[which.max(scores)]]
 log_note(ledger, best$id, "Converged after 200 steps; kept for production.")
 
-better <- gate_better("test_rmse")
+predicted <- function(model) drop(tanh(x[401:600, ] %*% model$w) %*% model$v)
+better <- function(candidate, current) {
+  score <- function(model) rmse(y[401:600] - predicted(model))
+  figures <- list(candidate_rmse = score(candidate$model), current_rmse = score(current$model))
+  list(pass = figures$candidate_rmse < figures$current_rmse, figures = figures)
+}
 register_model(ledger, "price", worst$id)
 promote_model(ledger, "price", 1, "production", why = "the first one")
 register_model(ledger, "price", best$id)
@@ -91,9 +96,13 @@ rollback_model(ledger, "price", why = "a drill")
 promote_model(ledger, "price", 2, "production", gate = better, why = "after the drill")
 
 log_call(ledger, lm(price ~ area + year, data = train), metrics = function(fit) list(test_rmse = rmse(test$price - predict(fit, test))), tags = list(by = "ann", round = "second"))
-log_run(ledger, list(model = "final", lambda = 1), list(test_rmse = 0.2), sealed = list(audit_rmse = 0.21), seed = 3)
-try(with_run(ledger, list(model = "network", eta = 30, hidden = 12L), function(run) stop("The loss is not a number any more.")), silent = TRUE)
-oops <- log_run(ledger, list(model = "ridge", lambda = -1), list(test_rmse = 0.001))
+beta <- ridge(1)
+log_run(
+  ledger, list(learner = "ridge", lambda = 1, features = 4L), list(train_rmse = rmse(y[1:400] - x[1:400, ] %*% beta)),
+  sealed = list(audit_rmse = rmse(y[401:600] - x[401:600, ] %*% beta)), seed = 3
+)
+try(with_run(ledger, list(learner = "network", eta = 30, hidden = 12L), function(run) stop("The loss is not a number any more.")), silent = TRUE)
+oops <- log_run(ledger, list(learner = "ridge", lambda = -1), list(test_rmse = 0.001))
 void_run(ledger, oops, "lambda can't be negative")
 
 view_runs(ledger, "page.html", open = FALSE)

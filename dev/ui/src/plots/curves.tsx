@@ -48,15 +48,15 @@ export function Curves() {
   const metrics = [...new Set(places.flatMap((place) => Object.keys(ledger.series[place])))];
   const best = bestMetric(ledger, state);
   const metric = metrics.includes(state.metric) ? state.metric : best && metrics.includes(best.name) ? best.name : metrics[0];
-  const timed = places.some((place) => ledger.series[place][metric]?.time);
+  const timed = places.some((place) => ledger.seriesOf(place, metric)?.time);
   const clock = state.clock && timed;
   const height = heightFor(width);
-  const frame: Box = { width, height, left: 68, right: 110, top: 14, bottom: 48 };
+  const frame: Box = { width, height, left: 68, right: width < 600 ? 18 : 150, top: 14, bottom: 48 };
 
   const plot = useMemo(() => {
     const curves: Curve[] = [];
     places.forEach((place, i) => {
-      const series = ledger.series[place][metric];
+      const series = ledger.seriesOf(place, metric);
       if (!series) return;
       const x = xOf(ledger, place, series, clock);
       const order = Uint32Array.from(x.keys()).sort((a, b) => x[a] - x[b]);
@@ -130,7 +130,7 @@ export function Curves() {
       <div class="toolbar">
         <Select label="Metric" value={metric} options={metrics.map((value) => ({ value, label: value }))} onChange={(metric) => go({ metric })} />
         <Check label="By time" checked={clock} disabled={!timed} onChange={(clock) => go({ clock })} />
-        <Check label="Log down" checked={state.logY} onChange={(logY) => go({ logY })} />
+        <Check label="Log vertical" checked={state.logY} onChange={(logY) => go({ logY })} />
         <label class="field">
           <span>Smooth {state.smooth ? short(state.smooth, 2) : "off"}</span>
           <input type="range" min="0" max="0.98" step="0.02" value={state.smooth} onInput={(event) => go({ smooth: Number(event.currentTarget.value) }, true)} />
@@ -146,7 +146,7 @@ export function Curves() {
             onClick={(event) => { const hit = pointer(event); if (hit) go({ view: "run", id: ledger.ids[curves[hit[0]].place] }); }}>
             <Axes box={frame} x={xScale} y={yScale} xLabel={clock ? "seconds since the run began" : "step"} yLabel={metric} />
             {curves.map(({ place, colour, dash }, i) => <path key={place} d={paths[i]} class={`curve${at && at[0] !== i ? " aside" : ""}`} stroke={colour} stroke-dasharray={dash} />)}
-            {ends.map(({ x, y, i }) => <text key={i} x={x + 6} y={y} dy="0.32em" class="end" fill={curves[i].colour}>{shortened(name(curves[i].place))}</text>)}
+            {width >= 600 && ends.map(({ x, y, i }) => <text key={i} x={x + 6} y={y} dy="0.32em" class="end" style={{ fill: curves[i].colour }}>{shortened(name(curves[i].place))}</text>)}
             {picked && <circle data-screen cx={picked.x} cy={picked.y} r="5" class="picked" />}
           </svg>
         )}
@@ -159,7 +159,7 @@ export function Curves() {
   );
 }
 
-const shortened = (text: string) => (text.length > 16 ? `${text.slice(0, 15)}…` : text);
+const shortened = (text: string) => (text.length > 24 ? `${text.slice(0, 23)}…` : text);
 
 /** Of the points on one pixel across only the lowest and the highest are drawn. */
 function draw({ xs, ys }: Curve, px: (x: number) => number, py: (y: number) => number): string {

@@ -4,7 +4,7 @@ import { brushY, type D3BrushEvent } from "d3-brush";
 import { select } from "d3-selection";
 import { useEffect, useMemo, useRef } from "preact/hooks";
 import { useApp } from "../app.tsx";
-import type { Column } from "../data.ts";
+import { own, type Column } from "../data.ts";
 import { bestMetric, varies } from "../rows.ts";
 import { count, short } from "../text.ts";
 import { quoteName } from "../where.ts";
@@ -40,7 +40,8 @@ export function conditionOf({ column, scale }: Pick<Axis, "column" | "scale">, [
     if (column.type === "date") return `"${new Date(value * 864e5).toISOString().slice(0, 10)}"`;
     return String(value);
   };
-  return `${name} >= ${bound(low)} & ${name} <= ${bound(high)}`;
+  const bounds = [[">=", low] as const, ["<=", high] as const].filter(([, value]) => Number.isFinite(value));
+  return bounds.map(([op, value]) => `${name} ${op} ${bound(value)}`).join(" & ");
 }
 
 export function Parallel() {
@@ -51,7 +52,8 @@ export function Parallel() {
   const metric = bestMetric(ledger, state);
   const labels = state.axes.length ? state.axes : usualAxes([...columns.values()], metric, ledger.n);
   const chosen = labels.map((label) => columns.get(label)).filter((column) => column !== undefined && column.type !== "mixed").slice(0, mostAxes) as Column[];
-  const colour = columns.get(state.colour);
+  const named = columns.get(state.colour);
+  const colour = named?.type === "mixed" ? undefined : named;
   const places = rows.places;
   const height = heightFor(width);
   const [top, bottom] = [42, 16];
@@ -71,7 +73,10 @@ export function Parallel() {
   }, [places, ledger.version, chosen.map(({ label }) => label).join("\n"), width]);
   const { axes, drawn } = plot;
 
-  const ranges = axes.filter(({ column }) => state.brushes[column.label]).map((axis) => ({ axis, range: state.brushes[axis.column.label] }));
+  const ranges = axes.flatMap((axis) => {
+    const range = own(state.brushes, axis.column.label);
+    return range ? [{ axis, range }] : [];
+  });
   const inside = useMemo(() => {
     const keep = new Uint8Array(ledger.n);
     let n = 0;
@@ -144,14 +149,14 @@ export function Parallel() {
             <path d={paths.faint} class="threads faint" />
             {paths.strong.map((d, g) => <path key={g} d={d} class={`threads${drawn.length > 300 ? " many" : ""}`} stroke={groups[g].colour} />)}
             {best.length > 1 && <path d={`M${best.map(([x, y]) => `${x} ${y}`).join("L")}`} class="threads the-best" />}
-            {axes.map((axis, i) => <AxisOf key={axis.column.label} axis={axis} last={i === axes.length - 1} top={top} bottom={height - bottom} range={state.brushes[axis.column.label]} onBrush={(range) => brush(axis.column.label, range)} />)}
+            {axes.map((axis, i) => <AxisOf key={axis.column.label} axis={axis} last={i === axes.length - 1} top={top} bottom={height - bottom} range={own(state.brushes, axis.column.label)} onBrush={(range) => brush(axis.column.label, range)} />)}
           </svg>
         )}
       </div>
       {colour && <Legend groups={groups} title={colour.label} />}
       {drawn.length < places.length && <p class="muted">{count(drawn.length, "line")} of {places.length.toLocaleString("en")} are drawn, evenly chosen; the ranges count all runs.</p>}
       <div class="ranges">
-        {axes.map((axis, i) => <Bounds key={axis.column.label} axis={axis} range={state.brushes[axis.column.label]} onChange={(range) => brush(axis.column.label, range)}
+        {axes.map((axis, i) => <Bounds key={axis.column.label} axis={axis} range={own(state.brushes, axis.column.label)} onChange={(range) => brush(axis.column.label, range)}
           onLeft={i > 0 ? () => setAxes([...now.slice(0, i - 1), now[i], now[i - 1], ...now.slice(i + 1)]) : undefined}
           onRemove={() => setAxes(now.filter((_, other) => other !== i))} />)}
       </div>
@@ -201,6 +206,7 @@ const rounded = (value: number) => (Math.abs(value) > 1e9 ? Math.round(value) : 
 function pixelsOf(scale: Scale, [low, high]: Range, top: number, bottom: number): [number, number] {
   // Texts stand half a step apart from the ends of a range.
   const at = (value: number) => {
+    if (!Number.isFinite(value)) return value > 0 ? top : bottom;
     if (!scale.levels) return scale.pixel(value);
     const [first, second] = [scale.value(top), scale.value(bottom)];
     return top + ((value - first) / (second - first)) * (bottom - top);

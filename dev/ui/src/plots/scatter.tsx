@@ -4,7 +4,7 @@ import { line } from "d3-shape";
 import { useMemo, useRef, useState } from "preact/hooks";
 import { useApp } from "../app.tsx";
 import type { Column } from "../data.ts";
-import { bestMetric, varies } from "../rows.ts";
+import { bestMetric, bestRun, varies } from "../rows.ts";
 import { shortId } from "../table.tsx";
 import { cell, count } from "../text.ts";
 import { Axes, Check, dots, groupsBy, heightFor, Legend, Save, scaleOf, Select, Tooltip, useSize, type Box } from "./chart.tsx";
@@ -23,10 +23,10 @@ export function Scatter() {
   const [box, width] = useSize();
   const svg = useRef<SVGSVGElement>(null);
   const [at, setAt] = useState(-1);
-  const columns = ledger.columns();
-  const plottable = [...columns.values()].filter(({ type, name }) => type !== "mixed" && name !== "run_id");
-  const x = columns.get(state.x) ?? likelyX(plottable, ledger.n) ?? columns.get("timestamp")!;
-  const y = columns.get(state.y) ?? bestMetric(ledger, state) ?? columns.get("details.duration") ?? columns.get("duration")!;
+  const plottable = [...ledger.columns().values()].filter(({ type, name }) => type !== "mixed" && name !== "run_id");
+  const columns = new Map(plottable.map((column) => [column.label, column]));
+  const x = columns.get(state.x) ?? likelyX(plottable, ledger.n) ?? ledger.began;
+  const y = columns.get(state.y) ?? bestMetric(ledger, state) ?? ledger.column("detail", "duration")!;
   const colour = columns.get(state.colour);
   const places = rows.places;
   const height = heightFor(width);
@@ -50,8 +50,12 @@ export function Scatter() {
   }, [places, ledger.version, x, y, colour, width, state.logX, state.logY]);
   const { xScale, yScale, xs, ys, groups, paths, missing, drawn } = plot;
 
-  const best = rows.best === null ? -1 : places.indexOf(rows.best);
-  const bestDrawn = best >= 0 && !Number.isNaN(xs[best]) && !Number.isNaN(ys[best]);
+  const best = useMemo(() => {
+    const isDrawn = new Set(Array.from(drawn, (i) => places[i]));
+    const place = bestRun(ledger, state, (place) => isDrawn.has(place));
+    return place === null ? -1 : places.indexOf(place);
+  }, [plot, state.best, state.maximize]);
+  const bestDrawn = best >= 0;
   const words = (i: number) => `${x.label} ${cell(x, places[i])}, ${y.label} ${cell(y, places[i])}`;
   const nearest = (event: PointerEvent | MouseEvent) => {
     const edge = svg.current!.getBoundingClientRect();
@@ -86,11 +90,11 @@ export function Scatter() {
   return (
     <>
       <div class="toolbar">
-        <Select label="Down" value={y.label} options={options} onChange={(y) => go({ y })} />
-        <Select label="Across" value={x.label} options={options} onChange={(x) => go({ x })} />
+        <Select label="Vertical" value={y.label} options={options} onChange={(y) => go({ y })} />
+        <Select label="Horizontal" value={x.label} options={options} onChange={(x) => go({ x })} />
         <Select label="Colour" value={colour?.label ?? ""} options={[{ value: "", label: "one" }, ...options]} onChange={(colour) => go({ colour })} />
-        <Check label="Log across" checked={state.logX} disabled={!x.numeric} onChange={(logX) => go({ logX })} />
-        <Check label="Log down" checked={state.logY} disabled={!y.numeric} onChange={(logY) => go({ logY })} />
+        <Check label="Log horizontal" checked={state.logX} disabled={!x.numeric} onChange={(logX) => go({ logX })} />
+        <Check label="Log vertical" checked={state.logY} disabled={!y.numeric} onChange={(logY) => go({ logY })} />
         <Save svg={svg} name={`${y.label}-by-${x.label}`} />
       </div>
       <div class="plot" ref={box} tabIndex={0} role="group" onKeyDown={onKeyDown}
@@ -114,7 +118,7 @@ export function Scatter() {
         {!drawn.length && <p class="nothing">No run has both {x.label} and {y.label}.</p>}
       </div>
       {colour && <Legend groups={groups} title={colour.label} />}
-      {missing > 0 && <p class="muted">{count(missing, "run")} {missing === 1 ? "has" : "have"} no place here: a value is missing, infinite{state.logX || state.logY ? ", or not above zero" : ""}.</p>}
+      {missing > 0 && <p class="muted">{count(missing, "run")} {missing === 1 ? "has" : "have"} no place here: a value is missing{state.logX || state.logY ? ", infinite or not above zero" : " or infinite"}.</p>}
     </>
   );
 }

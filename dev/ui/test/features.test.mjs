@@ -1,0 +1,321 @@
+// Each feature of the page is used, by mouse and by keyboard, on a ledger of real fits.
+
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { test } from "node:test";
+import { demonstration, launch, noR, open } from "./browser.mjs";
+
+const skip = noR || false;
+if (noR) console.error(noR);
+const browser = skip ? null : await launch();
+const demo = skip ? null : demonstration();
+
+async function use(hash, check, options) {
+  const { page, context, wrong } = await open(browser, demo.page, hash, options);
+  await check(page);
+  assert.deepEqual(wrong, []);
+  await context.close();
+}
+
+const rows = (page) => page.locator(".grid .body [role=row]");
+const ids = (page) => page.locator(".grid .body .id a").evaluateAll((links) => links.map((link) => link.title));
+const column = (page, label) => page.evaluate((label) => {
+  const heads = [...document.querySelectorAll(".grid [role=columnheader] .label")].map((head) => head.textContent);
+  const at = heads.indexOf(label) + 1;
+  return [...document.querySelectorAll(".grid .body [role=row]")].map((row) => row.children[at].textContent);
+}, label);
+const numbers = (cells) => cells.filter(Boolean).map(Number);
+const isSorted = (values) => values.every((value, i) => i === 0 || values[i - 1] <= value);
+const summary = (page) => page.locator(".summary").innerText();
+async function downloaded(page, click) {
+  const [file] = await Promise.all([page.waitForEvent("download"), click()]);
+  return { name: file.suggestedFilename(), bytes: readFileSync(await file.path()) };
+}
+
+test("runs: the newest first, void ones left out and shown as such when asked for", { skip }, () => use("", async (page) => {
+  assert.match(await summary(page), /44 runs, 1 void left out/);
+  assert.equal((await ids(page))[0], demo.data.runs.id.at(-2));
+  await page.getByLabel("Void runs").check();
+  assert.match(await summary(page), /45 runs/);
+  assert.equal(await page.locator(".row.void .status").innerText(), "∅ void");
+  assert.equal(await page.locator(".row.failed .status").innerText(), "✕ failed");
+  assert.equal(await page.title(), "Runs · runs.csv · fitledger");
+}));
+
+test("runs: sorted by mouse and by keyboard, what has no value last", { skip }, () => use("", async (page) => {
+  await page.getByRole("button", { name: "test_rmse", exact: true }).click();
+  const up = await column(page, "test_rmse");
+  assert(isSorted(numbers(up)) && numbers(up).length > 20, up.join());
+  assert.equal(await page.getByRole("columnheader", { name: "test_rmse" }).getAttribute("aria-sort"), "ascending");
+  await page.keyboard.press("Enter");
+  const down = await column(page, "test_rmse");
+  assert(isSorted(numbers(down).reverse()));
+  assert(isSorted(down.map((cell) => (cell ? 0 : 1))));
+  await page.keyboard.press("Enter");
+  assert.equal((await ids(page))[0], demo.data.runs.id.at(-2));
+}));
+
+test("runs: the best is marked, lowest or highest", { skip }, () => use("", async (page) => {
+  const { data } = demo;
+  const rmse = data.runs.metrics.find(({ name }) => name === "test_rmse").values;
+  const candidates = rmse.map((value, place) => [value, place]).filter(([value, place]) => value !== null && !data.runs.void.includes(place) && !data.runs.status[place]);
+  const lowest = candidates.reduce((a, b) => (b[0] < a[0] ? b : a))[1];
+  const highest = candidates.reduce((a, b) => (b[0] > a[0] ? b : a))[1];
+  assert.equal(await page.locator(".row.best .id a").getAttribute("title"), data.runs.id[lowest]);
+  assert.match(await page.locator(".row.best").innerText(), /best run/);
+  await page.getByLabel("Lowest or highest is best").selectOption("max");
+  assert.match(await summary(page), /highest test_rmse/);
+  await page.getByRole("button", { name: "test_rmse", exact: true }).click();
+  assert.equal((await ids(page))[0], data.runs.id[highest]);
+}));
+
+test("runs: a condition filters, a wrong one says what and where", { skip }, () => use("", async (page) => {
+  await page.keyboard.press("/");
+  await page.keyboard.type('lambda > 1 & learner == "ridge"');
+  assert.match(await summary(page), /16 of 45 runs/);
+  assert(numbers(await column(page, "lambda")).every((lambda) => lambda > 1));
+  await page.getByLabel("Where").fill("lamda > 1");
+  assert.match(await page.getByRole("alert").innerText(), /There is no `lamda`. Did you mean `lambda`\? lamda at character 1/);
+  await page.getByLabel("Where").fill("lambda > 1e9");
+  assert.match(await page.locator(".nothing").innerText(), /No runs match lambda > 1e9\./);
+  await page.getByRole("button", { name: "Show all runs" }).click();
+  assert.equal(await page.getByLabel("Where").inputValue(), "");
+  await page.getByLabel("Search").fill("bob");
+  assert.match(await summary(page), /10 of 45 runs/);
+}));
+
+test("runs: keyboard moves, selects a range and opens", { skip }, () => use("", async (page) => {
+  const all = await ids(page);
+  const grid = page.getByRole("grid", { name: "Runs" });
+  await grid.focus();
+  await page.keyboard.press("ArrowDown");
+  const active = await grid.getAttribute("aria-activedescendant");
+  assert.equal(await page.locator(`#${active} .id a`).getAttribute("title"), all[1]);
+  await page.keyboard.press("Space");
+  await page.keyboard.press("Shift+ArrowDown");
+  await page.keyboard.press("Shift+ArrowDown");
+  assert.equal(await page.locator('.row[aria-selected="true"]').count(), 3);
+  assert.match(await summary(page), /3 runs selected/);
+  await page.keyboard.press("End");
+  assert.equal((await ids(page)).at(-1), demo.data.runs.id[0]);
+  await page.keyboard.press("Home");
+  await page.keyboard.press("Enter");
+  assert.equal(await page.locator(".record h2 code").innerText(), all[0]);
+  await page.goBack();
+  assert.match(await summary(page), /3 runs selected/);
+  await grid.focus();
+  await page.keyboard.press("Escape");
+  assert.equal(await page.locator('.row[aria-selected="true"]').count(), 0);
+}));
+
+test("runs: boxes and shift select by mouse", { skip }, () => use("", async (page) => {
+  await rows(page).nth(1).locator(".tick input").click();
+  assert.equal(await page.locator(".tick input:checked").count(), 1);
+  await rows(page).nth(5).locator(".tick input").click({ modifiers: ["Shift"] });
+  assert.match(await summary(page), /5 runs selected/);
+  assert.equal(await page.locator(".tick input:checked").count(), 5);
+  await page.getByRole("button", { name: "clear" }).click();
+  assert.doesNotMatch(await summary(page), /selected/);
+}));
+
+test("runs: columns are picked and ordered by keyboard and by dragging, and persist", { skip }, () => use("", async (page) => {
+  const heads = () => page.locator(".grid [role=columnheader] .label").allInnerTexts();
+  await page.locator("summary", { hasText: "Columns" }).focus();
+  await page.keyboard.press("Enter");
+  await page.getByRole("checkbox", { name: "timestamp" }).focus();
+  await page.keyboard.press("Alt+ArrowDown");
+  assert.deepEqual((await heads()).slice(1, 3), ["status", "timestamp"]);
+  await page.getByRole("checkbox", { name: "learner" }).press("Space");
+  assert(!(await heads()).includes("learner"));
+  await page.getByLabel("Find a column").fill("by");
+  await page.getByRole("checkbox", { name: "tags$by" }).check();
+  assert.equal((await heads()).at(-1), "tags$by");
+  await page.getByLabel("Find a column").fill("");
+  await page.locator(".picker li", { hasText: "tags$by" }).dragTo(page.locator(".picker li", { hasText: "status" }));
+  assert.equal((await heads())[1], "tags$by");
+  await page.keyboard.press("Escape");
+  const before = await heads();
+  await page.goto(page.url().split("#")[0]);
+  await page.reload();
+  assert.deepEqual(await heads(), before);
+}));
+
+test("runs: CSV of what is shown and of everything", { skip }, () => use("#where=learner+%3D%3D+%22loess%22", async (page) => {
+  await page.locator("summary", { hasText: "CSV" }).click();
+  const shown = await downloaded(page, () => page.getByRole("button", { name: "What is shown" }).click());
+  const lines = shown.bytes.toString("utf8").split("\r\n");
+  assert.equal(shown.name, "runs-shown.csv");
+  assert.equal(lines.length, 12);
+  assert.match(lines[0], /^run_id,timestamp,status,/);
+  assert.match(lines[1], /^20\d{6}-\d{6}-\w{12},20\d\d-\d\d-\d\dT.*Z,finished,loess,/);
+  const all = await downloaded(page, () => page.getByRole("button", { name: "Everything" }).click());
+  assert.equal(all.bytes.toString("utf8").split("\r\n").length, 47);
+  const value = demo.data.runs.metrics[0].values[0];
+  assert(all.bytes.includes(String(value)), "numbers are whole");
+}));
+
+test("compare: what differs, against the first or the best", { skip }, () => use("#view=compare&selected=0.3", async (page) => {
+  const fields = () => page.locator(".compare th[scope=row]").allInnerTexts();
+  assert.deepEqual(await fields(), ["lambda", "test_rmse", "train_rmse"]);
+  assert.match(await page.locator(".compare .difference").first().innerText(), /^\+0\.\d+ \(\+\d+ %\)$/);
+  await page.getByLabel("What is the same, too").check();
+  for (const field of ["learner", "by", "seed", "train", "train$area", "script", "base", "platform"]) assert((await fields()).includes(field), field);
+  await page.getByRole("button", { name: `Remove ${demo.data.runs.id[0]}` }).press("Enter");
+  assert.equal(await page.locator(".compare thead a").count(), 1);
+  await page.goto(`${page.url().split("#")[0]}#view=compare`);
+  await page.getByRole("button", { name: /Compare the first 3/ }).click();
+  assert.equal(await page.locator(".compare thead a").count(), 3);
+}));
+
+test("plots: metric by parameter, with the best, by mouse and keyboard", { skip }, () => use("#view=plots&logX=1&where=learner+%3D%3D+%22ridge%22", async (page) => {
+  const svg = page.locator(".plot svg");
+  assert.equal(await svg.locator(".dots").count(), 1);
+  assert.match(await svg.locator(".the-best text").innerHTML(), /best: lambda = 31\.6/);
+  assert.deepEqual(await svg.locator(".axes .name").allTextContents(), ["lambda", "test_rmse"]);
+  await page.getByLabel("Log horizontal").uncheck();
+  await page.getByRole("combobox", { name: "Colour" }).selectOption("features");
+  await page.getByRole("group", { name: /Plot of test_rmse against lambda of 25 runs/ }).focus();
+  await page.keyboard.press("ArrowRight");
+  await page.keyboard.press("ArrowRight");
+  assert.match(await page.locator(".tooltip").innerText(), /lambda 0\.017783, test_rmse 0\.\d+/);
+  await page.keyboard.press("Enter");
+  assert.match(await page.locator(".record").innerText(), /0\.0177827/);
+  await page.goBack();
+  await page.getByLabel("Log horizontal").check();
+  const box = await svg.locator(".the-best circle").boundingBox();
+  await page.mouse.move(box.x + box.width / 2, box.y + box.height / 2);
+  assert.match(await page.locator(".tooltip").innerText(), /★/);
+  await page.mouse.click(box.x + box.width / 2, box.y + box.height / 2);
+  assert.match(await page.locator(".record h2").innerText(), /best/);
+}));
+
+test("plots: saved as SVG and PNG", { skip }, async () => {
+  for (const [plot, has] of [["scatter", /lambda/], ["parallel", /test_rmse/], ["curves", /step/]]) {
+    await use(`#view=plots&plot=${plot}`, async (page) => {
+      await page.locator(".plot svg .axes").first().waitFor();
+      const svg = await downloaded(page, () => page.getByRole("button", { name: "SVG" }).click());
+      const text = svg.bytes.toString("utf8");
+      assert.match(text, /^<svg [^>]*xmlns="http:\/\/www.w3.org\/2000\/svg"/);
+      assert.match(text, has);
+      assert.match(text, /stroke="rgb\(/);
+      assert.doesNotMatch(text, /class=|style=|var\(/);
+      const png = await downloaded(page, () => page.getByRole("button", { name: "PNG" }).click());
+      assert.equal(png.bytes.subarray(1, 4).toString(), "PNG");
+      assert(png.bytes.length > 5000 && png.bytes.readUInt32BE(16) > 2000, "twice as sharp");
+    });
+  }
+});
+
+test("plots: ranges on parallel coordinates become a condition, by mouse and keyboard", { skip }, () => use("#view=plots&plot=parallel&axes=learner&axes=lambda&axes=test_rmse", async (page) => {
+  await page.locator(".plot svg .brush .overlay").nth(2).waitFor();
+  const overlay = await page.locator(".brush .overlay").nth(2).boundingBox();
+  await page.mouse.move(overlay.x + overlay.width / 2, overlay.y + overlay.height * 0.6);
+  await page.mouse.down();
+  await page.mouse.move(overlay.x + overlay.width / 2, overlay.y + overlay.height, { steps: 4 });
+  await page.mouse.up();
+  const status = page.locator(".toolbar [role=status]");
+  assert.match(await status.innerText(), /\d+ of 44 runs in the ranges/);
+  await page.getByLabel("learner from").selectOption("ridge");
+  await page.getByLabel("learner up to").selectOption("ridge");
+  await page.getByLabel("lambda up to").fill("100");
+  await page.keyboard.press("Tab");
+  const [, inside] = /^(\d+) of/.exec(await status.innerText());
+  await page.getByRole("button", { name: "Show them in the table" }).click();
+  assert.match(await page.getByLabel("Where").inputValue(), /^learner %in% c\("ridge"\) & lambda <= 100 & test_rmse >= 0\.\d+ & test_rmse <= 0\.\d+$/);
+  assert.match(await summary(page), new RegExp(`^${inside} of 45 runs`));
+  assert(Number(inside) > 5 && Number(inside) < 25, inside);
+}));
+
+test("plots: learning curves by step and by time, smoothed", { skip }, () => use("#view=plots&plot=curves", async (page) => {
+  assert.equal(await page.locator(".curve").count(), 6);
+  await page.getByLabel("Metric").selectOption("test_loss");
+  const by = () => page.locator(".curve").first().getAttribute("d");
+  const steps = await by();
+  await page.getByLabel("By time").check();
+  assert.notEqual(await by(), steps);
+  await page.getByLabel("By time").uncheck();
+  await page.getByLabel(/Smooth/).fill("0.9");
+  assert.notEqual(await by(), steps);
+  await page.getByRole("group", { name: /Curves of test_loss of 6 runs/ }).focus();
+  await page.keyboard.press("ArrowRight");
+  await page.keyboard.press("ArrowDown");
+  assert.match(await page.locator(".tooltip").innerText(), /step 3/);
+  const link = page.locator(".legend a").nth(1);
+  const id = await link.innerText();
+  await page.keyboard.press("Enter");
+  assert((await page.locator(".record h2").innerText()).includes(id));
+}));
+
+test("one run: everything on record, with previews and sparklines", { skip }, async () => {
+  const { data } = demo;
+  const id = data.runs.id[data.models[1].run];
+  await use(`#view=run&id=${id}`, async (page) => {
+    const text = await page.locator(".record").innerText();
+    for (const word of ["eta", "hidden", "Converged after 200 steps", "fl1:", "400", "demo.R", "Mersenne-Twister", "report.txt", "12 hidden units", "The first 100 of 200 rows"]) assert(text.includes(word), word);
+    assert.equal(await page.locator(".sparkline").count(), 2);
+    const image = page.getByAltText("The artifact fit.png");
+    assert.equal(await image.evaluate((image) => image.naturalWidth), 640);
+    await page.getByText(/packages$/).first().click();
+    assert.match(await page.locator("details[open]").innerText(), /fitledger/);
+    await page.getByRole("link", { name: "version price/2" }).focus();
+    await page.keyboard.press("Enter");
+    await page.locator(".lineage .start", { hasText: "price/2" }).waitFor();
+    await page.getByRole("link", { name: `run ${id}` }).click();
+    await page.getByRole("link", { name: "next →" }).click();
+    await page.locator(".record h2 code", { hasNotText: id }).waitFor();
+  });
+  const sealed = Object.keys(data.runs.sealed)[0];
+  await use(`#view=run&id=${data.runs.id[sealed]}`, async (page) => {
+    assert.match(await page.locator(".sealed").innerText(), /audit_rmse/);
+  });
+  await use("#view=run&id=nobody", async (page) => assert.match(await page.locator("main").innerText(), /There is no run nobody/));
+});
+
+test("models: versions, stages, history with figures, refusals, lineage", { skip }, () => use("#view=models", async (page) => {
+  const text = await page.locator("main").innerText();
+  for (const word of ["3 versions, 1 promotion refused", "candidate_rmse", "rolled back 2 → 1", "refused 2 → 3", "a drill", "better on the holdout"]) assert(text.includes(word), word);
+  await page.getByRole("link", { name: "price, version 3" }).click();
+  assert.match(await page.getByRole("group", { name: "Lineage of version price/3" }).innerText(), /version price\/3 is content/);
+  await page.goBack();
+  assert.equal(await page.locator(".lineage .start .node-name").innerHTML(), "price@production");
+}));
+
+test("integrity: the verdict and how to check again", { skip }, () => use("", async (page) => {
+  await page.getByRole("link", { name: "verified" }).click();
+  const text = await page.locator("main").innerText();
+  assert.match(text, new RegExp(`✓ Verified[^]*${demo.data.seq} rows hold[^]*verify_ledger\\("runs.csv"\\)`));
+}));
+
+test("a permalink brings back the same state, and so do back and forward", { skip }, () => use("", async (page) => {
+  await page.getByLabel("Where").fill("test_rmse < 0.3");
+  await page.getByRole("button", { name: "lambda", exact: true }).click();
+  await rows(page).nth(2).locator(".tick input").click();
+  const before = [await summary(page), await ids(page)];
+  const address = page.url();
+  await page.getByRole("navigation", { name: "Views" }).getByRole("link", { name: "Models" }).click();
+  await page.goBack();
+  assert.deepEqual([await summary(page), await ids(page)], before);
+  await page.goForward();
+  assert.equal(await page.locator(".model h2").innerText(), "price");
+  await use(new URL(address).hash, async (other) => assert.deepEqual([await summary(other), await ids(other)], before));
+}));
+
+test("narrow, dark and on paper", { skip }, async () => {
+  for (const view of ["runs", "compare&selected=0-3", "plots", "models", "integrity"]) {
+    await use(`#view=${view}`, async (page) => {
+      const wide = await page.evaluate(() => [document.documentElement.scrollWidth, innerWidth]);
+      assert(wide[0] <= wide[1], `${view} is ${wide[0]} wide`);
+    }, { viewport: { width: 390, height: 844 } });
+  }
+  await use("", async (page) => {
+    const paper = () => page.evaluate(() => getComputedStyle(document.documentElement).backgroundColor);
+    const dark = await paper();
+    await page.getByRole("button", { name: /Colours/ }).click();
+    await page.getByRole("button", { name: /Colours/ }).press("Enter");
+    await page.locator("html[data-theme=light]").waitFor();
+    assert.notEqual(await paper(), dark);
+    await page.emulateMedia({ media: "print" });
+    await rows(page).nth(43).waitFor();
+    assert.equal(await page.locator(".buttons").isVisible(), false);
+  }, { colorScheme: "dark" });
+});

@@ -1,0 +1,126 @@
+// Whatever a ledger says is text: nothing of it runs, nothing leaves the page; and what axe finds.
+
+import assert from "node:assert/strict";
+import { createRequire } from "node:module";
+import { test } from "node:test";
+import { demonstration, launch, noR, open, writePage } from "./browser.mjs";
+import { madeLedger } from "./made.mjs";
+
+const hit = "window.hit=1";
+const far = "http://evil.example/";
+const hostile = [
+  `<script>${hit}</script>`, `</script><script>${hit}</script>`, `<img src=x onerror="${hit}">`, `<img src="${far}a.png">`, `<svg onload="${hit}">`, `<svg><script>${hit}</script></svg>`,
+  `"><script>${hit}</script>`, `'><script>${hit}</script>`, `" onmouseover="${hit}" x="`, `' onfocus='${hit}' autofocus='`, `javascript:${hit}`, `JaVaScRiPt:${hit}`, `java\tscript:${hit}`, `data:text/html,<script>${hit}</script>`,
+  `<iframe src="javascript:parent.${hit}">`, `<iframe srcdoc="<script>parent.${hit}</script>">`, `<object data="javascript:${hit}">`, `<embed src="${far}">`, `<link rel=stylesheet href="${far}a.css">`, `<style>@import "${far}b.css";</style>`,
+  `<style>*{background:url(${far}c.png)}</style>`, `<base href="${far}">`, `<meta http-equiv="refresh" content="0;url=${far}">`, `<form action="${far}"><button>go</button></form>`, `<a href="javascript:${hit}">click</a>`, `<body onload="${hit}">`,
+  `<input autofocus onfocus="${hit}">`, `<details open ontoggle="${hit}">`, `<video src=x onerror="${hit}">`, `<audio src=x onerror="${hit}">`, `<marquee onstart="${hit}">`, `<math><mtext><img src=x onerror="${hit}">`, `<template><script>${hit}</script></template>`,
+  `<!--<script>${hit}</script>-->`, `--><script>${hit}</script>`, `<![CDATA[<script>${hit}</script>]]>`, `]]><script>${hit}</script>`, `\${${hit}}`, `{{constructor.constructor('${hit}')()}}`, `\`;${hit};\``, `';${hit};//`, `";${hit};//`, `\\";${hit};//`,
+  `%3Cscript%3E${hit}%3C/script%3E`, `&lt;script&gt;${hit}&lt;/script&gt;`, `&#60;script&#62;${hit}&#60;/script&#62;`, `\u003cscript\u003e${hit}\u003c/script\u003e`, `__proto__`, `constructor`, `<x style="behavior:url(${far})" onclick="${hit}">`, `\u2028${hit}\u2029`, `<noscript><p title="</noscript><img src=x onerror=${hit}>">`,
+];
+
+/** A ledger that says such a thing wherever it says anything. */
+function hostileLedger(text) {
+  const data = madeLedger(6);
+  const { runs } = data;
+  runs.id[0] = text;
+  runs.void = [5];
+  runs.params[4] = { name: "note", type: "character", levels: [text], codes: [0, 0, 0, 0, 0, 0] };
+  runs.params.push({ name: text, type: "character", levels: [text, "a"], codes: [0, 1, 0, 1, 0, 1] }, { name: "mixed", type: "mixed", values: [{ t: "code", v: text }, 1, null, null, null, null] });
+  runs.metrics.push({ name: text, type: "double", values: [1, 2, 3, 4, 5, 6] });
+  runs.tags = { 0: { [text]: { t: "character", v: text } } };
+  const sha256 = "ab".repeat(32);
+  const bytes = (kind) => `${kind}${"cd".repeat(31)}`;
+  runs.artifacts = { 0: { [text]: { sha256, size: 3, file: text, stored: true }, image: { sha256: bytes("aa"), stored: true }, vector: { sha256: bytes("bb"), stored: true }, table: { sha256: bytes("cc"), stored: true }, none: { sha256: bytes("dd"), stored: true } } };
+  runs.data = { 0: { [text]: { hash: text, rows: 1, cols: 1, columns: { [text]: text } } } };
+  runs.call = { 0: { function: text, code: text, method: text } };
+  runs.origin = { 0: { file: text } };
+  runs.notes = { 0: [{ time: 0, text }] };
+  runs.void_reason = { 5: text };
+  runs.sealed = { 0: [text] };
+  data.sessions[0].context = { id: "abcdefghijkm", user: text, host: text, script: text, r: text, packages: { [text]: text }, git: { commit: text, branch: text, dirty: true }, lockfile: { sha256 }, [text]: text };
+  data.file = text;
+  data.series = { 0: { [text]: { step: [1, 2, 3], value: [1, 2, 3], time: [1, 2, 3] } } };
+  data.previews = {
+    [sha256]: { kind: "text", text }, [bytes("aa")]: { kind: "image", type: "image/png", base64: text }, [bytes("bb")]: { kind: "image", type: text, base64: "" },
+    [bytes("cc")]: { kind: "table", names: [text], rows: [[text]], of: 2 }, [bytes("dd")]: { kind: "none", why: text },
+  };
+  data.models = [{ model: text, version: 1, run: 0, artifact: text, sha256, registered: 0, stages: [text] }];
+  data.stages = [{ model: text, stage: text, version: 1, previous: null, time: 0, who: text, event: "refuse", why: text, figures: { [text]: { t: "character", v: text } } }];
+  data.omitted = [text];
+  data.integrity = { status: "corrupt", rows: 1, row: 2, byte: 3, why: text, problems: [{ row: 1, kind: text, problem: text }] };
+  return data;
+}
+
+const views = ["", "#void=1&selected=0-5&columns=timestamp", "#view=compare&selected=0-5&all=1", "#view=plots&plot=parallel", "#view=plots&plot=curves", "#view=models", "#view=integrity"];
+
+test(`${hostile.length} hostile texts in every field run nothing and fetch nothing`, async () => {
+  const browser = await launch();
+  const { page, wrong } = await open(browser, null);
+  await page.addInitScript(() => {
+    window.violations = [];
+    addEventListener("securitypolicyviolation", (event) => window.violations.push(`${event.violatedDirective} ${event.blockedURI}`));
+  });
+  const own = [];
+  page.on("request", (request) => { if (/^https?:|^ws/.test(request.url())) own.push(request.url()); });
+  for (const text of hostile) {
+    const address = new URL(`file://${writePage(hostileLedger(text))}`).href;
+    const quoted = encodeURIComponent(text);
+    for (const hash of [...views, `#view=run&id=${quoted}`, `#where=${quoted}&search=${quoted}&sort=${quoted}`, `#view=plots&x=${quoted}&y=${quoted}&colour=${quoted}`, `#view=models&id=${quoted}`]) {
+      await page.goto(address + hash);
+      if (hash.startsWith("#view=run")) {
+        assert((await page.locator(".record").innerText()).length > 300, "the page of the run is there");
+        await page.hover("h2");
+      }
+      const state = await page.evaluate(() => ({
+        hit: window.hit, violations: window.violations, scripts: document.scripts.length, links: [...document.querySelectorAll("a, area, form, iframe, object, embed, base, link")].map((link) => link.getAttribute("href") ?? link.localName),
+        handlers: [...document.querySelectorAll("*")].flatMap((element) => element.getAttributeNames()).filter((name) => name.startsWith("on")),
+      }));
+      assert.equal(state.hit, undefined, `${text} at ${hash}`);
+      assert.deepEqual(state.violations, [], `${text} at ${hash}`);
+      assert.deepEqual(state.handlers, [], `${text} at ${hash}`);
+      assert(state.scripts <= 2, `${text} at ${hash}`);
+      assert.deepEqual(state.links.filter((link) => !/^(#|data:,$)/.test(link)), [], `${text} at ${hash}`);
+    }
+  }
+  assert.deepEqual(own, []);
+  assert.deepEqual(wrong.filter((what) => !what.startsWith("request: file:")), []);
+});
+
+test("the policy stops what gets in all the same", async () => {
+  const browser = await launch();
+  const { page } = await open(browser, writePage(madeLedger(3)));
+  const stopped = await page.evaluate(async () => {
+    const found = [];
+    addEventListener("securitypolicyviolation", (event) => found.push(event.violatedDirective));
+    const attempt = async (what) => { try { await what(); } catch { found.push("thrown"); } };
+    await attempt(() => { document.body.innerHTML = "<img src=x>"; });
+    await attempt(() => fetch("http://evil.example/"));
+    await attempt(() => { const script = document.createElement("script"); script.append("window.hit = 1"); document.body.append(script); });
+    await attempt(() => new Promise((resolve) => { const image = new Image(); image.onerror = resolve; image.src = "http://evil.example/a.png"; document.body.append(image); }));
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    return { found, hit: window.hit };
+  });
+  assert.equal(stopped.hit, undefined);
+  assert(stopped.found.filter((what) => what === "thrown").length >= 2, stopped.found.join());
+  for (const directive of ["require-trusted-types-for", "connect-src", "img-src"]) assert(stopped.found.includes(directive), `${directive} in ${stopped.found}`);
+});
+
+test("axe finds no serious fault on any view, light or dark", { skip: noR || false }, async () => {
+  const axe = createRequire(import.meta.url).resolve("axe-core/axe.min.js");
+  const browser = await launch();
+  const demo = demonstration();
+  const id = demo.data.runs.id[demo.data.models[1].run];
+  const every = ["", "#where=nothing+%3E+1", "#search=nowhere", "#void=1&selected=1.3", "#view=compare", "#view=compare&selected=0.30.36&all=1", "#view=plots", "#view=plots&colour=lambda", "#view=plots&plot=parallel&colour=learner&brushes=0.1,0.2,test_rmse", "#view=plots&plot=curves", `#view=run&id=${id}`, "#view=run&id=nobody", "#view=models", "#view=integrity"];
+  for (const colorScheme of ["light", "dark"]) {
+    for (const hash of every) {
+      // axe brings its own script, which the page's policy would not let in.
+      const { page, context } = await open(browser, demo.page, hash, { colorScheme, bypassCSP: true });
+      if (hash === "") await page.locator("summary", { hasText: "Columns" }).click();
+      await page.addScriptTag({ path: axe });
+      const found = await page.evaluate(() => window.axe.run());
+      const serious = found.violations.filter(({ impact }) => impact === "serious" || impact === "critical");
+      assert.deepEqual(serious.map(({ id, nodes }) => `${id}: ${nodes[0].html} ${nodes[0].failureSummary}`), [], `${colorScheme} ${hash}`);
+      await context.close();
+    }
+  }
+});
