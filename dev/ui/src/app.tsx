@@ -1,6 +1,6 @@
 // The page: header, views, and the state they share.
 
-import { createContext, render } from "preact";
+import { createContext, render, type ComponentChild } from "preact";
 import { useContext, useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { Compare } from "./compare.tsx";
 import { Ledger, type PageData } from "./data.ts";
@@ -12,7 +12,7 @@ import { chooseRows, type Rows } from "./rows.ts";
 import { RunPage } from "./run.tsx";
 import { fromHash, initial, kept, toHash, type State, type View } from "./state.ts";
 import { Runs } from "./table.tsx";
-import { count, time } from "./text.ts";
+import { bytes, count, time } from "./text.ts";
 
 export interface App {
   ledger: Ledger;
@@ -186,13 +186,23 @@ function Message({ title, text }: { title: string; text: string }) {
   return <main class="empty"><h1>{title}</h1><p>{text}</p></main>;
 }
 
+// From so many characters on, reading them takes a moment that wants a word.
+const large = 5_000_000;
+
 function start() {
   const root = document.querySelector("#app")!;
   const source = document.querySelector("#ledger")!;
-  const show = (page: preact.ComponentChild) => render(page, root);
-  const fail = (text: string) => show(<Message title="This page can't be shown" text={text} />);
+  const show = (page: ComponentChild) => render(page, root);
+  const size = source.textContent!.length;
   root.replaceChildren();
+  if (size < large) return open(show, source);
+  show(<Message title="fitledger" text={`Reading a ledger of ${bytes(size)} …`} />);
+  // Two frames: one to draw the word, one to be sure that it is drawn.
+  requestAnimationFrame(() => requestAnimationFrame(() => open(show, source)));
+}
 
+function open(show: (page: ComponentChild) => void, source: Element) {
+  const fail = (text: string) => show(<Message title="This page can't be shown" text={text} />);
   let data: PageData;
   try {
     data = JSON.parse(source.textContent!);

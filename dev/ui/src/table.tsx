@@ -136,7 +136,8 @@ export function Menu({ label, children }: { label: string; children: preact.Comp
   );
 }
 
-function useWindow(n: number, places: Uint32Array) {
+function useWindow(places: Uint32Array, version: number) {
+  const n = places.length;
   const box = useRef<HTMLDivElement>(null);
   const [scroll, setScroll] = useState(0);
   const [view, setView] = useState(800);
@@ -156,16 +157,13 @@ function useWindow(n: number, places: Uint32Array) {
   }, []);
 
   // What is being looked at stays where it is while runs come in above it.
-  const anchor = useRef<{ place: number; n: number } | null>(null);
+  const anchor = useRef({ version, place: -1, row: 0 });
   useLayoutEffect(() => {
-    const element = box.current!;
     const before = anchor.current;
-    if (before && before.n !== n && element.scrollTop > 0) {
-      const now = places.indexOf(before.place);
-      if (now >= 0) element.scrollTop += ((now - first) * rowHeight) / scale;
-    }
-  }, [places]);
-  anchor.current = n ? { place: places[Math.min(first, n - 1)], n } : null;
+    const now = before.version !== version && scroll > 0 ? places.indexOf(before.place) : -1;
+    if (now >= 0) box.current!.scrollTop += ((now - before.row) * rowHeight) / scale;
+    anchor.current = { version, place: places[first] ?? -1, row: first };
+  });
 
   const show = (row: number) => {
     const element = box.current!;
@@ -218,7 +216,7 @@ function Table() {
   const n = places.length;
   const columns = useMemo(() => shownColumns(ledger, state), [ledger, ledger.version, state.columns]);
   const wide = useMemo(() => widths(columns, places), [columns, places]);
-  const view = useWindow(n, places);
+  const view = useWindow(places, ledger.version);
   const selected = useMemo(() => new Set(state.selected), [state.selected]);
   const [active, setActive] = useState<number | null>(null);
   const pivot = useRef<number | null>(null);
