@@ -19,6 +19,7 @@ export function Runs() {
   return (
     <>
       <Toolbar />
+      <ConditionError />
       <Table />
     </>
   );
@@ -80,20 +81,26 @@ function Condition() {
   const { ledger, state, rows, go } = useApp();
   const example = useMemo(() => exampleCondition(ledger), [ledger]);
   const error = rows.error;
-  const at = error ? Math.min(error.at, state.where.length) : 0;
   return (
     <div class="field condition">
       <label for="where">Where</label>
       <input id="where" type="text" spellcheck={false} autocomplete="off" value={state.where} placeholder={example}
         aria-invalid={error ? "true" : undefined} aria-describedby={error ? "where-error" : undefined}
         onInput={(event) => go({ where: event.currentTarget.value }, true)} />
-      {error && (
-        <p id="where-error" class="error" role="alert">
-          {error.message} <code>{state.where.slice(Math.max(0, at - 20), at)}<mark>{state.where.slice(at, at + error.length) || " "}</mark></code>{" "}
-          at character {at + 1}. All runs are shown.
-        </p>
-      )}
     </div>
+  );
+}
+
+function ConditionError() {
+  const { state, rows } = useApp();
+  const error = rows.error;
+  if (!error) return null;
+  const at = Math.min(error.at, state.where.length);
+  return (
+    <p id="where-error" class="error" role="alert">
+      {error.message} <code>{state.where.slice(Math.max(0, at - 20), at)}<mark>{state.where.slice(at, at + error.length) || " "}</mark></code>{" "}
+      at character {at + 1}. All runs are shown.
+    </p>
   );
 }
 
@@ -181,7 +188,7 @@ function useWindow(places: Uint32Array, version: number) {
   };
 }
 
-const characterWidth = 0.6;
+const characterWidth = 0.61;
 
 /** Widths in rem, by what is in some of the rows. */
 function widths(columns: Column[], places: Uint32Array): number[] {
@@ -189,7 +196,7 @@ function widths(columns: Column[], places: Uint32Array): number[] {
   return columns.map((column) => {
     let longest = column.label.length + 2;
     for (let i = 0; i < places.length; i += step) longest = Math.max(longest, cell(column, places[i]).length);
-    return Math.min(28, Math.max(6, longest)) * characterWidth + 1.3;
+    return Math.min(28, Math.max(6, longest)) * characterWidth + 1.6;
   });
 }
 

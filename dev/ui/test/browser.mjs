@@ -63,6 +63,19 @@ export async function open(browser, address, hash = "", options = {}) {
   return { page, context, wrong };
 }
 
+/** A check that may have to wait until the page has caught up. */
+export async function eventually(check) {
+  const end = Date.now() + 3000;
+  for (;;) {
+    try {
+      return await check();
+    } catch (error) {
+      if (Date.now() > end) throw error;
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+  }
+}
+
 /** Why R can't be asked here; the empty text where it can. */
 export const noR = (() => {
   try {

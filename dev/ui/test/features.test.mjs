@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
-import { demonstration, launch, noR, open } from "./browser.mjs";
+import { demonstration, eventually, launch, noR, open } from "./browser.mjs";
 
 const skip = noR || false;
 if (noR) console.error(noR);
@@ -33,26 +33,26 @@ async function downloaded(page, click) {
 }
 
 test("runs: the newest first, void ones left out and shown as such when asked for", { skip }, () => use("", async (page) => {
-  assert.match(await summary(page), /44 runs, 1 void left out/);
-  assert.equal((await ids(page))[0], demo.data.runs.id.at(-2));
+  await eventually(async () => assert.match(await summary(page), /44 runs, 1 void left out/));
+  await eventually(async () => assert.equal((await ids(page))[0], demo.data.runs.id.at(-2)));
   await page.getByLabel("Void runs").check();
-  assert.match(await summary(page), /45 runs/);
-  assert.equal(await page.locator(".row.void .status").innerText(), "∅ void");
-  assert.equal(await page.locator(".row.failed .status").innerText(), "✕ failed");
-  assert.equal(await page.title(), "Runs · runs.csv · fitledger");
+  await eventually(async () => assert.match(await summary(page), /45 runs/));
+  await eventually(async () => assert.equal(await page.locator(".row.void .status").innerText(), "∅ void"));
+  await eventually(async () => assert.equal(await page.locator(".row.failed .status").innerText(), "✕ failed"));
+  await eventually(async () => assert.equal(await page.title(), "Runs · runs.csv · fitledger"));
 }));
 
 test("runs: sorted by mouse and by keyboard, what has no value last", { skip }, () => use("", async (page) => {
   await page.getByRole("button", { name: "test_rmse", exact: true }).click();
   const up = await column(page, "test_rmse");
   assert(isSorted(numbers(up)) && numbers(up).length > 20, up.join());
-  assert.equal(await page.getByRole("columnheader", { name: "test_rmse" }).getAttribute("aria-sort"), "ascending");
+  await eventually(async () => assert.equal(await page.getByRole("columnheader", { name: "test_rmse" }).getAttribute("aria-sort"), "ascending"));
   await page.keyboard.press("Enter");
   const down = await column(page, "test_rmse");
   assert(isSorted(numbers(down).reverse()));
   assert(isSorted(down.map((cell) => (cell ? 0 : 1))));
   await page.keyboard.press("Enter");
-  assert.equal((await ids(page))[0], demo.data.runs.id.at(-2));
+  await eventually(async () => assert.equal((await ids(page))[0], demo.data.runs.id.at(-2)));
 }));
 
 test("runs: the best is marked, lowest or highest", { skip }, () => use("", async (page) => {
@@ -61,27 +61,27 @@ test("runs: the best is marked, lowest or highest", { skip }, () => use("", asyn
   const candidates = rmse.map((value, place) => [value, place]).filter(([value, place]) => value !== null && !data.runs.void.includes(place) && !data.runs.status[place]);
   const lowest = candidates.reduce((a, b) => (b[0] < a[0] ? b : a))[1];
   const highest = candidates.reduce((a, b) => (b[0] > a[0] ? b : a))[1];
-  assert.equal(await page.locator(".row.best .id a").getAttribute("title"), data.runs.id[lowest]);
-  assert.match(await page.locator(".row.best").innerText(), /best run/);
+  await eventually(async () => assert.equal(await page.locator(".row.best .id a").getAttribute("title"), data.runs.id[lowest]));
+  await eventually(async () => assert.match(await page.locator(".row.best").innerText(), /best run/));
   await page.getByLabel("Lowest or highest is best").selectOption("max");
-  assert.match(await summary(page), /highest test_rmse/);
+  await eventually(async () => assert.match(await summary(page), /highest test_rmse/));
   await page.getByRole("button", { name: "test_rmse", exact: true }).click();
-  assert.equal((await ids(page))[0], data.runs.id[highest]);
+  await eventually(async () => assert.equal((await ids(page))[0], data.runs.id[highest]));
 }));
 
 test("runs: a condition filters, a wrong one says what and where", { skip }, () => use("", async (page) => {
   await page.keyboard.press("/");
   await page.keyboard.type('lambda > 1 & learner == "ridge"');
-  assert.match(await summary(page), /16 of 45 runs/);
-  assert(numbers(await column(page, "lambda")).every((lambda) => lambda > 1));
+  await eventually(async () => assert.match(await summary(page), /16 of 45 runs/));
+  await eventually(async () => assert(numbers(await column(page, "lambda")).every((lambda) => lambda > 1)));
   await page.getByLabel("Where").fill("lamda > 1");
-  assert.match(await page.getByRole("alert").innerText(), /There is no `lamda`. Did you mean `lambda`\? lamda at character 1/);
+  await eventually(async () => assert.match(await page.getByRole("alert").innerText(), /There is no `lamda`. Did you mean `lambda`\? lamda at character 1/));
   await page.getByLabel("Where").fill("lambda > 1e9");
-  assert.match(await page.locator(".nothing").innerText(), /No runs match lambda > 1e9\./);
+  await eventually(async () => assert.match(await page.locator(".nothing").innerText(), /No runs match lambda > 1e9\./));
   await page.getByRole("button", { name: "Show all runs" }).click();
-  assert.equal(await page.getByLabel("Where").inputValue(), "");
+  await eventually(async () => assert.equal(await page.getByLabel("Where").inputValue(), ""));
   await page.getByLabel("Search").fill("bob");
-  assert.match(await summary(page), /10 of 45 runs/);
+  await eventually(async () => assert.match(await summary(page), /10 of 45 runs/));
 }));
 
 test("runs: keyboard moves, selects a range and opens", { skip }, () => use("", async (page) => {
@@ -90,32 +90,32 @@ test("runs: keyboard moves, selects a range and opens", { skip }, () => use("", 
   await grid.focus();
   await page.keyboard.press("ArrowDown");
   const active = await grid.getAttribute("aria-activedescendant");
-  assert.equal(await page.locator(`#${active} .id a`).getAttribute("title"), all[1]);
+  await eventually(async () => assert.equal(await page.locator(`#${active} .id a`).getAttribute("title"), all[1]));
   await page.keyboard.press("Space");
   await page.keyboard.press("Shift+ArrowDown");
   await page.keyboard.press("Shift+ArrowDown");
-  assert.equal(await page.locator('.row[aria-selected="true"]').count(), 3);
-  assert.match(await summary(page), /3 runs selected/);
+  await eventually(async () => assert.equal(await page.locator('.row[aria-selected="true"]').count(), 3));
+  await eventually(async () => assert.match(await summary(page), /3 runs selected/));
   await page.keyboard.press("End");
-  assert.equal((await ids(page)).at(-1), demo.data.runs.id[0]);
+  await eventually(async () => assert.equal((await ids(page)).at(-1), demo.data.runs.id[0]));
   await page.keyboard.press("Home");
   await page.keyboard.press("Enter");
-  assert.equal(await page.locator(".record h2 code").innerText(), all[0]);
+  await eventually(async () => assert.equal(await page.locator(".record h2 code").innerText(), all[0]));
   await page.goBack();
-  assert.match(await summary(page), /3 runs selected/);
+  await eventually(async () => assert.match(await summary(page), /3 runs selected/));
   await grid.focus();
   await page.keyboard.press("Escape");
-  assert.equal(await page.locator('.row[aria-selected="true"]').count(), 0);
+  await eventually(async () => assert.equal(await page.locator('.row[aria-selected="true"]').count(), 0));
 }));
 
 test("runs: boxes and shift select by mouse", { skip }, () => use("", async (page) => {
   await rows(page).nth(1).locator(".tick input").click();
-  assert.equal(await page.locator(".tick input:checked").count(), 1);
+  await eventually(async () => assert.equal(await page.locator(".tick input:checked").count(), 1));
   await rows(page).nth(5).locator(".tick input").click({ modifiers: ["Shift"] });
-  assert.match(await summary(page), /5 runs selected/);
-  assert.equal(await page.locator(".tick input:checked").count(), 5);
+  await eventually(async () => assert.match(await summary(page), /5 runs selected/));
+  await eventually(async () => assert.equal(await page.locator(".tick input:checked").count(), 5));
   await page.getByRole("button", { name: "clear" }).click();
-  assert.doesNotMatch(await summary(page), /selected/);
+  await eventually(async () => assert.doesNotMatch(await summary(page), /selected/));
 }));
 
 test("runs: columns are picked and ordered by keyboard and by dragging, and persist", { skip }, () => use("", async (page) => {
@@ -124,20 +124,20 @@ test("runs: columns are picked and ordered by keyboard and by dragging, and pers
   await page.keyboard.press("Enter");
   await page.getByRole("checkbox", { name: "timestamp" }).focus();
   await page.keyboard.press("Alt+ArrowDown");
-  assert.deepEqual((await heads()).slice(1, 3), ["status", "timestamp"]);
+  await eventually(async () => assert.deepEqual((await heads()).slice(1, 3), ["status", "timestamp"]));
   await page.getByRole("checkbox", { name: "learner" }).press("Space");
-  assert(!(await heads()).includes("learner"));
+  await eventually(async () => assert(!(await heads()).includes("learner")));
   await page.getByLabel("Find a column").fill("by");
   await page.getByRole("checkbox", { name: "tags$by" }).check();
-  assert.equal((await heads()).at(-1), "tags$by");
+  await eventually(async () => assert.equal((await heads()).at(-1), "tags$by"));
   await page.getByLabel("Find a column").fill("");
   await page.locator(".picker li", { hasText: "tags$by" }).dragTo(page.locator(".picker li", { hasText: "status" }));
-  assert.equal((await heads())[1], "tags$by");
+  await eventually(async () => assert.equal((await heads())[1], "tags$by"));
   await page.keyboard.press("Escape");
   const before = await heads();
   await page.goto(page.url().split("#")[0]);
   await page.reload();
-  assert.deepEqual(await heads(), before);
+  await eventually(async () => assert.deepEqual(await heads(), before));
 }));
 
 test("runs: CSV of what is shown and of everything", { skip }, () => use("#where=learner+%3D%3D+%22loess%22", async (page) => {
@@ -156,37 +156,37 @@ test("runs: CSV of what is shown and of everything", { skip }, () => use("#where
 
 test("compare: what differs, against the first or the best", { skip }, () => use("#view=compare&selected=0.3", async (page) => {
   const fields = () => page.locator(".compare th[scope=row]").allInnerTexts();
-  assert.deepEqual(await fields(), ["lambda", "test_rmse", "train_rmse"]);
-  assert.match(await page.locator(".compare .difference").first().innerText(), /^\+0\.\d+ \(\+\d+ %\)$/);
+  await eventually(async () => assert.deepEqual(await fields(), ["lambda", "test_rmse", "train_rmse"]));
+  await eventually(async () => assert.match(await page.locator(".compare .difference").first().innerText(), /^\+0\.\d+ \(\+\d+ %\)$/));
   await page.getByLabel("What is the same, too").check();
-  for (const field of ["learner", "by", "seed", "train", "train$area", "script", "base", "platform"]) assert((await fields()).includes(field), field);
+  for (const field of ["learner", "by", "seed", "train", "train$area", "script", "base", "platform"]) await eventually(async () => assert((await fields()).includes(field), field));
   await page.getByRole("button", { name: `Remove ${demo.data.runs.id[0]}` }).press("Enter");
-  assert.equal(await page.locator(".compare thead a").count(), 1);
+  await eventually(async () => assert.equal(await page.locator(".compare thead a").count(), 1));
   await page.goto(`${page.url().split("#")[0]}#view=compare`);
   await page.getByRole("button", { name: /Compare the first 3/ }).click();
-  assert.equal(await page.locator(".compare thead a").count(), 3);
+  await eventually(async () => assert.equal(await page.locator(".compare thead a").count(), 3));
 }));
 
 test("plots: metric by parameter, with the best, by mouse and keyboard", { skip }, () => use("#view=plots&logX=1&where=learner+%3D%3D+%22ridge%22", async (page) => {
   const svg = page.locator(".plot svg");
-  assert.equal(await svg.locator(".dots").count(), 1);
-  assert.match(await svg.locator(".the-best text").innerHTML(), /best: lambda = 31\.6/);
-  assert.deepEqual(await svg.locator(".axes .name").allTextContents(), ["lambda", "test_rmse"]);
+  await eventually(async () => assert.equal(await svg.locator(".dots").count(), 1));
+  await eventually(async () => assert.match(await svg.locator(".the-best text").innerHTML(), /best: lambda = 31\.6/));
+  await eventually(async () => assert.deepEqual(await svg.locator(".axes .name").allTextContents(), ["lambda", "test_rmse"]));
   await page.getByLabel("Log horizontal").uncheck();
   await page.getByRole("combobox", { name: "Colour" }).selectOption("features");
   await page.getByRole("group", { name: /Plot of test_rmse against lambda of 25 runs/ }).focus();
   await page.keyboard.press("ArrowRight");
   await page.keyboard.press("ArrowRight");
-  assert.match(await page.locator(".tooltip").innerText(), /lambda 0\.017783, test_rmse 0\.\d+/);
+  await eventually(async () => assert.match(await page.locator(".tooltip").innerText(), /lambda 0\.017783, test_rmse 0\.\d+/));
   await page.keyboard.press("Enter");
-  assert.match(await page.locator(".record").innerText(), /0\.0177827/);
+  await eventually(async () => assert.match(await page.locator(".record").innerText(), /0\.0177827/));
   await page.goBack();
   await page.getByLabel("Log horizontal").check();
   const box = await svg.locator(".the-best circle").boundingBox();
   await page.mouse.move(box.x + box.width / 2, box.y + box.height / 2);
-  assert.match(await page.locator(".tooltip").innerText(), /★/);
+  await eventually(async () => assert.match(await page.locator(".tooltip").innerText(), /★/));
   await page.mouse.click(box.x + box.width / 2, box.y + box.height / 2);
-  assert.match(await page.locator(".record h2").innerText(), /best/);
+  await eventually(async () => assert.match(await page.locator(".record h2").innerText(), /best/));
 }));
 
 test("plots: saved as SVG and PNG", { skip }, async () => {
@@ -214,36 +214,36 @@ test("plots: ranges on parallel coordinates become a condition, by mouse and key
   await page.mouse.move(overlay.x + overlay.width / 2, overlay.y + overlay.height, { steps: 4 });
   await page.mouse.up();
   const status = page.locator(".toolbar [role=status]");
-  assert.match(await status.innerText(), /\d+ of 44 runs in the ranges/);
+  await eventually(async () => assert.match(await status.innerText(), /\d+ of 44 runs in the ranges/));
   await page.getByLabel("learner from").selectOption("ridge");
   await page.getByLabel("learner up to").selectOption("ridge");
   await page.getByLabel("lambda up to").fill("100");
   await page.keyboard.press("Tab");
   const [, inside] = /^(\d+) of/.exec(await status.innerText());
   await page.getByRole("button", { name: "Show them in the table" }).click();
-  assert.match(await page.getByLabel("Where").inputValue(), /^learner %in% c\("ridge"\) & lambda <= 100 & test_rmse >= 0\.\d+ & test_rmse <= 0\.\d+$/);
-  assert.match(await summary(page), new RegExp(`^${inside} of 45 runs`));
+  await eventually(async () => assert.match(await page.getByLabel("Where").inputValue(), /^learner %in% c\("ridge"\) & lambda <= 100 & test_rmse >= 0\.\d+ & test_rmse <= 0\.\d+$/));
+  await eventually(async () => assert.match(await summary(page), new RegExp(`^${inside} of 45 runs`)));
   assert(Number(inside) > 5 && Number(inside) < 25, inside);
 }));
 
 test("plots: learning curves by step and by time, smoothed", { skip }, () => use("#view=plots&plot=curves", async (page) => {
-  assert.equal(await page.locator(".curve").count(), 6);
+  await eventually(async () => assert.equal(await page.locator(".curve").count(), 6));
   await page.getByLabel("Metric").selectOption("test_loss");
   const by = () => page.locator(".curve").first().getAttribute("d");
   const steps = await by();
   await page.getByLabel("By time").check();
-  assert.notEqual(await by(), steps);
+  await eventually(async () => assert.notEqual(await by(), steps));
   await page.getByLabel("By time").uncheck();
   await page.getByLabel(/Smooth/).fill("0.9");
-  assert.notEqual(await by(), steps);
+  await eventually(async () => assert.notEqual(await by(), steps));
   await page.getByRole("group", { name: /Curves of test_loss of 6 runs/ }).focus();
   await page.keyboard.press("ArrowRight");
   await page.keyboard.press("ArrowDown");
-  assert.match(await page.locator(".tooltip").innerText(), /step 3/);
+  await eventually(async () => assert.match(await page.locator(".tooltip").innerText(), /step 3/));
   const link = page.locator(".legend a").nth(1);
   const id = await link.innerText();
   await page.keyboard.press("Enter");
-  assert((await page.locator(".record h2").innerText()).includes(id));
+  await eventually(async () => assert((await page.locator(".record h2").innerText()).includes(id)));
 }));
 
 test("one run: everything on record, with previews and sparklines", { skip }, async () => {
@@ -252,11 +252,11 @@ test("one run: everything on record, with previews and sparklines", { skip }, as
   await use(`#view=run&id=${id}`, async (page) => {
     const text = await page.locator(".record").innerText();
     for (const word of ["eta", "hidden", "Converged after 200 steps", "fl1:", "400", "demo.R", "Mersenne-Twister", "report.txt", "12 hidden units", "The first 100 of 200 rows"]) assert(text.includes(word), word);
-    assert.equal(await page.locator(".sparkline").count(), 2);
+    await eventually(async () => assert.equal(await page.locator(".sparkline").count(), 2));
     const image = page.getByAltText("The artifact fit.png");
-    assert.equal(await image.evaluate((image) => image.naturalWidth), 640);
+    await eventually(async () => assert.equal(await image.evaluate((image) => image.naturalWidth), 640));
     await page.getByText(/packages$/).first().click();
-    assert.match(await page.locator("details[open]").innerText(), /fitledger/);
+    await eventually(async () => assert.match(await page.locator("details[open]").innerText(), /fitledger/));
     await page.getByRole("link", { name: "version price/2" }).focus();
     await page.keyboard.press("Enter");
     await page.locator(".lineage .start", { hasText: "price/2" }).waitFor();
@@ -266,18 +266,18 @@ test("one run: everything on record, with previews and sparklines", { skip }, as
   });
   const sealed = Object.keys(data.runs.sealed)[0];
   await use(`#view=run&id=${data.runs.id[sealed]}`, async (page) => {
-    assert.match(await page.locator(".sealed").innerText(), /audit_rmse/);
+    await eventually(async () => assert.match(await page.locator(".sealed").innerText(), /audit_rmse/));
   });
-  await use("#view=run&id=nobody", async (page) => assert.match(await page.locator("main").innerText(), /There is no run nobody/));
+  await use("#view=run&id=nobody", (page) => eventually(async () => assert.match(await page.locator("main").innerText(), /There is no run nobody/)));
 });
 
 test("models: versions, stages, history with figures, refusals, lineage", { skip }, () => use("#view=models", async (page) => {
   const text = await page.locator("main").innerText();
   for (const word of ["3 versions, 1 promotion refused", "candidate_rmse", "rolled back 2 → 1", "refused 2 → 3", "a drill", "better on the holdout"]) assert(text.includes(word), word);
   await page.getByRole("link", { name: "price, version 3" }).click();
-  assert.match(await page.getByRole("group", { name: "Lineage of version price/3" }).innerText(), /version price\/3 is content/);
+  await eventually(async () => assert.match(await page.getByRole("group", { name: "Lineage of version price/3" }).innerText(), /version price\/3 is content/));
   await page.goBack();
-  assert.equal(await page.locator(".lineage .start .node-name").innerHTML(), "price@production");
+  await eventually(async () => assert.equal(await page.locator(".lineage .start .node-name").innerHTML(), "price@production"));
 }));
 
 test("integrity: the verdict and how to check again", { skip }, () => use("", async (page) => {
@@ -294,10 +294,10 @@ test("a permalink brings back the same state, and so do back and forward", { ski
   const address = page.url();
   await page.getByRole("navigation", { name: "Views" }).getByRole("link", { name: "Models" }).click();
   await page.goBack();
-  assert.deepEqual([await summary(page), await ids(page)], before);
+  await eventually(async () => assert.deepEqual([await summary(page), await ids(page)], before));
   await page.goForward();
-  assert.equal(await page.locator(".model h2").innerText(), "price");
-  await use(new URL(address).hash, async (other) => assert.deepEqual([await summary(other), await ids(other)], before));
+  await eventually(async () => assert.equal(await page.locator(".model h2").innerText(), "price"));
+  await use(new URL(address).hash, (other) => eventually(async () => assert.deepEqual([await summary(other), await ids(other)], before)));
 }));
 
 test("narrow, dark and on paper", { skip }, async () => {
@@ -313,9 +313,9 @@ test("narrow, dark and on paper", { skip }, async () => {
     await page.getByRole("button", { name: /Colours/ }).click();
     await page.getByRole("button", { name: /Colours/ }).press("Enter");
     await page.locator("html[data-theme=light]").waitFor();
-    assert.notEqual(await paper(), dark);
+    await eventually(async () => assert.notEqual(await paper(), dark));
     await page.emulateMedia({ media: "print" });
     await rows(page).nth(43).waitFor();
-    assert.equal(await page.locator(".buttons").isVisible(), false);
+    await eventually(async () => assert.equal(await page.locator(".buttons").isVisible(), false));
   }, { colorScheme: "dark" });
 });

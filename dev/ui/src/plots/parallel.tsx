@@ -98,21 +98,13 @@ export function Parallel() {
     const faint: string[] = [];
     const strong: string[][] = groups.map(() => []);
     for (const place of drawn) {
-      let [d, pen] = ["", "M"];
-      for (const { x, scale, column } of axes) {
-        const y = scale.pixel(column.num[place]);
-        if (Number.isNaN(y)) pen = "M";
-        else {
-          d += `${pen}${x.toFixed(1)} ${y.toFixed(1)}`;
-          pen = "L";
-        }
-      }
+      const d = thread(axes, place);
       if (inside.keep[place]) strong[of(place)].push(d);
       else faint.push(d);
     }
     return { faint: faint.join(""), strong: strong.map((parts) => parts.join("")) };
   }, [plot, inside, groups]);
-  const best = rows.best !== null && inside.keep[rows.best] ? axes.map(({ x, scale, column }) => [x, scale.pixel(column.num[rows.best!])]).filter(([, y]) => !Number.isNaN(y)) : [];
+  const best = rows.best !== null && inside.keep[rows.best] ? thread(axes, rows.best) : "";
 
   const brush = (label: string, range: Range | null) => {
     const { [label]: _gone, ...others } = state.brushes;
@@ -148,7 +140,7 @@ export function Parallel() {
             aria-label={`Parallel coordinates of ${count(places.length, "run")} on ${now.join(", ")}. The ranges can be set below.`}>
             <path d={paths.faint} class="threads faint" />
             {paths.strong.map((d, g) => <path key={g} d={d} class={`threads${drawn.length > 300 ? " many" : ""}`} stroke={groups[g].colour} />)}
-            {best.length > 1 && <path d={`M${best.map(([x, y]) => `${x} ${y}`).join("L")}`} class="threads the-best" />}
+            {best && <path d={best} class="threads the-best" />}
             {axes.map((axis, i) => <AxisOf key={axis.column.label} axis={axis} last={i === axes.length - 1} top={top} bottom={height - bottom} range={own(state.brushes, axis.column.label)} onBrush={(range) => brush(axis.column.label, range)} />)}
           </svg>
         )}
@@ -162,6 +154,17 @@ export function Parallel() {
       </div>
     </>
   );
+}
+
+/** The line of a run, broken where it has no value. */
+function thread(axes: Axis[], place: number): string {
+  let [d, pen] = ["", "M"];
+  for (const { x, scale, column } of axes) {
+    const y = scale.pixel(column.num[place]);
+    if (!Number.isNaN(y)) d += `${pen}${x.toFixed(1)} ${y.toFixed(1)}`;
+    pen = Number.isNaN(y) ? "M" : "L";
+  }
+  return d;
 }
 
 const grip = 12;
