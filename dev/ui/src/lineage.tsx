@@ -242,7 +242,7 @@ export function LineageGraph({ start }: { start: Node }) {
     const to = isStart ? null : address(node);
     const placed = { transform: `translate(${x - size.width / 2} ${y - size.height / 2})`, class: `node ${node.kind}${isStart ? " start" : ""}${node.problem ? " wrong" : ""}` };
     return to
-      ? <a key={keyOf(node)} href={href(to)} aria-label={`${node.kind} ${node.id}`} {...placed}>{shape}</a>
+      ? <a key={keyOf(node)} href={href(to)} {...placed}>{shape}</a>
       : <g key={keyOf(node)} {...placed}>{shape}</g>;
   };
   const label = `Lineage of ${start.kind} ${start.id}`;

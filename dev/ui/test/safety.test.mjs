@@ -117,7 +117,9 @@ test("axe finds no serious fault on any view, light or dark", { skip: noR || fal
       const { page, context } = await open(browser, demo.page, hash, { colorScheme, bypassCSP: true });
       if (hash === "") await page.locator("summary", { hasText: "Columns" }).click();
       await page.addScriptTag({ path: axe });
-      const found = await page.evaluate(() => window.axe.run());
+      // What the colours are is all that is different in the dark.
+      const rules = colorScheme === "dark" ? ["color-contrast", "link-in-text-block"] : undefined;
+      const found = await page.evaluate((rules) => window.axe.run(rules ? { runOnly: rules } : {}), rules);
       const serious = found.violations.filter(({ impact }) => impact === "serious" || impact === "critical");
       assert.deepEqual(serious.map(({ id, nodes }) => `${id}: ${nodes[0].html} ${nodes[0].failureSummary}`), [], `${colorScheme} ${hash}`);
       await context.close();

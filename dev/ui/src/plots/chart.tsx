@@ -185,7 +185,8 @@ export function useSize(): [RefObject<HTMLDivElement | null>, number] {
   return [box, width];
 }
 
-export const heightFor = (width: number) => Math.round(Math.min(560, Math.max(300, width * 0.55)));
+/** As high as the window has room, and no higher than looks well. */
+export const heightFor = (width: number) => Math.round(Math.max(300, Math.min(560, width * 0.55, innerHeight - 270)));
 
 const drawn = ["fill", "stroke", "stroke-width", "stroke-opacity", "stroke-linecap", "stroke-linejoin", "stroke-dasharray", "fill-opacity", "opacity", "font-family", "font-size", "font-weight"];
 
