@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::panic::{self, AssertUnwindSafe};
+use std::path::Path;
 use std::sync::Once;
 
 use extendr_api::prelude::*;
@@ -39,6 +40,16 @@ impl Failure {
         Failure {
             class: "internal",
             message: format!("`{name}` has a type that the compiled code does not take."),
+            ..Failure::default()
+        }
+    }
+
+    /// A file that can't be written.
+    pub fn unwritten(path: &Path, why: &std::io::Error) -> Failure {
+        Failure {
+            class: "io",
+            message: format!("Can't write '{}': {why}.", path.display()),
+            path: Some(path.display().to_string()),
             ..Failure::default()
         }
     }

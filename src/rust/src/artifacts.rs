@@ -121,12 +121,7 @@ fn native_copy_object(file: Robj, sha256: Robj, size: Robj, to: Robj, tell: Robj
             .create_new(true)
             .open(&to)
             .and_then(|mut copy| std::io::copy(&mut object.file, &mut copy));
-        copied.map_err(|e| Failure {
-            class: "io",
-            message: format!("Can't write '{}': {e}.", to.display()),
-            path: Some(to.display().to_string()),
-            ..Failure::default()
-        })?;
+        copied.map_err(|e| Failure::unwritten(&to, &e))?;
         Ok(Robj::from(()))
     })
 }

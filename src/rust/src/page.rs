@@ -66,12 +66,7 @@ fn native_write_page(
         page.write(&about, &mut json);
         let (before, after) = (text(&before, "before")?, text(&after, "after")?);
         let written = write_new(&to, &before, &json, &after);
-        written.map_err(|e| Failure {
-            class: "io",
-            message: format!("Can't write '{}': {e}.", to.display()),
-            path: Some(to.display().to_string()),
-            ..Failure::default()
-        })?;
+        written.map_err(|e| Failure::unwritten(&to, &e))?;
         Ok(Robj::from(()))
     })
 }

@@ -390,12 +390,7 @@ fn native_export_runs(file: Robj, to: Robj) -> Robj {
             .and_then(|()| std::fs::rename(&unfinished, &to));
         written.map_err(|e| {
             drop(std::fs::remove_file(&unfinished));
-            Failure {
-                class: "io",
-                message: format!("Can't write '{}': {e}.", to.display()),
-                path: Some(to.display().to_string()),
-                ..Failure::default()
-            }
+            Failure::unwritten(&to, &e)
         })?;
         Ok(Robj::from(()))
     })
