@@ -78,7 +78,8 @@ function useAddress(ledger: Ledger): [State, App["go"]] {
     }
     const hash = toHash(next);
     if (hash === location.hash) return;
-    if (refine) location.replace(hash);
+    // Whole, since in a frame by srcdoc a part would be taken for one of the page around it.
+    if (refine) location.replace(location.href.replace(/#.*|$/, hash));
     else location.hash = hash;
   };
 
@@ -130,6 +131,18 @@ function Page({ ledger, version, connection, why = "" }: { ledger: Ledger; versi
     };
     addEventListener("keydown", onKey);
     return () => removeEventListener("keydown", onKey);
+  }, []);
+
+  useEffect(() => {
+    // In a frame by srcdoc the browser would take `#…` for an address of the page around it.
+    const onClick = (event: MouseEvent) => {
+      const link = (event.target as Element).closest('a[href^="#"]');
+      if (!link || event.defaultPrevented || event.button || event.ctrlKey || event.metaKey || event.shiftKey) return;
+      event.preventDefault();
+      go(fromHash(link.getAttribute("href")!));
+    };
+    addEventListener("click", onClick);
+    return () => removeEventListener("click", onClick);
   }, []);
 
   const tab = (view: View) => {

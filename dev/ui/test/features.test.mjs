@@ -70,7 +70,10 @@ test("runs: the best is marked, lowest or highest", { skip }, () => use("", asyn
 }));
 
 test("runs: a condition filters, a wrong one says what and where", { skip }, () => use("", async (page) => {
-  await page.keyboard.press("/");
+  await eventually(async () => {
+    await page.keyboard.press("/");
+    assert.equal(await page.evaluate(() => document.activeElement.id), "where");
+  });
   await page.keyboard.type('lambda > 1 & learner == "ridge"');
   await eventually(async () => assert.match(await summary(page), /16 of 45 runs/));
   await eventually(async () => assert(numbers(await column(page, "lambda")).every((lambda) => lambda > 1)));
@@ -318,4 +321,27 @@ test("narrow, dark and on paper", { skip }, async () => {
     await rows(page).nth(43).waitFor();
     await eventually(async () => assert.equal(await page.locator(".buttons").isVisible(), false));
   }, { colorScheme: "dark" });
+});
+
+test("in a frame of another page, which keeps nothing for it", { skip }, async () => {
+  const { page, context } = await open(browser, null);
+  await page.evaluate((html) => {
+    for (const sandbox of ["allow-scripts", "allow-scripts allow-same-origin"]) {
+      const frame = document.createElement("iframe");
+      frame.sandbox = sandbox;
+      frame.width = "1000";
+      frame.height = "600";
+      frame.srcdoc = html;
+      document.body.append(frame);
+    }
+  }, readFileSync(demo.page, "utf8"));
+  for (const frame of [page.frameLocator("iframe >> nth=0"), page.frameLocator("iframe >> nth=1")]) {
+    await frame.getByLabel("Where").fill("lambda > 1");
+    await frame.locator(".summary", { hasText: "16 of 45 runs" }).waitFor();
+    await frame.getByRole("link", { name: "Models" }).click();
+    await frame.locator(".model h2", { hasText: "price" }).waitFor();
+    await frame.getByRole("link", { name: "price, version 3" }).press("Enter");
+    await frame.locator(".lineage .start", { hasText: "price/3" }).waitFor();
+  }
+  await context.close();
 });
