@@ -275,12 +275,15 @@ export class Column {
   order(n: number): Uint32Array {
     if (this.sorted?.version === this.version && this.sorted.rows.length === n) return this.sorted.rows;
     let keys = this.num;
+    let ranked = 0;
     if (this.type === "character") {
       const rank = ranks(this.levels);
+      ranked = rank.length;
       keys = this.num.map((code) => (Number.isNaN(code) ? NaN : rank[code]));
     } else if (this.type === "mixed") {
       const texts = Array.from({ length: n }, (_, place) => (this.has(place) ? JSON.stringify(this.value(place)) : ""));
       const rank = ranks(texts);
+      ranked = rank.length;
       keys = Float64Array.from(texts, (text, place) => (text ? rank[place] : NaN));
     }
     const present = new Uint32Array(n);
@@ -294,7 +297,9 @@ export class Column {
         present[count++] = place;
       }
     }
-    if (!ascending) present.subarray(0, count).sort((a, b) => keys[a] - keys[b] || a - b);
+    const rows = present.subarray(0, count);
+    if (!ascending && ranked) sortByRank(rows, keys, ranked);
+    else if (!ascending) rows.sort((a, b) => keys[a] - keys[b] || a - b);
     present.set(absent, count);
     this.sorted = { rows: present, keys, version: this.version };
     return present;
@@ -320,6 +325,16 @@ function ranks(texts: string[]): Float64Array {
     rank[text] = i && texts[text] === texts[order[i - 1]] ? rank[order[i - 1]] : i;
   });
   return rank;
+}
+
+/** By ranks below `n`, which can be counted: far quicker than comparing them. */
+function sortByRank(rows: Uint32Array, rank: Float64Array, n: number) {
+  const next = new Uint32Array(n + 1);
+  for (const row of rows) next[rank[row] + 1]++;
+  for (let i = 1; i <= n; i++) next[i] += next[i - 1];
+  const sorted = new Uint32Array(rows.length);
+  for (const row of rows) sorted[next[rank[row]]++] = row;
+  rows.set(sorted);
 }
 
 const extraKeys = [
