@@ -28,5 +28,8 @@ writeLines(c(
     sprintf("Authors:     %s", authors(crate)),
     sprintf("License:     %s", crate$license),
     sep = "\n"
-  ), "")
+  ), ""),
+  "",
+  "The libraries that are bundled into the page of view_runs() are under their own",
+  "licences, too: see inst/view/LICENSES."
 ), args[3])

@@ -226,14 +226,18 @@ in_fresh_r <- function(code, file, processes = 1, go = NULL) {
   on.exit(unlink(c(script, outs)))
   for (out in outs) start_r(script, out)
   if (!is.null(go)) go()
-  answers <- numeric()
-  deadline <- Sys.time() + 600
-  while (length(answers) < processes) {
-    if (Sys.time() > deadline) stop("A process has not answered: ", script, call. = FALSE)
+  answers <- function() unlist(lapply(outs[file.exists(outs)], readLines, warn = FALSE))
+  wait_until(length(answers()) == processes, "A process has not answered.")
+  as.numeric(answers())
+}
+
+wait_until <- function(condition, otherwise) {
+  condition <- substitute(condition)
+  deadline <- Sys.time() + 300
+  while (!eval.parent(condition)) {
+    if (Sys.time() > deadline) stop(otherwise, call. = FALSE)
     Sys.sleep(0.005)
-    answers <- as.numeric(unlist(lapply(outs[file.exists(outs)], readLines, warn = FALSE)))
   }
-  answers
 }
 
 # How long a question takes a process that has just started, without its start.
@@ -475,7 +479,7 @@ rows[["writers"]] <- function(size) {
         )
         started <- NULL
         ended <- in_fresh_r(code, file, writers, go = function() {
-          while (length(list.files(folder, "^ready")) < writers) Sys.sleep(0.01)
+          wait_until(length(list.files(folder, "^ready")) == writers, "A writer has not begun.")
           started <<- unclass(Sys.time())
           file.create(file.path(folder, "go"))
         })

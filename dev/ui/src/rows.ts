@@ -112,7 +112,11 @@ export function usualColumns(ledger: Ledger): Column[] {
   const metrics = ledger.of("metric").slice(0, 6);
   const params = telling(ledger).slice(0, most - 3 - metrics.length);
   const of = (kind: "run" | "detail", name: string) => ledger.column(kind, name)!;
-  return [of("run", "timestamp"), of("detail", "status"), ...params, ...metrics, of("detail", "duration")];
+  const [timestamp, status, duration] = [of("run", "timestamp"), of("detail", "status"), of("detail", "duration")];
+  // A narrow screen shows two or three of them.
+  return matchMedia("(max-width: 40rem)").matches
+    ? [...metrics, ...params, status, timestamp, duration]
+    : [timestamp, status, ...params, ...metrics, duration];
 }
 
 const fewParams = 6;

@@ -82,7 +82,7 @@ export function fromHash(hash: string): State {
   for (const [key, value] of Object.entries(initial)) {
     const text = query.get(key);
     if (text === null) continue;
-    if (key === "selected") state.selected = fromRanges(text);
+    if (key === "selected") state.selected = [...new Set(fromRanges(text))];
     else if (Array.isArray(value)) fields[key] = query.getAll(key);
     else if (key === "brushes") {
       const parts = query.getAll(key).map((part) => /^([^,]+),([^,]+),(.*)$/s.exec(part));

@@ -69,7 +69,7 @@ test("ten values a second are seen within a second, for traffic as small as what
     end_run(run)`);
   const logged = [];
   for (let i = 0; i < values; i++) logged.push(Number(await trainer.line()));
-  await page.waitForFunction((values) => window.seen.length >= values, values, { timeout: 3000 }).catch(() => {});
+  await new Promise((resolve) => setTimeout(resolve, 1000));
   const seen = await page.evaluate(() => window.seen);
   // What is held back in the trainer's process comes with its next call: the last values wait for its end.
   const late = logged.map((time, i) => (seen[i] ?? Infinity) - time).filter((ms, i) => Number.isFinite(ms) || i < values - 4);
