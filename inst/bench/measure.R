@@ -144,7 +144,7 @@ plot_table <- function(table) {
   graphics::abline(h = y, col = "grey90")
   graphics::abline(v = 1, col = "grey60", lty = 2)
   graphics::segments(table$ratio_low, y, table$ratio_high, y, lwd = 2)
-  met <- is.na(table$aim) | table$ratio <= table$aim
+  met <- is.na(table$aim) | signif(table$ratio, 2) <= signif(table$aim, 2)
   graphics::points(table$ratio, y, pch = 21, cex = 1.3, bg = ifelse(met, "black", "white"))
   graphics::points(table$aim, y, pch = "|", cex = 1.3, col = "firebrick")
   graphics::legend(
