@@ -28,7 +28,7 @@
 #'   types, and vectors, make a list column. A series shows its last value. A
 #'   name that is both parameter and metric becomes `params.x` and `metrics.x`.
 #' @details
-#' What a session has read of a ledger it keeps in memory, up to 256 MB, and next
+#' What a session has read of a ledger it keeps in memory, up to about 256 MB, and next
 #' time it reads only what was appended.
 #'
 #' Of a ledger of 16 MB or more (some 50,000 runs) it also leaves an index in
@@ -38,8 +38,9 @@
 #' that isn't as it was written is not used. `options(fitledger.cache = FALSE)` goes
 #' without, as `R CMD check` does; a path is another folder for them.
 #'
-#' Damage to a row that was read before shows in [verify_ledger()], which reads
-#' the file itself.
+#' Rows that were read before are not read again. What somebody does to them in a
+#' ledger that has grown since, an edit within a row say, shows in
+#' [verify_ledger()], which reads the file itself, and in a session without the index.
 #' @section Errors:
 #' `fitledger_error_unknown` for a column that doesn't exist,
 #' `fitledger_error_where` for a condition that can't be answered, and those of

@@ -20,6 +20,9 @@ live_view <- function(file, call = rlang::caller_env()) {
   file <- absolute_path(file)
   known <- views[[file]]
   if (is.null(known) || !is_serving(known)) {
+    if (!is.null(known) && known$process == Sys.getpid()) {
+      unlink(known$folder, recursive = TRUE)
+    }
     assign(file, start_view(file, call), views)
   }
   views[[file]]$address
@@ -124,10 +127,12 @@ serve_view <- function(folder) {
   server <- httpuv::startServer("127.0.0.1", config$port, view_app(config), quiet = TRUE)
   on.exit(server$stop())
   tell_state(folder, list(port = config$port, process = this_process()))
-  # An interrupt at the console is meant for the session, and reaches us, too.
-  while (dir.exists(folder) && !is_gone(config$session)) {
-    tryCatch(httpuv::service(200), interrupt = function(e) NULL)
+  serve <- function() {
+    while (dir.exists(folder) && !is_gone(config$session)) httpuv::service(200)
+    TRUE
   }
+  # An interrupt at the console is meant for the session, and reaches us, too.
+  while (!tryCatch(serve(), interrupt = function(e) FALSE)) {}
 }
 
 tell_state <- function(folder, state) {

@@ -9,7 +9,10 @@
 #' With `live = TRUE` a server in an R process of its own shows the same page and
 #' follows the ledger: what is appended shows within a second. It answers this
 #' machine only, and only under the address that the call returns, which holds a
-#' secret. It ends with the R session, or with [stop_view()].
+#' secret. It ends with the R session, or with [stop_view()]; where the system doesn't
+#' tell processes apart, an R session that was killed may leave it behind. The page
+#' says up to which row the ledger was verified: the rows that it had when the page
+#' was loaded.
 #'
 #' The page holds what the ledger says of people and machines, too: look at it
 #' before you send it elsewhere. Metrics that are sealed are not in it, nor in
@@ -141,6 +144,9 @@ check_page <- function(path, call) {
 
 # The page itself comes before most of its data.
 is_page <- function(path) {
+  if (!utils::file_test("-f", path)) {
+    return(FALSE)
+  }
   start <- readBin(path, "raw", 2e6)
   length(grepRaw(page_data[[1]], start, fixed = TRUE)) > 0
 }
@@ -151,6 +157,9 @@ plain_source <- function(file, call) {
     return(NULL)
   }
   runs <- read_plain(file, call)
+  if (nrow(runs) == 0) {
+    abort("argument", paste0("'", file, "' is a plain CSV without a run."), "Log one first.", arg = "file", call = call)
+  }
   columns <- names(runs)[-(1:2)]
   metrics <- suppressMessages(guess_metrics(runs[columns]))
   ledger <- tempfile(fileext = ".csv")

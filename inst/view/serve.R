@@ -6,6 +6,8 @@ tryCatch(
     fitledger:::serve_view(folder)
   },
   error = function(e) {
-    saveRDS(list(error = conditionMessage(e)), file.path(folder, "state.rds"))
+    state <- file.path(folder, "state.rds")
+    saveRDS(list(error = conditionMessage(e)), paste0(state, "-new"))
+    file.rename(paste0(state, "-new"), state)
   }
 )

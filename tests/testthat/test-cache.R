@@ -133,3 +133,16 @@ test_that("small ledgers have no index", {
   best_run(file, "rmse")
   expect_false(dir.exists(cache))
 })
+
+test_that("the option is a folder, or a flag", {
+  skip_on_cran()
+  file <- large_ledger()
+  for (odd in list(0, NA, "", c("a", "b"), list(), factor("a"))) {
+    # A copy is one that the session has not read.
+    copy <- local_ledger()
+    file.copy(file, copy)
+    withr::with_options(list(fitledger.cache = odd), {
+      expect_error(best_run(copy, "rmse"), "TRUE, FALSE or the path", class = "fitledger_error_argument")
+    })
+  }
+})

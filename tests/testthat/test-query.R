@@ -265,7 +265,12 @@ test_that("the ids of many runs are a character vector like any other", {
   expect_true(anyNA(changed))
   expect_identical(changed[-2], ids[-2])
   expect_identical(ids[[2]], logged[[2]])
-  rm(logged, changed)
+  seen <- NULL
+  holder <- new.env()
+  reg.finalizer(holder, function(holder) seen <<- holder$ids[[1400]])
+  holder$ids <- read_runs(file)$run_id
+  rm(holder, logged, changed)
   gc()
+  expect_identical(seen, ids[[1400]])
   expect_match(sort(ids)[[3000]], "^[0-9]{8}-[0-9]{6}-")
 })

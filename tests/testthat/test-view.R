@@ -195,6 +195,12 @@ test_that("a plain CSV is shown as it stands", {
   expect_false(file.exists(paste0(file, ".objects")))
 })
 
+test_that("a plain CSV without a run is an error that says so", {
+  file <- local_ledger()
+  writeLines('"run_id","timestamp","lambda","rmse"', file)
+  expect_error(view_runs(file, open = FALSE), "without a run", class = "fitledger_error_argument")
+})
+
 test_that("the page of a ledger that doesn't verify says so; one that can't be read is an error", {
   file <- local_ledger()
   log_run(file, list(lambda = 1), list(rmse = 2))

@@ -162,7 +162,7 @@ function Page({ ledger, version, connection, why = "" }: { ledger: Ledger; versi
         <div class="name">
           <h1>{ledger.file}</h1>
           <p>
-            {count(ledger.n, "run")} · {count(ledger.seq, "row")} · <a class="quiet" href={href({ view: "integrity" })}>{verdict(ledger.integrity).short}</a>
+            {count(ledger.n, "run")} · {count(ledger.seq, "row")} · <a class="quiet" href={href({ view: "integrity" })}>{verdict(ledger.integrity, ledger.seq).short}</a>
           </p>
         </div>
         <nav aria-label="Views">{tabs.map(tab)}</nav>

@@ -472,7 +472,7 @@ export class Ledger {
     Object.assign(this.previews, patch.previews);
     this.models = patch.models ?? this.models;
     this.stages = patch.stages ?? this.stages;
-    this.omitted = patch.omitted ?? this.omitted;
+    this.omitted = [...new Set([...this.omitted, ...(patch.omitted ?? [])])];
     this.version++;
   }
 

@@ -11,7 +11,8 @@ interface Verdict {
   next?: string;
 }
 
-export function verdict(found: Found | null): Verdict {
+/** What was found, in a ledger that may have grown to a row since. */
+export function verdict(found: Found | null, last: number): Verdict {
   if (!found) {
     return {
       short: "not verified", title: "Not verified",
@@ -23,7 +24,7 @@ export function verdict(found: Found | null): Verdict {
   switch (found.status) {
     case "ok":
       return {
-        short: "verified", title: "Verified",
+        short: last > found.rows ? `verified up to row ${found.rows.toLocaleString("en")}` : "verified", title: "Verified",
         text: `The whole chain was recomputed: ${found.rows ? `${rows} ${hold}` : "there is no row yet"}.`,
         next: "Without a checkpoint that was kept elsewhere, a cut between rows or a file written anew would not show.",
       };
@@ -58,7 +59,7 @@ export function verdict(found: Found | null): Verdict {
 export function Integrity() {
   const { ledger } = useApp();
   const found = ledger.integrity;
-  const { title, text, next } = verdict(found);
+  const { title, text, next } = verdict(found, ledger.seq);
   const good = found?.status === "ok" || found?.status === "pending";
   const later = found && ledger.seq > found.rows ? ledger.seq - found.rows : 0;
   return (

@@ -3,7 +3,8 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
-import { demonstration, eventually, launch, noR, open } from "./browser.mjs";
+import { demonstration, eventually, launch, noR, open, writePage } from "./browser.mjs";
+import { madeLedger } from "./made.mjs";
 
 const skip = noR || false;
 if (noR) console.error(noR);
@@ -248,6 +249,13 @@ test("plots: learning curves by step and by time, smoothed", { skip }, () => use
   await page.keyboard.press("Enter");
   await eventually(async () => assert((await page.locator(".record h2").innerText()).includes(id)));
 }));
+
+test("plots: without a series there are no curves, and that is said", { skip }, async () => {
+  const { page, context, wrong } = await open(browser, writePage({ ...madeLedger(3), series: {} }), "#view=plots&plot=curves");
+  await page.getByText("log_metrics").waitFor();
+  assert.deepEqual(wrong, []);
+  await context.close();
+});
 
 test("one run: everything on record, with previews and sparklines", { skip }, async () => {
   const { data } = demo;

@@ -6,34 +6,37 @@
 use std::ffi::c_void;
 use std::sync::OnceLock;
 
-use extendr_api::Robj;
+use extendr_api::prelude::*;
 use extendr_ffi::{
-    R_ClearExternalPtr, R_ExternalPtrAddr, R_MakeExternalPtr, R_NilValue, R_RegisterCFinalizerEx,
-    R_altrep_class_t, R_altrep_data1, R_altrep_data2, R_make_altstring_class, R_new_altrep,
-    R_set_altrep_Length_method, R_set_altrep_data2, R_set_altstring_Elt_method,
-    R_set_altstring_No_NA_method, R_set_altstring_Set_elt_method, R_set_altvec_Dataptr_method,
-    R_set_altvec_Dataptr_or_null_method, R_xlen_t, Rboolean, Rf_allocVector, Rf_protect,
-    Rf_unprotect, SET_STRING_ELT, SEXP, SEXPTYPE, STRING_ELT, STRING_PTR_RO,
+    CAR, CDR, DATAPTR_RO, R_NilValue, R_altrep_class_t, R_altrep_data1, R_altrep_data2,
+    R_make_altstring_class, R_new_altrep, R_set_altrep_Length_method, R_set_altrep_data1,
+    R_set_altrep_data2, R_set_altstring_Elt_method, R_set_altstring_No_NA_method,
+    R_set_altstring_Set_elt_method, R_set_altvec_Dataptr_method,
+    R_set_altvec_Dataptr_or_null_method, R_xlen_t, Rboolean, Rf_allocVector, Rf_cons, Rf_protect,
+    Rf_unprotect, Rf_xlength, SET_STRING_ELT, SEXP, SEXPTYPE, STRING_ELT, STRING_PTR_RO,
 };
 
 use crate::to_r;
+
+/// How many bytes say where a text ends.
+const END: usize = 8;
 
 /// Texts, one after the other, and where each ends.
 #[derive(Default)]
 pub struct Texts {
     bytes: String,
-    ends: Vec<usize>,
+    ends: Vec<u64>,
 }
 
 impl Texts {
     pub fn push(&mut self, text: &str) {
         self.bytes.push_str(text);
-        self.ends.push(self.bytes.len());
+        self.ends.push(self.bytes.len() as u64);
     }
 
     fn get(&self, i: usize) -> &str {
         let start = i.checked_sub(1).map_or(0, |before| self.ends[before]);
-        &self.bytes[start..self.ends[i]]
+        &self.bytes[start as usize..self.ends[i] as usize]
     }
 
     /// A character vector, in UTF-8.
@@ -44,18 +47,22 @@ impl Texts {
             let texts = 0..self.ends.len();
             return to_r::strings(texts.map(|i| Some(self.get(i))));
         }
-        // SAFETY: the pointer owns the texts until R finalizes it, and what is new is protected until
-        // the vector holds it.
+        let bytes = raw(self.bytes.as_bytes());
+        let ends: Vec<u8> = self.ends.iter().flat_map(|end| end.to_le_bytes()).collect();
+        let ends = raw(&ends);
+        // SAFETY: what is new is protected until the vector holds it.
         unsafe {
-            let address = Box::into_raw(Box::new(self)).cast::<c_void>();
-            let pointer = Rf_protect(R_MakeExternalPtr(address, R_NilValue, R_NilValue));
-            R_RegisterCFinalizerEx(pointer, Some(free), Rboolean::FALSE);
-            let vector = Rf_protect(R_new_altrep(class(), pointer, R_NilValue));
+            let texts = Rf_protect(Rf_cons(bytes.get(), ends.get()));
+            let vector = Rf_protect(R_new_altrep(class(), texts, R_NilValue));
             let kept = Robj::from_sexp(vector);
             Rf_unprotect(2);
             kept
         }
     }
+}
+
+fn raw(bytes: &[u8]) -> Robj {
+    Raw::from_bytes(bytes).into()
 }
 
 impl<'a> FromIterator<&'a str> for Texts {
@@ -86,25 +93,40 @@ fn class() -> R_altrep_class_t {
     R_altrep_class_t { ptr: class.0.ptr }
 }
 
-// SAFETY of all below: R hands over vectors of our class alone, whose first datum is the pointer to
-// the texts and whose second one is `NULL` or, once it was needed, the vector of R's strings.
-
-unsafe extern "C" fn free(pointer: SEXP) {
-    unsafe {
-        let texts = R_ExternalPtrAddr(pointer).cast::<Texts>();
-        R_ClearExternalPtr(pointer);
-        if !texts.is_null() {
-            drop(Box::from_raw(texts));
-        }
-    }
-}
-
-unsafe fn texts<'a>(x: SEXP) -> &'a Texts {
-    unsafe { &*R_ExternalPtrAddr(R_altrep_data1(x)).cast::<Texts>() }
-}
+// SAFETY of all below: R hands over vectors of our class alone. The first datum is a pair of raw
+// vectors, the texts' bytes and their ends, the second one `NULL`; or, once R's strings were needed, the
+// first is `NULL` and the second the vector of them.
 
 unsafe fn made(x: SEXP) -> Option<SEXP> {
     unsafe { Some(R_altrep_data2(x)).filter(|&strings| strings != R_NilValue) }
+}
+
+/// The bytes of a raw vector.
+unsafe fn raw_bytes<'a>(x: SEXP) -> &'a [u8] {
+    unsafe {
+        let length = Rf_xlength(x) as usize;
+        std::slice::from_raw_parts(DATAPTR_RO(x).cast(), length)
+    }
+}
+
+/// How many texts there are that R has no strings of.
+unsafe fn count(x: SEXP) -> usize {
+    unsafe { raw_bytes(CDR(R_altrep_data1(x))).len() / END }
+}
+
+/// R's string of a text; nothing protects it.
+unsafe fn make_one(x: SEXP, i: usize) -> SEXP {
+    unsafe {
+        let texts = R_altrep_data1(x);
+        let ends = raw_bytes(CDR(texts));
+        let end = |i: usize| {
+            let bytes = ends[END * i..END * (i + 1)].try_into();
+            u64::from_le_bytes(bytes.expect("as many bytes")) as usize
+        };
+        let start = i.checked_sub(1).map_or(0, end);
+        let text = std::str::from_utf8(&raw_bytes(CAR(texts))[start..end(i)]);
+        to_r::string(text.expect("only texts were kept"))
+    }
 }
 
 unsafe fn make(x: SEXP) -> SEXP {
@@ -112,29 +134,27 @@ unsafe fn make(x: SEXP) -> SEXP {
         if let Some(strings) = made(x) {
             return strings;
         }
-        let texts = texts(x);
-        let strings = Rf_protect(Rf_allocVector(
-            SEXPTYPE::STRSXP,
-            texts.ends.len() as R_xlen_t,
-        ));
-        for i in 0..texts.ends.len() {
-            SET_STRING_ELT(strings, i as R_xlen_t, to_r::string(texts.get(i)));
+        let count = count(x);
+        let strings = Rf_protect(Rf_allocVector(SEXPTYPE::STRSXP, count as R_xlen_t));
+        for i in 0..count {
+            SET_STRING_ELT(strings, i as R_xlen_t, make_one(x, i));
         }
         R_set_altrep_data2(x, strings);
+        R_set_altrep_data1(x, R_NilValue);
         Rf_unprotect(1);
         strings
     }
 }
 
 unsafe extern "C" fn length(x: SEXP) -> R_xlen_t {
-    unsafe { texts(x).ends.len() as R_xlen_t }
+    unsafe { made(x).map_or_else(|| count(x) as R_xlen_t, |strings| Rf_xlength(strings)) }
 }
 
 unsafe extern "C" fn element(x: SEXP, i: R_xlen_t) -> SEXP {
     unsafe {
         match made(x) {
             Some(strings) => STRING_ELT(strings, i),
-            None => to_r::string(texts(x).get(i as usize)),
+            None => make_one(x, i as usize),
         }
     }
 }

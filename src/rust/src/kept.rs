@@ -3,13 +3,12 @@
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
-use std::time::SystemTime;
 
 use extendr_api::prelude::*;
 use extendr_ffi::SEXPTYPE;
 use fitledger_core::bulk;
 use fitledger_core::cache::Cache;
-use fitledger_core::follow::{Fold, Follow};
+use fitledger_core::follow::{Fold, Follow, Looks};
 use fitledger_core::registry::Registry;
 use fitledger_core::runs::Runs;
 
@@ -18,7 +17,7 @@ use crate::r::{R, base_call};
 use crate::target::path;
 
 pub static RUNS: Kept<Runs> = Kept::new(read_runs);
-pub static REGISTRIES: Kept<Registry> = Kept::new(Registry::read);
+pub static REGISTRIES: Kept<Registry> = Kept::new(|path| Ok(Registry::read(path)?));
 
 /// Where indexes go unless an option says otherwise; `None` for nowhere.
 static CACHE: Mutex<Option<PathBuf>> = Mutex::new(None);
@@ -45,31 +44,53 @@ fn native_use_cache(folder: Robj) -> Robj {
     })
 }
 
-/// The folder for indexes: `options(fitledger.cache)` is one, or `FALSE`.
-fn cache_folder() -> Option<PathBuf> {
-    let option = base_call(c"getOption", R::of(&Robj::from("fitledger.cache")), &[])?;
-    let option = R::of(&option);
-    match option.ty() {
-        SEXPTYPE::LGLSXP if !option.is_true() => None,
-        SEXPTYPE::STRSXP => option.string().map(PathBuf::from),
-        _ => CACHE.lock().unwrap_or_else(PoisonError::into_inner).clone(),
+/// The folder for indexes: `options(fitledger.cache)` is one, `FALSE`, or `TRUE` for the usual one.
+fn cache_folder() -> Result<Option<PathBuf>, Failure> {
+    let option = base_call(c"getOption", R::of(&Robj::from("fitledger.cache")), &[]);
+    let option = option.unwrap_or_default();
+    let usual = || CACHE.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    match (R::of(&option).ty(), R::of(&option).len()) {
+        (SEXPTYPE::NILSXP, _) => Ok(usual()),
+        (SEXPTYPE::LGLSXP, 1) if R::of(&option).is_true() => Ok(usual()),
+        (SEXPTYPE::LGLSXP, 1) if R::of(&option).logicals() == [0] => Ok(None),
+        (SEXPTYPE::STRSXP, 1) => {
+            let expanded = base_call(c"path.expand", R::of(&option), &[]);
+            let folder = expanded.and_then(|folder| R::of(&folder).string());
+            let folder = folder.filter(|folder| !folder.is_empty());
+            folder
+                .map(|folder| Some(folder.into()))
+                .ok_or_else(odd_option)
+        }
+        _ => Err(odd_option()),
     }
 }
 
-fn read_runs(path: &Path) -> fitledger_core::Result<Follow<Runs>> {
-    let large = std::fs::metadata(path).is_ok_and(|metadata| metadata.len() >= LARGE);
-    if !large || DISTRUST.load(Ordering::Relaxed) {
-        return bulk::read(path);
+fn odd_option() -> Failure {
+    Failure {
+        class: "argument",
+        message: "`options(fitledger.cache)` must be TRUE, FALSE or the path of a folder.".into(),
+        ..Failure::default()
     }
-    let Some(folder) = cache_folder() else {
-        return bulk::read(path);
+}
+
+fn read_runs(path: &Path) -> Result<Follow<Runs>, Failure> {
+    let large = std::fs::metadata(path).is_ok_and(|metadata| metadata.len() >= LARGE);
+    let folder = match large && !DISTRUST.load(Ordering::Relaxed) {
+        true => cache_folder()?,
+        false => None,
     };
-    let cache = Cache {
-        folder,
-        least: LARGE,
-        most: INDEXES,
-    };
-    cache.read(path)
+    Ok(match folder {
+        None => bulk::read(path)?,
+        Some(folder) => {
+            let (least, most) = (LARGE, INDEXES);
+            Cache {
+                folder,
+                least,
+                most,
+            }
+            .read(path)?
+        }
+    })
 }
 
 /// Goes on without indexes, of which one turned out damaged.
@@ -86,7 +107,7 @@ const LARGEST: usize = 256 << 20;
 /// The views of the ledgers that were asked last, the last one first.
 pub struct Kept<F> {
     views: Mutex<Vec<(PathBuf, View<F>)>>,
-    read: fn(&Path) -> fitledger_core::Result<Follow<F>>,
+    read: fn(&Path) -> Result<Follow<F>, Failure>,
 }
 
 struct View<F> {
@@ -94,26 +115,8 @@ struct View<F> {
     looks: Looks,
 }
 
-/// What a file looked like. A ledger only grows: where it has the same size and was written to
-/// nevertheless, somebody did something else to it.
-#[derive(Clone, Copy, PartialEq)]
-struct Looks {
-    size: u64,
-    modified: Option<SystemTime>,
-}
-
-impl Looks {
-    fn of(path: &Path) -> Option<Looks> {
-        let metadata = std::fs::metadata(path).ok()?;
-        Some(Looks {
-            size: metadata.len(),
-            modified: metadata.modified().ok(),
-        })
-    }
-}
-
 impl<F: Fold> Kept<F> {
-    const fn new(read: fn(&Path) -> fitledger_core::Result<Follow<F>>) -> Kept<F> {
+    const fn new(read: fn(&Path) -> Result<Follow<F>, Failure>) -> Kept<F> {
         Kept {
             views: Mutex::new(Vec::new()),
             read,
@@ -135,11 +138,9 @@ impl<F: Fold> Kept<F> {
             place.map(|place| views.remove(place).1)
         };
         let looks = Looks::of(path);
-        let grown = |view: &View<F>| {
-            looks.is_some_and(|now| now == view.looks || now.size > view.looks.size)
-        };
+        let grown = |view: &View<F>| looks.is_some_and(|now| view.looks.may_have_grown(now));
         match known.filter(grown) {
-            None => Ok((self.read)(path)?),
+            None => (self.read)(path),
             Some(View { mut follow, .. }) => {
                 follow.catch_up(path)?;
                 Ok(follow)

@@ -4,10 +4,10 @@ use std::borrow::Cow;
 
 use extendr_api::Robj;
 use extendr_ffi::{
-    COMPLEX, DATAPTR_OR_NULL, INTEGER, LENGTH, LOGICAL, R_BaseEnv, R_CHAR, R_ClassSymbol,
+    DATAPTR_OR_NULL, DATAPTR_RO, INTEGER, LENGTH, LOGICAL, R_BaseEnv, R_CHAR, R_ClassSymbol,
     R_DimNamesSymbol, R_DimSymbol, R_LevelsSymbol, R_NaString, R_NamesSymbol, R_NilValue,
-    R_RowNamesSymbol, RAW, REAL, Rf_cons, Rf_getAttrib, Rf_install, Rf_lcons, Rf_protect,
-    Rf_unprotect, Rf_xlength, SEXP, SEXPTYPE, STRING_ELT, TYPEOF, VECTOR_ELT,
+    R_RowNamesSymbol, REAL, Rf_cons, Rf_getAttrib, Rf_install, Rf_lcons, Rf_protect, Rf_unprotect,
+    Rf_xlength, SEXP, SEXPTYPE, STRING_ELT, TYPEOF, VECTOR_ELT,
 };
 
 #[allow(
@@ -56,31 +56,37 @@ impl R {
         self.ty() == SEXPTYPE::NILSXP
     }
 
+    /// The elements of a vector. To read is all that R is asked for: a pointer to write through may
+    /// make it copy the vector.
+    fn elements<T>(self) -> &'static [T] {
+        slice(unsafe { DATAPTR_RO(self.0) }.cast(), self.len())
+    }
+
     /// The elements of a double vector.
     pub fn doubles(self) -> &'static [f64] {
         assert_eq!(self.ty(), SEXPTYPE::REALSXP);
-        slice(unsafe { REAL(self.0) }, self.len())
+        self.elements()
     }
 
     pub fn integers(self) -> &'static [i32] {
         assert_eq!(self.ty(), SEXPTYPE::INTSXP);
-        slice(unsafe { INTEGER(self.0) }, self.len())
+        self.elements()
     }
 
     pub fn logicals(self) -> &'static [i32] {
         assert_eq!(self.ty(), SEXPTYPE::LGLSXP);
-        slice(unsafe { LOGICAL(self.0) }, self.len())
+        self.elements()
     }
 
     /// The real and the imaginary part of each element of a complex vector, in turn.
     pub fn complex_parts(self) -> &'static [f64] {
         assert_eq!(self.ty(), SEXPTYPE::CPLXSXP);
-        slice(unsafe { COMPLEX(self.0) }.cast::<f64>(), 2 * self.len())
+        slice(unsafe { DATAPTR_RO(self.0) }.cast(), 2 * self.len())
     }
 
     pub fn bytes(self) -> &'static [u8] {
         assert_eq!(self.ty(), SEXPTYPE::RAWSXP);
-        slice(unsafe { RAW(self.0) }, self.len())
+        self.elements()
     }
 
     /// Whether the elements are in memory, so that R isn't needed to read one.

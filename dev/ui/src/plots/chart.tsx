@@ -2,7 +2,7 @@
 
 import { scaleLinear, scaleLog, scaleUtc } from "d3-scale";
 import type { ComponentChildren, RefObject } from "preact";
-import { useLayoutEffect, useRef, useState } from "preact/hooks";
+import { useLayoutEffect, useState } from "preact/hooks";
 import { compareTexts, type Column } from "../data.ts";
 import { download, short } from "../text.ts";
 
@@ -171,17 +171,17 @@ export function Legend({ groups, title }: { groups: Group[]; title: string }) {
 }
 
 /** The size of a box that grows and shrinks with the page. */
-export function useSize(): [RefObject<HTMLDivElement | null>, number] {
-  const box = useRef<HTMLDivElement>(null);
+export function useSize(): [(element: HTMLDivElement | null) => void, number] {
+  const [element, box] = useState<HTMLDivElement | null>(null);
   const [width, setWidth] = useState(0);
   useLayoutEffect(() => {
-    const element = box.current!;
+    if (!element) return;
     const resize = () => setWidth(Math.floor(element.clientWidth));
     const observer = new ResizeObserver(resize);
     resize();
     observer.observe(element);
     return () => observer.disconnect();
-  }, []);
+  }, [element]);
   return [box, width];
 }
 

@@ -95,6 +95,7 @@ pub struct Stored {
 impl Stored {
     /// Lends the bytes, if they are the ones that were written.
     pub fn read<T>(&self, look: impl FnOnce(&[u8]) -> T) -> Option<T> {
+        const KEPT: usize = 1 << 20;
         thread_local! {
             // New memory costs more than the reading.
             static BYTES: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
@@ -105,7 +106,9 @@ impl Stored {
         let read = sys::read_full(&self.source.file, block, self.at).ok()?;
         let whole = read == self.size && Digest::of(&[block]) == self.digest;
         let seen = whole.then(|| look(block));
-        BYTES.set(bytes);
+        if bytes.len() <= KEPT {
+            BYTES.set(bytes);
+        }
         seen
     }
 

@@ -12,7 +12,7 @@ use crate::bulk;
 use crate::chain::Head;
 use crate::digest::Digest;
 use crate::error::Result;
-use crate::follow::Follow;
+use crate::follow::{Fold, Follow};
 use crate::id::Seq;
 use crate::index;
 use crate::indexed;
@@ -30,8 +30,12 @@ pub struct Cache {
     pub most: u64,
 }
 
-/// What the extension of an index is.
+/// An index is named by so many hex digits and this extension.
+const NAME: usize = 32;
 const INDEX: &str = "index";
+/// Until it is whole it has so many random ones more, and this extension.
+const RANDOM: usize = 16;
+const UNFINISHED: &str = "tmp";
 /// What a process that is gone has left of an index is this old.
 const LEFT_OVER: Duration = Duration::from_secs(3600);
 /// An index is written anew when so many times as much was appended as it covers.
@@ -112,7 +116,7 @@ impl Cache {
         let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
         let path = path.as_os_str().as_encoded_bytes();
         let name = Digest::of(&[looks.ledger.as_bytes(), b"\n", path]).to_string();
-        self.folder.join(&name[..32]).with_extension(INDEX)
+        self.folder.join(&name[..NAME]).with_extension(INDEX)
     }
 
     /// Writes the index of what was read. Others that write it do so under names of their own, and
@@ -121,6 +125,9 @@ impl Cache {
         let Some(place) = follow.place().copied() else {
             return follow;
         };
+        if follow.view().size() as u64 > self.most {
+            return follow;
+        }
         let content = Content {
             ledger: looks.ledger,
             size: looks.size,
@@ -140,43 +147,59 @@ impl Cache {
         sys::private_folder(&self.folder)?;
         let mut random = [0; 8];
         sys::random(&mut random)?;
-        let unfinished = index.with_extension(format!("{:016x}.tmp", u64::from_le_bytes(random)));
+        let random = u64::from_le_bytes(random);
+        let unfinished = index.with_extension(format!("{random:0RANDOM$x}.{UNFINISHED}"));
         let written = sys::private_file(&unfinished)
             .and_then(|file| index::write(&mut BufWriter::with_capacity(1 << 20, file), content))
-            .and_then(|()| fs::rename(&unfinished, index));
+            .and_then(|()| match fs::metadata(&unfinished)?.len() {
+                size if size > self.most => Err(io::ErrorKind::FileTooLarge.into()),
+                _ => fs::rename(&unfinished, index),
+            });
         if written.is_err() {
             drop(fs::remove_file(&unfinished));
         }
         written
     }
 
-    /// Removes what is too much.
+    /// Removes what is too much, of files with names like ours.
     fn bound(&self) {
         let Ok(entries) = fs::read_dir(&self.folder) else {
             return;
         };
-        let mut indexes: Vec<(SystemTime, u64, PathBuf)> = entries
+        let mut ours: Vec<(SystemTime, u64, PathBuf)> = entries
             .flatten()
+            .filter(|entry| entry.file_name().to_str().is_some_and(is_ours))
             .filter_map(|entry| {
                 let metadata = entry.metadata().ok()?;
                 Some((metadata.modified().ok()?, metadata.len(), entry.path()))
             })
             .collect();
-        indexes.sort_unstable_by(|a, b| b.cmp(a));
+        ours.sort_unstable_by(|a, b| b.cmp(a));
         let mut size = 0;
-        for (used, length, path) in indexes {
-            let is_left_over = match path.extension().and_then(|extension| extension.to_str()) {
-                Some(INDEX) => {
+        for (used, length, path) in ours {
+            let is_too_much = match path.extension().is_some_and(|it| it == INDEX) {
+                true => {
                     size += length;
                     size > self.most
                 }
-                Some("tmp") => used.elapsed().is_ok_and(|age| age > LEFT_OVER),
-                _ => false,
+                false => used.elapsed().is_ok_and(|age| age > LEFT_OVER),
             };
-            if is_left_over {
+            if is_too_much {
                 drop(fs::remove_file(path));
             }
         }
+    }
+}
+
+/// Whether a file is an index or the beginning of one: a folder that a user names may have others.
+fn is_ours(name: &str) -> bool {
+    let is_hex = |text: &str, length| {
+        text.len() == length && text.bytes().all(|byte| byte.is_ascii_hexdigit())
+    };
+    match name.split('.').collect::<Vec<_>>()[..] {
+        [name, INDEX] => is_hex(name, NAME),
+        [name, random, UNFINISHED] => is_hex(name, NAME) && is_hex(random, RANDOM),
+        _ => false,
     }
 }
 

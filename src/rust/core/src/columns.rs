@@ -249,7 +249,7 @@ impl Column {
     }
 
     /// About how many bytes of memory it takes.
-    fn size(&self) -> usize {
+    pub fn size(&self) -> usize {
         self.tags.size() + self.bits.size() + self.texts.size() + self.others.size()
     }
 

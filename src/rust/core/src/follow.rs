@@ -1,6 +1,7 @@
 //! A view of a ledger that is kept, and brought up to date by what was appended since.
 
 use std::path::Path;
+use std::time::SystemTime;
 
 use crate::error::Result;
 use crate::json::Malformed;
@@ -17,6 +18,29 @@ pub trait Fold: Default {
     /// The view of a whole ledger.
     fn read(path: &Path) -> Result<Follow<Self>> {
         Follow::default().taken(&ledger::read(path)?)
+    }
+}
+
+/// What a file looked like. A ledger only grows: where it has the same size and was written to
+/// nevertheless, somebody did something else to it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Looks {
+    size: u64,
+    modified: Option<SystemTime>,
+}
+
+impl Looks {
+    pub fn of(path: &Path) -> Option<Looks> {
+        let metadata = std::fs::metadata(path).ok()?;
+        Some(Looks {
+            size: metadata.len(),
+            modified: metadata.modified().ok(),
+        })
+    }
+
+    /// Whether a file that looked like this may have only grown since.
+    pub fn may_have_grown(self, now: Looks) -> bool {
+        now == self || now.size > self.size
     }
 }
 

@@ -122,6 +122,20 @@ impl Json {
         }
     }
 
+    /// About how many bytes of memory it takes.
+    pub fn size(&self) -> usize {
+        let within: usize = match self {
+            Json::Str(text) => text.len(),
+            Json::Array(items) => items.iter().map(Json::size).sum(),
+            Json::Object(pairs) => {
+                let pair = |(key, value): &(String, Json)| 32 + key.len() + value.size();
+                pairs.iter().map(pair).sum()
+            }
+            _ => 0,
+        };
+        size_of::<Json>() + within
+    }
+
     pub fn as_bool(&self) -> Option<bool> {
         match self {
             Json::Bool(x) => Some(*x),

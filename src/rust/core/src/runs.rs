@@ -113,6 +113,19 @@ struct More {
 
 static NOTHING: std::sync::LazyLock<More> = std::sync::LazyLock::new(More::default);
 
+impl More {
+    /// About how many bytes of memory it takes.
+    fn size(&self) -> usize {
+        let pairs = [&self.tags, &self.artifacts, &self.data, &self.sealed];
+        let pairs = pairs.into_iter().flatten();
+        let pairs: usize = pairs
+            .map(|(name, json)| 64 + name.len() + json.size())
+            .sum();
+        let one = [&self.call, &self.origin].into_iter().flatten();
+        2 * size_of::<More>() + pairs + one.map(Json::size).sum::<usize>()
+    }
+}
+
 /// By the places of the runs.
 type Mores = HashMap<u32, More>;
 
@@ -310,6 +323,12 @@ impl AsJson for Sessions {
 }
 
 impl Sessions {
+    fn size(&self) -> usize {
+        let context = |session: &Session| session.context.as_ref().map_or(0, Json::size);
+        let session = |session: &Session| 256 + context(session);
+        self.list.iter().map(session).sum()
+    }
+
     fn at(&self, place: u32) -> &Session {
         &self.list[place as usize]
     }
@@ -372,6 +391,11 @@ impl Runs {
     pub fn states(&self) -> impl Iterator<Item = (&[Status], &[bool])> {
         let all = 0..self.len();
         self.status.slices(all.clone()).zip(self.void.slices(all))
+    }
+
+    /// The sessions, in the order in which rows first name them.
+    pub fn sessions(&self) -> impl Iterator<Item = &Session> {
+        self.sessions.get().list.iter()
     }
 
     /// The runs that have sealed metrics.
@@ -460,7 +484,15 @@ impl Fold for Runs {
             + self.session.size()
             + self.params.size()
             + self.metrics.size()
-            + size_of::<More>() * 2 * self.more.seen().map_or(0, HashMap::len)
+            + [&self.seeds, &self.ended, &self.last_session, &self.looks]
+                .map(Column::size)
+                .iter()
+                .sum::<usize>()
+            + self
+                .more
+                .seen()
+                .map_or(0, |more| more.values().map(More::size).sum())
+            + self.sessions.seen().map_or(0, Sessions::size)
     }
 
     fn read(path: &Path) -> Result<Follow<Runs>> {

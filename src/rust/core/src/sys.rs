@@ -525,29 +525,46 @@ pub fn process() -> Process {
     Process {
         boot: boot.map(|id| id.trim().to_owned()),
         pids: pids.map(|link| link.to_string_lossy().into_owned()),
-        started: started("self"),
+        started: started("self").ok().flatten(),
     }
 }
 
-fn started(process: &str) -> Option<i64> {
-    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
+/// When a process began; `None` if there is none. That nobody could look is an error.
+fn started(process: &str) -> io::Result<Option<i64>> {
+    let stat = match std::fs::read_to_string(format!("/proc/{process}/stat")) {
+        Ok(stat) => stat,
+        Err(e) if is_no_process(&e) => return Ok(None),
+        Err(e) => return Err(e),
+    };
     // The second field is the program's name in parentheses and may hold anything.
-    let (_, after_name) = stat.rsplit_once(')')?;
-    let mut fields = after_name.split_whitespace();
+    let fields = stat.rsplit_once(')').map(|(_, after_name)| after_name);
+    let mut fields = fields.unwrap_or_default().split_whitespace();
     // A dead process that nobody has reaped yet is gone, too.
-    match fields.next()? {
-        "Z" | "X" => None,
-        _ => fields.nth(18)?.parse().ok(),
+    match fields.next() {
+        Some("Z" | "X") => Ok(None),
+        _ => match fields.nth(18).and_then(|ticks| ticks.parse().ok()) {
+            Some(ticks) => Ok(Some(ticks)),
+            None => Err(io::ErrorKind::InvalidData.into()),
+        },
     }
+}
+
+/// A process may also end while its file is being read.
+fn is_no_process(e: &io::Error) -> bool {
+    #[cfg(unix)]
+    if e.raw_os_error() == Some(libc::ESRCH) {
+        return true;
+    }
+    e.kind() == io::ErrorKind::NotFound
 }
 
 /// Whether a process that ran on this machine's present boot, among the pids that we see, is no
-/// more: its pid is free, or another process has it.
+/// more: its pid is free, or another process has it. Where that can't be told it is not gone.
 pub fn is_gone(boot: &str, pids: &str, pid: i64, started_at: i64) -> bool {
     let ours = process();
     ours.boot.as_deref() == Some(boot)
         && ours.pids.as_deref() == Some(pids)
-        && started(&pid.to_string()) != Some(started_at)
+        && started(&pid.to_string()).is_ok_and(|began| began != Some(started_at))
 }
 
 #[cfg(test)]
@@ -603,10 +620,10 @@ mod tests {
         assert!(!is_gone(&boot, "pid:[1]", pid, started - 1));
         let mut child = std::process::Command::new("true").spawn().unwrap();
         let pid = i64::from(child.id());
-        let began = super::started(&child.id().to_string());
+        let began = super::started(&child.id().to_string()).unwrap();
         std::thread::sleep(std::time::Duration::from_millis(200));
         assert!(
-            is_gone(&boot, &pids, pid, began.unwrap_or(0)),
+            is_gone(&boot, &pids, pid, began.unwrap_or_default()),
             "dead, not reaped"
         );
         child.wait().unwrap();

@@ -5,7 +5,7 @@ use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use fitledger_core::blocks::Damaged;
 use fitledger_core::cache::Cache;
@@ -212,6 +212,40 @@ fn the_folder_is_bounded_and_private() {
     for path in [first, second, third, fourth] {
         fs::remove_file(path).unwrap();
     }
+    fs::remove_dir_all(&cache.folder).unwrap();
+}
+
+#[test]
+fn nobody_elses_files_are_touched() {
+    let (path, mut cache) = (path("cache-others"), cache("cache-others"));
+    drop(fs::remove_file(&path));
+    write(&path, &mut Dice(9), 5);
+    fs::create_dir_all(&cache.folder).unwrap();
+    let hex = "0123456789abcdef";
+    let long_ago = SystemTime::now() - Duration::from_secs(7200);
+    let file = |name: &str| {
+        let path = cache.folder.join(name);
+        fs::write(&path, [0; 2000]).unwrap();
+        let file = fs::File::options().append(true).open(&path).unwrap();
+        file.set_modified(long_ago).unwrap();
+        path
+    };
+    let others = ["notes.index", "mydata.tmp", hex, "a.b.tmp"].map(&file);
+    let left_over = file(&format!("{hex}{hex}.{hex}.tmp"));
+    ask(&cache, &path).unwrap();
+    assert!(others.iter().all(|other| other.exists()));
+    assert!(!left_over.exists());
+
+    // What doesn't fit isn't kept, and doesn't cost others their place.
+    let before = indexes(&cache);
+    cache.most = 100;
+    let another = path.with_extension("other");
+    drop(fs::remove_file(&another));
+    write(&another, &mut Dice(11), 5);
+    assert_eq!(ask(&cache, &another).unwrap(), truth(&another));
+    assert_eq!(indexes(&cache), before);
+    fs::remove_file(&path).unwrap();
+    fs::remove_file(&another).unwrap();
     fs::remove_dir_all(&cache.folder).unwrap();
 }
 

@@ -346,6 +346,49 @@ fn another_file_means_to_begin_anew() {
 }
 
 #[test]
+fn an_edit_in_place_means_to_begin_anew() {
+    let folder = Folder::new("page-edit");
+    let (path, objects) = (folder.ledger(), Objects::beside(&folder.ledger()));
+    let run = ("run", "a", r#"{"k":1.5}"#, "", "");
+    append(&path, &mut Memory::default(), &[run]);
+    let mut page = Page::read(&path).unwrap();
+    let since = mark(&everything(&page, &objects));
+    let mut bytes = std::fs::read(&path).unwrap();
+    let at = bytes.windows(3).rposition(|three| three == b"1.5").unwrap();
+    bytes[at] = b'2';
+    // The clock of the file system ticks slowly.
+    std::thread::sleep(std::time::Duration::from_millis(30));
+    std::fs::write(&path, &bytes).unwrap();
+    page.catch_up(&path).unwrap();
+    let told = page.write_since(&since, &about(&objects), &mut Vec::new());
+    assert!(matches!(told, Since::Everything));
+    let whole = everything(&page, &objects);
+    assert_eq!(values_of_whole(&whole, "params", 0)["k"], 2.5);
+}
+
+#[test]
+fn a_session_is_told_when_it_begins() {
+    let folder = Folder::new("page-session");
+    let (path, objects) = (folder.ledger(), Objects::beside(&folder.ledger()));
+    append(&path, &mut Memory::default(), &[("run", "a", "", "", "")]);
+    let mut page = Page::read(&path).unwrap();
+    let since = mark(&everything(&page, &objects));
+    let mut another = Memory::default();
+    let note = ("note", "a", "", "", r#"{"text":"good"}"#);
+    append(&path, &mut another, &[note]);
+    page.catch_up(&path).unwrap();
+    let mut patch = Vec::new();
+    page.write_since(&since, &about(&objects), &mut patch);
+    let sessions = parse(&patch)["patch"]["sessions"].clone();
+    append(&path, &mut another, &[("run", "b", "", "", "")]);
+    page.catch_up(&path).unwrap();
+    let whole = everything(&page, &objects);
+    assert_eq!(sessions.as_array().unwrap().len(), 1);
+    let of_b = whole["runs"]["session"][1].as_u64().unwrap();
+    assert_eq!(sessions[0]["id"], whole["sessions"][of_b as usize]["id"]);
+}
+
+#[test]
 fn a_ledger_without_rows_is_no_news() {
     let folder = Folder::new("page-empty");
     let (path, objects) = (folder.ledger(), Objects::beside(&folder.ledger()));

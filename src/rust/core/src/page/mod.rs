@@ -9,12 +9,12 @@ mod preview;
 mod runs;
 mod view;
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashSet};
 use std::io::{self, Write};
 use std::path::Path;
 
 use crate::error::Result;
-use crate::follow::{Fold, Follow};
+use crate::follow::{Fold, Follow, Looks};
 use crate::json;
 use crate::ledger;
 use crate::objects::Objects;
@@ -52,8 +52,10 @@ pub struct Page {
     begun: u64,
     /// Sessions whose processes are gone; none comes back.
     gone: HashSet<String>,
-    /// The running runs of such sessions.
+    /// The running runs of such sessions, and how often others were.
     lost: HashSet<usize>,
+    losses: u64,
+    looks: Option<Looks>,
 }
 
 /// What has changed since a mark.
@@ -70,7 +72,7 @@ struct Mark {
     begun: u64,
     seq: u64,
     /// Runs get lost without a row that says so.
-    lost: usize,
+    losses: u64,
 }
 
 impl Mark {
@@ -79,7 +81,7 @@ impl Mark {
         Some(Mark {
             begun: numbers.next()??,
             seq: numbers.next()??,
-            lost: numbers.next()?? as usize,
+            losses: numbers.next()??,
         })
     }
 }
@@ -93,6 +95,13 @@ impl Page {
 
     /// Takes over what is new; everything, where the file is another one by now.
     pub fn catch_up(&mut self, path: &Path) -> Result<()> {
+        let now = Looks::of(path);
+        let known = self.looks.zip(now);
+        if known.is_some_and(|(known, now)| !known.may_have_grown(now)) {
+            self.follow = Follow::default();
+            self.begun += 1;
+        }
+        self.looks = now;
         let place = self.follow.place();
         let news = place.map(|place| ledger::read_since(path, Some(place)));
         match news.transpose()? {
@@ -110,7 +119,7 @@ impl Page {
 
     fn look_for_lost_runs(&mut self) {
         let mut there: HashSet<&str> = HashSet::new();
-        self.lost.clear();
+        let before = std::mem::take(&mut self.lost);
         let runs = &self.follow.view().runs;
         for run in runs.iter().filter(|run| run.status() == Status::Running) {
             let session = run.session().id.as_str();
@@ -124,6 +133,7 @@ impl Page {
                 there.insert(session);
             }
         }
+        self.losses += u64::from(self.lost != before);
     }
 
     fn view(&self) -> &View {
@@ -138,7 +148,7 @@ impl Page {
         Mark {
             begun: self.begun,
             seq: self.seq(),
-            lost: self.lost.len(),
+            losses: self.losses,
         }
     }
 
@@ -199,7 +209,7 @@ impl Page {
                 _ => None,
             })
             .collect();
-        if known.lost != now.lost {
+        if known.losses != now.losses {
             runs.extend(&self.lost);
         }
         let told: HashSet<&str> = news()
@@ -208,11 +218,10 @@ impl Page {
                 _ => None,
             })
             .collect();
-        let sessions: BTreeMap<&str, &Session> = runs
-            .iter()
-            .map(|&place| view.runs.at(place).session())
+        let sessions: Vec<&Session> = view
+            .runs
+            .sessions()
             .filter(|session| told.contains(session.id.as_str()))
-            .map(|session| (session.id.as_str(), session))
             .collect();
         let hidden = Hidden::of(runs.iter().map(|&place| view.runs.at(place)));
         let first_point = view.points.partition_point(|point| point.seq <= known.seq);
@@ -226,7 +235,6 @@ impl Page {
             o.int("seq", now.seq as i64);
             o.text("mark", &mark_text(now));
             object(o.key("patch"), |o| {
-                let sessions: Vec<&Session> = sessions.into_values().collect();
                 json::write_array(&sessions, o.key("sessions"), |session, out| {
                     write_session(session, out);
                 });
@@ -253,7 +261,7 @@ impl Page {
 }
 
 fn mark_text(mark: Mark) -> String {
-    format!("{}.{}.{}", mark.begun, mark.seq, mark.lost)
+    format!("{}.{}.{}", mark.begun, mark.seq, mark.losses)
 }
 
 /// Writes JSON so that it can stand in a script element of a page.
@@ -261,7 +269,7 @@ pub fn write_embedded(json: &[u8], mut out: impl Write) -> io::Result<()> {
     let mut rest = json;
     while let Some(at) = memchr::memchr2(b'<', 0xe2, rest) {
         out.write_all(&rest[..at])?;
-        // JavaScript once took U+2028 and U+2029 for ends of lines.
+        // Some readers take U+2028 and U+2029 for ends of lines.
         let (escape, length): (&[u8], usize) = match &rest[at..] {
             [b'<', ..] => (b"\\u003c", 1),
             [_, 0x80, 0xa8, ..] => (b"\\u2028", 3),
