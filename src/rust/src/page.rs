@@ -113,14 +113,11 @@ fn native_page_data(file: Robj, since: Robj) -> Robj {
             remarks: &[],
         };
         let mut json = Vec::new();
-        let since = match since {
-            Some(mark) => page.write_since(&mark, &about, &mut json),
-            None => {
-                page.write(&about, &mut json);
-                Since::Patch
-            }
+        let Some(mark) = since else {
+            page.write(&about, &mut json);
+            return Ok(Raw::from_bytes(&json).into());
         };
-        Ok(match since {
+        Ok(match page.write_since(&mark, &about, &mut json) {
             Since::Nothing => Robj::from(()),
             Since::Patch => Raw::from_bytes(&json).into(),
             Since::Everything => Raw::from_bytes(b"{\"reset\":true}").into(),
