@@ -62,19 +62,19 @@ indexed!(Content {
     runs,
 });
 
-/// What the file looked like before it was read.
-struct Looks {
+/// The ledger, as it was before it was read.
+struct Before {
     ledger: String,
     size: u64,
     modified: u64,
 }
 
-impl Looks {
-    fn of(path: &Path) -> Option<Looks> {
+impl Before {
+    fn of(path: &Path) -> Option<Before> {
         let file = ledger::open(path).ok()?;
         let metadata = file.metadata().ok()?;
         let modified = metadata.modified().ok()?.duration_since(UNIX_EPOCH).ok()?;
-        Some(Looks {
+        Some(Before {
             ledger: ledger::id(&file)?,
             size: metadata.len(),
             modified: u64::try_from(modified.as_nanos()).ok()?,
@@ -85,11 +85,11 @@ impl Looks {
 impl Cache {
     /// All runs of a ledger, ready to follow it.
     pub fn read(&self, path: &Path) -> Result<Follow<Runs>> {
-        let Some(looks) = Looks::of(path).filter(|looks| looks.size >= self.least) else {
+        let Some(before) = Before::of(path).filter(|before| before.size >= self.least) else {
             return bulk::read(path);
         };
-        let index = self.index(path, &looks);
-        let known = open(&index, path, &looks);
+        let index = self.index(path, &before);
+        let known = open(&index, path, &before);
         let covered = known
             .as_ref()
             .and_then(Follow::place)
@@ -99,7 +99,7 @@ impl Cache {
             Some(known) => match bulk::extend(path, known) {
                 Some(follow) => follow,
                 None => {
-                    let mut known = open(&index, path, &looks).unwrap_or_default();
+                    let mut known = open(&index, path, &before).unwrap_or_default();
                     known.catch_up(path)?;
                     known
                 }
@@ -107,21 +107,21 @@ impl Cache {
         };
         let end = follow.place().map_or(0, |place| place.end);
         if (end - covered.min(end)).saturating_mul(STALE) > covered {
-            return Ok(self.replace(&index, looks, follow));
+            return Ok(self.replace(&index, before, follow));
         }
         Ok(follow)
     }
 
-    fn index(&self, path: &Path, looks: &Looks) -> PathBuf {
+    fn index(&self, path: &Path, before: &Before) -> PathBuf {
         let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
         let path = path.as_os_str().as_encoded_bytes();
-        let name = Digest::of(&[looks.ledger.as_bytes(), b"\n", path]).to_string();
+        let name = Digest::of(&[before.ledger.as_bytes(), b"\n", path]).to_string();
         self.folder.join(&name[..NAME]).with_extension(INDEX)
     }
 
     /// Writes the index of what was read. Others that write it do so under names of their own, and
     /// the last one stays.
-    fn replace(&self, index: &Path, looks: Looks, follow: Follow<Runs>) -> Follow<Runs> {
+    fn replace(&self, index: &Path, before: Before, follow: Follow<Runs>) -> Follow<Runs> {
         let Some(place) = follow.place().copied() else {
             return follow;
         };
@@ -129,9 +129,9 @@ impl Cache {
             return follow;
         }
         let content = Content {
-            ledger: looks.ledger,
-            size: looks.size,
-            modified: looks.modified,
+            ledger: before.ledger,
+            size: before.size,
+            modified: before.modified,
             end: place.end,
             seq: place.head.seq.0,
             hash: place.head.hash,
@@ -204,11 +204,11 @@ fn is_ours(name: &str) -> bool {
 }
 
 /// The runs as an index has them, if it is of this ledger and the ledger has only grown since.
-fn open(index: &Path, path: &Path, looks: &Looks) -> Option<Follow<Runs>> {
+fn open(index: &Path, path: &Path, before: &Before) -> Option<Follow<Runs>> {
     let content: Content = index::read(index)?;
     let (size, modified) = (content.size, content.modified);
-    if content.ledger != looks.ledger
-        || (looks.size, looks.modified) != (size, modified) && looks.size <= size
+    if content.ledger != before.ledger
+        || (before.size, before.modified) != (size, modified) && before.size <= size
     {
         return None;
     }
