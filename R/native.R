@@ -56,7 +56,7 @@ append_target <- function(file) {
   )
 }
 
-# `best` is `list(metric, maximize, n)` for the best finished runs alone.
+# `best` is `list(metric, maximize, n)` for the best finished runs alone, or the ids of runs.
 read_runs_native <- function(file, columns, details, void, best = NULL) {
   native_read_runs(file, columns, details, void, best)
 }

@@ -65,7 +65,8 @@ read_runs <- function(file, ..., where = NULL, columns = NULL, details = FALSE, 
 
   filtered <- !rlang::quo_is_null(where)
   wanted <- if (details) detail_columns else details_named(c(columns, quo_names(where)))
-  table <- run_table(file, if (!filtered) columns, wanted, void)
+  named <- where_columns(where)
+  table <- run_table(file, if (!is.null(columns) && !is.null(named)) c(columns, named), wanted, void)
   if (filtered) {
     table <- filter_table(table, where)
   }
@@ -112,19 +113,21 @@ best_run <- function(file, metric, maximize = FALSE, ..., n = 1, where = NULL) {
     }
     column <- metric_column(table, metric)
   } else {
-    table <- run_table(file, NULL, details_named(c("status", quo_names(where))), void = FALSE)
+    named <- where_columns(where)
+    needed <- if (!is.null(named)) c(metric, paste0("metrics.", metric), named)
+    table <- run_table(file, needed, details_named(c("status", quo_names(where))), void = FALSE)
     column <- metric_column(table, metric)
     table <- filter_table(table, where)
   }
   value <- table$frame[[column]]
   finished <- if (length(table$details)) table$details$status == "finished" else TRUE
   candidates <- which(finished & !is.na(value))
-  if (!length(candidates)) {
-    return(take_rows(table$frame, candidates))
-  }
   ranks <- order(value[candidates], decreasing = maximize, method = "radix")
-  chosen <- candidates[ranks[seq_len(min(n, length(ranks)))]]
-  take_rows(table$frame, chosen)
+  chosen <- take_rows(table$frame, candidates[ranks[seq_len(min(n, length(ranks)))]])
+  if (is.null(table$metric)) {
+    return(chosen)
+  }
+  run_table(file, NULL, character(), void = FALSE, best = as.character(chosen$run_id))$frame
 }
 
 detail_columns <- c(
@@ -139,8 +142,20 @@ details_named <- function(names) {
 # The names that a condition speaks of; all of ours where it may compute them.
 quo_names <- function(where) {
   names <- all.names(rlang::quo_get_expr(where))
-  if (any(c(".data", "get", "eval") %in% names)) detail_columns else names
+  if (any(computing %in% names)) detail_columns else names
 }
+
+# The names of columns that a condition needs, and others; NULL where it may need any.
+where_columns <- function(where) {
+  names <- all.names(rlang::quo_get_expr(where))
+  if (!any(computing %in% names)) names
+}
+
+# What reaches columns that a condition doesn't name.
+computing <- c(
+  ".data", "get", "get0", "mget", "exists", "eval", "evalq", "eval_tidy", "environment",
+  "parent.frame", "sys.frame", "sys.function", "do.call", "match.fun", "Recall"
+)
 
 # Runs as columns: `frame` with those asked for, `details` likewise, `names` of
 # all parameters and metrics, `metric`, which of them are metrics (NULL where
@@ -251,23 +266,23 @@ metric_column <- function(table, metric, call = rlang::caller_env()) {
 }
 
 filter_table <- function(table, where, call = rlang::caller_env()) {
-  keep <- evaluate_where(where, all_columns(table), nrow(table$frame), table$sealed, call)
+  keep <- evaluate_where(where, all_columns(table), nrow(table$frame), table, call)
   table$frame <- take_rows(table$frame, keep)
   table$details <- take_rows(table$details, keep)
   table
 }
 
 # The rows for which a condition is TRUE.
-evaluate_where <- function(where, columns, rows, sealed, call) {
+evaluate_where <- function(where, columns, rows, table, call) {
   mask <- Map(guard_mixed, columns, names(columns))
   keep <- tryCatch(
     rlang::eval_tidy(where, mask),
     error = function(e) {
       missing <- unknown_variable(e)
-      if (!is.null(missing) && missing %in% sealed) {
+      if (!is.null(missing) && missing %in% table$sealed) {
         abort_sealed(missing, call)
       }
-      near <- if (!is.null(missing)) near_names(missing, names(columns))
+      near <- if (!is.null(missing)) near_names(missing, union(names(columns), table$names))
       abort(
         "where", paste0("The condition `", rlang::as_label(where), "` can't be answered."),
         c(

@@ -274,3 +274,25 @@ test_that("the ids of many runs are a character vector like any other", {
   expect_identical(seen, ids[[1400]])
   expect_match(sort(ids)[[3000]], "^[0-9]{8}-[0-9]{6}-")
 })
+
+test_that("a condition may need columns that nobody asked for, or that it computes", {
+  file <- local_ledger()
+  log_runs(
+    file, data.frame(a = 1:6, b = letters[1:6], rmse = c(3, 1, 2, 6, 5, 4), mae = 6:1),
+    params = c("a", "b"), metrics = c("rmse", "mae")
+  )
+  void_run(file, read_runs(file)$run_id[[2]], "wrong")
+  expect_equal(read_runs(file, where = a > 3 & mae < 3, columns = "b")$b, c("e", "f"))
+  expect_named(read_runs(file, where = a > 3, columns = "b"), c("run_id", "timestamp", "b"))
+  expect_equal(read_runs(file, where = .data[["mae"]] == 3, columns = "b")$b, "d")
+  name <- "mae"
+  expect_equal(read_runs(file, where = get(name) == 3, columns = "b")$b, "d")
+  column <- rlang::sym("mae")
+  expect_equal(read_runs(file, where = !!column == 3, columns = "b")$b, "d")
+  expect_snapshot(read_runs(file, where = rmsee > 3, columns = "b"), error = TRUE)
+
+  best <- best_run(file, "rmse", n = 2, where = mae > 2)
+  expect_equal(best, read_runs(file)[c(2, 1), ], ignore_attr = "row.names")
+  expect_equal(nrow(best_run(file, "rmse", where = mae > 100)), 0)
+  expect_named(best_run(file, "rmse", where = mae > 100), names(read_runs(file)))
+})

@@ -27,7 +27,8 @@ use crate::to_r;
 /// `columns` and `details` are named lists of vectors. `names` are those of all parameters and
 /// metrics, and `metric` says which of them are metrics; `sealed` are those of the metrics that are
 /// hidden. `wanted` is `NULL` for all of them; `details` names those that are wanted. `best` is
-/// `NULL`, or `list(metric, maximize, n)` for the best finished runs alone.
+/// `NULL`, the ids of the runs that are wanted, or `list(metric, maximize, n)` for the best finished
+/// runs alone.
 ///
 /// @noRd
 #[extendr]
@@ -44,9 +45,14 @@ fn native_read_runs(file: Robj, wanted: Robj, details: Robj, void: Robj, best: R
         let runs = kept.view();
         let names = table::column_names(runs);
         let all = R::of(&best).is_null();
-        let rows = match all {
-            true => table::all_rows(runs, void),
-            false => Best::of(R::of(&best))?.among(runs, &names),
+        let rows = match R::of(&best).ty() {
+            SEXPTYPE::NILSXP => table::all_rows(runs, void),
+            SEXPTYPE::STRSXP => {
+                let ids = texts(R::of(&best))?;
+                let chosen = ids.iter().filter_map(|id| runs.get(id));
+                chosen.map(|run| run.place).collect()
+            }
+            _ => Best::of(R::of(&best))?.among(runs, &names),
         };
         let is_wanted = |name: &str| wanted.as_ref().is_none_or(|wanted| wanted.contains(name));
         let columns = table::columns(runs, void, &rows, is_wanted);
