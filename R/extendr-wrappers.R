@@ -132,7 +132,8 @@ native_is_gone <- function(boot, pids, started, pid) .Call(wrap__native_is_gone,
 #' `columns` and `details` are named lists of vectors. `names` are those of all parameters and
 #' metrics, and `metric` says which of them are metrics; `sealed` are those of the metrics that are
 #' hidden. `wanted` is `NULL` for all of them; `details` names those that are wanted. `best` is
-#' `NULL`, or `list(metric, maximize, n)` for the best finished runs alone.
+#' `NULL`, the ids of the runs that are wanted, or `list(metric, maximize, n)` for the best finished
+#' runs alone.
 #'
 #' @noRd
 native_read_runs <- function(file, wanted, details, void, best) .Call(wrap__native_read_runs, file, wanted, details, void, best)
