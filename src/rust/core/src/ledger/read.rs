@@ -242,11 +242,6 @@ impl Ledger {
         }
     }
 
-    /// All bytes, the header's included, if these are all rows.
-    pub fn whole(&self) -> Option<&[u8]> {
-        self.after.is_none().then_some(self.bytes.as_slice())
-    }
-
     /// Whether these are all rows, not only those after a place.
     pub fn is_whole(&self) -> bool {
         self.after.is_none()
