@@ -52,8 +52,13 @@ test_that("with an index and without one the answers are the same", {
   expect_equal(without$best$rmse, -1)
   expect_false(dir.exists(cache))
   expect_identical(ask_afresh(file, cache), without)
-  expect_length(list.files(cache), 1)
+  index <- list.files(cache, full.names = TRUE)
+  expect_length(index, 1)
+  # The use of an index is known by its time.
+  long_ago <- as.POSIXct("2020-01-01", tz = "UTC")
+  Sys.setFileTime(index, long_ago)
   expect_identical(ask_afresh(file, cache), without)
+  expect_gt(file.mtime(index), long_ago)
 
   log_run(file, list(lambda = 5, late = TRUE), list(rmse = -2))
   expect_identical(ask_afresh(file, cache), ask_afresh(file))
