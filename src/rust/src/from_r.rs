@@ -570,6 +570,7 @@ fn describe(x: R, classes: &[String]) -> String {
         length => format!("a {kind} vector of length {length}"),
     };
     match x.ty() {
+        _ if x.is_s4() => "an S4 object".into(),
         SEXPTYPE::NILSXP => "NULL".into(),
         SEXPTYPE::LGLSXP => vector("logical", "a logical value"),
         SEXPTYPE::INTSXP | SEXPTYPE::REALSXP => vector("numeric", "a number"),
@@ -579,7 +580,6 @@ fn describe(x: R, classes: &[String]) -> String {
         SEXPTYPE::VECSXP => "a list".into(),
         SEXPTYPE::ENVSXP => "an environment".into(),
         SEXPTYPE::EXTPTRSXP => "a pointer".into(),
-        SEXPTYPE::S4SXP => "an S4 object".into(),
         SEXPTYPE::EXPRSXP => "an expression".into(),
         SEXPTYPE::CLOSXP | SEXPTYPE::BUILTINSXP | SEXPTYPE::SPECIALSXP => "a function".into(),
         SEXPTYPE::LANGSXP | SEXPTYPE::SYMSXP => "code".into(),

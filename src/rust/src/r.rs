@@ -6,8 +6,8 @@ use extendr_api::Robj;
 use extendr_ffi::{
     DATAPTR_OR_NULL, DATAPTR_RO, INTEGER, LENGTH, LOGICAL, R_BaseEnv, R_CHAR, R_ClassSymbol,
     R_DimNamesSymbol, R_DimSymbol, R_LevelsSymbol, R_NaString, R_NamesSymbol, R_NilValue,
-    R_RowNamesSymbol, REAL, Rf_cons, Rf_getAttrib, Rf_install, Rf_lcons, Rf_protect, Rf_unprotect,
-    Rf_xlength, SEXP, SEXPTYPE, STRING_ELT, TYPEOF, VECTOR_ELT,
+    R_RowNamesSymbol, REAL, Rf_cons, Rf_getAttrib, Rf_install, Rf_isS4, Rf_lcons, Rf_protect,
+    Rf_unprotect, Rf_xlength, SEXP, SEXPTYPE, STRING_ELT, TYPEOF, VECTOR_ELT,
 };
 
 #[allow(
@@ -54,6 +54,11 @@ impl R {
 
     pub fn is_null(self) -> bool {
         self.ty() == SEXPTYPE::NILSXP
+    }
+
+    /// Asked by its bit: the name of the type is another one since R 4.4.
+    pub fn is_s4(self) -> bool {
+        unsafe { Rf_isS4(self.0).into() }
     }
 
     /// The elements of a vector. To read is all that R is asked for: a pointer to write through may
