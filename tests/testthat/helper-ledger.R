@@ -36,6 +36,11 @@ chain_holds <- function(file) {
   TRUE
 }
 
+# Printed lines without the ids of runs, which differ each time.
+no_ids <- function(lines) {
+  gsub("[0-9]{8}-[0-9]{6}-[0-9a-z]{12}", "<id>", lines)
+}
+
 # Runs R code in processes of their own, at the same time, and waits for them.
 run_apart <- function(code, times = 1, env = character()) {
   script <- withr::local_tempfile(fileext = ".R", lines = code)

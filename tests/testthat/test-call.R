@@ -208,7 +208,7 @@ test_that("it works within functions, loops, pipes and injections", {
 test_that("what isn't one function call is refused before anything runs", {
   file <- local_ledger()
   model <- list(fit = function(x) stop("ran"))
-  expect_snapshot(error = TRUE, {
+  expect_snapshot_conditions({
     log_call(file, fit <- lm(dist ~ speed, cars))
     log_call(file, cars %>% lm(dist ~ speed, data = .))
     log_call(file, cars %>% nrow())
@@ -284,7 +284,7 @@ test_that("nothing loses a value: what can't be recorded is one warning", {
   file <- local_ledger()
   odd <- function(e, z) list(e, z)
   somewhere <- globalenv()
-  expect_snapshot(
+  expect_snapshot_conditions(
     value <- log_call(
       file, odd(somewhere, as.raw(1)),
       metrics = function(fit) list(good = 1, bad = "x"), params = function(fit) stop("oh %s {no}"),

@@ -12,7 +12,7 @@ test_that("what differs, in 80 columns", {
   )
   compared <- compare_runs(file, c(a, b))
   expect_identical(names(compared), c("kind", "field", a, b))
-  expect_snapshot(print(compared), transform = function(lines) gsub("[0-9]{8}-[0-9]{6}-\\w{12}", "<id>", lines))
+  expect_snapshot(print(compared), transform = no_ids)
   expect_true(all(nchar(utils::capture.output(print(compared))) <= 80))
   expect_identical(compared[[b]][compared$field == "rmse"], "0.3333333333333333")
   # An integer isn't the double of the same value.

@@ -73,7 +73,7 @@ test_that("a sparse matrix counts as its parts, without what it caches", {
 test_that("what isn't data is refused, and says where", {
   bytes <- "\xff"
   Encoding(bytes) <- "bytes"
-  expect_snapshot(error = TRUE, {
+  expect_snapshot_conditions({
     hash_data()
     hash_data(mean)
     hash_data(list(a = 1, b = list(2, globalenv())))
@@ -123,7 +123,7 @@ test_that("every way to log takes data", {
 
 test_that("data that can't be recorded leave the ledger as it was", {
   file <- local_ledger()
-  expect_snapshot(error = TRUE, {
+  expect_snapshot_conditions({
     log_run(file, list(), list(), data = list(cars))
     log_run(file, list(), list(), data = list(a = NULL))
     log_run(file, list(), list(), data = "no-such-file.csv")

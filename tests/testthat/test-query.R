@@ -78,7 +78,7 @@ test_that("only finished runs are candidates", {
 test_that("what isn't there is named, with what may have been meant", {
   file <- local_ledger()
   search(file)
-  expect_snapshot(error = TRUE, {
+  expect_snapshot_conditions({
     best_run(file, "rsme")
     best_run(file, "lambda")
     best_run(file, "something")
@@ -131,7 +131,7 @@ test_that("a condition that can't be answered is an error", {
   file <- local_ledger()
   search(file)
   log_run(file, list(model = 1, layers = 1:2), list())
-  expect_snapshot(error = TRUE, {
+  expect_snapshot_conditions({
     read_runs(file, where = lamda > 1)
     read_runs(file, where = model == "ridge")
     read_runs(file, where = model %in% "ridge")
@@ -184,15 +184,15 @@ test_that("names that collide are told apart", {
 
 test_that("a file that isn't there is an error that says what to do", {
   withr::local_dir(withr::local_tempdir())
-  expect_snapshot(error = TRUE, {
+  expect_snapshot_conditions({
     read_runs("nothing.csv")
     best_run("nothing.csv", "rmse")
     read_runs(".")
   })
   gone <- "/tmp/RtmpAbCd12/log.csv"
-  expect_snapshot(read_runs(gone), error = TRUE)
+  expect_snapshot_conditions(read_runs(gone))
   withr::local_options(knitr.in.progress = TRUE)
-  expect_snapshot(read_runs(gone), error = TRUE)
+  expect_snapshot_conditions(read_runs(gone))
   expect_error(read_runs("nothing.csv"), class = "fitledger_error_not_found")
 })
 
@@ -289,7 +289,7 @@ test_that("a condition may need columns that nobody asked for, or that it comput
   expect_equal(read_runs(file, where = get(name) == 3, columns = "b")$b, "d")
   column <- rlang::sym("mae")
   expect_equal(read_runs(file, where = !!column == 3, columns = "b")$b, "d")
-  expect_snapshot(read_runs(file, where = rmsee > 3, columns = "b"), error = TRUE)
+  expect_snapshot_conditions(read_runs(file, where = rmsee > 3, columns = "b"))
 
   best <- best_run(file, "rmse", n = 2, where = mae > 2)
   expect_equal(best, read_runs(file)[c(2, 1), ], ignore_attr = "row.names")

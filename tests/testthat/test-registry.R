@@ -86,7 +86,7 @@ test_that("what isn't there, or has a bad name, is refused with what to do", {
   file <- local_models()
   promote_model(file, "stopping", 1)
   id <- read_models(file)$run_id[[1]]
-  expect_snapshot(error = TRUE, {
+  expect_snapshot_conditions({
     register_model(file, "a@b", id)
     register_model(file, "", id)
     register_model(file, "m", "nope")
@@ -105,7 +105,7 @@ test_that("what isn't there, or has a bad name, is refused with what to do", {
     load_model(file, "stopping/x")
     load_model(file, 3)
     load_model(file, "stopping/1", check = TRUE)
-  }, transform = function(lines) gsub("[0-9]{8}-[0-9]{6}-\\w{12}", "<id>", lines))
+  }, transform = no_ids)
 })
 
 test_that("a promotion compares before it swaps", {
@@ -397,11 +397,11 @@ test_that("predict() checks new data against the signature", {
   register_model(file, "twice", id, signature = twice)
   expect_identical(predict(load_model(file, "twice/1", check = TRUE), twice), predict(fit, twice))
   wrong <- data.frame(x = c("1", "2"), n = c(1.5, 2), f = c("a", "z%s{}"), s = c(1, 2))
-  expect_snapshot(error = TRUE, {
+  expect_snapshot_conditions({
     predict(model, wrong)
     predict(model, 1:3)
   })
-  expect_snapshot(print(model), transform = function(lines) gsub("[0-9]{8}-[0-9]{6}-\\w{12}", "<id>", lines))
+  expect_snapshot(print(model), transform = no_ids)
 })
 
 test_that("the golden ledger's stages fold as its description says", {

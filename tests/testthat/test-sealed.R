@@ -9,7 +9,7 @@ test_that("a sealed metric is in no query, and best_run() says why", {
   expect_false(any(grepl("test", readLines(export_runs(file, withr::local_tempfile(fileext = ".csv"))))))
   expect_false("test" %in% compare_runs(file, read_runs(file)$run_id, only_different = FALSE)$field)
   expect_error(plot_runs(file, "k", "test"), class = "fitledger_error_sealed")
-  expect_snapshot(error = TRUE, {
+  expect_snapshot_conditions({
     best_run(file, "test")
     read_runs(file, columns = "test")
     read_runs(file, where = test < 1)

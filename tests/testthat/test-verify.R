@@ -225,7 +225,7 @@ test_that("a checkpoint states the last row that holds", {
 test_that("a malformed checkpoint is an error that names its line", {
   file <- local_golden()
   writeLines(checkpoint, "checkpoint.txt")
-  expect_snapshot(error = TRUE, {
+  expect_snapshot_conditions({
     verify_ledger(file, "checkpoint.txt")
     verify_ledger(file, "no-such-file.txt")
     verify_ledger(file, checkpoint[1:2])
@@ -255,7 +255,7 @@ test_that("what is no ledger is an error", {
 test_that("repair sets aside from the first bad row on", {
   file <- local_golden(changed)
   broken <- bytes(file)
-  expect_snapshot(repaired <- repair_ledger(file))
+  expect_snapshot_conditions(repaired <- repair_ledger(file))
   expect_identical(repaired$status, "ok")
   # Those before the damage, and the one that says what was done.
   expect_identical(repaired$rows, 5)
@@ -278,7 +278,7 @@ test_that("repair sets aside from the first bad row on", {
 test_that("repair sets a torn tail aside, as the next writer would", {
   file <- local_golden(cut_within)
   broken <- bytes(file)
-  expect_snapshot(repaired <- repair_ledger(file))
+  expect_snapshot_conditions(repaired <- repair_ledger(file))
   expect_identical(repaired$rows, 22)
   aside <- setdiff(list.files(), file)
   expect_identical(bytes(aside), utils::tail(broken, -row_start(broken, 22)))
@@ -303,7 +303,7 @@ test_that("a repair shows with a checkpoint of what was cut off", {
 test_that("a good ledger is left as it is", {
   file <- local_golden()
   before <- file.info(file)[c("size", "mtime")]
-  expect_snapshot(repaired <- repair_ledger(file))
+  expect_snapshot_conditions(repaired <- repair_ledger(file))
   expect_identical(file.info(file)[c("size", "mtime")], before)
   expect_identical(bytes(file), good)
   expect_identical(repaired, verify_ledger(file))

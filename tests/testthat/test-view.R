@@ -237,7 +237,7 @@ test_that("a page is put where it was asked for, in one step, over an earlier pa
 
 test_that("arguments are checked, and errors say what to do", {
   file <- "runs.csv"
-  expect_snapshot(error = TRUE, {
+  expect_snapshot_conditions({
     view_runs()
     view_runs(file, TRUE)
     view_runs(file, liv = TRUE)
