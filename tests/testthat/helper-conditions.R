@@ -4,13 +4,13 @@ expect_snapshot_conditions <- function(code, transform = identity) {
   code <- substitute(code)
   env <- parent.frame()
   expressions <- if (rlang::is_call(code, "{")) as.list(code)[-1] else list(code)
-  lines <- lapply(expressions, function(expression) {
+  signalled <- lapply(expressions, function(expression) {
     c(
       "Code", paste0("  ", deparse(expression, width.cutoff = 500)),
       transform(unlist(lapply(conditions_of(expression, env), condition_lines)))
     )
   })
-  expect_snapshot_output(writeLines(unlist(lines)))
+  expect_snapshot_output(writeLines(unlist(signalled)))
 }
 
 # The messages and warnings of an expression, and its error, in the order in which they come.
