@@ -76,23 +76,23 @@ log_call <- function(file, call, metrics = NULL, ..., params = NULL, artifact = 
   about <- describe_call(expr, fun, redact, caller)
 
   run <- begin_call(file, override(learner(about), redacted_params(params, redact)), data, seed, tags, about)
-  watch <- watch_call(expr, fun, caller)
+  capture <- capture_call(expr, fun, caller)
   notes <- new_notes()
   ended <- FALSE
   how <- list(status = "failed")
   on.exit({
     if (!ended) {
-      record_arguments(run, watch, about, params, data, redact, notes)
+      record_arguments(run, capture, about, params, data, redact, notes)
       attempt(finish(run, NULL, how), "The end of the run", notes)
     }
     warn_of(notes)
   })
   # Without a frame of its own, so that the call finds its callers where they would be.
   result <- withCallingHandlers(
-    rlang::eval_bare(as.call(list(base::withVisible, watch$call)), caller),
+    rlang::eval_bare(as.call(list(base::withVisible, capture$call)), caller),
     error = function(e) {
-      if (is.null(watch$frame)) {
-        as_typed(watch)
+      if (is.null(capture$frame)) {
+        as_typed(capture)
       }
       how <<- tryCatch(describe_failure(e, sys.calls(), redact), error = function(e) how)
     },
@@ -100,7 +100,7 @@ log_call <- function(file, call, metrics = NULL, ..., params = NULL, artifact = 
   )
   ended <- TRUE
   params <- override(params, values_of(result, params_of, "params", notes))
-  record_arguments(run, watch, about, params, data, redact, notes)
+  record_arguments(run, capture, about, params, data, redact, notes)
   store_value(run, result, artifact, notes)
   end_call(run, values_of(result, metrics, "metrics", notes), values_of(result, sealed, "sealed", notes), notes)
   if (result$visible) result$value else invisible(result$value)
@@ -422,12 +422,12 @@ warn_of <- function(notes) {
   }
 }
 
-record_arguments <- function(run, watch, about, params, data, redact, notes) {
+record_arguments <- function(run, capture, about, params, data, redact, notes) {
   what <- "The arguments"
-  sorted <- attempt(sort_arguments(watched_arguments(watch), redact, notes), what, notes)
+  sorted <- attempt(sort_arguments(captured_arguments(capture), redact, notes), what, notes)
   data <- override(sorted$data, data)
   more <- c(
-    if (!is.null(watch$method)) list(call = c(about, list(method = watch$method))),
+    if (!is.null(capture$method)) list(call = c(about, list(method = capture$method))),
     if (length(data)) list(data = data)
   )
   params <- override(sorted$params, redacted_params(params, redact))

@@ -24,7 +24,7 @@
 #' | `i` | integer, codes of a factor | 4 bytes; `NA` is the smallest integer |
 #' | `d` | double | 8 bytes; `NA` is `7ff00000000007a2`, `NaN` `7ff8000000000000`, `-0` is 0 |
 #' | `I` | `bit64::integer64` | 8 bytes; `NA` is the smallest integer |
-#' | `c` | complex | two doubles |
+#' | `c` | complex | two doubles; both are `NA` where one is |
 #' | `s` | character | the number of bytes in 4 bytes, UTF-8; `NA` is `ffffffff` |
 #' | `r` | raw | 1 byte |
 #' | `v` | list, data frame | a value |

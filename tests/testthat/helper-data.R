@@ -18,6 +18,7 @@ encode_data <- function(x) {
       rev(as.raw(strtoi(substring(hex, seq(1, 15, 2), seq(2, 16, 2)), 16)))
     }))
   }
+  is_na <- function(x) is.na(x) && !is.nan(x)
   text <- function(x) {
     if (is.na(x)) as.raw(rep(255, 4)) else c(little(nchar(enc2utf8(x), "bytes"), 4), charToRaw(enc2utf8(x)))
   }
@@ -27,7 +28,7 @@ encode_data <- function(x) {
     i = writeBin(as.integer(x), raw(), endian = "little"),
     d = doubles(as.double(unclass(x))),
     I = writeBin(as.double(unclass(x)), raw(), endian = "little"),
-    c = doubles(as.vector(rbind(Re(x), Im(x)))),
+    c = doubles(unlist(lapply(x, function(x) if (is_na(Re(x)) || is_na(Im(x))) c(NA_real_, NA) else c(Re(x), Im(x))))),
     s = unlist(lapply(as.vector(x), text)),
     r = as.vector(x),
     v = unlist(lapply(unclass(x), encode_data))

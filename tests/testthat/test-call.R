@@ -496,3 +496,11 @@ test_that("the chapter's failure shows: a package was updated and a default shif
   expect_identical(shown("package", "tinyboost"), c("1.0.0", "1.1.0"))
   expect_false("rounds" %in% compared$field)
 })
+
+test_that("what a call leaves on record doesn't depend on the version of R", {
+  file <- local_ledger()
+  log_calls(file)
+  facts <- facts_of_calls(file)
+  expect_gte(length(facts), 30)
+  expect_identical(facts, readLines(test_path("fixtures", "calls.txt"), encoding = "UTF-8"))
+})

@@ -71,7 +71,7 @@ impl Walk {
             Type::Integer => pieces(x.integers(), |piece| out.integers(piece)),
             Type::Double => pieces(x.doubles(), |piece| out.doubles(piece)),
             Type::Integer64 => pieces(x.doubles(), |piece| out.integers64(piece)),
-            Type::Complex => pieces(x.complex_parts(), |piece| out.doubles(piece)),
+            Type::Complex => pieces(x.complex_parts(), |piece| out.complex(piece)),
             Type::Raw => pieces(x.bytes(), |piece| out.raw(piece)),
             Type::Character => self.texts(x),
             Type::List if self.path.len() == MAX_DEPTH => {

@@ -100,15 +100,18 @@ impl DataHasher {
 
     /// Eight bytes each, as IEEE 754 has them. All NAs are one, all other NaNs are one, and -0 is 0.
     pub fn doubles(&mut self, elements: &[f64]) {
-        self.blocks(elements, |x| {
-            let bits = match x {
-                0.0 => 0,
-                x if !x.is_nan() => x.to_bits(),
-                x if x.to_bits() as u32 == NA_LOW => NA_BITS,
-                _ => NAN_BITS,
-            };
-            bits.to_le_bytes()
-        });
+        self.blocks(elements, encode_double);
+    }
+
+    /// Two doubles each, from the real and the imaginary parts in turn. Where one part is NA, both
+    /// are: R's `as.complex(NA)` has NA for its imaginary part before R 4.4, and 0 since.
+    pub fn complex(&mut self, parts: &[f64]) {
+        for part in parts.chunks_exact(2) {
+            match part.iter().any(|&x| is_na(x)) {
+                true => self.doubles(&[f64::from_bits(NA_BITS); 2]),
+                false => self.doubles(part),
+            }
+        }
     }
 
     /// Eight bytes each; NA is the smallest integer. R keeps them in the bits of doubles.
@@ -160,6 +163,20 @@ impl DataHasher {
     }
 }
 
+fn is_na(x: f64) -> bool {
+    x.is_nan() && x.to_bits() as u32 == NA_LOW
+}
+
+fn encode_double(x: f64) -> [u8; 8] {
+    let bits = match x {
+        0.0 => 0,
+        x if is_na(x) => NA_BITS,
+        x if x.is_nan() => NAN_BITS,
+        x => x.to_bits(),
+    };
+    bits.to_le_bytes()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -207,6 +224,11 @@ mod tests {
         assert_eq!(of(na), of(f64::from_bits(NA_BITS | 1 << 51)));
         assert_eq!(of(f64::NAN), of(-f64::NAN));
         assert_ne!(of(f64::NAN), of(na));
+        let pair = |re: f64, im: f64| hash(|data| data.complex(&[re, im]));
+        assert_eq!(pair(na, na), pair(na, 0.0));
+        assert_eq!(pair(na, na), pair(0.0, na));
+        assert_eq!(pair(1.0, -0.0), hash(|data| data.doubles(&[1.0, 0.0])));
+        assert_ne!(pair(f64::NAN, 0.0), pair(na, na));
         // The bits of an integer64 are no double's.
         let long = |x: i64| hash(|data| data.integers64(&[f64::from_bits(x as u64)]));
         assert_ne!(long(0), long(i64::MIN));

@@ -1,45 +1,66 @@
-# Watching a call: the function is run as a copy whose first line hands over its
-# frame, so that afterwards we can read what the arguments were. Nothing is
+# Capturing a call's arguments: the function is run as a copy whose first line hands over
+# its frame, so that afterwards we can read what the arguments were. Nothing is
 # evaluated that the function didn't evaluate.
 #
-# A watch is an environment of
+# A capture is an environment of
 # - `call`: the call to evaluate, whose head is the copy until it begins to run
-# - `fun`, `frame`, `received`: the function that ran, its frame, and a copy of the
-#   frame as it was at the start, whose promises are those of the frame
+# - `fun`, `frame`: the function that ran, and its frame
+# - `received`: the promises of the arguments, which stay what they are when the function
+#   gives its variables other values
 # - `given`: the names of the arguments that were not missing
 # - `method`: the name of the S3 or S4 method that ran, if any; then `fun` and the
 #   others are the method's
 
-watch_call <- function(expr, fun, caller) {
-  watch <- new.env(parent = emptyenv())
-  watch$fun <- fun
-  watch$expr <- expr
-  watch$caller <- caller
+capture_call <- function(expr, fun, caller) {
+  capture <- new.env(parent = emptyenv())
+  capture$fun <- fun
+  capture$expr <- expr
+  capture$caller <- caller
   first_line <- function() {
-    if (is.null(watch$frame)) {
-      as_typed(watch)
-      take_over(watch, fun, parent.frame())
+    if (is.null(capture$frame)) {
+      as_typed(capture)
+      take_over(capture, fun, parent.frame())
     }
   }
-  copy <- if (methods::is(fun, "genericFunction")) watch_s4_generic(watch, fun) else fun
-  copy <- with_first_line(copy, first_line, watch_dispatch(watch, fun, caller))
+  copy <- if (methods::is(fun, "genericFunction")) capture_s4_generic(capture, fun) else fun
+  copy <- with_first_line(copy, first_line, capture_dispatch(capture, fun, caller))
   expr[[1]] <- copy
-  watch$call <- expr
-  watch$data <- data_in_variables(expr, caller)
-  watch
+  capture$call <- expr
+  capture$data <- data_in_variables(expr, caller)
+  capture
 }
 
 # From now on the call is what was typed: for `match.call()`, `sys.call()` and whoever
 # prints an error.
-as_typed <- function(watch) {
-  set_call_head(watch$call, watch$expr[[1]])
+as_typed <- function(capture) {
+  set_call_head(capture$call, capture$expr[[1]])
 }
 
-take_over <- function(watch, fun, frame) {
-  watch$fun <- fun
-  watch$frame <- frame
-  watch$received <- rlang::env_clone(frame)
-  watch$given <- given_names(fun, frame)
+take_over <- function(capture, fun, frame) {
+  capture$fun <- fun
+  capture$frame <- frame
+  capture$given <- given_names(fun, frame)
+  dots <- if ("..." %in% names(formals(fun))) "..."
+  capture$received <- share_promises(c(capture$given, dots), frame)
+}
+
+# An environment with the same promises under the same names: what the frame evaluates is
+# evaluated in both. Since R 4.6 there is no C function for it that packages may use, and
+# what `rlang::env_clone()` makes there are new promises, which would have to be evaluated
+# once more. The imports of namespaces must not force what is loaded lazily, so that R
+# itself hands promises on there, in each version; for that the frame passes as a namespace
+# for a moment, in which no code of anybody else runs.
+share_promises <- function(names, frame) {
+  shared <- new.env(parent = emptyenv())
+  if (!length(names)) {
+    return(shared)
+  }
+  exports <- list2env(as.list(rlang::set_names(names)), parent = emptyenv())
+  spec <- c(name = "frame", version = "0")
+  assign(".__NAMESPACE__.", list2env(list(spec = spec, exports = exports), parent = emptyenv()), frame)
+  on.exit(rm(".__NAMESPACE__.", envir = frame))
+  importIntoEnv(shared, names, frame, names)
+  shared
 }
 
 # Functions stand in these calls as themselves, since an argument may have their name.
@@ -65,13 +86,13 @@ with_first_line <- function(fun, first_line, code = body(fun)) {
 
 # The body of a function in which each `UseMethod()` comes after a look at which
 # method it will find.
-watch_dispatch <- function(watch, fun, caller) {
+capture_dispatch <- function(capture, fun, caller) {
   rewrite <- function(code) {
     if (identical(code[[1]], quote(`function`))) {
       return(code)
     }
     if (identical(code[[1]], quote(UseMethod))) {
-      return(watch_use_method(watch, code, fun, caller))
+      return(capture_use_method(capture, code, fun, caller))
     }
     for (i in seq_along(code)) {
       if (is.call(code[[i]])) {
@@ -84,7 +105,7 @@ watch_dispatch <- function(watch, fun, caller) {
   if ("UseMethod" %in% all.names(code)) rewrite(code) else code
 }
 
-watch_use_method <- function(watch, code, fun, caller) {
+capture_use_method <- function(capture, code, fun, caller) {
   known <- length(code) %in% 2:3 && is.character(code[[2]]) && (length(code) == 2 || is.symbol(code[[3]]))
   if (!known) {
     return(code)
@@ -95,32 +116,32 @@ watch_use_method <- function(watch, code, fun, caller) {
   first <- length(code) == 2
   look <- function(object) {
     name <- as.character(substitute(object))
-    if (!first || name %in% watch$given) {
-      watch_method(watch, code[[2]], if (first) watch$received[[name]] else object, parent.frame(), caller)
+    if (!first || name %in% capture$given) {
+      capture_method(capture, code[[2]], if (first) capture$received[[name]] else object, parent.frame(), caller)
     }
   }
-  is_there <- function() !first || as.character(object) %in% watch$given
+  is_there <- function() !first || as.character(object) %in% capture$given
   call("{", call("if", as.call(list(is_there)), object), as.call(list(look, object)), code)
 }
 
 # `UseMethod()` looks in the frame of the caller first. The copy of the method stands
 # there from now until its first line, and nothing else runs in between.
-watch_method <- function(watch, generic, object, frame, caller) {
+capture_method <- function(capture, generic, object, frame, caller) {
   found <- find_method(generic, .class2(object), frame, caller)
   if (is.null(found) || is.primitive(found$method) || !is_free(found$name, caller)) {
     return(invisible())
   }
   was_there <- exists(found$name, caller, inherits = FALSE)
   before <- caller[[found$name]]
-  watch$put_back <- function() {
-    watch$put_back <- NULL
+  capture$put_back <- function() {
+    capture$put_back <- NULL
     if (was_there) assign(found$name, before, caller) else rm(list = found$name, envir = caller)
   }
   first_line <- function() {
-    if (!is.null(watch$put_back)) {
-      watch$put_back()
-      watch$method <- found$name
-      take_over(watch, found$method, parent.frame())
+    if (!is.null(capture$put_back)) {
+      capture$put_back()
+      capture$method <- found$name
+      take_over(capture, found$method, parent.frame())
     }
   }
   assign(found$name, with_first_line(found$method, first_line), caller)
@@ -165,27 +186,27 @@ function_from <- function(name, from, to) {
 
 # ---- S4 -------------------------------------------------------------------
 
-# A copy of a generic with tables of its own, in which each method is watched.
-watch_s4_generic <- function(watch, fun) {
+# A copy of a generic with tables of its own, in which each method hands over its frame.
+capture_s4_generic <- function(capture, fun) {
   tables <- rlang::env_clone(environment(fun))
   for (table in intersect(c(".MTable", ".AllMTable"), names(tables))) {
     methods <- as.list(tables[[table]], all.names = TRUE)
-    watched <- Map(function(method, name) watch_s4_method(watch, method, name), methods, names(methods))
-    tables[[table]] <- list2env(watched, parent = emptyenv())
+    copies <- Map(function(method, name) capture_s4_method(capture, method, name), methods, names(methods))
+    tables[[table]] <- list2env(copies, parent = emptyenv())
   }
   copy <- fun
   environment(copy) <- tables
   copy
 }
 
-watch_s4_method <- function(watch, method, signature) {
+capture_s4_method <- function(capture, method, signature) {
   if (is.primitive(method)) {
     return(method)
   }
   enter <- function() {
-    if (is.null(watch$method)) {
-      watch$method <- signature
-      take_over(watch, method, parent.frame())
+    if (is.null(capture$method)) {
+      capture$method <- signature
+      take_over(capture, method, parent.frame())
     }
   }
   code <- body(method)
@@ -195,9 +216,9 @@ watch_s4_method <- function(watch, method, signature) {
   if (inside) {
     local <- code[[2]][[3]]
     enter_local <- function() {
-      if (identical(watch$method, signature) && is.null(watch$inner)) {
-        watch$inner <- new.env(parent = emptyenv())
-        take_over(watch$inner, local, parent.frame())
+      if (identical(capture$method, signature) && is.null(capture$inner)) {
+        capture$inner <- new.env(parent = emptyenv())
+        take_over(capture$inner, local, parent.frame())
       }
     }
     code[[2]][[3]] <- with_first_line(local, enter_local)
@@ -209,20 +230,20 @@ watch_s4_method <- function(watch, method, signature) {
 
 # For each argument a list of its `code`, whether it was `given`, and, if the function
 # has evaluated it or it is a constant, its `value`.
-watched_arguments <- function(watch) {
-  if (!is.null(watch$put_back)) {
-    watch$put_back()
+captured_arguments <- function(capture) {
+  if (!is.null(capture$put_back)) {
+    capture$put_back()
   }
-  if (is.null(watch$frame)) {
-    return(typed_arguments(watch$expr))
+  if (is.null(capture$frame)) {
+    return(typed_arguments(capture$expr))
   }
-  arguments <- frame_arguments(watch)
+  arguments <- frame_arguments(capture)
   data <- arguments$data
   if (isTRUE(data$given) && !"value" %in% names(data)) {
-    arguments$data <- c(data, data_past_argument(data$code, watch))
+    arguments$data <- c(data, data_past_argument(data$code, capture))
   }
-  if (!is.null(watch$inner)) {
-    inner <- frame_arguments(watch$inner)
+  if (!is.null(capture$inner)) {
+    inner <- frame_arguments(capture$inner)
     for (name in names(inner)) {
       arguments[[name]] <- override(inner[[name]], arguments[[name]])
     }
@@ -230,16 +251,16 @@ watched_arguments <- function(watch) {
   arguments
 }
 
-frame_arguments <- function(watch) {
-  formals <- formals(watch$fun)
+frame_arguments <- function(capture) {
+  formals <- formals(capture$fun)
   arguments <- list()
   for (name in names(formals)) {
     if (name == "...") {
-      arguments <- c(arguments, dot_arguments(watch$received))
-    } else if (name %in% watch$given) {
-      arguments[[name]] <- given_argument(name, watch$received)
+      arguments <- c(arguments, dot_arguments(capture$received))
+    } else if (name %in% capture$given) {
+      arguments[[name]] <- given_argument(name, capture$received)
     } else {
-      arguments[[name]] <- default_argument(name, formals, watch$frame)
+      arguments[[name]] <- default_argument(name, formals, capture$frame)
     }
   }
   arguments
@@ -261,12 +282,23 @@ argument <- function(code, given) {
 }
 
 given_argument <- function(name, received) {
-  code <- eval(as.call(list(base::substitute, as.name(name))), received)
-  found <- argument(code, given = TRUE)
-  if (!rlang::env_binding_are_lazy(received, name)) {
-    found["value"] <- list(received[[name]])
+  name <- as.name(name)
+  found <- argument(eval(as.call(list(base::substitute, name)), received), given = TRUE)
+  if (has_injection(list(found$code))) {
+    evaluated <- !rlang::env_binding_are_lazy(received, as.character(name))
+    return(c(found, if (evaluated) list(value = received[[as.character(name)]])))
   }
-  found
+  with_value(found, eval(as.call(list(rlang::enquo, name)), received))
+}
+
+# rlang tells an argument that was evaluated, a quosure without environment, from one that
+# wasn't, also where one promise wraps another, as those of S4 methods do before R 4.6. It
+# would also carry out an injection, which must not happen.
+with_value <- function(argument, quosure) {
+  if (identical(rlang::quo_get_env(quosure), emptyenv())) {
+    argument["value"] <- list(rlang::quo_get_expr(quosure))
+  }
+  argument
 }
 
 # Without a default there is something to say only if the function made up a value.
@@ -281,8 +313,6 @@ default_argument <- function(name, formals, frame) {
   if (!no_default || "value" %in% names(found)) found
 }
 
-# rlang tells an argument that was evaluated, a quosure without environment, from one
-# that wasn't. It would also carry out an injection, which must not happen.
 dot_arguments <- function(received) {
   codes <- as.list(eval(as.call(list(base::substitute, quote(list(...)))), received))[-1]
   if (!length(codes)) {
@@ -292,11 +322,7 @@ dot_arguments <- function(received) {
   if (!has_injection(codes)) {
     capture <- as.call(list(rlang::enquos, quote(...), .ignore_empty = "none", .unquote_names = FALSE))
     quosures <- eval(capture, received)
-    for (i in seq_along(codes)) {
-      if (identical(rlang::quo_get_env(quosures[[i]]), emptyenv())) {
-        found[[i]]["value"] <- list(rlang::quo_get_expr(quosures[[i]]))
-      }
-    }
+    found <- Map(with_value, found, quosures)
   }
   rlang::set_names(found, dot_names(rlang::names2(codes)))
 }
@@ -330,13 +356,13 @@ data_in_variables <- function(expr, caller) {
   drop_null(found)
 }
 
-data_past_argument <- function(code, watch) {
-  known <- Filter(function(data) identical(data$code, code), watch$data)
+data_past_argument <- function(code, capture) {
+  known <- Filter(function(data) identical(data$code, code), capture$data)
   if (!length(known)) {
     return(NULL)
   }
   value <- tryCatch(
-    eval(code, list2env(known[[1]]$variables, parent = watch$caller)),
+    eval(code, list2env(known[[1]]$variables, parent = capture$caller)),
     error = function(e) NULL
   )
   if (is_table(value)) list(value = value)
