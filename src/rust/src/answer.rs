@@ -7,7 +7,7 @@ use std::sync::Once;
 
 use extendr_api::prelude::*;
 use fitledger_core::Error;
-use fitledger_core::blocks::Damaged;
+use fitledger_core::columnar::blocks::Damaged;
 
 use crate::kept::distrust_cache;
 

@@ -2,10 +2,10 @@
 
 use extendr_api::prelude::*;
 use extendr_ffi::SEXPTYPE;
-use fitledger_core::digest::Digest;
-use fitledger_core::json::Json;
+use fitledger_core::format::digest::Digest;
+use fitledger_core::format::json::Json;
 use fitledger_core::ledger;
-use fitledger_core::objects::{self, Objects, Stored, safe_file_name};
+use fitledger_core::ledger::objects::{self, Objects, Stored, safe_file_name};
 
 use crate::answer::{Failure, answer};
 use crate::kept::RUNS;

@@ -2,9 +2,9 @@
 
 use extendr_api::prelude::*;
 use extendr_ffi::SEXPTYPE;
-use fitledger_core::data::{Attribute, DataHasher, ENCODING, Type};
 use fitledger_core::error::Error;
-use fitledger_core::json::MAX_DEPTH;
+use fitledger_core::format::data_hash::{Attribute, DataHasher, ENCODING, Type};
+use fitledger_core::format::json::MAX_DEPTH;
 
 use crate::answer::{Failure, answer};
 use crate::r::{self, R, Text};

@@ -3,9 +3,9 @@
 use std::borrow::Cow;
 
 use extendr_ffi::{R_IsNA, R_NaInt, SEXPTYPE};
-use fitledger_core::json::{Json, MAX_DEPTH};
-use fitledger_core::time;
-use fitledger_core::value::{Kind, Value, write_key};
+use fitledger_core::format::json::{Json, MAX_DEPTH};
+use fitledger_core::format::time;
+use fitledger_core::format::value::{Kind, Value, write_key};
 
 use crate::answer::Failure;
 use crate::r::{R, Text};

@@ -6,11 +6,11 @@ use std::sync::{Mutex, PoisonError};
 
 use extendr_api::prelude::*;
 use extendr_ffi::SEXPTYPE;
-use fitledger_core::bulk;
-use fitledger_core::cache::Cache;
-use fitledger_core::follow::{Fold, Follow, Looks};
-use fitledger_core::registry::Registry;
-use fitledger_core::runs::Runs;
+use fitledger_core::views::fold::{Fold, Follow, Looks};
+use fitledger_core::views::index_cache::Cache;
+use fitledger_core::views::parallel_read;
+use fitledger_core::views::registry::Registry;
+use fitledger_core::views::runs::Runs;
 
 use crate::answer::{Failure, answer};
 use crate::r::{R, base_call};
@@ -80,7 +80,7 @@ fn read_runs(path: &Path) -> Result<Follow<Runs>, Failure> {
         false => None,
     };
     Ok(match folder {
-        None => bulk::read(path)?,
+        None => parallel_read::read(path)?,
         Some(folder) => {
             let (least, most) = (LARGE, INDEXES);
             Cache {

@@ -2,10 +2,10 @@
 
 use extendr_api::prelude::*;
 use fitledger_core::ledger;
-use fitledger_core::lineage::{Direction, Edge, Kind, Lineage, content_id};
-use fitledger_core::objects::Objects;
-use fitledger_core::registry::Registry;
-use fitledger_core::runs::Runs;
+use fitledger_core::ledger::objects::Objects;
+use fitledger_core::views::lineage::{Direction, Edge, Kind, Lineage, content_id};
+use fitledger_core::views::registry::Registry;
+use fitledger_core::views::runs::Runs;
 
 use crate::answer::{Failure, answer};
 use crate::r::{self, R};

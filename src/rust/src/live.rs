@@ -6,10 +6,10 @@ use std::time::Instant;
 
 use extendr_api::prelude::*;
 use extendr_ffi::SEXPTYPE;
-use fitledger_core::id::RunId;
-use fitledger_core::record::Event;
-use fitledger_core::series::Buffer;
-use fitledger_core::time::Timestamp;
+use fitledger_core::format::id::RunId;
+use fitledger_core::format::row::Event;
+use fitledger_core::format::time::Timestamp;
+use fitledger_core::views::series::Buffer;
 
 use crate::answer::{Failure, answer};
 use crate::from_r;

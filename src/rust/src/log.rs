@@ -6,12 +6,12 @@ use std::thread;
 
 use extendr_api::prelude::*;
 use extendr_ffi::SEXPTYPE;
-use fitledger_core::digest::Digest;
-use fitledger_core::id::RunId;
-use fitledger_core::json::Json;
-use fitledger_core::record::Event;
-use fitledger_core::time::Timestamp;
-use fitledger_core::value::write_key;
+use fitledger_core::format::digest::Digest;
+use fitledger_core::format::id::RunId;
+use fitledger_core::format::json::Json;
+use fitledger_core::format::row::Event;
+use fitledger_core::format::time::Timestamp;
+use fitledger_core::format::value::write_key;
 
 use crate::answer::{Failure, answer};
 use crate::deferred::Texts;

@@ -7,11 +7,11 @@ use std::sync::{Mutex, PoisonError};
 
 use extendr_api::prelude::*;
 use extendr_ffi::SEXPTYPE;
-use fitledger_core::objects::Objects;
+use fitledger_core::format::time::Timestamp;
+use fitledger_core::ledger::objects::Objects;
 use fitledger_core::page::{self, About, Page, Since};
-use fitledger_core::sys;
-use fitledger_core::time::Timestamp;
-use fitledger_core::verify;
+use fitledger_core::platform::sys;
+use fitledger_core::views::verify;
 
 use crate::answer::{Failure, answer};
 use crate::r::R;

@@ -4,16 +4,16 @@ use std::collections::{BTreeSet, HashSet};
 
 use extendr_api::prelude::*;
 use extendr_ffi::SEXPTYPE;
-use fitledger_core::best;
-use fitledger_core::compare::{Field, compare};
-use fitledger_core::export;
-use fitledger_core::json::Json;
+use fitledger_core::format::json::Json;
+use fitledger_core::format::row::{Cell, Row};
+use fitledger_core::format::value::Value;
 use fitledger_core::ledger;
-use fitledger_core::record::{Cell, Row};
-use fitledger_core::runs::{Run, Runs};
-use fitledger_core::series;
-use fitledger_core::table::{self, Role};
-use fitledger_core::value::Value;
+use fitledger_core::views::best;
+use fitledger_core::views::compare::{Field, compare};
+use fitledger_core::views::export;
+use fitledger_core::views::runs::{Run, Runs};
+use fitledger_core::views::series;
+use fitledger_core::views::table::{self, Role};
 
 use crate::answer::{Failure, answer};
 use crate::deferred::Texts;

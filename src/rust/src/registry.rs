@@ -4,15 +4,15 @@ use std::path::{Path, PathBuf};
 
 use extendr_api::prelude::*;
 use fitledger_core::error::Error;
-use fitledger_core::follow::Follow;
-use fitledger_core::id::RunId;
-use fitledger_core::json::Json;
+use fitledger_core::format::id::RunId;
+use fitledger_core::format::json::Json;
+use fitledger_core::format::row::Event;
+use fitledger_core::format::time::Timestamp;
+use fitledger_core::format::value::{Value, unescape_key};
 use fitledger_core::ledger::ReadSince;
-use fitledger_core::record::Event;
-use fitledger_core::registry::{self, Change, Kind, Model, Registry, Version};
-use fitledger_core::runs::Runs;
-use fitledger_core::time::Timestamp;
-use fitledger_core::value::{Value, unescape_key};
+use fitledger_core::views::fold::Follow;
+use fitledger_core::views::registry::{self, Change, Kind, Model, Registry, Version};
+use fitledger_core::views::runs::Runs;
 
 use crate::answer::{Failure, answer};
 use crate::from_r;

@@ -4,8 +4,8 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 use extendr_api::prelude::*;
-use fitledger_core::git::Watch;
-use fitledger_core::sys;
+use fitledger_core::platform::git::Watch;
+use fitledger_core::platform::sys;
 
 use crate::answer::answer;
 use crate::from_r;

@@ -6,10 +6,10 @@ use std::sync::{Mutex, PoisonError, TryLockError};
 
 use extendr_api::prelude::*;
 use extendr_ffi::SEXPTYPE;
+use fitledger_core::format::row::Event;
+use fitledger_core::format::time::Timestamp;
 use fitledger_core::ledger::{self, Append, FileStore, Memory, ReadSince, Session};
-use fitledger_core::record::Event;
-use fitledger_core::sys;
-use fitledger_core::time::Timestamp;
+use fitledger_core::platform::sys;
 
 use crate::answer::Failure;
 use crate::r::{self, R, Text};

@@ -5,9 +5,9 @@ use extendr_ffi::{
     INTEGER, LOGICAL, R_NaInt, R_NaReal, R_NaString, REAL, Rf_allocVector, Rf_mkCharLenCE,
     Rf_protect, Rf_unprotect, SET_STRING_ELT, SEXP, SEXPTYPE, STRING_ELT, cetype_t,
 };
-use fitledger_core::columns::{self, Tag};
-use fitledger_core::table::{Column, Type};
-use fitledger_core::value::{Kind, Value};
+use fitledger_core::columnar::columns::{self, Tag};
+use fitledger_core::format::value::{Kind, Value};
+use fitledger_core::views::table::{Column, Type};
 
 use crate::r::base_call;
 

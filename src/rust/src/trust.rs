@@ -1,10 +1,10 @@
 //! Verifying, checkpoints and repair.
 
 use extendr_api::prelude::*;
-use fitledger_core::checkpoint::{self, Checkpoint};
+use fitledger_core::format::time::Timestamp;
 use fitledger_core::ledger::{self, Append, Session};
-use fitledger_core::time::Timestamp;
-use fitledger_core::verify;
+use fitledger_core::views::checkpoint::{self, Checkpoint};
+use fitledger_core::views::verify;
 
 use crate::answer::{Failure, answer};
 use crate::r::{self, R};

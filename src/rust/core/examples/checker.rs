@@ -11,13 +11,13 @@ use std::fs;
 use std::path::Path;
 
 use fitledger_core::Error;
-use fitledger_core::checkpoint::Checkpoint;
-use fitledger_core::id::RunId;
+use fitledger_core::format::id::RunId;
+use fitledger_core::format::row::Event;
+use fitledger_core::format::time::Timestamp;
 use fitledger_core::ledger::{self, Append, FileStore, Memory, Session};
-use fitledger_core::record::Event;
-use fitledger_core::sys;
-use fitledger_core::time::Timestamp;
-use fitledger_core::verify::verify;
+use fitledger_core::platform::sys;
+use fitledger_core::views::checkpoint::Checkpoint;
+use fitledger_core::views::verify::verify;
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();

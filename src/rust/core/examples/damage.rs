@@ -7,14 +7,14 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use fitledger_core::Error;
-use fitledger_core::chain::{self, Head};
-use fitledger_core::checkpoint::Checkpoint;
-use fitledger_core::digest::Digest;
-use fitledger_core::id::RunId;
+use fitledger_core::format::chain::{self, Head};
+use fitledger_core::format::digest::Digest;
+use fitledger_core::format::id::RunId;
+use fitledger_core::format::row::{Event, HEADER};
+use fitledger_core::format::time::Timestamp;
 use fitledger_core::ledger::{self, Append, FileStore, Memory, Session};
-use fitledger_core::record::{Event, HEADER};
-use fitledger_core::time::Timestamp;
-use fitledger_core::verify::{Status, verify};
+use fitledger_core::views::checkpoint::Checkpoint;
+use fitledger_core::views::verify::{Status, verify};
 
 const SECTOR: usize = 512;
 
@@ -71,7 +71,7 @@ impl Rows {
             }
             let mut row = Vec::new();
             let before = &mut Head {
-                seq: fitledger_core::id::Seq(i as u64 - 1),
+                seq: fitledger_core::format::id::Seq(i as u64 - 1),
                 hash: Digest::of(&[]),
             };
             chain::write_row(before, now(), &event, &mut row).expect("a short row");

@@ -9,11 +9,11 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
 
-use fitledger_core::id::RunId;
+use fitledger_core::format::id::RunId;
+use fitledger_core::format::row::Event;
+use fitledger_core::format::time::Timestamp;
 use fitledger_core::ledger::{self, Append, FileStore, Memory, Session};
-use fitledger_core::record::Event;
-use fitledger_core::sys;
-use fitledger_core::time::Timestamp;
+use fitledger_core::platform::sys;
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();

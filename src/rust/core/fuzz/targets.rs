@@ -6,20 +6,20 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
-use fitledger_core::chain;
-use fitledger_core::checkpoint::Checkpoint;
-use fitledger_core::digest::Digest;
 use fitledger_core::error::Error;
-use fitledger_core::id::RunId;
-use fitledger_core::json::Json;
+use fitledger_core::format::chain;
+use fitledger_core::format::digest::Digest;
+use fitledger_core::format::id::RunId;
+use fitledger_core::format::json::Json;
+use fitledger_core::format::row::{self, Event, HEADER, Row};
+use fitledger_core::format::time::Timestamp;
+use fitledger_core::format::value::Value;
 use fitledger_core::ledger::{self, Append, FileStore, Memory, Session, Tail};
-use fitledger_core::record::{self, Event, HEADER, Row};
-use fitledger_core::registry::Registry;
-use fitledger_core::runs::Runs;
-use fitledger_core::series;
-use fitledger_core::time::Timestamp;
-use fitledger_core::value::Value;
-use fitledger_core::verify::{self, Status};
+use fitledger_core::views::checkpoint::Checkpoint;
+use fitledger_core::views::registry::Registry;
+use fitledger_core::views::runs::Runs;
+use fitledger_core::views::series;
+use fitledger_core::views::verify::{self, Status};
 
 /// A row that parses is what its cells would be written as.
 pub fn row(line: &[u8]) {
@@ -42,7 +42,7 @@ pub fn row(line: &[u8]) {
         context,
     };
     let mut again = Vec::new();
-    record::write_body(row.seq, row.time, &event, &mut again);
+    row::write_body(row.seq, row.time, &event, &mut again);
     assert_eq!(again, row.body);
     again.push(b',');
     again.extend_from_slice(&row.hash.hex());

@@ -1,49 +1,24 @@
 //! A ledger of model fits: one append-only, hash-chained CSV file.
 //!
-//! Layers, each using only those above it in this list:
+//! Layers, each a folder that uses only those above it in this list:
 //!
-//! - bytes: [`json`], [`digest`], [`time`], [`id`]
-//! - one row: [`value`], [`record`], [`plain`], [`chain`]; many values: [`blocks`], [`index`], [`texts`], [`columns`]
-//! - the file: [`ledger`]; beside it the bytes of artifacts: [`objects`]
-//! - views over the record, which [`follow`] keeps up to date: [`begun`] in all of them, [`runs`], read by
-//!   [`bulk`] and [`cache`], with [`table`], [`best`], [`compare`], [`series`] and [`export`], [`registry`],
-//!   [`lineage`], [`verify`] with [`checkpoint`]; over these [`page`]
+//! - [`error`]: what can go wrong, said so that somebody can act on it
+//! - [`platform`]: what the machine says
+//! - [`format`]: one row, one value, one hash
+//! - [`ledger`]: the file, and the bytes beside it
+//! - [`columnar`]: many values
+//! - [`views`]: what the events add up to
+//! - [`page`]: what the page is told
 //!
-//! [`git`] and [`sys`] look at the surroundings of a run, [`data`] hashes what it was fitted to; they stand
-//! by themselves.
+//! Within a folder no two modules use each other, be it by way of others; `tests/layers.rs` holds all of this
+//! against the imports.
 
-pub mod begun;
-pub mod best;
-pub mod blocks;
-pub mod bulk;
-pub mod cache;
-pub mod chain;
-pub mod checkpoint;
-pub mod columns;
-pub mod compare;
-pub mod data;
-pub mod digest;
+pub mod columnar;
 pub mod error;
-pub mod export;
-pub mod follow;
-pub mod git;
-pub mod id;
-pub mod index;
-pub mod json;
+pub mod format;
 pub mod ledger;
-pub mod lineage;
-pub mod objects;
 pub mod page;
-pub mod plain;
-pub mod record;
-pub mod registry;
-pub mod runs;
-pub mod series;
-pub mod sys;
-pub mod table;
-pub mod texts;
-pub mod time;
-pub mod value;
-pub mod verify;
+pub mod platform;
+pub mod views;
 
 pub use error::{Error, Result};

@@ -5,13 +5,13 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use fitledger_core::Error;
-use fitledger_core::chain::Head;
-use fitledger_core::id::RunId;
+use fitledger_core::format::chain::Head;
+use fitledger_core::format::id::RunId;
+use fitledger_core::format::row::{Event, HEADER};
+use fitledger_core::format::time::Timestamp;
 use fitledger_core::ledger::{self, Append, FileStore, Memory, Session, Store};
-use fitledger_core::record::{Event, HEADER};
-use fitledger_core::runs::Runs;
-use fitledger_core::sys::{FileId, Network};
-use fitledger_core::time::Timestamp;
+use fitledger_core::platform::sys::{FileId, Network};
+use fitledger_core::views::runs::Runs;
 
 struct Folder(PathBuf);
 
@@ -212,7 +212,7 @@ fn an_event_that_must_be_understood_stops_queries_and_writes() {
             name,
             ..Event::default()
         };
-        fitledger_core::chain::write_row(&mut head, now, &event, &mut bytes).unwrap();
+        fitledger_core::format::chain::write_row(&mut head, now, &event, &mut bytes).unwrap();
     }
     fs::write(&path, &bytes).unwrap();
     let e = log(&path, &mut Memory::default(), 1, &["b"]).unwrap_err();

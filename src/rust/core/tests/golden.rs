@@ -2,13 +2,13 @@
 
 use std::path::Path;
 
-use fitledger_core::chain::{self, Head};
-use fitledger_core::id::{RunId, Seq};
-use fitledger_core::json::Json;
+use fitledger_core::format::chain::{self, Head};
+use fitledger_core::format::id::{RunId, Seq};
+use fitledger_core::format::json::Json;
+use fitledger_core::format::row::{Event, HEADER};
+use fitledger_core::format::value::{Kind, Value};
 use fitledger_core::ledger;
-use fitledger_core::record::{Event, HEADER};
-use fitledger_core::runs::{Runs, Status};
-use fitledger_core::value::{Kind, Value};
+use fitledger_core::views::runs::{Runs, Status};
 
 const GOLDEN: &str = concat!(
     env!("CARGO_MANIFEST_DIR"),

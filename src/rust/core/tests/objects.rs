@@ -12,15 +12,15 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use fitledger_core::Error;
-use fitledger_core::digest::Digest;
 use fitledger_core::error::Damage;
-use fitledger_core::id::RunId;
+use fitledger_core::format::digest::Digest;
+use fitledger_core::format::id::RunId;
+use fitledger_core::format::row::Event;
+use fitledger_core::format::time::Timestamp;
+use fitledger_core::ledger::objects::{Objects, Stored, safe_file_name};
 use fitledger_core::ledger::{self, Append, FileStore, Memory, Session};
-use fitledger_core::objects::{Objects, Stored, safe_file_name};
-use fitledger_core::record::Event;
-use fitledger_core::sys;
-use fitledger_core::time::Timestamp;
-use fitledger_core::verify::{Status, verify};
+use fitledger_core::platform::sys;
+use fitledger_core::views::verify::{Status, verify};
 
 /// A folder that goes when the test is over.
 struct Folder(PathBuf);

@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use fitledger_core::id::RunId;
+use fitledger_core::format::id::RunId;
+use fitledger_core::format::row::Event;
+use fitledger_core::format::time::Timestamp;
+use fitledger_core::ledger::objects::Objects;
 use fitledger_core::ledger::{self, Append, FileStore, Memory, Session};
-use fitledger_core::objects::Objects;
 use fitledger_core::page::{About, Page, Since, write_embedded};
-use fitledger_core::record::Event;
-use fitledger_core::time::Timestamp;
 use serde_json::Value;
 
 /// A folder that goes with the test.
@@ -392,7 +392,7 @@ fn a_session_is_told_when_it_begins() {
 fn a_ledger_without_rows_is_no_news() {
     let folder = Folder::new("page-empty");
     let (path, objects) = (folder.ledger(), Objects::beside(&folder.ledger()));
-    let header = fitledger_core::record::HEADER;
+    let header = fitledger_core::format::row::HEADER;
     std::fs::write(&path, format!("{header}\n")).unwrap();
     let mut page = Page::read(&path).unwrap();
     let since = mark(&everything(&page, &objects));

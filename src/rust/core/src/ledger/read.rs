@@ -4,19 +4,17 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek};
 use std::path::{Path, PathBuf};
 
-use crate::chain::Head;
-use crate::digest::HEX_LEN;
 use crate::error::{Error, Result};
-use crate::id::{Seq, is_ledger_id};
-use crate::json::Json;
-use crate::ledger::scan::scan;
+use crate::format::chain::Head;
+use crate::format::digest::HEX_LEN;
+use crate::format::id::Seq;
+use crate::format::json::Json;
+use crate::format::row::{HEADER, Row};
+use crate::ledger::first_row::{First, check_first};
 use crate::ledger::store::{FileStore, Store};
 use crate::ledger::tail::{self, Tail};
-use crate::record::{HEADER, Row};
-use crate::sys;
-
-/// The format that this code reads and writes.
-pub const FORMAT: i64 = 1;
+use crate::ledger::validate::validate;
+use crate::platform::sys;
 
 /// The place right after a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -294,7 +292,7 @@ impl Ledger {
     pub fn tail(&self) -> Tail {
         let rows = self.bytes.get(tail::FIRST_ROW as usize..);
         match rows {
-            Some(rows) => scan(rows),
+            Some(rows) => validate(rows),
             None if self.bytes.is_empty() => Tail::Whole {
                 head: Head::genesis(),
             },
@@ -383,29 +381,5 @@ impl<'a> Iterator for Rows<'a> {
             self.at = self.ledger.bytes.len();
         }
         row
-    }
-}
-
-pub enum First {
-    Newer(String),
-    Wrong,
-}
-
-/// Row 1 is the ledger's own and says its format; no other row is.
-pub fn check_first(row: &Row<'_>) -> std::result::Result<(), First> {
-    if (row.event == "ledger") != (row.seq == Seq(1)) {
-        return Err(First::Wrong);
-    }
-    if row.seq != Seq(1) {
-        return Ok(());
-    }
-    let context = Json::parse(&row.context.text()).map_err(|_| First::Wrong)?;
-    let id = context.get("id").and_then(Json::as_str);
-    match context.get("format").and_then(Json::as_int) {
-        Some(FORMAT) if id.is_some_and(is_ledger_id) => Ok(()),
-        Some(later) if later > FORMAT => Err(First::Newer(format!(
-            "its format is {later}, this version knows {FORMAT}"
-        ))),
-        _ => Err(First::Wrong),
     }
 }

@@ -3,13 +3,16 @@
 use std::io;
 use std::path::Path;
 
-use crate::chain::Head;
 use crate::error::{Error, Result};
-use crate::ledger::append::{self, Append};
+use crate::format::chain::Head;
+use crate::ledger::append::Append;
+use crate::ledger::append::flush::write_all;
+use crate::ledger::append::lock::lock_current;
+use crate::ledger::append::recovery::{check_birth, find_tail, recover};
 use crate::ledger::read;
-use crate::ledger::scan::scan;
 use crate::ledger::store::{FileStore, Store};
 use crate::ledger::tail::{FIRST_ROW, Tail};
+use crate::ledger::validate::validate;
 
 /// What a repair has set aside.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,7 +26,7 @@ pub struct SetAside {
 pub fn repair(path: &Path, how: &mut Append<'_>) -> Result<Option<SetAside>> {
     // Opened to read first, so that a ledger that isn't there isn't made.
     let mut open = || FileStore::open_to_read(path).and_then(|_| FileStore::open(path));
-    let mut store = append::lock_current(&mut open, path, how.give_up).map_err(not_found(path))?;
+    let mut store = lock_current(&mut open, path, how.give_up).map_err(not_found(path))?;
     let outcome = repair_locked(&mut store, how);
     drop(store.unlock());
     let set_aside = outcome?;
@@ -42,7 +45,7 @@ fn repair_locked<S: Store>(store: &mut S, how: &mut Append<'_>) -> Result<Option
     let bytes = read_all(store)?;
     read::check_start(store.path(), &bytes)?;
     let tail = match bytes.get(FIRST_ROW as usize..) {
-        Some(rows) => scan(rows),
+        Some(rows) => validate(rows),
         None if bytes.is_empty() => return Ok(None),
         None => Tail::Torn {
             head: Head::genesis(),
@@ -55,9 +58,9 @@ fn repair_locked<S: Store>(store: &mut S, how: &mut Append<'_>) -> Result<Option
         return Ok(None);
     };
     let size = bytes.len() as u64;
-    let start = append::recover(store, how, head, at, size)?;
+    let start = recover(store, how, head, at, size)?;
     start.make(store)?;
-    append::write_all(store, start.end, &start.birth)?;
+    write_all(store, start.end, &start.birth)?;
     Ok(Some(SetAside {
         at,
         bytes: size - at,
@@ -67,7 +70,7 @@ fn repair_locked<S: Store>(store: &mut S, how: &mut Append<'_>) -> Result<Option
 /// Waits until everything that the ledger holds is on disk; its id and its head.
 pub fn settle(path: &Path, give_up: &mut dyn FnMut() -> bool) -> Result<(String, Head)> {
     let mut open = || FileStore::open_to_read(path);
-    let mut store = append::lock_current(&mut open, path, give_up).map_err(not_found(path))?;
+    let mut store = lock_current(&mut open, path, give_up).map_err(not_found(path))?;
     let outcome = settle_locked(&mut store);
     drop(store.unlock());
     outcome
@@ -76,10 +79,10 @@ pub fn settle(path: &Path, give_up: &mut dyn FnMut() -> bool) -> Result<(String,
 fn settle_locked<S: Store>(store: &mut S) -> Result<(String, Head)> {
     let path = store.path().to_owned();
     let size = store.size().map_err(|e| Error::io(&path, "look at", e))?;
-    append::check_birth(store, size)?;
+    check_birth(store, size)?;
     let head = match size < FIRST_ROW {
         true => Head::genesis(),
-        false => match append::find_tail(store, size)? {
+        false => match find_tail(store, size)? {
             Tail::Corrupt { head, at, why } => {
                 return Err(Error::Corrupt {
                     path,

@@ -4,7 +4,10 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use crate::sys::{self, FileId, Network};
+use crate::platform::sys::{self, FileId, Network};
+
+/// The most bytes that one system call reads or writes.
+pub const PIECE_BYTES: usize = 64 << 20;
 
 /// The storage of one ledger. The methods are the system calls that a write is made of.
 pub trait Store {

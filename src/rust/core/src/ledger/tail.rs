@@ -1,8 +1,8 @@
 //! The end of a ledger: whole, torn by a write that never finished, or damaged.
 
-use crate::chain::{self, Head};
-use crate::digest::HEX_LEN;
-use crate::record::{HEADER, MAX_ROW, Row};
+use crate::format::chain::{self, Head};
+use crate::format::digest::HEX_LEN;
+use crate::format::row::{HEADER, MAX_ROW, Row};
 
 /// How the rows of a ledger end.
 #[derive(Debug, PartialEq)]
@@ -54,7 +54,7 @@ pub fn last_row(block: &[u8], offset: u64) -> LastRow {
     let previous = if place == FIRST_ROW {
         Head::genesis().hash
     } else if start > HEX_LEN {
-        match crate::digest::Digest::from_hex(&block[start - 1 - HEX_LEN..start - 1]) {
+        match crate::format::digest::Digest::from_hex(&block[start - 1 - HEX_LEN..start - 1]) {
             Some(hash) => hash,
             None => return LastRow::Doubtful,
         }

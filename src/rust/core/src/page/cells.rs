@@ -1,11 +1,11 @@
 //! The JSON of objects, values and columns.
 
-use crate::columns::{self, Tag};
-use crate::json::{self, Json};
-use crate::table::{self, Type};
-use crate::texts::Texts;
-use crate::time::{self, Timestamp};
-use crate::value::{Kind, Value};
+use crate::columnar::columns::{self, Tag};
+use crate::columnar::strings::Texts;
+use crate::format::json::{self, Json};
+use crate::format::time::{self, Timestamp};
+use crate::format::value::{Kind, Value};
+use crate::views::table::{self, Type};
 
 /// An object that is being written.
 pub(super) struct Object<'a> {

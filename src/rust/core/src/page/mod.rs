@@ -4,6 +4,7 @@
 //! that answer every other question, so that the page can't say anything else.
 
 mod cells;
+mod hidden;
 mod models;
 mod preview;
 mod runs;
@@ -14,16 +15,18 @@ use std::io::{self, Write};
 use std::path::Path;
 
 use crate::error::Result;
-use crate::follow::{Fold, Follow, Looks};
-use crate::json;
+use crate::format::json;
+use crate::format::time::Timestamp;
 use crate::ledger;
-use crate::objects::Objects;
-use crate::runs::{Run, Session, Status};
-use crate::time::Timestamp;
-use crate::verify;
+use crate::ledger::objects::Objects;
+use crate::views::fold::{Fold, Follow, Looks};
+use crate::views::runs::{Run, Status};
+use crate::views::sessions::Session;
+use crate::views::verify;
 use cells::{milliseconds, object, write_texts};
+use hidden::Hidden;
 use models::{write_changes, write_integrity, write_models};
-use runs::{Hidden, Sessions, write_run, write_runs, write_session};
+use runs::{Sessions, write_run, write_runs, write_session};
 use view::{News, View};
 
 /// The version of the JSON.

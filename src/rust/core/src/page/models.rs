@@ -1,11 +1,11 @@
 //! Models, how their stages moved, and whether the ledger verifies.
 
-use crate::json;
+use crate::format::json;
+use crate::format::value::{self, Value};
 use crate::page::cells::{milliseconds, object, write_cell, write_list};
 use crate::page::view::View;
-use crate::registry::{Change, Kind, Registry};
-use crate::value::{self, Value};
-use crate::verify;
+use crate::views::registry::{Change, Kind, Registry};
+use crate::views::verify;
 
 /// One object a version.
 pub(super) fn write_models(view: &View, out: &mut Vec<u8>) {

@@ -7,10 +7,10 @@ use std::io::Read;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
-use crate::digest::Digest;
 use crate::error::Error;
-use crate::json::{self, Json};
-use crate::objects::{Objects, Opened};
+use crate::format::digest::Digest;
+use crate::format::json::{self, Json};
+use crate::ledger::objects::{Objects, Opened};
 
 /// Of a text so much is shown.
 const TEXT: usize = 64 << 10;

@@ -2,34 +2,16 @@
 
 use std::collections::{HashMap, HashSet};
 
-use crate::columns::Tag;
-use crate::json::{self, Json};
+use crate::columnar::columns::Tag;
+use crate::format::json::{self, Json};
+use crate::format::value::Value;
 use crate::page::cells::{
     Object, milliseconds, object, write_cell, write_cells, write_column, write_list, write_usize,
 };
+use crate::page::hidden::Hidden;
 use crate::page::view::View;
-use crate::runs::{Run, Runs, Session, Status};
-use crate::value::Value;
-
-/// Metrics that nobody is to see yet, with the runs that hide them.
-pub(super) struct Hidden(HashMap<String, HashSet<usize>>);
-
-impl Hidden {
-    pub(super) fn of<'a>(runs: impl Iterator<Item = Run<'a>>) -> Hidden {
-        let mut hidden: HashMap<String, HashSet<usize>> = HashMap::new();
-        for run in runs {
-            for (name, _) in run.hidden() {
-                hidden.entry(name.clone()).or_default().insert(run.place);
-            }
-        }
-        Hidden(hidden)
-    }
-
-    pub(super) fn has(&self, metric: &str, run: usize) -> bool {
-        let runs = self.0.get(metric);
-        runs.is_some_and(|runs| runs.contains(&run))
-    }
-}
+use crate::views::runs::{Run, Runs, Status};
+use crate::views::sessions::Session;
 
 /// The sessions of runs, in the order in which runs name them.
 pub(super) struct Sessions<'a> {
@@ -168,7 +150,7 @@ pub(super) fn write_runs(
     write_list(
         runs.metrics.iter(),
         o.key("metrics"),
-        |column, out| match hidden.0.get(&column.name) {
+        |column, out| match hidden.runs(&column.name) {
             None => write_column(&column.name, column, &all, n, out),
             Some(_) => {
                 let shown = |place: &usize| !hidden.has(&column.name, *place);

@@ -3,18 +3,19 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::Path;
 
-use crate::bulk::{self, BulkFold};
 use crate::error::Result;
-use crate::follow::{Fold, Follow};
-use crate::json::{self, Json, Malformed};
+use crate::format::json::{self, Json, Malformed};
+use crate::format::row::Row;
+use crate::format::time::Timestamp;
+use crate::format::value::{self, Value};
 use crate::page::cells::{object, write_number};
-use crate::page::runs::Hidden;
-use crate::record::Row;
-use crate::registry::Registry;
-use crate::runs::{Batch, Runs};
-use crate::series;
-use crate::time::Timestamp;
-use crate::value::{self, Value};
+use crate::page::hidden::Hidden;
+use crate::views::batch::Batch;
+use crate::views::fold::{Fold, Follow};
+use crate::views::parallel_read::{self, BulkFold};
+use crate::views::registry::Registry;
+use crate::views::runs::Runs;
+use crate::views::series;
 
 /// So many points of series are shown at most, those of the newest runs.
 const MOST_POINTS: usize = 1_000_000;
@@ -147,7 +148,7 @@ impl Fold for View {
     }
 
     fn read(path: &Path) -> Result<Follow<View>> {
-        let follow: Follow<View> = bulk::read(path)?;
+        let follow: Follow<View> = parallel_read::read(path)?;
         let place = follow.place().copied();
         let mut view: View = follow.into_view();
         view.news.clear();

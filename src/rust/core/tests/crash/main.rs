@@ -20,12 +20,12 @@ use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use fitledger_core::Error;
-use fitledger_core::digest::Digest;
-use fitledger_core::id::RunId;
-use fitledger_core::json::Json;
+use fitledger_core::format::digest::Digest;
+use fitledger_core::format::id::RunId;
+use fitledger_core::format::json::Json;
+use fitledger_core::format::row::{Event, HEADER, Row};
+use fitledger_core::format::time::Timestamp;
 use fitledger_core::ledger::{self, Append, Memory, Session};
-use fitledger_core::record::{Event, HEADER, Row};
-use fitledger_core::time::Timestamp;
 
 use crate::disk::{Random, SECTOR};
 use crate::reader::Reader;

@@ -2,8 +2,8 @@
 
 use std::collections::HashSet;
 
-use fitledger_core::digest::Digest;
-use fitledger_core::record::HEADER;
+use fitledger_core::format::digest::Digest;
+use fitledger_core::format::row::HEADER;
 
 const FIRST_ROW: usize = HEADER.len() + 1;
 

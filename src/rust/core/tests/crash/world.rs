@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Condvar, Mutex, MutexGuard, OnceLock};
 
 use fitledger_core::ledger::Store;
-use fitledger_core::sys::{self, FileId};
+use fitledger_core::platform::sys::{self, FileId};
 
 use crate::disk::{Change, Random, SimFile};
 

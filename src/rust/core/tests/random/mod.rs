@@ -4,12 +4,12 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use fitledger_core::Error;
-use fitledger_core::follow::Follow;
-use fitledger_core::id::RunId;
+use fitledger_core::format::id::RunId;
+use fitledger_core::format::row::Event;
+use fitledger_core::format::time::Timestamp;
 use fitledger_core::ledger::{self, Append, FileStore, Memory, Session};
-use fitledger_core::record::Event;
-use fitledger_core::runs::Runs;
-use fitledger_core::time::Timestamp;
+use fitledger_core::views::fold::Follow;
+use fitledger_core::views::runs::Runs;
 
 pub struct Dice(pub u64);
 

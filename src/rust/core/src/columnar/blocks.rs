@@ -1,0 +1,399 @@
+//! What a view is made of, in pieces, each of which is in memory or still in a file.
+
+use std::cell::RefCell;
+use std::fs::File;
+use std::ops::Range;
+use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
+
+use crate::format::digest::Digest;
+use crate::format::json::Json;
+use crate::format::time::Timestamp;
+use crate::platform::sys;
+
+/// How many values a block of an array has, but for the last one.
+pub const BLOCK: usize = 1 << 16;
+
+/// A value that is kept in bytes of a fixed number.
+pub trait Fixed: Copy {
+    const SIZE: usize;
+
+    fn encode(self, out: &mut Vec<u8>);
+
+    /// `None` if the bytes are no such value.
+    fn decode(bytes: &[u8]) -> Option<Self>;
+}
+
+macro_rules! fixed {
+    ($($number:ty),*) => {$(
+        impl Fixed for $number {
+            const SIZE: usize = size_of::<$number>();
+
+            fn encode(self, out: &mut Vec<u8>) {
+                out.extend_from_slice(&self.to_le_bytes());
+            }
+
+            fn decode(bytes: &[u8]) -> Option<$number> {
+                Some(<$number>::from_le_bytes(bytes.try_into().ok()?))
+            }
+        }
+    )*};
+}
+
+fixed!(u8, u32, u64, i64);
+
+impl Fixed for bool {
+    const SIZE: usize = 1;
+
+    fn encode(self, out: &mut Vec<u8>) {
+        out.push(u8::from(self));
+    }
+
+    fn decode(bytes: &[u8]) -> Option<bool> {
+        match bytes {
+            [0] => Some(false),
+            [1] => Some(true),
+            _ => None,
+        }
+    }
+}
+
+impl Fixed for Timestamp {
+    const SIZE: usize = 8;
+
+    fn encode(self, out: &mut Vec<u8>) {
+        self.micros().encode(out);
+    }
+
+    fn decode(bytes: &[u8]) -> Option<Timestamp> {
+        Timestamp::from_micros(i64::decode(bytes)?)
+    }
+}
+
+/// A file that blocks are in. It is replaced as a whole or not at all, so that what was opened stays.
+#[derive(Debug)]
+pub struct Source {
+    pub path: PathBuf,
+    pub file: File,
+}
+
+/// That a block isn't what was written. Whoever asks the question anew, without the file, gets the answer.
+#[derive(Debug)]
+pub struct Damaged {
+    pub path: PathBuf,
+}
+
+/// Bytes in a file.
+#[derive(Debug, Clone)]
+pub struct Stored {
+    pub source: Arc<Source>,
+    pub at: u64,
+    pub size: usize,
+    pub digest: Digest,
+}
+
+impl Stored {
+    /// Lends the bytes, if they are the ones that were written.
+    pub fn read<T>(&self, look: impl FnOnce(&[u8]) -> T) -> Option<T> {
+        const KEPT: usize = 1 << 20;
+        thread_local! {
+            // New memory costs more than the reading.
+            static BYTES: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+        }
+        let mut bytes = BYTES.take();
+        bytes.resize(self.size.max(bytes.len()), 0);
+        let block = &mut bytes[..self.size];
+        let read = sys::read_full(&self.source.file, block, self.at).ok()?;
+        let whole = read == self.size && Digest::of(&[block]) == self.digest;
+        let seen = whole.then(|| look(block));
+        if bytes.len() <= KEPT {
+            BYTES.set(bytes);
+        }
+        seen
+    }
+
+    /// An unwinding with [`Damaged`]: a view that is asked a question can't answer without its blocks, and has
+    /// nobody to say so to.
+    pub fn damaged(&self) -> ! {
+        let path = self.source.path.clone();
+        std::panic::resume_unwind(Box::new(Damaged { path }))
+    }
+}
+
+/// Some values, in memory or still in a file.
+#[derive(Debug)]
+pub struct Block<T> {
+    values: OnceLock<Vec<T>>,
+    stored: Option<Stored>,
+}
+
+impl<T> Default for Block<T> {
+    fn default() -> Block<T> {
+        Block::of(Vec::new())
+    }
+}
+
+impl<T> Block<T> {
+    pub fn of(values: Vec<T>) -> Block<T> {
+        Block {
+            values: OnceLock::from(values),
+            stored: None,
+        }
+    }
+
+    pub fn stored(stored: Stored) -> Block<T> {
+        Block {
+            values: OnceLock::new(),
+            stored: Some(stored),
+        }
+    }
+
+    /// Where the file has it, if it does.
+    pub fn place(&self) -> Option<&Stored> {
+        self.stored.as_ref()
+    }
+
+    /// About how many bytes of memory it takes.
+    pub fn size(&self) -> usize {
+        self.values
+            .get()
+            .map_or(0, |values| values.capacity() * size_of::<T>())
+    }
+}
+
+impl<T: Fixed> Block<T> {
+    pub fn values(&self) -> &[T] {
+        self.values.get_or_init(|| self.load())
+    }
+
+    fn load(&self) -> Vec<T> {
+        let stored = self.stored.as_ref().expect("in memory or in a file");
+        let values = stored.read(|bytes| bytes.chunks_exact(T::SIZE).map(T::decode).collect());
+        values.flatten().unwrap_or_else(|| stored.damaged())
+    }
+
+    /// The values, of which those in the file are no copy any more.
+    pub fn values_mut(&mut self) -> &mut Vec<T> {
+        self.values();
+        self.stored = None;
+        self.values.get_mut().expect("they were loaded")
+    }
+}
+
+/// Something that is kept as JSON in a file until it is looked at.
+#[derive(Debug, Default)]
+pub struct Stowed<T> {
+    value: OnceLock<T>,
+    json: Block<u8>,
+}
+
+/// What can be said in JSON.
+pub trait AsJson: Default {
+    fn json(&self) -> Json;
+
+    fn of_json(json: Json) -> Option<Self>;
+}
+
+impl<T: AsJson> Stowed<T> {
+    pub fn of(json: Block<u8>) -> Stowed<T> {
+        Stowed {
+            value: OnceLock::new(),
+            json,
+        }
+    }
+
+    pub fn get(&self) -> &T {
+        self.value.get_or_init(|| match self.json.place() {
+            None => T::default(),
+            Some(stored) => {
+                let json = stored.read(|bytes| Json::parse(bytes).ok());
+                let value = json.flatten().and_then(T::of_json);
+                value.unwrap_or_else(|| stored.damaged())
+            }
+        })
+    }
+
+    /// The value, if it was looked at.
+    pub fn seen(&self) -> Option<&T> {
+        self.value.get()
+    }
+
+    pub fn get_mut(&mut self) -> &mut T {
+        self.get();
+        self.json = Block::default();
+        self.value.get_mut().expect("it was looked at")
+    }
+
+    /// Its JSON, if the file hasn't got it.
+    pub fn changed(&self) -> Option<Vec<u8>> {
+        match self.json.place() {
+            Some(_) => None,
+            None => Some(self.get().json().text().into_bytes()),
+        }
+    }
+
+    pub fn block(&self) -> &Block<u8> {
+        &self.json
+    }
+}
+
+/// An array.
+#[derive(Debug)]
+pub struct Blocks<T> {
+    blocks: Vec<Block<T>>,
+    len: usize,
+}
+
+impl<T> Default for Blocks<T> {
+    fn default() -> Blocks<T> {
+        Blocks {
+            blocks: Vec::new(),
+            len: 0,
+        }
+    }
+}
+
+impl<T> Blocks<T> {
+    /// An array of so many values that are in these blocks.
+    pub fn of(blocks: Vec<Block<T>>, len: usize) -> Blocks<T> {
+        Blocks { blocks, len }
+    }
+
+    pub fn blocks(&self) -> &[Block<T>] {
+        &self.blocks
+    }
+
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// About how many bytes of memory they take.
+    pub fn size(&self) -> usize {
+        self.blocks.iter().map(Block::size).sum()
+    }
+}
+
+impl<T: Fixed> Blocks<T> {
+    pub fn get(&self, place: usize) -> Option<T> {
+        let block = self.blocks.get(place / BLOCK)?;
+        block.values().get(place % BLOCK).copied()
+    }
+
+    pub fn set(&mut self, place: usize, value: T) {
+        self.blocks[place / BLOCK].values_mut()[place % BLOCK] = value;
+    }
+
+    pub fn push(&mut self, value: T) {
+        if self.len % BLOCK == 0 {
+            self.blocks.push(Block::default());
+        }
+        let last = self.blocks.last_mut().expect("a block");
+        last.values_mut().push(value);
+        self.len += 1;
+    }
+
+    pub fn extend(&mut self, mut values: &[T]) {
+        while !values.is_empty() {
+            if self.len % BLOCK == 0 {
+                self.blocks.push(Block::default());
+            }
+            let room = BLOCK - self.len % BLOCK;
+            let (now, later) = values.split_at(room.min(values.len()));
+            let last = self.blocks.last_mut().expect("a block");
+            last.values_mut().extend_from_slice(now);
+            self.len += now.len();
+            values = later;
+        }
+    }
+
+    /// Grows or shrinks to a length.
+    pub fn resize(&mut self, len: usize, value: T) {
+        self.truncate(len);
+        while self.len < len {
+            let missing = len - self.len;
+            let room = BLOCK - self.len % BLOCK;
+            if room == BLOCK {
+                self.blocks.push(Block::default());
+            }
+            let last = self.blocks.last_mut().expect("a block").values_mut();
+            last.resize(last.len() + room.min(missing), value);
+            self.len += room.min(missing);
+        }
+    }
+
+    pub fn truncate(&mut self, len: usize) {
+        if len >= self.len {
+            return;
+        }
+        self.blocks.truncate(len.div_ceil(BLOCK));
+        if len % BLOCK != 0 {
+            let last = self.blocks.last_mut().expect("a block");
+            last.values_mut().truncate(len % BLOCK);
+        }
+        self.len = len;
+    }
+
+    /// Brings all of it into memory.
+    pub fn load(&self) {
+        for block in &self.blocks {
+            block.values();
+        }
+    }
+
+    /// The values from one place to another, in pieces.
+    pub fn slices(&self, range: Range<usize>) -> impl Iterator<Item = &[T]> {
+        let end = range.end.min(self.len);
+        let mut at = range.start.min(end);
+        std::iter::from_fn(move || {
+            if at == end {
+                return None;
+            }
+            let (block, start) = (at / BLOCK, at % BLOCK);
+            let until = BLOCK.min(start + end - at);
+            at += until - start;
+            Some(&self.blocks[block].values()[start..until])
+        })
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = T> {
+        self.slices(0..self.len).flatten().copied()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_array_in_blocks_is_an_array() {
+        let (mut blocks, mut plain) = (Blocks::default(), Vec::new());
+        let same = |blocks: &Blocks<u32>, plain: &[u32]| {
+            assert_eq!(blocks.len(), plain.len());
+            assert!(blocks.iter().eq(plain.iter().copied()));
+            assert_eq!(blocks.blocks().len(), plain.len().div_ceil(BLOCK));
+        };
+        for (round, &len) in [3, BLOCK - 1, BLOCK, BLOCK + 1, 3 * BLOCK, 0, 2 * BLOCK]
+            .iter()
+            .enumerate()
+        {
+            blocks.resize(len, round as u32);
+            plain.resize(len, round as u32);
+            same(&blocks, &plain);
+            let more: Vec<u32> = (0..BLOCK as u32 + 7).collect();
+            blocks.extend(&more);
+            plain.extend(&more);
+            blocks.push(9);
+            plain.push(9);
+            blocks.set(len, 11);
+            plain[len] = 11;
+            same(&blocks, &plain);
+            let range = len..len + BLOCK + 3;
+            assert!(blocks.slices(range.clone()).flatten().eq(&plain[range]));
+            assert_eq!(blocks.get(plain.len()), None);
+        }
+    }
+}

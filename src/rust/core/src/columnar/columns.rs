@@ -1,0 +1,426 @@
+//! Values of many runs, one column a parameter or metric: a tag and eight bytes for each.
+
+use std::collections::HashMap;
+
+use crate::columnar::blocks::{BLOCK, Blocks, Fixed};
+use crate::columnar::index_file::indexed;
+use crate::columnar::index_file::{Indexed, Reader, Writer};
+use crate::columnar::strings::Texts;
+use crate::format::json::Json;
+use crate::format::value::{KINDS, Kind, Value};
+
+/// What the eight bytes of a cell mean.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Tag {
+    /// The run has no such value.
+    Absent,
+    Null,
+    Redacted,
+    Bool,
+    Int,
+    Double,
+    /// The place of a text.
+    Text,
+    /// The number of a kind.
+    Na,
+    Integer64,
+    Date,
+    Datetime,
+    Difftime,
+    /// The place of a value of any other sort.
+    Other,
+}
+
+impl Tag {
+    /// The kind of a single atomic value that the tag alone tells.
+    fn kind(self) -> Option<Kind> {
+        Some(match self {
+            Tag::Bool => Kind::Logical,
+            Tag::Int => Kind::Integer,
+            Tag::Double => Kind::Double,
+            Tag::Text => Kind::Character,
+            Tag::Integer64 => Kind::Integer64,
+            Tag::Date => Kind::Date,
+            Tag::Datetime => Kind::Datetime,
+            Tag::Difftime => Kind::Difftime,
+            _ => return None,
+        })
+    }
+}
+
+const TAGS: [Tag; 13] = [
+    Tag::Absent,
+    Tag::Null,
+    Tag::Redacted,
+    Tag::Bool,
+    Tag::Int,
+    Tag::Double,
+    Tag::Text,
+    Tag::Na,
+    Tag::Integer64,
+    Tag::Date,
+    Tag::Datetime,
+    Tag::Difftime,
+    Tag::Other,
+];
+
+impl Fixed for Tag {
+    const SIZE: usize = 1;
+
+    fn encode(self, out: &mut Vec<u8>) {
+        out.push(self as u8);
+    }
+
+    fn decode(bytes: &[u8]) -> Option<Tag> {
+        TAGS.get(usize::from(*bytes.first()?)).copied()
+    }
+}
+
+/// One column. A row that was never set is absent.
+#[derive(Debug, Default)]
+pub struct Column {
+    pub name: String,
+    /// Which tags there are or were, a bit each.
+    sorts: u64,
+    tags: Blocks<Tag>,
+    bits: Blocks<u64>,
+    /// The texts, each once; the bits of a cell that is one are its place here.
+    pub texts: Texts,
+    /// The JSON of values of other sorts.
+    others: Texts,
+}
+
+indexed!(Column {
+    name,
+    sorts,
+    tags,
+    bits,
+    texts,
+    others,
+});
+
+impl Column {
+    pub fn new(name: &str) -> Column {
+        Column {
+            name: name.to_owned(),
+            ..Column::default()
+        }
+    }
+
+    pub fn set(&mut self, row: usize, value: Value) {
+        let (tag, bits) = match value {
+            Value::Null => (Tag::Null, 0),
+            Value::Redacted => (Tag::Redacted, 0),
+            Value::Bool(x) => (Tag::Bool, u64::from(x)),
+            Value::Int(x) => (Tag::Int, x as u64),
+            Value::Double(x) => (Tag::Double, x.to_bits()),
+            Value::Str(x) => (Tag::Text, self.texts.add(&x) as u64),
+            Value::Na(kind) => (Tag::Na, kind as u64),
+            Value::Integer64(x) => (Tag::Integer64, x as u64),
+            Value::Date(x) => (Tag::Date, x as u64),
+            Value::Datetime(x) => (Tag::Datetime, x.to_bits()),
+            Value::Difftime(x) => (Tag::Difftime, x.to_bits()),
+            other => {
+                let mut json = Vec::new();
+                other.write(&mut json);
+                let json = String::from_utf8(json).expect("only UTF-8 was written");
+                (Tag::Other, self.others.add(&json) as u64)
+            }
+        };
+        self.put(row, tag, bits);
+    }
+
+    pub fn set_text(&mut self, row: usize, text: &str) {
+        let place = self.texts.add(text);
+        self.put(row, Tag::Text, place as u64);
+    }
+
+    /// Sets a cell whose bytes need no place of their own.
+    pub fn put(&mut self, row: usize, tag: Tag, bits: u64) {
+        self.sorts |= 1 << tag as u8;
+        if row < self.tags.len() {
+            self.tags.set(row, tag);
+            self.bits.set(row, bits);
+            return;
+        }
+        self.tags.resize(row, Tag::Absent);
+        self.bits.resize(row, 0);
+        self.tags.push(tag);
+        self.bits.push(bits);
+    }
+
+    /// Takes over the cells of another column from row `to` on.
+    pub fn append(&mut self, to: usize, other: &Column, rows: std::ops::Range<usize>) {
+        if !other.is_present(&rows) {
+            return;
+        }
+        self.sorts |= other.sorts;
+        self.tags.resize(to, Tag::Absent);
+        self.bits.resize(to, 0);
+        for tags in other.tags.slices(rows.clone()) {
+            self.tags.extend(tags);
+        }
+        let cells = || {
+            other
+                .tags
+                .slices(rows.clone())
+                .zip(other.bits.slices(rows.clone()))
+        };
+        if !other.has(Tag::Text) && !other.has(Tag::Other) {
+            cells().for_each(|(_, bits)| self.bits.extend(bits));
+            return;
+        }
+        let texts: Vec<usize> = other
+            .texts
+            .iter()
+            .map(|text| self.texts.add(text))
+            .collect();
+        let others: Vec<usize> = other
+            .others
+            .iter()
+            .map(|json| self.others.add(json))
+            .collect();
+        for (tags, bits) in cells() {
+            let bits = tags.iter().zip(bits).map(|(tag, &bits)| match tag {
+                Tag::Text => texts[bits as usize] as u64,
+                Tag::Other => others[bits as usize] as u64,
+                _ => bits,
+            });
+            self.bits.extend(&bits.collect::<Vec<u64>>());
+        }
+    }
+
+    /// Forgets the cells from a row on.
+    pub fn truncate(&mut self, length: usize) {
+        self.tags.truncate(length);
+        self.bits.truncate(length);
+    }
+
+    /// Whether any of some rows has a value.
+    fn is_present(&self, rows: &std::ops::Range<usize>) -> bool {
+        let mut tags = self.tags.slices(rows.clone()).flatten();
+        tags.any(|&tag| tag != Tag::Absent)
+    }
+
+    /// Whether a cell has a tag, or had it once.
+    pub fn has(&self, tag: Tag) -> bool {
+        self.sorts & 1 << tag as u8 != 0
+    }
+
+    pub fn tag(&self, row: usize) -> Tag {
+        self.tags.get(row).unwrap_or(Tag::Absent)
+    }
+
+    pub fn bits(&self, row: usize) -> u64 {
+        self.bits.get(row).unwrap_or_default()
+    }
+
+    /// A value that is neither a single atomic one nor missing.
+    pub fn other(&self, row: usize) -> Option<Value> {
+        match self.tag(row) {
+            Tag::Other => Some(self.other_at(self.bits(row))),
+            _ => None,
+        }
+    }
+
+    fn other_at(&self, bits: u64) -> Value {
+        let json = Json::parse(self.others.get(bits as usize).as_bytes());
+        Value::from_json(&json.expect("only JSON was added"))
+    }
+
+    pub fn get(&self, row: usize) -> Option<Value> {
+        let bits = self.bits(row);
+        Some(match self.tag(row) {
+            Tag::Absent => return None,
+            Tag::Null => Value::Null,
+            Tag::Redacted => Value::Redacted,
+            Tag::Bool => Value::Bool(bits != 0),
+            Tag::Int => Value::Int(bits as i32),
+            Tag::Double => Value::Double(f64::from_bits(bits)),
+            Tag::Text => Value::Str(self.texts.get(bits as usize).to_owned()),
+            Tag::Na => Value::Na(kind(bits)),
+            Tag::Integer64 => Value::Integer64(bits as i64),
+            Tag::Date => Value::Date(bits as i32),
+            Tag::Datetime => Value::Datetime(f64::from_bits(bits)),
+            Tag::Difftime => Value::Difftime(f64::from_bits(bits)),
+            Tag::Other => self.other_at(bits),
+        })
+    }
+
+    /// About how many bytes of memory it takes.
+    pub fn size(&self) -> usize {
+        self.tags.size() + self.bits.size() + self.texts.size() + self.others.size()
+    }
+
+    /// The cells of a block; those that follow were never set.
+    pub fn cells(&self, block: usize) -> (&[Tag], &[u64]) {
+        let rows = block * BLOCK..(block + 1) * BLOCK;
+        let mut cells = self.tags.slices(rows.clone()).zip(self.bits.slices(rows));
+        cells.next().unwrap_or_default()
+    }
+
+    /// Brings the cells into memory that are still in an index.
+    pub fn load(&self) {
+        self.tags.load();
+        self.bits.load();
+    }
+
+    /// The kind of all values that there are, if no cell ever was of another sort.
+    pub fn only(&self) -> Option<Kind> {
+        let sorts = self.sorts & !(1 << Tag::Absent as u64);
+        let only = TAGS.iter().find(|&&tag| sorts == 1 << tag as u64);
+        only.and_then(|tag| tag.kind())
+    }
+
+    /// The kind of a cell that is a single atomic value.
+    pub fn kind(&self, row: usize) -> Option<Kind> {
+        match self.tag(row) {
+            Tag::Na => Some(kind(self.bits(row))),
+            tag => tag.kind(),
+        }
+    }
+}
+
+fn kind(bits: u64) -> Kind {
+    KINDS[bits as usize].0
+}
+
+/// Columns by name, in the order in which they first appear.
+#[derive(Debug, Default)]
+pub struct Columns {
+    columns: Vec<Column>,
+    places: HashMap<String, usize>,
+}
+
+impl Indexed for Columns {
+    fn write(&self, to: &mut Writer<'_>) -> std::io::Result<()> {
+        self.columns.write(to)
+    }
+
+    fn read(from: &mut Reader) -> Option<Columns> {
+        let columns: Vec<Column> = Vec::read(from)?;
+        let names = columns.iter().map(|column| column.name.clone());
+        let places = names
+            .enumerate()
+            .map(|(place, name)| (name, place))
+            .collect();
+        Some(Columns { columns, places })
+    }
+}
+
+impl Columns {
+    /// The place of a column, which is made if there is none of the name.
+    pub fn place(&mut self, name: &str) -> usize {
+        if let Some(&place) = self.places.get(name) {
+            return place;
+        }
+        let place = self.columns.len();
+        self.columns.push(Column::new(name));
+        self.places.insert(name.to_owned(), place);
+        place
+    }
+
+    pub fn set(&mut self, name: &str, row: usize, value: Value) {
+        let place = self.place(name);
+        self.columns[place].set(row, value);
+    }
+
+    /// Whether the column at a place has this name.
+    pub fn named(&self, place: usize, name: &[u8]) -> bool {
+        self.columns
+            .get(place)
+            .is_some_and(|column| column.name.as_bytes() == name)
+    }
+
+    pub fn truncate(&mut self, length: usize) {
+        for column in &mut self.columns {
+            column.truncate(length);
+        }
+    }
+
+    pub fn at(&mut self, place: usize) -> &mut Column {
+        &mut self.columns[place]
+    }
+
+    pub fn get(&self, name: &str) -> Option<&Column> {
+        self.places.get(name).map(|&place| &self.columns[place])
+    }
+
+    pub fn contains(&self, name: &str) -> bool {
+        self.places.contains_key(name)
+    }
+
+    pub fn len(&self) -> usize {
+        self.columns.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.columns.is_empty()
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = &Column> {
+        self.columns.iter()
+    }
+
+    /// About how many bytes of memory they take.
+    pub fn size(&self) -> usize {
+        self.columns.iter().map(Column::size).sum()
+    }
+
+    /// The values of a row, each with its name.
+    pub fn row(&self, row: usize) -> Vec<(String, Value)> {
+        let cell = |column: &Column| Some((column.name.clone(), column.get(row)?));
+        self.columns.iter().filter_map(cell).collect()
+    }
+
+    /// Takes over rows of other columns.
+    pub fn append(&mut self, to: usize, other: &Columns, rows: std::ops::Range<usize>) {
+        for column in &other.columns {
+            if column.is_present(&rows) {
+                let place = self.place(&column.name);
+                self.columns[place].append(to, column, rows.clone());
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_set_comes_back() {
+        let values = [
+            Value::Null,
+            Value::Redacted,
+            Value::Bool(true),
+            Value::Int(-5),
+            Value::Double(-0.0),
+            Value::Str("x".into()),
+            Value::Str("x".into()),
+            Value::Na(Kind::Date),
+            Value::Integer64(i64::MIN),
+            Value::Date(-1),
+            Value::Datetime(1.5),
+            Value::Difftime(f64::INFINITY),
+            Value::Vector(vec![Value::Int(1), Value::Int(2)]),
+            Value::Code("y ~ x".into()),
+        ];
+        let mut column = Column::new("a");
+        for (row, value) in values.iter().enumerate() {
+            column.set(2 * row + 1, value.clone());
+        }
+        let mut copy = Column::new("a");
+        copy.set(1, Value::Str("first".into()));
+        copy.append(3, &column, 0..100);
+        for (row, value) in values.iter().enumerate() {
+            assert_eq!(column.get(2 * row + 1).as_ref(), Some(value));
+            assert_eq!(column.get(2 * row), None);
+            assert_eq!(column.kind(2 * row + 1), value.kind());
+            assert_eq!(copy.get(3 + 2 * row + 1).as_ref(), Some(value));
+        }
+        assert_eq!(copy.get(1), Some(Value::Str("first".into())));
+        assert_eq!(column.get(1000), None);
+    }
+}

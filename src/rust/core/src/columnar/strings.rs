@@ -1,0 +1,171 @@
+//! Many texts, each kept once, and where each of them is.
+
+use crate::columnar::blocks::{Block, Blocks};
+use crate::columnar::index_file::indexed;
+
+/// Texts in the order in which they were first added, and a table to find them by.
+#[derive(Debug, Default)]
+pub struct Texts {
+    /// The texts one after the other. None is in two pages.
+    pages: Vec<Block<u8>>,
+    /// Where each ends: the number of its page above 32 bits, below them the byte.
+    ends: Blocks<u64>,
+    /// Where a hash leads to: 0, or a place from 1 on below the upper half of its hash. At most half
+    /// of the slots are taken.
+    table: Blocks<u64>,
+}
+
+indexed!(Texts { pages, ends, table });
+
+/// A page that has as much takes no further text.
+const PAGE: usize = 1 << 20;
+
+impl Texts {
+    pub fn len(&self) -> usize {
+        self.ends.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.ends.is_empty()
+    }
+
+    /// About how many bytes of memory they take.
+    pub fn size(&self) -> usize {
+        let pages: usize = self.pages.iter().map(Block::size).sum();
+        pages + self.ends.size() + self.table.size()
+    }
+
+    fn end(&self, place: usize) -> (usize, usize) {
+        let end = self.ends.get(place).expect("a text's place");
+        ((end >> 32) as usize, end as u32 as usize)
+    }
+
+    fn bytes(&self, place: usize) -> &[u8] {
+        let (page, end) = self.end(place);
+        let before = place.checked_sub(1).map(|before| self.end(before));
+        let start = before.filter(|before| before.0 == page);
+        &self.pages[page].values()[start.map_or(0, |before| before.1)..end]
+    }
+
+    pub fn get(&self, place: usize) -> &str {
+        std::str::from_utf8(self.bytes(place)).expect("only texts were added")
+    }
+
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = &str> {
+        (0..self.len()).map(|place| self.get(place))
+    }
+
+    pub fn place(&self, text: &str) -> Option<usize> {
+        match self.table.is_empty() {
+            true => None,
+            false => self.search(text.as_bytes(), hash(text.as_bytes())).ok(),
+        }
+    }
+
+    /// The place of a text, or the slot where it would be.
+    fn search(&self, text: &[u8], hash: u64) -> std::result::Result<usize, usize> {
+        let mask = self.table.len() - 1;
+        let mut slot = (hash >> 32) as usize & mask;
+        loop {
+            let entry = self.table.get(slot).expect("a slot of the table");
+            if entry == 0 {
+                return Err(slot);
+            }
+            let place = entry as u32 as usize - 1;
+            if entry >> 32 == hash >> 32 && self.bytes(place) == text {
+                return Ok(place);
+            }
+            slot = (slot + 1) & mask;
+        }
+    }
+
+    /// Adds a text and gives its place, or that where it is already.
+    pub fn add(&mut self, text: &str) -> usize {
+        let (Ok(place) | Err(place)) = self.add_new(text.as_bytes(), hash(text.as_bytes()));
+        place
+    }
+
+    /// Adds a text in UTF-8; its place is an error if it is there already.
+    pub fn add_new(&mut self, text: &[u8], hash: u64) -> std::result::Result<usize, usize> {
+        self.reserve(1);
+        let slot = match self.search(text, hash) {
+            Ok(place) => return Err(place),
+            Err(slot) => slot,
+        };
+        if self
+            .pages
+            .last()
+            .is_none_or(|page| page.values().len() >= PAGE)
+        {
+            self.pages.push(Block::default());
+        }
+        let number = self.pages.len() - 1;
+        let page = self.pages[number].values_mut();
+        page.extend_from_slice(text);
+        self.ends.push((number as u64) << 32 | page.len() as u64);
+        self.table.set(slot, hash >> 32 << 32 | self.len() as u64);
+        Ok(self.len() - 1)
+    }
+
+    /// Makes room for more texts.
+    pub fn reserve(&mut self, more: usize) {
+        let wanted = 2 * (self.len() + more);
+        if wanted <= self.table.len() {
+            return;
+        }
+        let mut table = vec![0; wanted.next_power_of_two().max(8)];
+        let mask = table.len() - 1;
+        for entry in self.table.iter().filter(|&entry| entry != 0) {
+            let mut slot = (entry >> 32) as usize & mask;
+            while table[slot] != 0 {
+                slot = (slot + 1) & mask;
+            }
+            table[slot] = entry;
+        }
+        self.table = Blocks::default();
+        self.table.extend(&table);
+    }
+}
+
+pub fn hash(text: &[u8]) -> u64 {
+    const MIX: u64 = 0x9e37_79b9_7f4a_7c15;
+    let mut hash = text.len() as u64;
+    for chunk in text.chunks(8) {
+        let mut word = [0; 8];
+        word[..chunk.len()].copy_from_slice(chunk);
+        hash = (hash.rotate_left(5) ^ u64::from_le_bytes(word)).wrapping_mul(MIX);
+    }
+    hash ^ hash >> 29
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_text_has_its_place() {
+        let mut texts = Texts::default();
+        // Some are longer than a page.
+        let text = |i: usize| match i % 1000 {
+            17 => "é".repeat(PAGE / 2 + i),
+            _ => format!("run-{}", i * i),
+        };
+        for i in 0..5000 {
+            let text = text(i);
+            assert_eq!(texts.place(&text), None);
+            assert_eq!(texts.add(&text), i);
+        }
+        for (i, known) in texts.iter().enumerate() {
+            assert_eq!(known, text(i));
+            assert_eq!(texts.place(known), Some(i));
+        }
+        for i in 0..5000 {
+            assert_eq!(texts.add(&text(i)), i);
+            let known = texts.add_new(text(i).as_bytes(), hash(text(i).as_bytes()));
+            assert_eq!(known, Err(i));
+        }
+        // Texts of one hash are told apart.
+        assert_eq!(texts.add_new(b"other", hash(b"run-0")), Ok(5000));
+        assert_eq!(texts.get(5000), "other");
+    }
+}

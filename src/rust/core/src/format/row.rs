@@ -1,0 +1,350 @@
+//! One row of the ledger: its cells, and how they stand in the file.
+//!
+//! A row is stricter than CSV: each cell has one form, so that two writers produce the same bytes
+//! and a reader can tell a damaged row from an unusual one.
+
+use std::borrow::Cow;
+
+use crate::format::digest::{Digest, HEX_LEN};
+use crate::format::id::{RunId, Seq, is_run_id};
+use crate::format::json::{Json, Malformed};
+use crate::format::time::{TIME_LEN, Timestamp};
+
+/// The first line of every ledger, without its line feed.
+pub const HEADER: &str = "seq,time,event,run_id,params,metrics,artifacts,context,hash";
+
+/// The longest row, with its line feed.
+pub const MAX_ROW: usize = 16 << 20;
+
+/// The cells that hold JSON, in the order of the row.
+pub const CELLS: [&str; 4] = ["params", "metrics", "artifacts", "context"];
+
+/// An event that isn't in a ledger yet: it gets its number, its time and its hash there.
+///
+/// The four cells are JSON objects in the one encoding; an empty object may be `{}` or nothing.
+#[derive(Debug, Clone, Default)]
+pub struct Event {
+    pub name: &'static str,
+    pub run_id: Option<RunId>,
+    pub params: Vec<u8>,
+    pub metrics: Vec<u8>,
+    pub artifacts: Vec<u8>,
+    pub context: Vec<u8>,
+}
+
+/// Appends a row up to, not including, the comma before its hash.
+pub fn write_body(seq: Seq, time: Timestamp, event: &Event, out: &mut Vec<u8>) {
+    use std::io::Write;
+    write!(out, "{seq},").expect("a vector takes all bytes");
+    out.extend_from_slice(&time.text());
+    out.push(b',');
+    out.extend_from_slice(event.name.as_bytes());
+    out.push(b',');
+    if let Some(id) = &event.run_id {
+        out.extend_from_slice(id.as_str().as_bytes());
+    }
+    for cell in [
+        &event.params,
+        &event.metrics,
+        &event.artifacts,
+        &event.context,
+    ] {
+        out.push(b',');
+        write_cell(cell, out);
+    }
+}
+
+fn write_cell(json: &[u8], out: &mut Vec<u8>) {
+    if json.is_empty() || json == b"{}" {
+        return;
+    }
+    out.push(b'"');
+    let mut rest = json;
+    while let Some(at) = memchr::memchr(b'"', rest) {
+        out.extend_from_slice(&rest[..=at]);
+        out.push(b'"');
+        rest = &rest[at + 1..];
+    }
+    out.extend_from_slice(rest);
+    out.push(b'"');
+}
+
+/// A JSON cell as it stands in the file, without the quotes around it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Cell<'a>(&'a [u8]);
+
+impl<'a> Cell<'a> {
+    pub fn is_empty(self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The JSON text: every doubled quote becomes one.
+    pub fn text(self) -> Cow<'a, [u8]> {
+        let Some(first) = memchr::memchr(b'"', self.0) else {
+            return Cow::Borrowed(self.0);
+        };
+        let mut out = Vec::with_capacity(self.0.len());
+        let mut rest = self.0;
+        let mut next = Some(first);
+        while let Some(at) = next {
+            out.extend_from_slice(&rest[..=at]);
+            rest = &rest[at + 2..];
+            next = memchr::memchr(b'"', rest);
+        }
+        out.extend_from_slice(rest);
+        Cow::Owned(out)
+    }
+
+    /// The pairs of the object; an empty cell has none.
+    pub fn pairs(self) -> Result<Vec<(String, Json)>, Malformed> {
+        if self.is_empty() {
+            return Ok(Vec::new());
+        }
+        match Json::parse(&self.text())? {
+            Json::Object(pairs) => Ok(pairs),
+            _ => Err(Malformed("not a JSON object".into())),
+        }
+    }
+}
+
+/// A row as it stands in the file. Its form was checked, its hash and its JSON weren't.
+#[derive(Debug, Clone)]
+pub struct Row<'a> {
+    pub seq: Seq,
+    pub time: Timestamp,
+    pub event: &'a str,
+    pub run_id: &'a str,
+    pub params: Cell<'a>,
+    pub metrics: Cell<'a>,
+    pub artifacts: Cell<'a>,
+    pub context: Cell<'a>,
+    pub hash: Digest,
+    /// The bytes under the hash: those before the comma before it.
+    pub body: &'a [u8],
+}
+
+/// What is wrong with the form of a row.
+pub type Defect = &'static str;
+
+impl<'a> Row<'a> {
+    /// Takes a line, without its line feed, apart.
+    pub fn parse(line: &'a [u8]) -> Result<Row<'a>, Defect> {
+        if line.len() + 1 > MAX_ROW {
+            return Err("it is longer than 16 MiB");
+        }
+        if line.iter().any(|&byte| byte < 0x20) {
+            return Err("it holds a control character");
+        }
+        let text = std::str::from_utf8(line).map_err(|_| "it is not UTF-8")?;
+        let hash_at = line.len().checked_sub(HEX_LEN).ok_or("it has no hash")?;
+        if hash_at == 0 || line[hash_at - 1] != b',' {
+            return Err("it has no hash");
+        }
+        let hash = Digest::from_hex(&line[hash_at..]).ok_or("its hash is not 64 hex digits")?;
+        let body = &line[..hash_at - 1];
+
+        let mut cells = Cells { body, at: 0 };
+        let seq = parse_seq(cells.bare()?).ok_or("its seq is not a number")?;
+        let time = cells.bare()?;
+        let time = (time.len() == TIME_LEN)
+            .then(|| Timestamp::parse(time))
+            .flatten()
+            .ok_or("its time is not a time")?;
+        let event_at = cells.at..cells.at + cells.bare()?.len();
+        let event = &text[event_at];
+        if !is_event(event.as_bytes()) {
+            return Err("its event is not a name");
+        }
+        let run_id_at = cells.at..cells.at + cells.bare()?.len();
+        let run_id = &text[run_id_at];
+        if !run_id.is_empty() && !is_run_id(run_id.as_bytes()) {
+            return Err("its run_id is not an id");
+        }
+        let params = cells.json()?;
+        let metrics = cells.json()?;
+        let artifacts = cells.json()?;
+        let context = cells.json()?;
+        if cells.at != body.len() + 1 {
+            return Err("it has more than nine cells");
+        }
+        Ok(Row {
+            seq,
+            time,
+            event,
+            run_id,
+            params,
+            metrics,
+            artifacts,
+            context,
+            hash,
+            body,
+        })
+    }
+
+    pub fn cells(&self) -> [Cell<'a>; 4] {
+        [self.params, self.metrics, self.artifacts, self.context]
+    }
+}
+
+fn parse_seq(digits: &[u8]) -> Option<Seq> {
+    let plain = matches!(digits, [b'1'..=b'9', rest @ ..] if rest.len() < 16
+        && rest.iter().all(u8::is_ascii_digit));
+    plain.then(|| {
+        Seq(digits
+            .iter()
+            .fold(0, |number, digit| number * 10 + u64::from(digit - b'0')))
+    })
+}
+
+fn is_event(name: &[u8]) -> bool {
+    let letters = name.strip_suffix(b"!").unwrap_or(name);
+    !letters.is_empty() && letters.iter().all(u8::is_ascii_lowercase)
+}
+
+/// The cells of a row's body, from left to right.
+struct Cells<'a> {
+    body: &'a [u8],
+    /// Where the next cell begins; past the end by one when there is none.
+    at: usize,
+}
+
+impl<'a> Cells<'a> {
+    fn rest(&self) -> Result<&'a [u8], Defect> {
+        self.body
+            .get(self.at..)
+            .ok_or("it has fewer than nine cells")
+    }
+
+    fn bare(&mut self) -> Result<&'a [u8], Defect> {
+        let rest = self.rest()?;
+        let end = memchr::memchr(b',', rest).unwrap_or(rest.len());
+        self.at += end + 1;
+        Ok(&rest[..end])
+    }
+
+    fn json(&mut self) -> Result<Cell<'a>, Defect> {
+        let rest = self.rest()?;
+        match rest.first() {
+            None | Some(b',') => {
+                self.at += 1;
+                Ok(Cell(&[]))
+            }
+            Some(b'"') => {
+                let mut end = 1;
+                loop {
+                    end +=
+                        memchr::memchr(b'"', &rest[end..]).ok_or("a cell's quote is not closed")?;
+                    match rest.get(end + 1) {
+                        Some(b'"') => end += 2,
+                        Some(b',') | None => break,
+                        Some(_) => return Err("a quote within a cell is not doubled"),
+                    }
+                }
+                let inner = &rest[1..end];
+                if inner.first() != Some(&b'{') || inner.last() != Some(&b'}') {
+                    return Err("a cell is not a JSON object");
+                }
+                self.at += end + 2;
+                Ok(Cell(inner))
+            }
+            Some(_) => Err("a JSON cell is not quoted"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn event() -> Event {
+        Event {
+            name: "run",
+            run_id: RunId::new("20261123-042047-000000000001"),
+            params: br#"{"model":"a \"b\", c"}"#.to_vec(),
+            metrics: br#"{"rmse":1.5}"#.to_vec(),
+            artifacts: b"{}".to_vec(),
+            context: Vec::new(),
+        }
+    }
+
+    fn line() -> Vec<u8> {
+        let mut out = Vec::new();
+        let time = Timestamp::parse(b"2026-11-23T04:20:47.000010Z").unwrap();
+        write_body(Seq(3), time, &event(), &mut out);
+        out.push(b',');
+        out.extend_from_slice(&Digest::of(&[b"x"]).hex());
+        out
+    }
+
+    #[test]
+    fn a_row_reads_back() {
+        let line = line();
+        let row = Row::parse(&line).unwrap();
+        assert_eq!(row.seq, Seq(3));
+        assert_eq!(row.event, "run");
+        assert_eq!(row.run_id, "20261123-042047-000000000001");
+        assert_eq!(&*row.params.text(), event().params.as_slice());
+        assert_eq!(
+            row.metrics.pairs().unwrap(),
+            [("rmse".into(), Json::Double(1.5))]
+        );
+        assert!(row.artifacts.is_empty() && row.context.is_empty());
+        assert_eq!(row.hash, Digest::of(&[b"x"]));
+    }
+
+    #[test]
+    fn the_csv_crate_reads_the_same_cells() {
+        let line = line();
+        let mut reader = csv::ReaderBuilder::new()
+            .has_headers(false)
+            .from_reader(line.as_slice());
+        let record = reader.byte_records().next().unwrap().unwrap();
+        let row = Row::parse(&line).unwrap();
+        assert_eq!(record.len(), 9);
+        for (cell, field) in row.cells().iter().zip(record.iter().skip(4)) {
+            assert_eq!(&*cell.text(), field);
+        }
+    }
+
+    #[test]
+    fn every_other_form_is_a_defect() {
+        let good = String::from_utf8(line()).unwrap();
+        let hash = &good[good.len() - 64..];
+        for bad in [
+            good.replacen("3,", "03,", 1),
+            good.replacen("3,", "0,", 1),
+            good.replacen("3,", "+3,", 1),
+            good.replacen("3,", "12345678901234567,", 1),
+            good.replacen("3,", "\"3\",", 1),
+            good.replacen('T', " ", 1),
+            good.replacen(",run,", ",Run,", 1),
+            good.replacen(",run,", ",,", 1),
+            good.replacen(",run,", ",ru!n,", 1),
+            good.replacen("2026112", "=026112", 1),
+            good.replacen("\"\"rmse", "\"rmse", 1),
+            good.replacen("\"{\"\"rmse", "{\"\"rmse", 1),
+            good.replacen("1.5}\"", "1.5}\" ", 1),
+            good.replacen("1.5}\"", "1.5\"", 1),
+            good.replacen("1.5", "1.5\u{1}", 1),
+            good.replacen(",,,", ",,", 1),
+            good.replacen(",,,", ",,,,", 1),
+            good.replace(hash, &hash.to_uppercase()),
+            good.replace(hash, ""),
+            hash.to_owned(),
+            format!(",{hash}"),
+            String::new(),
+        ] {
+            assert!(Row::parse(bad.as_bytes()).is_err(), "{bad}");
+        }
+        let mut invalid = good.into_bytes();
+        invalid[80] = 0xff;
+        assert!(Row::parse(&invalid).is_err());
+    }
+
+    #[test]
+    fn an_odd_number_of_quotes_before_the_end_is_a_defect() {
+        let hash = Digest::of(&[b"x"]);
+        let text = format!("3,2026-11-23T04:20:47.000010Z,run,,\"{{\"\"}},,,,{hash}");
+        assert!(Row::parse(text.as_bytes()).is_err());
+    }
+}

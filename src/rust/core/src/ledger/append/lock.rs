@@ -1,0 +1,76 @@
+//! The lock: which file it is on, and how long to wait for it.
+
+use std::io;
+use std::path::Path;
+use std::time::Duration;
+
+use crate::error::{Error, Result};
+use crate::ledger::read;
+use crate::ledger::store::Store;
+
+/// So many times a lock is tried without a pause …
+const EAGER_TRIES: u32 = 10;
+/// … then up to so many times with a short one …
+const BRISK_TRIES: u32 = 50;
+const BRISK_POLL: Duration = Duration::from_micros(200);
+/// … and from then on with this one.
+const POLL: Duration = Duration::from_millis(5);
+
+/// Opens the file that the path means at the moment when its lock is held.
+pub(in crate::ledger) fn lock_current<S: Store>(
+    mut open: impl FnMut() -> io::Result<S>,
+    path: &Path,
+    give_up: &mut dyn FnMut() -> bool,
+) -> Result<S> {
+    loop {
+        let mut store = open().map_err(|e| refuse_open(path, e))?;
+        lock(&mut store, give_up)?;
+        match store.is_current() {
+            Ok(true) => return Ok(store),
+            Ok(false) => drop(store.unlock()),
+            Err(e) => {
+                drop(store.unlock());
+                return Err(Error::io(path, "look at", e));
+            }
+        }
+    }
+}
+
+fn refuse_open(path: &Path, e: io::Error) -> Error {
+    match std::fs::metadata(path) {
+        Ok(metadata) if !metadata.is_file() => Error::NotALedger {
+            path: path.to_owned(),
+            why: read::not_a_file(&metadata).into(),
+        },
+        Err(_) if e.kind() == io::ErrorKind::NotFound && in_a_folder(path) => Error::NotFound {
+            path: path.to_owned(),
+        },
+        _ => Error::io(path, "open", e),
+    }
+}
+
+fn in_a_folder(path: &Path) -> bool {
+    let folder = path.parent().filter(|folder| *folder != Path::new(""));
+    folder.unwrap_or(Path::new(".")).is_dir()
+}
+
+/// Tries at once, then ever more patiently, never sleeping longer than an interrupt may wait.
+pub(super) fn lock<S: Store>(store: &mut S, give_up: &mut dyn FnMut() -> bool) -> Result<()> {
+    let mut tries = 0_u32;
+    loop {
+        match store.try_lock() {
+            Ok(true) => return Ok(()),
+            Ok(false) => {}
+            Err(e) => return Err(Error::io(store.path(), "lock", e)),
+        }
+        match tries {
+            0..EAGER_TRIES => std::thread::yield_now(),
+            EAGER_TRIES..BRISK_TRIES => std::thread::sleep(BRISK_POLL),
+            _ => std::thread::sleep(POLL),
+        }
+        tries += 1;
+        if tries > EAGER_TRIES && give_up() {
+            return Err(Error::Interrupted);
+        }
+    }
+}

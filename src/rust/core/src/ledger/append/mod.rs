@@ -1,0 +1,122 @@
+//! Appending: lock, look at the tail, write, unlock, flush.
+
+mod draft;
+pub(super) mod flush;
+pub(super) mod lock;
+mod memory;
+pub(super) mod recovery;
+mod request;
+mod session;
+
+use std::io;
+use std::ops::Range;
+use std::path::Path;
+
+use crate::error::Result;
+use crate::format::chain::Head;
+use crate::format::row::Event;
+use crate::format::time::Timestamp;
+use crate::ledger::append::draft::Draft;
+use crate::ledger::append::flush::{flush, write_all};
+use crate::ledger::append::lock::lock_current;
+use crate::ledger::append::memory::Known;
+use crate::ledger::append::recovery::find_start;
+use crate::ledger::read::{self, Ledger, Place};
+use crate::ledger::store::Store;
+
+pub use memory::Memory;
+pub use request::{Append, Session};
+
+/// Appends events as one write, each with its time, and returns the head that they make.
+///
+/// A call that failed has left the ledger as it was, but for the cases that
+/// [`Error::Remains`] and [`Error::DurabilityUnknown`] name.
+pub fn append<S: Store>(
+    open: impl FnMut() -> io::Result<S>,
+    path: &Path,
+    memory: &mut Memory,
+    how: &mut Append<'_>,
+    events: impl IntoIterator<Item = (Timestamp, Event)>,
+) -> Result<Head> {
+    append_decided(open, path, memory, how, |_| Ok(events))
+}
+
+/// Gives what was appended after a place.
+pub type ReadSince<'a> = &'a dyn Fn(&Place) -> Result<Ledger>;
+
+/// Appends what is decided under the lock, where nobody else can append anything.
+///
+/// `decide` can read what has been appended since it last looked. An error of its own means that
+/// nothing is written.
+pub fn append_decided<S: Store, E: IntoIterator<Item = (Timestamp, Event)>>(
+    open: impl FnMut() -> io::Result<S>,
+    path: &Path,
+    memory: &mut Memory,
+    how: &mut Append<'_>,
+    decide: impl FnOnce(ReadSince<'_>) -> Result<E>,
+) -> Result<Head> {
+    let mut store = lock_current(open, path, how.give_up)?;
+    let written = memory.check_network(&store).and_then(|()| {
+        let known = memory.known(path, store.id());
+        write_locked(&mut store, known, how, decide)
+    });
+    if written.is_err() {
+        drop(store.discard_if_new());
+    }
+    // A forked child may hold the descriptor too, so closing it would not be enough. What could
+    // not be unlocked is unlocked when it is closed: the rows stand, whatever this says.
+    drop(store.unlock());
+    let mut written = written?;
+    if let Some(warning) = written.warning.take() {
+        memory.warning.get_or_insert(warning);
+    }
+    if how.sync {
+        let known = memory.known(path, store.id());
+        flush(&mut store, known, written.bytes, how.give_up)?;
+    }
+    Ok(written.head)
+}
+
+/// The rows of one append, as they came to stand in the file.
+struct Written {
+    bytes: Range<u64>,
+    head: Head,
+    warning: Option<String>,
+}
+
+fn write_locked<S: Store, E: IntoIterator<Item = (Timestamp, Event)>>(
+    store: &mut S,
+    known: &mut Known,
+    how: &mut Append<'_>,
+    decide: impl FnOnce(ReadSince<'_>) -> Result<E>,
+) -> Result<Written> {
+    let room = find_start(store, known, how)?;
+    let (head, start) = (room.head, room.end);
+    let events = decide(&|place| {
+        let read_at = |bytes: &mut [u8], at| store.read_at(bytes, at);
+        read::since(store.path(), start, &read_at, place)
+    })?;
+    let mut draft = Draft {
+        start,
+        head,
+        bytes: room.birth.clone(),
+    };
+
+    let session = session::enter(store, known, how, &mut draft)?;
+    for (time, mut event) in events {
+        event.context = session::joined("session", &session.id, &event.context);
+        draft.add(time, &event)?;
+    }
+
+    room.make(store)?;
+    write_all(store, start, &draft.bytes)?;
+    if session.fresh.is_some() {
+        known.session = session.fresh;
+    }
+    known.understood = draft.end();
+    Ok(Written {
+        bytes: start..draft.end(),
+        head: draft.head,
+        warning: session.warning,
+    })
+}

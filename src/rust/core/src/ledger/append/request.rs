@@ -1,0 +1,25 @@
+//! What an append is asked for beside its events.
+
+use crate::format::id::Random;
+use crate::format::time::Timestamp;
+
+/// With what the rows of one append were made.
+pub struct Session<'a> {
+    /// Changes whenever the context does.
+    pub version: u64,
+    /// The JSON object of the session's context, without its id.
+    pub context: &'a [u8],
+    /// The environment's lockfile, which is stored beside the ledger and named by its hash.
+    pub lockfile: Option<&'a [u8]>,
+}
+
+/// What an append needs beside its events.
+pub struct Append<'a> {
+    pub session: Session<'a>,
+    /// Whether to wait until the rows are on disk.
+    pub sync: bool,
+    pub now: Timestamp,
+    pub random: Random<'a>,
+    /// Asked while waiting for the lock: shall we give up?
+    pub give_up: &'a mut dyn FnMut() -> bool,
+}

@@ -1,0 +1,107 @@
+//! The session of the rows: the row that says with what they were made, where it isn't on record yet.
+
+use std::path::Path;
+
+use crate::error::{Error, Result};
+use crate::format::id;
+use crate::format::json::{self, Json};
+use crate::format::row::Event;
+use crate::ledger::append::draft::Draft;
+use crate::ledger::append::memory::{Known, WrittenSession};
+use crate::ledger::append::request::Append;
+use crate::ledger::objects::Objects;
+use crate::ledger::read::Place;
+use crate::ledger::store::Store;
+
+/// The session that rows are of.
+pub(super) struct Entered {
+    pub id: String,
+    /// The row that the draft begins it with, if it isn't on record.
+    pub fresh: Option<WrittenSession>,
+    pub warning: Option<String>,
+}
+
+/// Goes on with the session on record if that still stands and its context is the same, else begins one.
+pub(super) fn enter<S: Store>(
+    store: &S,
+    known: &Known,
+    how: &mut Append<'_>,
+    draft: &mut Draft,
+) -> Result<Entered> {
+    match &known.session {
+        Some(session) if session.version == how.session.version && stands(store, session)? => {
+            return Ok(Entered {
+                id: session.id.clone(),
+                fresh: None,
+                warning: None,
+            });
+        }
+        _ => {}
+    }
+    let id: String = id::short_id(how.random).collect();
+    let mut context = joined("id", &id, how.session.context);
+    let warning = name_lockfile(store.path(), how, &mut context).err();
+    let event = Event {
+        name: "session",
+        context,
+        ..Event::default()
+    };
+    draft.add(how.now, &event)?;
+    let fresh = WrittenSession {
+        version: how.session.version,
+        id: id.clone(),
+        place: Place {
+            end: draft.end(),
+            head: draft.head,
+        },
+    };
+    Ok(Entered {
+        id,
+        fresh: Some(fresh),
+        warning,
+    })
+}
+
+/// Stores the lockfile of a session that is about to be written. Without it the session still says
+/// which packages there were, so that is a warning.
+fn name_lockfile(
+    ledger: &Path,
+    how: &mut Append<'_>,
+    context: &mut Vec<u8>,
+) -> std::result::Result<(), String> {
+    let Some(mut text) = how.session.lockfile else {
+        return Ok(());
+    };
+    let stored = Objects::beside(ledger)
+        .put(&mut text, how.random, &mut |_| false)
+        .map_err(|e| format!("The environment's lockfile is not on record: {e}"))?;
+    let lockfile = Json::Object(vec![
+        ("sha256".into(), Json::Str(stored.digest.to_string())),
+        ("size".into(), Json::Int(stored.size as i64)),
+    ]);
+    context.pop();
+    context.extend_from_slice(format!(",\"lockfile\":{}}}", lockfile.text()).as_bytes());
+    Ok(())
+}
+
+/// `{"key":"value"` and then the pairs of `object`.
+pub(super) fn joined(key: &str, value: &str, object: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(object.len() + key.len() + value.len() + 8);
+    out.push(b'{');
+    json::write_str(key, &mut out);
+    out.push(b':');
+    json::write_str(value, &mut out);
+    match object {
+        b"" | b"{}" => out.push(b'}'),
+        _ => {
+            out.push(b',');
+            out.extend_from_slice(&object[1..]);
+        }
+    }
+    out
+}
+
+fn stands<S: Store>(store: &S, session: &WrittenSession) -> Result<bool> {
+    let standing = session.place.stands(&|bytes, at| store.read_at(bytes, at));
+    standing.map_err(|e| Error::io(store.path(), "read", e))
+}

@@ -1,0 +1,602 @@
+//! The bytes of artifacts, each in a file named by its hash, in a folder beside the ledger.
+//!
+//! `<ledger>.objects/ab/abcd…` holds the bytes whose SHA-256 is `abcd…`. A file appears under such
+//! a name in one step, when all its bytes are on disk, and is never written to after that. While
+//! bytes come in they are in `<ledger>.objects/tmp-…`, which is locked as long as its writer lives;
+//! every writer removes those whose lock it can take.
+//!
+//! Nothing in the folder is trusted: bytes are hashed again whenever they are asked for, and
+//! symbolic links are not followed, neither for a file nor for a folder.
+
+use std::fs::{self, File, FileType, OpenOptions};
+use std::io::{self, Read, Seek, Write};
+use std::path::{Path, PathBuf};
+
+use crate::error::{Damage, Error, Result};
+use crate::format::digest::{Digest, Hasher};
+use crate::format::id::{self, Random};
+use crate::platform::sys;
+
+/// Is told how many bytes are done and says whether to give up.
+pub type Progress<'a> = &'a mut dyn FnMut(u64) -> bool;
+
+const TEMPORARY: &str = "tmp-";
+const BLOCK: usize = 1 << 18;
+/// How often a step that others can thwart is tried.
+const ATTEMPTS: usize = 100;
+
+/// The folder of the stored bytes of one ledger.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Objects {
+    root: PathBuf,
+}
+
+/// What was stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stored {
+    pub digest: Digest,
+    pub size: u64,
+}
+
+/// An object whose bytes were found to be right.
+#[derive(Debug)]
+pub struct Opened {
+    /// At its first byte. What was verified is read from here.
+    pub file: File,
+    /// For those who need a name. Whoever may write in the folder can put another file there
+    /// after the look that we took.
+    pub path: PathBuf,
+    pub size: u64,
+}
+
+impl Objects {
+    /// The folder `<ledger>.objects`, which need not be there. A ledger that is reached through a
+    /// link has its objects where it really is.
+    pub fn beside(ledger: &Path) -> Objects {
+        let ledger = fs::canonicalize(ledger).unwrap_or_else(|_| ledger.to_owned());
+        let mut root = ledger.into_os_string();
+        root.push(".objects");
+        Objects { root: root.into() }
+    }
+
+    pub fn folder(&self) -> &Path {
+        &self.root
+    }
+
+    /// Where the bytes with this hash are, or would be: `ab/abcd…`.
+    pub fn path(&self, digest: &Digest) -> PathBuf {
+        let name = digest.to_string();
+        self.folder_of(digest).join(name)
+    }
+
+    fn folder_of(&self, digest: &Digest) -> PathBuf {
+        self.root.join(&digest.to_string()[..2])
+    }
+
+    /// Stores all that can be read. When this comes back the bytes and their name are on disk.
+    ///
+    /// After an error nothing is stored, but for one case: bytes whose name could not be confirmed
+    /// to be on disk stay, whole and right, since another writer may count on them.
+    pub fn put(
+        &self,
+        source: &mut dyn Read,
+        random: Random<'_>,
+        progress: Progress<'_>,
+    ) -> Result<Stored> {
+        let failed = |e| Error::io(&self.root, "read what is to be stored in", e);
+        self.store(source, &failed, &|_| Ok(()), random, progress)
+    }
+
+    /// Stores a file's bytes. Only a regular file will do, one that doesn't change meanwhile.
+    pub fn put_file(
+        &self,
+        path: &Path,
+        random: Random<'_>,
+        progress: Progress<'_>,
+    ) -> Result<Stored> {
+        let mut source = Source::open(path)?;
+        let handle = source
+            .file
+            .try_clone()
+            .map_err(|e| Error::io(path, "look at", e))?;
+        let unchanged = |size| unchanged(path, &handle, &source.before, size);
+        let failed = |e| Error::io(path, "read", e);
+        self.store(&mut source.file, &failed, &unchanged, random, progress)
+    }
+
+    fn store(
+        &self,
+        source: &mut dyn Read,
+        unread: &dyn Fn(io::Error) -> Error,
+        accept: &dyn Fn(u64) -> Result<()>,
+        random: Random<'_>,
+        progress: Progress<'_>,
+    ) -> Result<Stored> {
+        make_folder(&self.root)?;
+        self.remove_abandoned();
+        let mut temporary = Temporary::create(&self.root, random)?;
+        let (path, file) = (&temporary.path, &mut temporary.file);
+        let mut write = |block: &[u8]| {
+            file.write_all(block)
+                .map_err(|e| Error::io(path, "write", e))
+        };
+        let (digest, size) = pass(source, unread, &mut write, progress)?;
+        accept(size)?;
+        make_folder(&self.folder_of(&digest))?;
+        self.publish(temporary, &digest, size, progress)?;
+        // Another writer may have made the name or a folder, and not have got so far yet.
+        for folder in [&self.folder_of(&digest), &self.root, parent(&self.root)] {
+            sys::sync_folder(folder).map_err(|e| Error::io(folder, "sync", e))?;
+        }
+        Ok(Stored { digest, size })
+    }
+
+    /// Gives the temporary's bytes their name, unless they are there already.
+    fn publish(
+        &self,
+        mut temporary: Temporary,
+        digest: &Digest,
+        size: u64,
+        progress: Progress<'_>,
+    ) -> Result<()> {
+        let path = self.path(digest);
+        let mut sealed = false;
+        for _ in 0..ATTEMPTS {
+            let there = self.verify(digest, Some(size), &mut |_| Ok(()), &mut |_| progress(size));
+            let damage = match there {
+                Ok(object) => {
+                    return sys::sync_read_only(&object.file)
+                        .map_err(|e| Error::io(&path, "sync", e));
+                }
+                Err(Error::Artifact { damage, .. }) => damage,
+                Err(e) => return Err(e),
+            };
+            if damage == Damage::Astray {
+                return Err(Error::Artifact { path, damage });
+            }
+            if !sealed {
+                temporary.seal()?;
+                sealed = true;
+            }
+            if damage == Damage::Missing {
+                match sys::link(&temporary.path, &path) {
+                    Ok(()) => return Ok(()),
+                    Err(e) if e.kind() == io::ErrorKind::AlreadyExists => continue,
+                    // Links don't work here. Should somebody else be faster, then the same bytes
+                    // replace each other.
+                    Err(_) => {}
+                }
+            }
+            match temporary.rename(&path) {
+                Ok(()) => return Ok(()),
+                Err(e) if fs::symlink_metadata(&path).is_err() => {
+                    return Err(Error::io(&path, "make", e));
+                }
+                // Where an open file can't be replaced, look whether it is right by now.
+                Err(e) if cfg!(windows) && damage == Damage::Missing => drop(e),
+                Err(e) => return Err(Error::io(&path, "replace the damaged", e)),
+            }
+        }
+        Err(Error::io(
+            &path,
+            "make",
+            io::Error::other("it comes and goes"),
+        ))
+    }
+
+    /// Removes what writers that are no more have left. A failure here is nobody's loss.
+    fn remove_abandoned(&self) {
+        let Ok(entries) = fs::read_dir(&self.root) else {
+            return;
+        };
+        for entry in entries.flatten() {
+            let temporary = entry
+                .file_name()
+                .as_encoded_bytes()
+                .starts_with(TEMPORARY.as_bytes());
+            if temporary && entry.file_type().is_ok_and(|kind| kind.is_file()) {
+                let _ = remove_if_abandoned(&entry.path());
+            }
+        }
+    }
+
+    /// Opens the bytes with this hash, if they are what the hash says, and of this size.
+    pub fn open(
+        &self,
+        digest: &Digest,
+        size: Option<u64>,
+        progress: Progress<'_>,
+    ) -> Result<Opened> {
+        let mut object = self.verify(digest, size, &mut |_| Ok(()), progress)?;
+        match object.file.rewind() {
+            Ok(()) => Ok(object),
+            Err(e) => Err(Error::io(&object.path, "read", e)),
+        }
+    }
+
+    /// Reads the bytes with this hash. What comes back is what was hashed.
+    pub fn read(
+        &self,
+        digest: &Digest,
+        size: Option<u64>,
+        progress: Progress<'_>,
+    ) -> Result<Vec<u8>> {
+        let path = self.path(digest);
+        let mut bytes = Vec::new();
+        let mut keep = |block: &[u8]| {
+            bytes
+                .try_reserve(block.len())
+                .map_err(|_| Error::io(&path, "read", io::ErrorKind::OutOfMemory.into()))?;
+            bytes.extend_from_slice(block);
+            Ok(())
+        };
+        self.verify(digest, size, &mut keep, progress)?;
+        Ok(bytes)
+    }
+
+    fn verify(
+        &self,
+        digest: &Digest,
+        size: Option<u64>,
+        keep: &mut dyn FnMut(&[u8]) -> Result<()>,
+        progress: Progress<'_>,
+    ) -> Result<Opened> {
+        let path = self.path(digest);
+        let wrong = |damage| Error::Artifact {
+            path: path.clone(),
+            damage,
+        };
+        let unread = |e| Error::io(&path, "read", e);
+        let look = |path: &Path| match fs::symlink_metadata(path) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Err(wrong(Damage::Missing)),
+            looked => looked.map_err(unread),
+        };
+        for folder in [&self.root, &self.folder_of(digest)] {
+            if !look(folder)?.is_dir() {
+                return Err(wrong(Damage::Astray));
+            }
+        }
+        let regular = |kind: FileType| match kind {
+            kind if kind.is_file() => Ok(()),
+            kind if kind.is_symlink() => Err(wrong(Damage::Link)),
+            _ => Err(wrong(Damage::NotAFile)),
+        };
+        regular(look(&path)?.file_type())?;
+        let mut file = match open_no_follow(&path) {
+            Ok(file) => file,
+            Err(e) => {
+                // It may have been replaced in between.
+                regular(look(&path)?.file_type())?;
+                return Err(unread(e));
+            }
+        };
+        let metadata = file.metadata().map_err(unread)?;
+        regular(metadata.file_type())?;
+        let expected = size.unwrap_or(metadata.len());
+        let compare = |found: u64| match found {
+            _ if found < expected => Err(wrong(Damage::Truncated)),
+            _ if found > expected => Err(wrong(Damage::Changed)),
+            _ => Ok(()),
+        };
+        compare(metadata.len())?;
+        let mut done = 0;
+        let mut keep = |block: &[u8]| {
+            done += block.len() as u64;
+            match done > expected {
+                true => compare(done),
+                false => keep(block),
+            }
+        };
+        let (found, size) = pass(&mut file, &unread, &mut keep, progress)?;
+        compare(size)?;
+        match found == *digest {
+            true => Ok(Opened { file, path, size }),
+            false => Err(wrong(Damage::Changed)),
+        }
+    }
+}
+
+/// Reads to the end, hashes, and hands each block on.
+fn pass(
+    source: &mut dyn Read,
+    unread: &dyn Fn(io::Error) -> Error,
+    keep: &mut dyn FnMut(&[u8]) -> Result<()>,
+    progress: Progress<'_>,
+) -> Result<(Digest, u64)> {
+    let mut hasher = Hasher::default();
+    let mut block = vec![0; BLOCK];
+    let mut done = 0;
+    loop {
+        match source.read(&mut block) {
+            Ok(0) => return Ok((hasher.finish(), done)),
+            Ok(n) => {
+                hasher.update(&block[..n]);
+                keep(&block[..n])?;
+                done += n as u64;
+            }
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            Err(e) => return Err(unread(e)),
+        }
+        if progress(done) {
+            return Err(Error::Interrupted);
+        }
+    }
+}
+
+fn open_no_follow(path: &Path) -> io::Result<File> {
+    sys::no_follow(OpenOptions::new().read(true)).open(path)
+}
+
+fn parent(path: &Path) -> &Path {
+    match path.parent() {
+        Some(folder) if folder != Path::new("") => folder,
+        _ => Path::new("."),
+    }
+}
+
+/// Makes a folder where none is; refuses anything else that is there.
+fn make_folder(path: &Path) -> Result<()> {
+    match fs::create_dir(path) {
+        Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
+        made => return made.map_err(|e| Error::io(path, "make the folder", e)),
+    }
+    let kind = fs::symlink_metadata(path)
+        .map_err(|e| Error::io(path, "look at", e))?
+        .file_type();
+    if kind.is_dir() {
+        return Ok(());
+    }
+    let why = format!("it is {}, not a folder", sys::kind_of_file(kind));
+    Err(Error::io(
+        path,
+        "store in",
+        io::Error::new(io::ErrorKind::NotADirectory, why),
+    ))
+}
+
+/// A file that is being written and has no name of its own yet. It is locked while this lives, and
+/// goes with it.
+struct Temporary {
+    file: File,
+    path: PathBuf,
+    renamed: bool,
+}
+
+impl Temporary {
+    fn create(folder: &Path, random: Random<'_>) -> Result<Temporary> {
+        let mut path = folder.to_owned();
+        for _ in 0..ATTEMPTS {
+            let id: String = id::short_id(random).collect();
+            path = folder.join(format!("{TEMPORARY}{id}"));
+            let mut options = OpenOptions::new();
+            let file = match options.read(true).write(true).create_new(true).open(&path) {
+                Err(e) if e.kind() == io::ErrorKind::AlreadyExists => continue,
+                opened => opened.map_err(|e| Error::io(&path, "make", e))?,
+            };
+            let claimed = Temporary::claim(file, &path);
+            if let Some(temporary) = claimed.map_err(|e| Error::io(&path, "lock", e))? {
+                return Ok(temporary);
+            }
+        }
+        let why = io::Error::other("others remove it again and again");
+        Err(Error::io(&path, "make", why))
+    }
+
+    /// Locks a new file, unless another has taken it for an abandoned one in between.
+    fn claim(file: File, path: &Path) -> io::Result<Option<Temporary>> {
+        match sys::try_lock(&file) {
+            Ok(true) => {}
+            Ok(false) => return Ok(None),
+            Err(e) => {
+                let _ = sys::remove_file(path);
+                return Err(e);
+            }
+        }
+        Ok(is_named(&file, path)?.then(|| Temporary {
+            file,
+            path: path.to_owned(),
+            renamed: false,
+        }))
+    }
+
+    /// Puts the bytes on disk and takes the right to write to them away from everybody.
+    fn seal(&mut self) -> Result<()> {
+        let seal = || {
+            let mut permissions = self.file.metadata()?.permissions();
+            permissions.set_readonly(true);
+            self.file.set_permissions(permissions)?;
+            self.file.sync_all()
+        };
+        seal().map_err(|e| Error::io(&self.path, "sync", e))
+    }
+
+    /// Takes the place of whatever is there, but of a folder only if it is empty.
+    fn rename(&mut self, to: &Path) -> io::Result<()> {
+        if fs::symlink_metadata(to).is_ok_and(|there| there.is_dir()) {
+            fs::remove_dir(to)?;
+        }
+        sys::rename_over(&self.path, to)?;
+        self.renamed = true;
+        Ok(())
+    }
+}
+
+impl Drop for Temporary {
+    fn drop(&mut self) {
+        if !self.renamed {
+            let _ = sys::remove_file(&self.path);
+        }
+    }
+}
+
+fn is_named(file: &File, path: &Path) -> io::Result<bool> {
+    let id = sys::file_id(file, &file.metadata()?)?;
+    match sys::path_id(path) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(false),
+        named => Ok(named? == id),
+    }
+}
+
+fn remove_if_abandoned(path: &Path) -> io::Result<()> {
+    let mut options = OpenOptions::new();
+    let options = sys::no_follow(options.read(true).write(true));
+    // Some systems lock only what may be written to; a sealed file may not.
+    let file = options.open(path).or_else(|_| open_no_follow(path))?;
+    if sys::try_lock(&file)? && is_named(&file, path)? {
+        sys::remove_file(path)?;
+    }
+    Ok(())
+}
+
+/// The digest and the size of a file, under the same conditions as when it is stored.
+pub fn hash_file(path: &Path, progress: Progress<'_>) -> Result<Stored> {
+    let mut source = Source::open(path)?;
+    let failed = |e| Error::io(path, "read", e);
+    let (digest, size) = pass(&mut source.file, &failed, &mut |_| Ok(()), progress)?;
+    unchanged(path, &source.file, &source.before, size)?;
+    Ok(Stored { digest, size })
+}
+
+/// A regular file that is about to be read, and how it was before.
+struct Source {
+    file: File,
+    before: fs::Metadata,
+}
+
+impl Source {
+    fn open(path: &Path) -> Result<Source> {
+        let regular = |kind: FileType| match kind.is_file() {
+            true => Ok(()),
+            false => Err(unstorable(
+                path,
+                format!("it is {}", sys::kind_of_file(kind)),
+            )),
+        };
+        let unopened = |e: io::Error| match e.kind() {
+            io::ErrorKind::NotFound => Error::NotFound {
+                path: path.to_owned(),
+            },
+            _ => Error::io(path, "open", e),
+        };
+        // Opening a device can be an act of its own.
+        regular(fs::symlink_metadata(path).map_err(unopened)?.file_type())?;
+        let file = open_no_follow(path).map_err(|e| match fs::symlink_metadata(path) {
+            Ok(now) if !now.is_file() => {
+                let became = sys::kind_of_file(now.file_type());
+                unstorable(path, format!("it became {became} just now"))
+            }
+            _ => unopened(e),
+        })?;
+        let before = file.metadata().map_err(|e| Error::io(path, "look at", e))?;
+        regular(before.file_type())?;
+        Ok(Source { file, before })
+    }
+}
+
+fn unstorable(path: &Path, why: String) -> Error {
+    Error::Unstorable {
+        path: path.to_owned(),
+        why,
+    }
+}
+
+/// Refuses a file that didn't hold still while `size` bytes of it were read.
+fn unchanged(path: &Path, file: &File, before: &fs::Metadata, size: u64) -> Result<()> {
+    let after = file.metadata().map_err(|e| Error::io(path, "look at", e))?;
+    if size != before.len() || size != after.len() {
+        return Err(unstorable(
+            path,
+            format!(
+                "it changed while it was read: it had {} bytes, {size} were read, now it has {}",
+                before.len(),
+                after.len()
+            ),
+        ));
+    }
+    match (before.modified(), after.modified()) {
+        (Ok(before), Ok(after)) if before != after => Err(unstorable(
+            path,
+            "it was written to while it was read".into(),
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// The name, if a file of this name stays in the folder that it is written to, whatever the system.
+///
+/// Windows decides: it takes `CON` or `nul.txt` for devices, `c:x` for a drive or a stream, drops
+/// dots and spaces at the end, and knows two separators.
+pub fn safe_file_name(name: &str) -> Option<&str> {
+    const DEVICES: [&str; 6] = ["CON", "PRN", "AUX", "NUL", "CONIN$", "CONOUT$"];
+    const NUMBERED: [&str; 2] = ["COM", "LPT"];
+    let forbidden = |c: char| c.is_control() || r#"<>:"/\|?*"#.contains(c);
+    let stem = name.split('.').next().unwrap_or("");
+    let stem = stem.trim_end_matches(' ').to_ascii_uppercase();
+    let device = DEVICES.contains(&stem.as_str())
+        || NUMBERED.iter().any(|device| {
+            let number = stem.strip_prefix(device).map(|number| number.chars());
+            number.is_some_and(|mut number| {
+                let digit = |c: char| c.is_ascii_digit() || "¹²³".contains(c);
+                number.next().is_some_and(digit) && number.next().is_none()
+            })
+        });
+    // `.` and `..` end in a dot.
+    let safe = !name.is_empty()
+        && name.len() <= 255
+        && !name.contains(forbidden)
+        && !name.ends_with(['.', ' '])
+        && !device;
+    safe.then_some(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_temporary_that_another_took_is_given_up() {
+        let folder = std::env::temp_dir().join(format!("fitledger-claim-{}", std::process::id()));
+        fs::create_dir_all(&folder).unwrap();
+        let path = folder.join("tmp-000000000000");
+        let create = || {
+            let mut options = OpenOptions::new();
+            options.read(true).write(true).create(true).truncate(true);
+            options.open(&path).unwrap()
+        };
+
+        let file = create();
+        let cleaner = File::open(&path).unwrap();
+        assert!(sys::try_lock(&cleaner).unwrap());
+        assert!(Temporary::claim(file, &path).unwrap().is_none());
+        drop(cleaner);
+
+        let file = create();
+        remove_if_abandoned(&path).unwrap();
+        assert!(Temporary::claim(file, &path).unwrap().is_none());
+
+        // Removed, and another has the name.
+        let file = create();
+        fs::remove_file(&path).unwrap();
+        let other = create();
+        assert!(Temporary::claim(file, &path).unwrap().is_none());
+
+        let temporary = Temporary::claim(other, &path).unwrap().unwrap();
+        remove_if_abandoned(&path).unwrap();
+        assert!(path.exists());
+        drop(temporary);
+        assert!(!path.exists());
+        fs::remove_dir(&folder).unwrap();
+    }
+
+    #[test]
+    fn a_writer_that_always_loses_its_temporary_gives_up() {
+        let folder = std::env::temp_dir().join(format!("fitledger-lost-{}", std::process::id()));
+        fs::create_dir_all(&folder).unwrap();
+        let one = Temporary::create(&folder, &mut |bytes| bytes.fill(0)).unwrap();
+        let two = Temporary::create(&folder, &mut |bytes| bytes.fill(0));
+        assert_eq!(two.err().unwrap().class(), "io");
+        assert!(one.path.exists());
+        drop(one);
+        fs::remove_dir(&folder).unwrap();
+    }
+}

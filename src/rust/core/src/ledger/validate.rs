@@ -1,0 +1,339 @@
+//! Checking rows from their raw bytes: their form, their order and the chain.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+
+use crate::format::chain::{self, Head};
+use crate::format::digest::{Digest, HEX_LEN};
+use crate::format::fast_row::{self, Plain, Sink};
+use crate::format::json::{self, Json};
+use crate::format::row::{CELLS, MAX_ROW, Row};
+use crate::format::time::Timestamp;
+use crate::ledger::first_row::{First, check_first};
+use crate::ledger::tail::{self, FIRST_ROW, Tail};
+use crate::platform::sys;
+
+/// Below this many bytes another thread costs more than it saves.
+const WORTH_A_THREAD: usize = 1 << 20;
+/// The largest integer that every reader of JSON keeps.
+const MAX_INT: i64 = 1 << 53;
+
+/// Checks every row and says where and how the ledger ends. `bytes` is the file after its header.
+///
+/// Each row's check needs only the hash that the row before it states, so parts of the file are
+/// checked side by side.
+pub fn validate(bytes: &[u8]) -> Tail {
+    let complete = memchr::memrchr(b'\n', bytes).map_or(0, |at| at + 1);
+    let parts = split(&bytes[..complete]);
+    let first_bad = AtomicUsize::new(usize::MAX);
+    let outcomes: Vec<Part> = thread::scope(|scope| {
+        let check = |at: usize, end: usize| check_part(bytes, at, end, &first_bad);
+        let (first, rest) = parts.split_first().expect("there is a first part");
+        let rest: Vec<_> = rest
+            .iter()
+            .map(|&(at, end)| scope.spawn(move || check(at, end)))
+            .collect();
+        let first = check(first.0, first.1);
+        let rest = rest
+            .into_iter()
+            .map(|part| part.join().expect("a check doesn't panic"));
+        std::iter::once(first).chain(rest).collect()
+    });
+
+    let mut head = Head::genesis();
+    for part in outcomes {
+        if let Some(fault) = part.fault {
+            let head = part.head.unwrap_or(head);
+            return tail::broken(
+                head,
+                &bytes[fault.at..],
+                FIRST_ROW + fault.at as u64,
+                &fault.why,
+            );
+        }
+        head = part.head.unwrap_or(head);
+    }
+    if complete == bytes.len() {
+        Tail::Whole { head }
+    } else {
+        tail::broken(
+            head,
+            &bytes[complete..],
+            FIRST_ROW + complete as u64,
+            "it is unfinished",
+        )
+    }
+}
+
+/// Cuts the bytes at line feeds into a part for each processor.
+fn split(bytes: &[u8]) -> Vec<(usize, usize)> {
+    let worth = bytes.len() / WORTH_A_THREAD;
+    let count = match worth {
+        0 | 1 => 1,
+        _ => sys::processors().min(worth),
+    };
+    let mut cuts = vec![0];
+    for part in 1..count {
+        let near = bytes.len() / count * part;
+        let cut = memchr::memchr(b'\n', &bytes[near..]).map_or(bytes.len(), |at| near + at + 1);
+        if cut > cuts[cuts.len() - 1] {
+            cuts.push(cut);
+        }
+    }
+    cuts.push(bytes.len());
+    cuts.windows(2).map(|pair| (pair[0], pair[1])).collect()
+}
+
+struct Fault {
+    at: usize,
+    why: String,
+}
+
+/// What the check of a part found: its last good row, and the first bad one.
+struct Part {
+    head: Option<Head>,
+    fault: Option<Fault>,
+}
+
+fn check_part(bytes: &[u8], start: usize, end: usize, first_bad: &AtomicUsize) -> Part {
+    let mut part = Part {
+        head: None,
+        fault: None,
+    };
+    // What the row before says of itself is that row's own affair.
+    let mut previous = stated_head(&bytes[..start]);
+    let mut at = start;
+    while at < end && at < first_bad.load(Ordering::Relaxed) {
+        let length = memchr::memchr(b'\n', &bytes[at..end]).unwrap_or(end - at);
+        match check_row(&bytes[at..at + length], previous) {
+            Ok(head) => {
+                part.head = Some(head);
+                previous = Some(head);
+                at += length + 1;
+            }
+            Err(why) => {
+                first_bad.fetch_min(at, Ordering::Relaxed);
+                part.fault = Some(Fault { at, why });
+                break;
+            }
+        }
+    }
+    part
+}
+
+fn stated_head(before: &[u8]) -> Option<Head> {
+    let Some(lines) = before.strip_suffix(b"\n") else {
+        return Some(Head::genesis());
+    };
+    let start = memchr::memrchr(b'\n', lines).map_or(0, |at| at + 1);
+    let line = &lines[start..];
+    let hash = Digest::from_hex(&line[line.len().saturating_sub(HEX_LEN)..])?;
+    let seq = memchr::memchr(b',', line).and_then(|comma| {
+        let digits = std::str::from_utf8(&line[..comma]).ok()?;
+        digits.parse().ok()
+    })?;
+    Some(Head {
+        seq: crate::format::id::Seq(seq),
+        hash,
+    })
+}
+
+fn check_row(line: &[u8], previous: Option<Head>) -> Result<Head, String> {
+    match check_plain(line, previous) {
+        Some(head) => Ok(head),
+        None => check_any_row(line, previous),
+    }
+}
+
+fn check_any_row(line: &[u8], previous: Option<Head>) -> Result<Head, String> {
+    let row = Row::parse(line)?;
+    // Without one the row before is damaged, which its own part reports.
+    if let Some(previous) = previous {
+        if row.seq != previous.seq.next() {
+            return Err(format!("its seq is {} after {}", row.seq, previous.seq));
+        }
+        if chain::link(&previous.hash, row.body) != row.hash {
+            return Err("its hash doesn't match its content and the row before it".into());
+        }
+    }
+    check_rules(&row)?;
+    Ok(Head {
+        seq: row.seq,
+        hash: row.hash,
+    })
+}
+
+/// The same for a row of the usual sort that holds; `None` is for [`check_any_row`] to explain.
+fn check_plain(line: &[u8], previous: Option<Head>) -> Option<Head> {
+    let previous = previous?;
+    let limit = |most| Canonical {
+        most,
+        keys: [(0, 0); MOST_KEYS],
+        count: 0,
+        line,
+    };
+    let run = fast_row::run(line, &mut [limit(i64::from(i32::MAX)), limit(MAX_INT)])?;
+    let hash = Digest::from_hex(run.hash)?;
+    let seed_is_whole = run.seed.is_none_or(|seed| is_integer(seed, MAX_INT));
+    let holds = line.len() < MAX_ROW
+        && seed_is_whole
+        && run.seq > 1
+        && run.seq == previous.seq.next().0
+        && Timestamp::parse(run.time).is_some()
+        && chain::link(&previous.hash, run.body) == hash;
+    holds.then_some(Head {
+        seq: previous.seq.next(),
+        hash,
+    })
+}
+
+/// Accepts pairs in the one encoding.
+struct Canonical<'a> {
+    /// The largest integer.
+    most: i64,
+    /// Where the keys stand that came before, and how many there are.
+    keys: [(usize, usize); MOST_KEYS],
+    count: usize,
+    line: &'a [u8],
+}
+
+/// A row with more keys in a cell is none of the usual sort.
+const MOST_KEYS: usize = 64;
+
+impl Sink for Canonical<'_> {
+    fn pair(&mut self, key: &[u8], value: Plain<'_>) -> Option<()> {
+        let start = key.as_ptr() as usize - self.line.as_ptr() as usize;
+        let known = |&(start, end): &(usize, usize)| &self.line[start..end] == key;
+        if self.keys[..self.count].iter().any(known) || !key.is_ascii() {
+            return None;
+        }
+        *self.keys.get_mut(self.count)? = (start, start + key.len());
+        self.count += 1;
+        match value {
+            Plain::Number(text)
+                if text
+                    .iter()
+                    .all(|byte| byte.is_ascii_digit() || *byte == b'-') =>
+            {
+                is_integer(text, self.most).then_some(())
+            }
+            Plain::Number(text) => {
+                let x: f64 = std::str::from_utf8(text).ok()?.parse().ok()?;
+                (x.is_finite() && json::is_double(x, text)).then_some(())
+            }
+            Plain::Text(text) => text.is_ascii().then_some(()),
+            _ => Some(()),
+        }
+    }
+}
+
+fn is_integer(text: &[u8], most: i64) -> bool {
+    let number = std::str::from_utf8(text)
+        .ok()
+        .and_then(|text| text.parse::<i64>().ok());
+    number.is_some_and(|x| x.unsigned_abs() <= most.unsigned_abs())
+}
+
+/// What the format asks of a row beyond its form.
+fn check_rules(row: &Row<'_>) -> Result<(), String> {
+    let mut session = false;
+    for (cell, name) in row.cells().into_iter().zip(CELLS) {
+        if cell.is_empty() {
+            continue;
+        }
+        let json =
+            Json::parse_canonical(&cell.text()).map_err(|e| format!("its {name} cell is {e}"))?;
+        let most = if name == "params" {
+            i64::from(i32::MAX)
+        } else {
+            MAX_INT
+        };
+        if !integers_within(&json, most) {
+            return Err(format!("its {name} cell holds an integer beyond ±{most}"));
+        }
+        session |= name == "context" && json.get("session").is_some_and(|id| id.as_str().is_some());
+    }
+    if let Err(First::Wrong) = check_first(row) {
+        return Err("the first row, and no other, is the ledger's own".into());
+    }
+    if !matches!(row.event, "ledger" | "session" | "recovered") && !session {
+        return Err("it names no session".into());
+    }
+    const OF_A_RUN: [&str; 8] = [
+        "run", "start", "resume", "log", "end", "void", "reveal", "register",
+    ];
+    if OF_A_RUN.contains(&row.event) && row.run_id.is_empty() {
+        return Err("it names no run".into());
+    }
+    Ok(())
+}
+
+fn integers_within(json: &Json, most: i64) -> bool {
+    match json {
+        Json::Int(x) => x.unsigned_abs() <= most.unsigned_abs(),
+        Json::Array(items) => items.iter().all(|item| integers_within(item, most)),
+        Json::Object(pairs) => pairs.iter().all(|(_, value)| integers_within(value, most)),
+        _ => true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A row whose hash holds, whatever its cells are.
+    fn sealed(previous: Head, cells: &[u8]) -> Vec<u8> {
+        let body = [format!("{},", previous.seq.next()).as_bytes(), cells].concat();
+        let hash = chain::link(&previous.hash, &body);
+        [&body, b",".as_slice(), &hash.hex()].concat()
+    }
+
+    #[test]
+    fn what_the_quick_check_accepts_the_other_one_accepts() {
+        let head = Head {
+            seq: crate::format::id::Seq(6),
+            hash: Digest::of(&[b"before"]),
+        };
+        let time = "2026-11-23T04:20:47.000001Z";
+        let context = r#""{""session"":""0a1b2c3d4e5f"",""seed"":42}""#;
+        let params = r#""{""model"":""ridge"",""lambda"":0.1,""k"":5,""on"":true,""no"":null,""na"":{""$na"":""double""}}""#;
+        let row = format!("{time},run,run-1,{params},\"{{\"\"rmse\"\":1.5e-7}}\",,{context}");
+        let line = sealed(head, row.as_bytes());
+        assert!(check_plain(&line, Some(head)).is_some());
+
+        let odd = b"{}[]\",:.-+eE0159az $\\\x7f\xc3\n\0";
+        let mut state = 1_u64;
+        let mut roll = |sides: usize| {
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1);
+            (state >> 33) as usize % sides
+        };
+        let mut quick = 0;
+        for _ in 0..200_000 {
+            let mut cells = row.clone().into_bytes();
+            for _ in 0..=roll(2) {
+                let at = roll(cells.len());
+                let byte = odd[roll(odd.len())];
+                match roll(4) {
+                    0 => cells[at] = byte,
+                    1 => cells.insert(at, byte),
+                    2 => drop(cells.remove(at)),
+                    _ => {
+                        let end = (at + roll(12)).min(cells.len());
+                        let piece = cells[at..end].to_vec();
+                        let to = roll(cells.len());
+                        cells.splice(to..to, piece);
+                    }
+                }
+            }
+            let line = sealed(head, &cells);
+            if let Some(found) = check_plain(&line, Some(head)) {
+                quick += 1;
+                let text = String::from_utf8_lossy(&line);
+                assert_eq!(check_any_row(&line, Some(head)), Ok(found), "{text}");
+            }
+        }
+        assert!(quick > 1000, "{quick}");
+    }
+}

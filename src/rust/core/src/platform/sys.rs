@@ -1,0 +1,637 @@
+//! The few things that std doesn't have on every platform that we serve.
+
+use std::fs::{File, FileType, Metadata, OpenOptions};
+use std::io;
+
+/// Which file an open descriptor or a path means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct FileId(u64, u64);
+
+/// Reads at an offset until the buffer is full or the file ends.
+pub fn read_full(file: &File, bytes: &mut [u8], offset: u64) -> io::Result<usize> {
+    let mut read = 0;
+    while read < bytes.len() {
+        match read_at(file, &mut bytes[read..], offset + read as u64) {
+            Ok(0) => break,
+            Ok(n) => read += n,
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            Err(e) => return Err(e),
+        }
+    }
+    Ok(read)
+}
+
+/// How many threads run at once, as far as the system says.
+pub fn processors() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+/// A file system on which other machines may work at the same time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Network {
+    /// Locks work between machines; what one writes is not at once seen by all.
+    Nfs4,
+    /// Any other, by its name.
+    Other(String),
+}
+
+#[cfg(unix)]
+mod imp {
+    use std::os::fd::AsRawFd;
+    use std::os::unix::fs::{FileExt, FileTypeExt, MetadataExt, OpenOptionsExt};
+    use std::path::Path;
+
+    use super::*;
+
+    /// A FIFO without a peer must not hang us.
+    pub fn never_block(options: &mut OpenOptions) -> &mut OpenOptions {
+        options.custom_flags(libc::O_NONBLOCK)
+    }
+
+    /// The file itself, not what a link leads to; a FIFO doesn't hang us.
+    pub fn no_follow(options: &mut OpenOptions) -> &mut OpenOptions {
+        options.custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_NOCTTY)
+    }
+
+    pub(super) fn special(kind: FileType) -> Option<&'static str> {
+        if kind.is_fifo() {
+            Some("a pipe")
+        } else if kind.is_socket() {
+            Some("a socket")
+        } else if kind.is_char_device() || kind.is_block_device() {
+            Some("a device")
+        } else {
+            None
+        }
+    }
+
+    /// Gives a file a second name, if that one is free.
+    pub fn link(from: &Path, to: &Path) -> io::Result<()> {
+        std::fs::hard_link(from, to)
+    }
+
+    /// Renames a file, in the place of the one that is there.
+    pub fn rename_over(from: &Path, to: &Path) -> io::Result<()> {
+        std::fs::rename(from, to)
+    }
+
+    /// Removes a file, even one that may only be read.
+    pub fn remove_file(path: &Path) -> io::Result<()> {
+        std::fs::remove_file(path)
+    }
+
+    /// Makes a file durable that is open for reading only, where the system can.
+    pub fn sync_read_only(file: &File) -> io::Result<()> {
+        file.sync_all()
+    }
+
+    /// Tries to take the exclusive lock that belongs to the open file.
+    pub fn try_lock(file: &File) -> io::Result<bool> {
+        if flock(file, libc::LOCK_EX | libc::LOCK_NB)? {
+            return Ok(true);
+        }
+        match io::Error::last_os_error() {
+            e if e.kind() == io::ErrorKind::WouldBlock => Ok(false),
+            e => Err(e),
+        }
+    }
+
+    pub fn unlock(file: &File) -> io::Result<()> {
+        flock(file, libc::LOCK_UN)?
+            .then_some(())
+            .ok_or_else(io::Error::last_os_error)
+    }
+
+    fn flock(file: &File, operation: i32) -> io::Result<bool> {
+        loop {
+            // SAFETY: the descriptor is open as long as `file` lives.
+            if unsafe { libc::flock(file.as_raw_fd(), operation) } == 0 {
+                return Ok(true);
+            }
+            if io::Error::last_os_error().kind() != io::ErrorKind::Interrupted {
+                return Ok(false);
+            }
+        }
+    }
+
+    pub fn file_id(_file: &File, metadata: &Metadata) -> io::Result<FileId> {
+        Ok(FileId(metadata.dev(), metadata.ino()))
+    }
+
+    pub fn path_id(path: &Path) -> io::Result<FileId> {
+        let metadata = std::fs::metadata(path)?;
+        Ok(FileId(metadata.dev(), metadata.ino()))
+    }
+
+    pub fn read_at(file: &File, bytes: &mut [u8], offset: u64) -> io::Result<usize> {
+        file.read_at(bytes, offset)
+    }
+
+    /// Makes a new name in a folder durable, if the folder may be opened: one that may only be
+    /// passed through can't be flushed.
+    pub fn sync_folder(folder: &Path) -> io::Result<()> {
+        match File::open(folder) {
+            Err(e) if e.kind() == io::ErrorKind::PermissionDenied => Ok(()),
+            opened => opened?.sync_all(),
+        }
+    }
+
+    /// Asks the system for the type of the file system, and the table of mounts for its name.
+    #[cfg(target_os = "linux")]
+    pub fn network(file: &File, _path: &Path) -> io::Result<Option<Network>> {
+        let mut info = std::mem::MaybeUninit::<libc::statfs>::uninit();
+        // SAFETY: the descriptor is open, and the structure is the one asked for.
+        let magic = unsafe {
+            if libc::fstatfs(file.as_raw_fd(), info.as_mut_ptr()) != 0 {
+                return Err(io::Error::last_os_error());
+            }
+            info.assume_init().f_type
+        };
+        let device = file.metadata()?.dev();
+        let device = format!("{}:{}", libc::major(device), libc::minor(device));
+        let mounts = || std::fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+        Ok(super::by_magic(magic as u32, || {
+            super::mounted_as(&mounts(), &device)
+        }))
+    }
+
+    #[cfg(target_os = "macos")]
+    pub fn network(file: &File, _path: &Path) -> io::Result<Option<Network>> {
+        let mut info = std::mem::MaybeUninit::<libc::statfs>::uninit();
+        // SAFETY: the descriptor is open, and the structure is the one asked for; its name ends
+        // in a NUL.
+        unsafe {
+            if libc::fstatfs(file.as_raw_fd(), info.as_mut_ptr()) != 0 {
+                return Err(io::Error::last_os_error());
+            }
+            let info = info.assume_init();
+            if info.f_flags & libc::MNT_LOCAL as u32 != 0 {
+                return Ok(None);
+            }
+            let name = std::ffi::CStr::from_ptr(info.f_fstypename.as_ptr());
+            Ok(Some(Network::Other(name.to_string_lossy().into_owned())))
+        }
+    }
+
+    #[cfg(not(any(target_os = "linux", target_os = "macos")))]
+    pub fn network(_file: &File, _path: &Path) -> io::Result<Option<Network>> {
+        Ok(None)
+    }
+
+    /// Makes a folder that is nobody else's business, unless it is there.
+    pub fn private_folder(path: &Path) -> io::Result<()> {
+        use std::os::unix::fs::DirBuilderExt;
+        let mut builder = std::fs::DirBuilder::new();
+        builder.recursive(true).mode(0o700).create(path)
+    }
+
+    /// Makes a new file that is nobody else's business.
+    pub fn private_file(path: &Path) -> io::Result<File> {
+        let mut options = OpenOptions::new();
+        options.write(true).create_new(true).mode(0o600).open(path)
+    }
+
+    pub fn random(bytes: &mut [u8]) -> io::Result<()> {
+        for part in bytes.chunks_mut(256) {
+            // SAFETY: the pointer and the length are those of `part`, and 256 is the most it takes.
+            if unsafe { libc::getentropy(part.as_mut_ptr().cast(), part.len()) } != 0 {
+                return Err(io::Error::last_os_error());
+            }
+        }
+        Ok(())
+    }
+
+    pub fn host() -> Option<String> {
+        let mut name = [0_u8; 256];
+        // SAFETY: the pointer and the length are those of `name`.
+        if unsafe { libc::gethostname(name.as_mut_ptr().cast(), name.len()) } != 0 {
+            return None;
+        }
+        let end = name.iter().position(|&byte| byte == 0)?;
+        String::from_utf8(name[..end].to_vec()).ok()
+    }
+}
+
+#[cfg(windows)]
+mod imp {
+    use std::ffi::c_void;
+    use std::os::windows::fs::FileExt;
+    use std::os::windows::io::AsRawHandle;
+    use std::path::Path;
+
+    use super::*;
+
+    #[repr(C)]
+    struct Overlapped {
+        internal: usize,
+        internal_high: usize,
+        offset: u32,
+        offset_high: u32,
+        event: *mut c_void,
+    }
+
+    #[repr(C)]
+    #[derive(Default)]
+    struct FileInformation {
+        attributes: u32,
+        times: [u32; 6],
+        volume: u32,
+        size: [u32; 2],
+        links: u32,
+        index_high: u32,
+        index_low: u32,
+    }
+
+    #[link(name = "kernel32")]
+    unsafe extern "system" {
+        fn LockFileEx(
+            file: *mut c_void,
+            flags: u32,
+            reserved: u32,
+            low: u32,
+            high: u32,
+            at: *mut Overlapped,
+        ) -> i32;
+        fn UnlockFileEx(
+            file: *mut c_void,
+            reserved: u32,
+            low: u32,
+            high: u32,
+            at: *mut Overlapped,
+        ) -> i32;
+        fn GetDriveTypeW(root: *const u16) -> u32;
+        fn GetFileInformationByHandle(file: *mut c_void, information: *mut FileInformation) -> i32;
+    }
+
+    #[link(name = "bcrypt")]
+    unsafe extern "system" {
+        fn BCryptGenRandom(algorithm: *mut c_void, bytes: *mut u8, length: u32, flags: u32) -> i32;
+    }
+
+    const ERROR_LOCK_VIOLATION: i32 = 33;
+
+    /// One byte far beyond the data, so that readers aren't shut out.
+    fn lock_place() -> Overlapped {
+        Overlapped {
+            internal: 0,
+            internal_high: 0,
+            offset: 0,
+            offset_high: 0x4000_0000,
+            event: std::ptr::null_mut(),
+        }
+    }
+
+    pub fn never_block(options: &mut OpenOptions) -> &mut OpenOptions {
+        options
+    }
+
+    pub fn no_follow(options: &mut OpenOptions) -> &mut OpenOptions {
+        options
+    }
+
+    pub(super) fn special(_kind: FileType) -> Option<&'static str> {
+        None
+    }
+
+    /// The names of a file share its attributes: the second one could be removed only if the first
+    /// may be written to.
+    pub fn link(_from: &Path, _to: &Path) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    pub fn rename_over(from: &Path, to: &Path) -> io::Result<()> {
+        make_writable(to)?;
+        std::fs::rename(from, to)
+    }
+
+    pub fn remove_file(path: &Path) -> io::Result<()> {
+        make_writable(path)?;
+        std::fs::remove_file(path)
+    }
+
+    /// A file that may only be read is neither removed nor replaced.
+    fn make_writable(path: &Path) -> io::Result<()> {
+        let metadata = match std::fs::symlink_metadata(path) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
+            looked => looked?,
+        };
+        let mut permissions = metadata.permissions();
+        if metadata.is_file() && permissions.readonly() {
+            #[allow(clippy::permissions_set_readonly_false)]
+            permissions.set_readonly(false);
+            std::fs::set_permissions(path, permissions)?;
+        }
+        Ok(())
+    }
+
+    /// Windows flushes only what may be written to.
+    pub fn sync_read_only(_file: &File) -> io::Result<()> {
+        Ok(())
+    }
+
+    pub fn try_lock(file: &File) -> io::Result<bool> {
+        const EXCLUSIVE_NOW: u32 = 0x2 | 0x1;
+        // SAFETY: the handle is open as long as `file` lives; the overlapped structure outlives the call.
+        if unsafe {
+            LockFileEx(
+                file.as_raw_handle(),
+                EXCLUSIVE_NOW,
+                0,
+                1,
+                0,
+                &mut lock_place(),
+            )
+        } != 0
+        {
+            return Ok(true);
+        }
+        match io::Error::last_os_error() {
+            e if e.raw_os_error() == Some(ERROR_LOCK_VIOLATION) => Ok(false),
+            e => Err(e),
+        }
+    }
+
+    pub fn unlock(file: &File) -> io::Result<()> {
+        // SAFETY: as in `try_lock`.
+        match unsafe { UnlockFileEx(file.as_raw_handle(), 0, 1, 0, &mut lock_place()) } {
+            0 => Err(io::Error::last_os_error()),
+            _ => Ok(()),
+        }
+    }
+
+    pub fn file_id(file: &File, _metadata: &Metadata) -> io::Result<FileId> {
+        let mut information = FileInformation::default();
+        // SAFETY: the handle is open as long as `file` lives; the structure is the one asked for.
+        if unsafe { GetFileInformationByHandle(file.as_raw_handle(), &mut information) } == 0 {
+            return Err(io::Error::last_os_error());
+        }
+        let index = u64::from(information.index_high) << 32 | u64::from(information.index_low);
+        Ok(FileId(u64::from(information.volume), index))
+    }
+
+    pub fn path_id(path: &Path) -> io::Result<FileId> {
+        let file = File::open(path)?;
+        let metadata = file.metadata()?;
+        file_id(&file, &metadata)
+    }
+
+    pub fn read_at(file: &File, bytes: &mut [u8], offset: u64) -> io::Result<usize> {
+        file.seek_read(bytes, offset)
+    }
+
+    /// A share by its name, or a drive that stands for one.
+    pub fn network(_file: &File, path: &Path) -> io::Result<Option<Network>> {
+        use std::path::{Component, Prefix};
+        const DRIVE_REMOTE: u32 = 4;
+        let absolute = std::path::absolute(path)?;
+        let remote = match absolute.components().next() {
+            Some(Component::Prefix(prefix)) => match prefix.kind() {
+                Prefix::UNC(..) | Prefix::VerbatimUNC(..) => true,
+                Prefix::Disk(letter) | Prefix::VerbatimDisk(letter) => {
+                    let root = [u16::from(letter), u16::from(b':'), u16::from(b'\\'), 0];
+                    // SAFETY: the text ends in a NUL.
+                    unsafe { GetDriveTypeW(root.as_ptr()) == DRIVE_REMOTE }
+                }
+                _ => false,
+            },
+            _ => false,
+        };
+        Ok(remote.then(|| Network::Other("a network share".into())))
+    }
+
+    /// NTFS journals names by itself.
+    pub fn sync_folder(_folder: &Path) -> io::Result<()> {
+        Ok(())
+    }
+
+    /// A folder of the user's, with the access that its parent gives.
+    pub fn private_folder(path: &Path) -> io::Result<()> {
+        std::fs::create_dir_all(path)
+    }
+
+    pub fn private_file(path: &Path) -> io::Result<File> {
+        File::create_new(path)
+    }
+
+    pub fn random(bytes: &mut [u8]) -> io::Result<()> {
+        const SYSTEM_PREFERRED: u32 = 2;
+        for part in bytes.chunks_mut(1 << 20) {
+            // SAFETY: the pointer and the length are those of `part`.
+            let status = unsafe {
+                BCryptGenRandom(
+                    std::ptr::null_mut(),
+                    part.as_mut_ptr(),
+                    part.len() as u32,
+                    SYSTEM_PREFERRED,
+                )
+            };
+            if status != 0 {
+                return Err(io::Error::other("the system has no random bytes"));
+            }
+        }
+        Ok(())
+    }
+
+    pub fn host() -> Option<String> {
+        std::env::var("COMPUTERNAME").ok()
+    }
+}
+
+pub use imp::*;
+
+/// What something that is no regular file is.
+pub fn kind_of_file(kind: FileType) -> &'static str {
+    if kind.is_symlink() {
+        "a symbolic link"
+    } else if kind.is_dir() {
+        "a folder"
+    } else if kind.is_file() {
+        "a file"
+    } else {
+        imp::special(kind).unwrap_or("not a regular file")
+    }
+}
+
+/// Linux's numbers of the file systems that span machines.
+#[cfg_attr(not(target_os = "linux"), allow(dead_code))]
+fn by_magic(magic: u32, mounted_as: impl FnOnce() -> Option<String>) -> Option<Network> {
+    const NFS: u32 = 0x6969;
+    const FUSE: u32 = 0x6573_5546;
+    const OTHERS: [(u32, &str); 11] = [
+        (0x517b, "SMB"),
+        (0xff53_4d42, "CIFS"),
+        (0xfe53_4d42, "SMB"),
+        (0x0102_1997, "9P"),
+        (0x5346_414f, "AFS"),
+        (0x7375_7245, "Coda"),
+        (0x00c3_6400, "Ceph"),
+        (0x0bd0_0bd0, "Lustre"),
+        (0x4750_4653, "GPFS"),
+        (0x1983_0326, "BeeGFS"),
+        (0x7461_636f, "OCFS2"),
+    ];
+    const OVER_FUSE: [&str; 8] = [
+        "sshfs",
+        "s3fs",
+        "rclone",
+        "gcsfuse",
+        "glusterfs",
+        "davfs",
+        "juicefs",
+        "cephfs",
+    ];
+    let other = |name: &str| Some(Network::Other(name.to_owned()));
+    match magic {
+        NFS => match mounted_as().as_deref() {
+            Some("nfs4") => Some(Network::Nfs4),
+            _ => other("NFS before version 4"),
+        },
+        FUSE => {
+            let name = mounted_as()?;
+            let driver = name.strip_prefix("fuse.").unwrap_or(&name);
+            OVER_FUSE
+                .iter()
+                .any(|known| driver.contains(known))
+                .then(|| Network::Other(driver.to_owned()))
+        }
+        _ => OTHERS
+            .iter()
+            .find(|(number, _)| *number == magic)
+            .and_then(|(_, name)| other(name)),
+    }
+}
+
+/// The file system's name in a line of the kernel's table of mounts:
+/// `36 35 98:0 / /mnt rw shared:1 - nfs4 server:/ rw`.
+#[cfg_attr(not(target_os = "linux"), allow(dead_code))]
+fn mounted_as(mounts: &str, device: &str) -> Option<String> {
+    mounts.lines().find_map(|line| {
+        let (mount, system) = line.split_once(" - ")?;
+        let here = mount.split(' ').nth(2) == Some(device);
+        here.then(|| system.split(' ').next().map(str::to_owned))?
+    })
+}
+
+/// What tells a process from every other, where the system says so.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Process {
+    /// The boot of the machine.
+    pub boot: Option<String>,
+    /// Which processes a pid counts: a container counts its own.
+    pub pids: Option<String>,
+    /// When the process began, in clock ticks since the boot.
+    pub started: Option<i64>,
+}
+
+/// This process.
+pub fn process() -> Process {
+    let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok();
+    let pids = std::fs::read_link("/proc/self/ns/pid").ok();
+    Process {
+        boot: boot.map(|id| id.trim().to_owned()),
+        pids: pids.map(|link| link.to_string_lossy().into_owned()),
+        started: started("self").ok().flatten(),
+    }
+}
+
+/// When a process began; `None` if there is none. That nobody could look is an error.
+fn started(process: &str) -> io::Result<Option<i64>> {
+    let stat = match std::fs::read_to_string(format!("/proc/{process}/stat")) {
+        Ok(stat) => stat,
+        Err(e) if is_no_process(&e) => return Ok(None),
+        Err(e) => return Err(e),
+    };
+    // The second field is the program's name in parentheses and may hold anything.
+    let fields = stat.rsplit_once(')').map(|(_, after_name)| after_name);
+    let mut fields = fields.unwrap_or_default().split_whitespace();
+    // A dead process that nobody has reaped yet is gone, too.
+    match fields.next() {
+        Some("Z" | "X") => Ok(None),
+        _ => match fields.nth(18).and_then(|ticks| ticks.parse().ok()) {
+            Some(ticks) => Ok(Some(ticks)),
+            None => Err(io::ErrorKind::InvalidData.into()),
+        },
+    }
+}
+
+/// A process may also end while its file is being read.
+fn is_no_process(e: &io::Error) -> bool {
+    #[cfg(unix)]
+    if e.raw_os_error() == Some(libc::ESRCH) {
+        return true;
+    }
+    e.kind() == io::ErrorKind::NotFound
+}
+
+/// Whether a process that ran on this machine's present boot, among the pids that we see, is no
+/// more: its pid is free, or another process has it. Where that can't be told it is not gone.
+pub fn is_gone(boot: &str, pids: &str, pid: i64, started_at: i64) -> bool {
+    let ours = process();
+    ours.boot.as_deref() == Some(boot)
+        && ours.pids.as_deref() == Some(pids)
+        && started(&pid.to_string()).is_ok_and(|began| began != Some(started_at))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn network_file_systems_are_recognised() {
+        let mounts = "36 35 98:0 / /a b rw shared:1 - ext4 /dev/x rw\n\
+                      37 35 0:44 / /nfs rw - nfs4 server:/ rw\n\
+                      38 35 0:45 / /old rw - nfs server:/ rw\n\
+                      39 35 0:46 / /ssh rw - fuse.sshfs me@there: rw\n\
+                      40 35 0:47 / /ntfs rw - fuseblk /dev/y rw\n";
+        let at = |magic, device: &str| by_magic(magic, || mounted_as(mounts, device));
+        assert_eq!(at(0xef53, "98:0"), None);
+        assert_eq!(at(0x6969, "0:44"), Some(Network::Nfs4));
+        assert_eq!(
+            at(0x6969, "0:45"),
+            Some(Network::Other("NFS before version 4".into()))
+        );
+        assert_eq!(
+            at(0x6969, "0:99"),
+            Some(Network::Other("NFS before version 4".into()))
+        );
+        assert_eq!(
+            at(0x6573_5546, "0:46"),
+            Some(Network::Other("sshfs".into()))
+        );
+        assert_eq!(at(0x6573_5546, "0:47"), None);
+        assert_eq!(at(0xff53_4d42, "0:48"), Some(Network::Other("CIFS".into())));
+    }
+
+    #[test]
+    fn a_temporary_file_is_local() {
+        let path = std::env::temp_dir().join(format!("fitledger-local-{}", std::process::id()));
+        let file = File::create(&path).unwrap();
+        assert_eq!(network(&file, &path).unwrap(), None);
+        std::fs::remove_file(path).unwrap();
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn a_process_is_gone_only_where_we_would_see_it() {
+        let me = process();
+        let (boot, pids, started) = (me.boot.unwrap(), me.pids.unwrap(), me.started.unwrap());
+        let pid = i64::from(std::process::id());
+        assert!(!is_gone(&boot, &pids, pid, started));
+        assert!(
+            is_gone(&boot, &pids, pid, started - 1),
+            "the pid was used again"
+        );
+        assert!(!is_gone("another boot", &pids, pid, started - 1));
+        assert!(!is_gone(&boot, "pid:[1]", pid, started - 1));
+        let mut child = std::process::Command::new("true").spawn().unwrap();
+        let pid = i64::from(child.id());
+        let began = super::started(&child.id().to_string()).unwrap();
+        std::thread::sleep(std::time::Duration::from_millis(200));
+        assert!(
+            is_gone(&boot, &pids, pid, began.unwrap_or_default()),
+            "dead, not reaped"
+        );
+        child.wait().unwrap();
+        assert!(is_gone(&boot, &pids, pid, started));
+    }
+}

@@ -1,0 +1,57 @@
+//! Finished runs that were read together, by columns, before a view takes them over.
+
+use crate::columnar::columns::{Column, Columns};
+use crate::columnar::strings::hash;
+use crate::format::time::Timestamp;
+use crate::views::sessions::Sessions;
+
+/// Finished runs that were read together, and that may or may not be new.
+#[derive(Debug, Default)]
+pub struct Batch {
+    ids: Vec<u8>,
+    ends: Vec<usize>,
+    hashes: Vec<u64>,
+    pub(super) began: Vec<Timestamp>,
+    pub(super) session: Vec<u32>,
+    pub(super) sessions: Sessions,
+    pub params: Columns,
+    pub metrics: Columns,
+    pub seeds: Column,
+}
+
+impl Batch {
+    pub fn len(&self) -> usize {
+        self.ends.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.ends.is_empty()
+    }
+
+    pub fn session(&mut self, id: &str) -> u32 {
+        self.sessions.place(id)
+    }
+
+    /// Ends the run whose values have been set.
+    pub fn finish(&mut self, id: &[u8], began: Timestamp, session: u32) {
+        self.ids.extend_from_slice(id);
+        self.ends.push(self.ids.len());
+        self.hashes.push(hash(id));
+        self.began.push(began);
+        self.session.push(session);
+    }
+
+    /// Forgets values of a run that wasn't ended.
+    pub fn drop_unfinished(&mut self) {
+        let length = self.len();
+        self.params.truncate(length);
+        self.metrics.truncate(length);
+        self.seeds.truncate(length);
+    }
+
+    /// The id of a run, and its hash.
+    pub fn id(&self, place: usize) -> (&[u8], u64) {
+        let start = if place == 0 { 0 } else { self.ends[place - 1] };
+        (&self.ids[start..self.ends[place]], self.hashes[place])
+    }
+}

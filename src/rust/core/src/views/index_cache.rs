@@ -1,0 +1,230 @@
+//! Indexes of large ledgers in a folder, so that a fresh process needn't read all of the file.
+//!
+//! An index is bound to a ledger by its id and by the row up to which it was read. Nothing here is
+//! an error: where there is no index, or one in doubt, the ledger itself is read.
+
+use std::fs::{self, File};
+use std::io::{self, BufWriter};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use crate::columnar::index_file;
+use crate::columnar::index_file::indexed;
+use crate::error::Result;
+use crate::format::chain::Head;
+use crate::format::digest::Digest;
+use crate::format::id::Seq;
+use crate::ledger::{self, Place};
+use crate::platform::sys;
+use crate::views::fold::{Fold, Follow};
+use crate::views::parallel_read;
+use crate::views::runs::Runs;
+
+/// A folder of indexes.
+#[derive(Debug, Clone)]
+pub struct Cache {
+    pub folder: PathBuf,
+    /// Smaller ledgers have no index.
+    pub least: u64,
+    /// How many bytes the indexes take at most; those that were used longest ago go first.
+    pub most: u64,
+}
+
+/// An index is named by so many hex digits and this extension.
+const NAME: usize = 32;
+const INDEX: &str = "index";
+/// Until it is whole it has so many random ones more, and this extension.
+const RANDOM: usize = 16;
+const UNFINISHED: &str = "tmp";
+/// What a process that is gone has left of an index is this old.
+const LEFT_OVER: Duration = Duration::from_secs(3600);
+/// An index is written anew when so many times as much was appended as it covers.
+const STALE: u64 = 16;
+
+/// What an index says of the runs.
+struct Content {
+    ledger: String,
+    size: u64,
+    modified: u64,
+    end: u64,
+    seq: u64,
+    hash: Digest,
+    runs: Runs,
+}
+
+indexed!(Content {
+    ledger,
+    size,
+    modified,
+    end,
+    seq,
+    hash,
+    runs,
+});
+
+/// The ledger, as it was before it was read.
+struct Before {
+    ledger: String,
+    size: u64,
+    modified: u64,
+}
+
+impl Before {
+    fn of(path: &Path) -> Option<Before> {
+        let file = ledger::open(path).ok()?;
+        let metadata = file.metadata().ok()?;
+        let modified = metadata.modified().ok()?.duration_since(UNIX_EPOCH).ok()?;
+        Some(Before {
+            ledger: ledger::id(&file)?,
+            size: metadata.len(),
+            modified: u64::try_from(modified.as_nanos()).ok()?,
+        })
+    }
+}
+
+impl Cache {
+    /// All runs of a ledger, ready to follow it.
+    pub fn read(&self, path: &Path) -> Result<Follow<Runs>> {
+        let Some(before) = Before::of(path).filter(|before| before.size >= self.least) else {
+            return parallel_read::read(path);
+        };
+        let index = self.index(path, &before);
+        let known = open(&index, path, &before);
+        let covered = known
+            .as_ref()
+            .and_then(Follow::place)
+            .map_or(0, |place| place.end);
+        let follow = match known {
+            None => parallel_read::read(path)?,
+            Some(known) => match parallel_read::extend(path, known) {
+                Some(follow) => follow,
+                None => {
+                    let mut known = open(&index, path, &before).unwrap_or_default();
+                    known.catch_up(path)?;
+                    known
+                }
+            },
+        };
+        let end = follow.place().map_or(0, |place| place.end);
+        if (end - covered.min(end)).saturating_mul(STALE) > covered {
+            return Ok(self.replace(&index, before, follow));
+        }
+        Ok(follow)
+    }
+
+    fn index(&self, path: &Path, before: &Before) -> PathBuf {
+        let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+        let path = path.as_os_str().as_encoded_bytes();
+        let name = Digest::of(&[before.ledger.as_bytes(), b"\n", path]).to_string();
+        self.folder.join(&name[..NAME]).with_extension(INDEX)
+    }
+
+    /// Writes the index of what was read. Others that write it do so under names of their own, and
+    /// the last one stays.
+    fn replace(&self, index: &Path, before: Before, follow: Follow<Runs>) -> Follow<Runs> {
+        let Some(place) = follow.place().copied() else {
+            return follow;
+        };
+        if follow.view().size() as u64 > self.most {
+            return follow;
+        }
+        let content = Content {
+            ledger: before.ledger,
+            size: before.size,
+            modified: before.modified,
+            end: place.end,
+            seq: place.head.seq.0,
+            hash: place.head.hash,
+            runs: follow.into_view(),
+        };
+        if self.store(index, &content).is_ok() {
+            self.bound();
+        }
+        Follow::at(content.runs, place)
+    }
+
+    fn store(&self, index: &Path, content: &Content) -> io::Result<()> {
+        sys::private_folder(&self.folder)?;
+        let mut random = [0; 8];
+        sys::random(&mut random)?;
+        let random = u64::from_le_bytes(random);
+        let unfinished = index.with_extension(format!("{random:0RANDOM$x}.{UNFINISHED}"));
+        let written = sys::private_file(&unfinished)
+            .and_then(|file| {
+                index_file::write(&mut BufWriter::with_capacity(1 << 20, file), content)
+            })
+            .and_then(|()| match fs::metadata(&unfinished)?.len() {
+                size if size > self.most => Err(io::ErrorKind::FileTooLarge.into()),
+                _ => fs::rename(&unfinished, index),
+            });
+        if written.is_err() {
+            drop(fs::remove_file(&unfinished));
+        }
+        written
+    }
+
+    /// Removes what is too much, of files with names like ours.
+    fn bound(&self) {
+        let Ok(entries) = fs::read_dir(&self.folder) else {
+            return;
+        };
+        let mut ours: Vec<(SystemTime, u64, PathBuf)> = entries
+            .flatten()
+            .filter(|entry| entry.file_name().to_str().is_some_and(is_ours))
+            .filter_map(|entry| {
+                let metadata = entry.metadata().ok()?;
+                Some((metadata.modified().ok()?, metadata.len(), entry.path()))
+            })
+            .collect();
+        ours.sort_unstable_by(|a, b| b.cmp(a));
+        let mut size = 0;
+        for (used, length, path) in ours {
+            let is_too_much = match path.extension().is_some_and(|it| it == INDEX) {
+                true => {
+                    size += length;
+                    size > self.most
+                }
+                false => used.elapsed().is_ok_and(|age| age > LEFT_OVER),
+            };
+            if is_too_much {
+                drop(fs::remove_file(path));
+            }
+        }
+    }
+}
+
+/// Whether a file is an index or the beginning of one: a folder that a user names may have others.
+fn is_ours(name: &str) -> bool {
+    let is_hex = |text: &str, length| {
+        text.len() == length && text.bytes().all(|byte| byte.is_ascii_hexdigit())
+    };
+    match name.split('.').collect::<Vec<_>>()[..] {
+        [name, INDEX] => is_hex(name, NAME),
+        [name, random, UNFINISHED] => is_hex(name, NAME) && is_hex(random, RANDOM),
+        _ => false,
+    }
+}
+
+/// The runs as an index has them, if it is of this ledger and the ledger has only grown since.
+fn open(index: &Path, path: &Path, before: &Before) -> Option<Follow<Runs>> {
+    let content: Content = index_file::read(index)?;
+    let (size, modified) = (content.size, content.modified);
+    if content.ledger != before.ledger
+        || (before.size, before.modified) != (size, modified) && before.size <= size
+    {
+        return None;
+    }
+    let (seq, hash) = (Seq(content.seq), content.hash);
+    let place = Place {
+        end: content.end,
+        head: Head { seq, hash },
+    };
+    let ledger = ledger::open(path).ok()?;
+    let read_at = |bytes: &mut [u8], at| sys::read_full(&ledger, bytes, at);
+    if !place.stands(&read_at).ok()? {
+        return None;
+    }
+    let used = File::options().append(true).open(index);
+    drop(used.and_then(|file| file.set_modified(SystemTime::now())));
+    Some(Follow::at(content.runs, place))
+}

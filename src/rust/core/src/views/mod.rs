@@ -1,0 +1,18 @@
+//! What the events of a ledger add up to.
+
+pub mod batch;
+pub mod best;
+pub mod checkpoint;
+pub mod compare;
+pub mod export;
+pub mod fold;
+pub mod index_cache;
+pub mod lineage;
+pub mod parallel_read;
+pub mod registry;
+pub mod run_ids;
+pub mod runs;
+pub mod series;
+pub mod sessions;
+pub mod table;
+pub mod verify;

@@ -1,0 +1,338 @@
+//! Reading the runs of a large ledger: in blocks, by every processor, in one pass over the bytes.
+//!
+//! Nearly all rows of a large ledger are finished runs with plain values. Such rows are taken apart
+//! here, where they stand, and land in columns. Every other row is applied as [`Runs`] applies it,
+//! in its place. Where anything is not as it should be, the whole ledger is read again by the
+//! generic way, which finds the words for it.
+
+use std::fs::File;
+use std::io;
+use std::ops::Range;
+use std::path::Path;
+use std::thread;
+
+use crate::columnar::columns::{Columns, Tag};
+use crate::error::Result;
+use crate::format::chain::Head;
+use crate::format::digest::{Digest, HEX_LEN};
+use crate::format::fast_row::{self, Plain, Sink};
+use crate::format::id::Seq;
+use crate::format::row::{MAX_ROW, Row};
+use crate::format::time::Timestamp;
+use crate::format::value::Value;
+use crate::ledger::{self, FIRST_ROW, Place};
+use crate::platform::sys;
+use crate::views::batch::Batch;
+use crate::views::fold::{Fold, Follow};
+
+/// Fewer bytes than this aren't worth a thread.
+const WORTH_A_THREAD: u64 = 1 << 20;
+/// How much of a part is in memory at once.
+const BLOCK: usize = 1 << 20;
+
+/// A view to which many runs can be added at once.
+pub trait BulkFold: Fold {
+    /// Takes over some runs of a batch; `None` if the generic way must look.
+    fn add(&mut self, batch: &Batch, places: Range<usize>) -> Option<()>;
+}
+
+/// A view of a whole ledger, ready to follow it.
+pub fn read<F: BulkFold>(path: &Path) -> Result<Follow<F>> {
+    read_in_parts(path, worthwhile)
+}
+
+/// The same, in as many parts as a number of bytes is worth.
+pub fn read_in_parts<F: BulkFold>(path: &Path, parts: fn(u64) -> u64) -> Result<Follow<F>> {
+    if let Some(followed) = try_read(path, parts) {
+        return Ok(followed);
+    }
+    let mut follow = Follow::default();
+    follow.take(&ledger::read(path)?)?;
+    Ok(follow)
+}
+
+/// `None` where the generic way must look.
+fn try_read<F: BulkFold>(path: &Path, parts: fn(u64) -> u64) -> Option<Follow<F>> {
+    let file = ledger::open(path).ok()?;
+    let size = file.metadata().ok()?.len();
+    if size < FIRST_ROW {
+        return None;
+    }
+    ledger::check(path).ok()?;
+    take(&file, Follow::default(), FIRST_ROW..size, parts(size))
+}
+
+/// Takes over what was appended to a ledger since; `None` where the generic way must look.
+pub fn extend<F: BulkFold>(path: &Path, known: Follow<F>) -> Option<Follow<F>> {
+    let file = ledger::open(path).ok()?;
+    let size = file.metadata().ok()?.len();
+    let start = known.place()?.end;
+    match size {
+        _ if size == start => Some(known),
+        _ if size < start => None,
+        _ => take(&file, known, start..size, worthwhile(size - start)),
+    }
+}
+
+fn take<F: BulkFold>(
+    file: &File,
+    known: Follow<F>,
+    bytes: Range<u64>,
+    parts: u64,
+) -> Option<Follow<F>> {
+    let ranges = split(file, bytes, parts).ok()?;
+    let parts = read_parts(file, &ranges)?;
+    let before = known.place().map_or(0, |place| place.head.seq.0);
+    let lines: u64 = parts.iter().map(|part| part.lines).sum();
+    let place = match parts.iter().rev().find(|part| part.lines > 0) {
+        Some(last) => Place {
+            end: last.end,
+            head: Head {
+                seq: Seq(before + lines),
+                hash: Digest::from_hex(&last.last_hash?)?,
+            },
+        },
+        None => *known.place()?,
+    };
+    let view = fold(known.into_view(), before, parts)?;
+    Some(Follow::at(view, place))
+}
+
+/// Reads parts side by side.
+fn read_parts(file: &File, ranges: &[Range<u64>]) -> Option<Vec<Part>> {
+    thread::scope(|scope| {
+        let (first, rest) = ranges.split_first()?;
+        let rest: Vec<_> = rest
+            .iter()
+            .map(|range| scope.spawn(move || Part::read(file, range.clone())))
+            .collect();
+        let first = Part::read(file, first.clone());
+        let rest = rest.into_iter().map(|part| part.join().ok().flatten());
+        std::iter::once(first).chain(rest).collect()
+    })
+}
+
+/// Takes parts over that come after some lines. Each is let go when it was taken over.
+fn fold<F: BulkFold>(mut view: F, mut lines: u64, parts: Vec<Part>) -> Option<F> {
+    for part in parts {
+        if part.first_seq.is_some_and(|first| first != lines + 1) {
+            return None;
+        }
+        if lines == 0 && part.lines > 0 && part.others.first().is_none_or(|first| first.0 > 0) {
+            return None;
+        }
+        let mut done = 0;
+        for (line, before, bytes) in &part.others {
+            view.add(&part.batch, done..*before)?;
+            done = *before;
+            let row = Row::parse(&part.bytes[bytes.clone()]).ok()?;
+            if row.seq != Seq(lines + line + 1) || row.event.ends_with('!') {
+                return None;
+            }
+            ledger::check_first(&row).ok()?;
+            view.apply(&row).ok()?;
+        }
+        view.add(&part.batch, done..part.batch.len())?;
+        lines += part.lines;
+    }
+    Some(view)
+}
+
+/// How many parts are worth a thread each.
+fn worthwhile(size: u64) -> u64 {
+    (size / WORTH_A_THREAD).clamp(1, sys::processors() as u64)
+}
+
+/// Parts of the bytes, cut at line feeds.
+fn split(file: &File, bytes: Range<u64>, count: u64) -> io::Result<Vec<Range<u64>>> {
+    let size = bytes.end;
+    let mut cuts = vec![bytes.start];
+    let mut block = vec![0; 1 << 16];
+    for part in 1..count {
+        let mut at = bytes.start + (size - bytes.start) / count * part;
+        let cut = loop {
+            let read = sys::read_full(file, &mut block, at)?;
+            match memchr::memchr(b'\n', &block[..read]) {
+                Some(found) => break at + found as u64 + 1,
+                None if read < block.len() => break size,
+                None => at += read as u64,
+            }
+        };
+        if cut > cuts[cuts.len() - 1] && cut < size {
+            cuts.push(cut);
+        }
+    }
+    cuts.push(size);
+    Ok(cuts.windows(2).map(|pair| pair[0]..pair[1]).collect())
+}
+
+/// What one pass over a part of the file found.
+#[derive(Default)]
+struct Part {
+    lines: u64,
+    /// The seq of the first line, as the rows that were taken apart imply it.
+    first_seq: Option<u64>,
+    batch: Batch,
+    /// Lines that are left to the generic way: the number of the line, how many runs of the batch
+    /// come before it, and where its bytes are.
+    others: Vec<(u64, usize, Range<usize>)>,
+    bytes: Vec<u8>,
+    /// After the last line feed.
+    end: u64,
+    last_hash: Option<[u8; HEX_LEN]>,
+}
+
+impl Part {
+    fn read(file: &File, range: Range<u64>) -> Option<Part> {
+        let mut part = Part {
+            end: range.start,
+            ..Part::default()
+        };
+        let mut memory = Memory::default();
+        let mut block = Vec::with_capacity(2 * BLOCK);
+        let mut at = range.start;
+        loop {
+            let kept = block.len();
+            let wanted = (range.end - at).min(BLOCK as u64) as usize;
+            block.resize(kept + wanted, 0);
+            let read = sys::read_full(file, &mut block[kept..], at).ok()?;
+            block.truncate(kept + read);
+            at += read as u64;
+            let lines = memchr::memrchr(b'\n', &block).map_or(0, |last| last + 1);
+            part.take(&block[..lines], &mut memory)?;
+            block.drain(..lines);
+            if read == 0 || at == range.end {
+                return Some(part);
+            }
+            if block.len() > MAX_ROW {
+                return None;
+            }
+        }
+    }
+
+    fn take(&mut self, lines: &[u8], memory: &mut Memory) -> Option<()> {
+        let mut rest = lines;
+        while let Some(length) = memchr::memchr(b'\n', rest) {
+            let line = &rest[..length];
+            rest = &rest[length + 1..];
+            match memory.run(line, &mut self.batch) {
+                Some(seq) => {
+                    let first = seq.checked_sub(self.lines)?;
+                    if *self.first_seq.get_or_insert(first) != first {
+                        return None;
+                    }
+                }
+                None => {
+                    self.batch.drop_unfinished();
+                    let start = self.bytes.len();
+                    self.bytes.extend_from_slice(line);
+                    let kept = start..self.bytes.len();
+                    self.others.push((self.lines, self.batch.len(), kept));
+                }
+            }
+            self.lines += 1;
+            self.end += length as u64 + 1;
+            let hash = line.get(line.len().checked_sub(HEX_LEN)?..)?;
+            self.last_hash = hash.try_into().ok();
+        }
+        Some(())
+    }
+}
+
+/// What rows have in common with the row before them.
+#[derive(Default)]
+struct Memory {
+    second: [u8; 19],
+    micros: i64,
+    session: Vec<u8>,
+    session_place: u32,
+}
+
+impl Memory {
+    /// Takes a line over that is a finished run with plain values; its seq.
+    fn run(&mut self, line: &[u8], batch: &mut Batch) -> Option<u64> {
+        let row = batch.len();
+        let (params, metrics) = (&mut batch.params, &mut batch.metrics);
+        let mut cells = [Cells::of(params, row), Cells::of(metrics, row)];
+        let run = fast_row::run(line, &mut cells)?;
+        let began = self.time(run.time)?;
+        if run.session != self.session.as_slice() {
+            self.session_place = batch.session(std::str::from_utf8(run.session).ok()?);
+            self.session = run.session.to_vec();
+        }
+        if let Some(seed) = run.seed {
+            let (tag, bits) = number(seed)?;
+            batch.seeds.put(row, tag, bits);
+        }
+        batch.finish(run.id, began, self.session_place);
+        Some(run.seq)
+    }
+
+    fn time(&mut self, text: &[u8]) -> Option<Timestamp> {
+        let (second, rest) = text.split_at(19);
+        if second != self.second {
+            let whole = Timestamp::parse(text)?;
+            self.second = second.try_into().ok()?;
+            self.micros = whole.micros() - whole.micros().rem_euclid(1_000_000);
+        }
+        if rest[0] != b'.' || rest[7] != b'Z' || !rest[1..7].iter().all(u8::is_ascii_digit) {
+            return None;
+        }
+        let digit = |micros: i64, digit: &u8| micros * 10 + i64::from(digit - b'0');
+        Timestamp::from_micros(self.micros + rest[1..7].iter().fold(0, digit))
+    }
+}
+
+/// The columns that the values of a cell go to.
+struct Cells<'a> {
+    columns: &'a mut Columns,
+    row: usize,
+    next: usize,
+}
+
+impl Cells<'_> {
+    fn of(columns: &mut Columns, row: usize) -> Cells<'_> {
+        Cells {
+            columns,
+            row,
+            next: 0,
+        }
+    }
+}
+
+impl Sink for Cells<'_> {
+    fn pair(&mut self, key: &[u8], value: Plain<'_>) -> Option<()> {
+        // Rows mostly have the keys of the row before, in its order.
+        let place = match self.columns.named(self.next, key) {
+            true => self.next,
+            false => self.columns.place(std::str::from_utf8(key).ok()?),
+        };
+        self.next = place + 1;
+        let column = self.columns.at(place);
+        match value {
+            Plain::Null => column.put(self.row, Tag::Null, 0),
+            Plain::Bool(x) => column.put(self.row, Tag::Bool, u64::from(x)),
+            Plain::Na(kind) => column.set(self.row, Value::Na(kind)),
+            Plain::Text(text) => column.set_text(self.row, std::str::from_utf8(text).ok()?),
+            Plain::Number(text) => {
+                let (tag, bits) = number(text)?;
+                column.put(self.row, tag, bits);
+            }
+        }
+        Some(())
+    }
+}
+
+/// A number with a point or an exponent is a double, and so is what no integer of R's holds.
+fn number(text: &[u8]) -> Option<(Tag, u64)> {
+    let text = std::str::from_utf8(text).ok()?;
+    if text.contains(['.', 'e', 'E']) {
+        let x: f64 = text.parse().ok()?;
+        return x.is_finite().then(|| (Tag::Double, x.to_bits()));
+    }
+    let x: i64 = text.parse().ok()?;
+    Some(match i32::try_from(x) {
+        Ok(x) => (Tag::Int, x as u64),
+        Err(_) => (Tag::Double, (x as f64).to_bits()),
+    })
+}

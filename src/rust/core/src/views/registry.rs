@@ -1,0 +1,291 @@
+//! The registry: model versions, the stages that point to them, and how these moved.
+
+use std::collections::HashMap;
+
+use crate::error::Result;
+use crate::format::id::Seq;
+use crate::format::json::{Json, Malformed};
+use crate::format::row::Row;
+use crate::format::time::Timestamp;
+use crate::ledger::Ledger;
+use crate::views::fold::{self, Fold};
+use crate::views::run_ids::{Begun, WithoutEffect};
+
+/// All models of a ledger, in the order of their first versions.
+#[derive(Debug, Default)]
+pub struct Registry {
+    pub models: Vec<Model>,
+    pub without_effect: Vec<WithoutEffect>,
+    /// The user of each session.
+    pub users: HashMap<String, String>,
+    places: HashMap<String, usize>,
+    pub begun: Begun,
+}
+
+#[derive(Debug)]
+pub struct Model {
+    pub name: String,
+    /// Version 1 is the first.
+    pub versions: Vec<Version>,
+    pub stages: Vec<Stage>,
+    pub history: Vec<Change>,
+}
+
+/// A model version: an artifact of a run.
+#[derive(Debug)]
+pub struct Version {
+    pub run_id: String,
+    /// Name and entry of the artifact.
+    pub artifact: String,
+    pub entry: Json,
+    pub signature: Option<Json>,
+    pub registered: Timestamp,
+}
+
+/// A name that points to one version.
+#[derive(Debug)]
+pub struct Stage {
+    pub name: String,
+    /// The versions that it pointed to, each with the seq of its promotion; the last one is
+    /// current. A rollback takes from the end.
+    path: Vec<(i64, Seq)>,
+    rolled_back: Vec<i64>,
+}
+
+impl Stage {
+    pub fn current(&self) -> i64 {
+        self.path.last().expect("a stage points to a version").0
+    }
+
+    /// Where a rollback leads: the last version before the current one that is fit and was never
+    /// rolled back from, and the seq of the promotion that it undoes.
+    pub fn rollback(&self, fit: impl Fn(i64) -> bool) -> Option<(i64, Seq)> {
+        let (_, undoes) = *self.path.last()?;
+        let usable = |version: i64| self.may_return(version) && fit(version);
+        let target = self
+            .path
+            .iter()
+            .rev()
+            .find(|(version, _)| usable(*version))?;
+        Some((target.0, undoes))
+    }
+
+    /// Whether a rollback may lead to a version.
+    fn may_return(&self, version: i64) -> bool {
+        version != self.current() && !self.rolled_back.contains(&version)
+    }
+
+    fn promote(&mut self, version: i64, seq: Seq) {
+        self.path.push((version, seq));
+    }
+
+    fn roll_back(&mut self, version: i64, seq: Seq) {
+        self.rolled_back.push(self.current());
+        match self.path.iter().rposition(|(known, _)| *known == version) {
+            Some(place) => self.path.truncate(place + 1),
+            None => self.path.push((version, seq)),
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    Promotion,
+    Rollback,
+    /// A gate said no, or failed: the stage stayed as it was.
+    Refusal,
+}
+
+/// Something that happened, or was refused, to a stage.
+#[derive(Debug)]
+pub struct Change {
+    pub seq: Seq,
+    pub time: Timestamp,
+    pub kind: Kind,
+    pub stage: String,
+    pub version: i64,
+    pub previous: Option<i64>,
+    pub session: String,
+    /// What the gate measured.
+    pub figures: Vec<(String, Json)>,
+    /// The whole context of the row: why, the gate's verdict, its data.
+    pub context: Json,
+}
+
+impl Registry {
+    pub fn fold(ledger: &Ledger) -> Result<Registry> {
+        fold::fold(ledger)
+    }
+
+    pub fn model(&self, name: &str) -> Option<&Model> {
+        self.places.get(name).map(|&place| &self.models[place])
+    }
+
+    /// Takes an event over, or says why it changes nothing.
+    fn change(&mut self, row: &Row<'_>) -> std::result::Result<Option<&'static str>, Malformed> {
+        let context = Json::Object(row.context.pairs()?);
+        let (Some(name), Some(version)) = (
+            context.get("model").and_then(Json::as_str),
+            context.get("version").and_then(Json::as_int),
+        ) else {
+            return Ok(Some("it names no model or no version"));
+        };
+        if !is_model_name(name) {
+            return Ok(Some("its model has a name that none can have"));
+        }
+        if self.begun.place(row.run_id).is_none() {
+            return Ok(Some("its run has not begun"));
+        }
+        if row.event == "register" {
+            return self.register(row, name, version, &context);
+        }
+        let Some(stage) = context.get("stage").and_then(Json::as_str) else {
+            return Ok(Some("it names no stage"));
+        };
+        if !is_stage_name(stage) {
+            return Ok(Some("its stage has a name that none can have"));
+        }
+        let Some(&place) = self.places.get(name) else {
+            return Ok(Some("its model has no version"));
+        };
+        let model = &mut self.models[place];
+        if model.version(version).is_none() {
+            return Ok(Some("its version is unknown"));
+        }
+        let previous = context.get("previous").and_then(Json::as_int);
+        let kind = match row.event {
+            "refuse" => Kind::Refusal,
+            _ if context.get("undoes").is_some() => Kind::Rollback,
+            _ => Kind::Promotion,
+        };
+        if kind != Kind::Refusal {
+            if previous != model.current(stage) {
+                return Ok(Some("its stage pointed to another version by then"));
+            }
+            if kind == Kind::Rollback
+                && model
+                    .stage(stage)
+                    .is_none_or(|stage| !stage.may_return(version))
+            {
+                return Ok(Some("it returns to a version that was rolled back from"));
+            }
+            model.point(stage, version, kind, row.seq);
+        }
+        let session = context.get("session").and_then(Json::as_str);
+        model.history.push(Change {
+            seq: row.seq,
+            time: row.time,
+            kind,
+            stage: stage.to_owned(),
+            version,
+            previous,
+            session: session.unwrap_or_default().to_owned(),
+            figures: row.metrics.pairs()?,
+            context,
+        });
+        Ok(None)
+    }
+
+    fn register(
+        &mut self,
+        row: &Row<'_>,
+        name: &str,
+        version: i64,
+        context: &Json,
+    ) -> std::result::Result<Option<&'static str>, Malformed> {
+        let place = self.places.get(name).copied();
+        let known = place.map_or(0, |place| self.models[place].versions.len());
+        if version != known as i64 + 1 {
+            return Ok(Some("its version is not the next one of the model"));
+        }
+        let Some((artifact, entry)) = row.artifacts.pairs()?.into_iter().next() else {
+            return Ok(Some("it names no artifact"));
+        };
+        let place = place.unwrap_or_else(|| {
+            self.places.insert(name.to_owned(), self.models.len());
+            self.models.push(Model {
+                name: name.to_owned(),
+                versions: Vec::new(),
+                stages: Vec::new(),
+                history: Vec::new(),
+            });
+            self.models.len() - 1
+        });
+        self.models[place].versions.push(Version {
+            run_id: row.run_id.to_owned(),
+            artifact: crate::format::value::unescape_key(&artifact).to_owned(),
+            entry,
+            signature: context.get("signature").cloned(),
+            registered: row.time,
+        });
+        Ok(None)
+    }
+}
+
+impl Fold for Registry {
+    fn size(&self) -> usize {
+        let model = |model: &Model| 1024 * (1 + model.versions.len() + model.history.len());
+        self.begun.size() + self.models.iter().map(model).sum::<usize>()
+    }
+
+    fn apply(&mut self, row: &Row<'_>) -> std::result::Result<(), Malformed> {
+        self.begun.apply(row);
+        if row.event == "session" {
+            let context = Json::Object(row.context.pairs()?);
+            let text = |key| context.get(key).and_then(Json::as_str).map(str::to_owned);
+            if let (Some(id), Some(user)) = (text("id"), text("user")) {
+                self.users.insert(id, user);
+            }
+        }
+        if matches!(row.event, "register" | "promote" | "refuse") {
+            if let Some(why) = self.change(row)? {
+                let seq = row.seq;
+                self.without_effect.push(WithoutEffect { seq, why });
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Model {
+    pub fn version(&self, version: i64) -> Option<&Version> {
+        let place = usize::try_from(version).ok()?.checked_sub(1)?;
+        self.versions.get(place)
+    }
+
+    pub fn stage(&self, name: &str) -> Option<&Stage> {
+        self.stages.iter().find(|stage| stage.name == name)
+    }
+
+    /// The version to which a stage points.
+    pub fn current(&self, stage: &str) -> Option<i64> {
+        self.stage(stage).map(Stage::current)
+    }
+
+    fn point(&mut self, stage: &str, version: i64, kind: Kind, seq: Seq) {
+        let Some(known) = self.stages.iter_mut().find(|known| known.name == stage) else {
+            self.stages.push(Stage {
+                name: stage.to_owned(),
+                path: vec![(version, seq)],
+                rolled_back: Vec::new(),
+            });
+            return;
+        };
+        match kind {
+            Kind::Rollback => known.roll_back(version, seq),
+            _ => known.promote(version, seq),
+        }
+    }
+}
+
+/// What names a model: some text without the signs that part it from version and stage.
+pub fn is_model_name(name: &str) -> bool {
+    let length = name.chars().count();
+    (1..=200).contains(&length) && !name.contains(['@', '/']) && !name.chars().any(char::is_control)
+}
+
+/// `[a-z][a-z0-9_-]*`
+pub fn is_stage_name(name: &str) -> bool {
+    let rest = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_' || c == '-';
+    name.starts_with(|c: char| c.is_ascii_lowercase()) && name.chars().all(rest) && name.len() <= 64
+}

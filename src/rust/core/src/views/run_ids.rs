@@ -1,0 +1,91 @@
+//! Which runs have begun, and which events speak of one too early or begin it again.
+
+use std::io;
+
+use crate::columnar::index_file::indexed;
+use crate::columnar::index_file::{Indexed, Reader, Writer};
+use crate::columnar::strings::{Texts, hash};
+use crate::format::id::Seq;
+use crate::format::row::Row;
+
+/// A row that changed nothing, and why.
+#[derive(Debug, Clone, PartialEq)]
+pub struct WithoutEffect {
+    pub seq: Seq,
+    pub why: &'static str,
+}
+
+/// The ids of the runs, in the order of their first rows.
+#[derive(Debug, Default)]
+pub struct Begun {
+    ids: Texts,
+    pub without_effect: Vec<WithoutEffect>,
+}
+
+indexed!(Begun {
+    ids,
+    without_effect
+});
+
+const HAD_BEGUN: &str = "its run had begun already";
+const HAS_NOT_BEGUN: &str = "its run has not begun";
+
+impl Begun {
+    /// About how many bytes of memory it takes.
+    pub fn size(&self) -> usize {
+        self.ids.size()
+    }
+
+    pub fn place(&self, id: &str) -> Option<usize> {
+        self.ids.place(id)
+    }
+
+    pub fn id(&self, place: usize) -> &str {
+        self.ids.get(place)
+    }
+
+    /// The place of the run that an event begins, or that it speaks of; `None` if it has no effect, or is no
+    /// event of a run.
+    pub fn apply(&mut self, row: &Row<'_>) -> Option<usize> {
+        let (place, why) = match row.event {
+            "run" | "start" => {
+                let id = row.run_id.as_bytes();
+                (self.begin(id, hash(id)), HAD_BEGUN)
+            }
+            "resume" | "log" | "end" | "note" | "void" | "reveal" => {
+                (self.place(row.run_id), HAS_NOT_BEGUN)
+            }
+            _ => return None,
+        };
+        if place.is_none() {
+            let seq = row.seq;
+            self.without_effect.push(WithoutEffect { seq, why });
+        }
+        place
+    }
+
+    /// The place of a run that begins, unless it has already.
+    pub fn begin(&mut self, id: &[u8], hash: u64) -> Option<usize> {
+        self.ids.add_new(id, hash).ok()
+    }
+
+    /// Makes room for more runs.
+    pub fn reserve(&mut self, more: usize) {
+        self.ids.reserve(more);
+    }
+}
+
+impl Indexed for WithoutEffect {
+    fn write(&self, to: &mut Writer<'_>) -> io::Result<()> {
+        self.seq.0.write(to)?;
+        self.why.to_owned().write(to)
+    }
+
+    fn read(from: &mut Reader) -> Option<WithoutEffect> {
+        let seq = Seq(u64::read(from)?);
+        let why = String::read(from)?;
+        let mut known = [HAD_BEGUN, HAS_NOT_BEGUN].into_iter();
+        let why = known.find(|known| *known == why)?;
+        Some(WithoutEffect { seq, why })
+    }
+}

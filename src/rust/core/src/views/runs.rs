@@ -1,0 +1,577 @@
+//! Runs: what the events of a ledger add up to.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use crate::columnar::blocks::{AsJson, Blocks, Fixed, Stowed};
+use crate::columnar::columns::{Column, Columns, Tag};
+use crate::columnar::index_file::indexed;
+use crate::error::Result;
+use crate::format::json::{Json, Malformed};
+use crate::format::row::{Cell, Row};
+use crate::format::time::Timestamp;
+use crate::format::value::{self, Value};
+use crate::ledger::Ledger;
+use crate::platform::sys;
+use crate::views::batch::Batch;
+use crate::views::fold::{self, Fold, Follow};
+use crate::views::parallel_read::{self, BulkFold};
+use crate::views::run_ids::Begun;
+use crate::views::sessions::{Session, Sessions};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Status {
+    /// It began, or was resumed, and no end is on record: its process may be gone.
+    Running,
+    Finished,
+    Failed,
+    Interrupted,
+}
+
+impl Status {
+    pub fn name(self) -> &'static str {
+        match self {
+            Status::Running => "running",
+            Status::Finished => "finished",
+            Status::Failed => "failed",
+            Status::Interrupted => "interrupted",
+        }
+    }
+}
+
+const STATUSES: [Status; 4] = [
+    Status::Running,
+    Status::Finished,
+    Status::Failed,
+    Status::Interrupted,
+];
+
+impl Fixed for Status {
+    const SIZE: usize = 1;
+
+    fn encode(self, out: &mut Vec<u8>) {
+        out.push(self as u8);
+    }
+
+    fn decode(bytes: &[u8]) -> Option<Status> {
+        STATUSES.get(usize::from(*bytes.first()?)).copied()
+    }
+}
+
+/// All runs of a ledger, in the order of their first rows, each as it stands after the last event
+/// that speaks of it.
+#[derive(Debug, Default)]
+pub struct Runs {
+    pub begun: Begun,
+    began: Blocks<Timestamp>,
+    status: Blocks<Status>,
+    void: Blocks<bool>,
+    /// The place of the session in which each began or was resumed.
+    session: Blocks<u32>,
+    /// The place of the one in which it last said something, if that may be another.
+    last_session: Column,
+    /// In microseconds, of those that ended after they had begun.
+    ended: Column,
+    pub params: Columns,
+    /// Of a series the last value.
+    pub metrics: Columns,
+    pub seeds: Column,
+    /// How often the sealed metrics were shown.
+    looks: Column,
+    /// The places of those that have sealed some.
+    sealed: Vec<u64>,
+    more: Stowed<Mores>,
+    sessions: Stowed<Sessions>,
+}
+
+indexed!(Runs {
+    begun,
+    began,
+    status,
+    void,
+    session,
+    last_session,
+    ended,
+    params,
+    metrics,
+    seeds,
+    looks,
+    sealed,
+    more,
+    sessions,
+});
+
+/// What few runs have.
+#[derive(Debug, Default, Clone)]
+struct More {
+    tags: Vec<(String, Json)>,
+    artifacts: Vec<(String, Json)>,
+    data: Vec<(String, Json)>,
+    call: Option<Json>,
+    origin: Option<Json>,
+    sealed: Vec<(String, Json)>,
+}
+
+static NOTHING: std::sync::LazyLock<More> = std::sync::LazyLock::new(More::default);
+
+impl More {
+    /// About how many bytes of memory it takes.
+    fn size(&self) -> usize {
+        let pairs = [&self.tags, &self.artifacts, &self.data, &self.sealed];
+        let pairs = pairs.into_iter().flatten();
+        let pairs: usize = pairs
+            .map(|(name, json)| 64 + name.len() + json.size())
+            .sum();
+        let one = [&self.call, &self.origin].into_iter().flatten();
+        2 * size_of::<More>() + pairs + one.map(Json::size).sum::<usize>()
+    }
+}
+
+/// By the places of the runs.
+type Mores = HashMap<u32, More>;
+
+impl AsJson for Mores {
+    fn json(&self) -> Json {
+        let one = |json: &Option<Json>| json.clone().unwrap_or(Json::Null);
+        let json = |(&place, more): (&u32, &More)| {
+            Json::Array(vec![
+                Json::Int(i64::from(place)),
+                Json::Object(more.tags.clone()),
+                Json::Object(more.artifacts.clone()),
+                Json::Object(more.data.clone()),
+                one(&more.call),
+                one(&more.origin),
+                Json::Object(more.sealed.clone()),
+            ])
+        };
+        Json::Array(self.iter().map(json).collect())
+    }
+
+    fn of_json(json: Json) -> Option<Mores> {
+        let one = |json| (json != Json::Null).then_some(json);
+        let more = |json: Json| {
+            let [place, tags, artifacts, data, call, origin, sealed] =
+                <[Json; 7]>::try_from(json.into_array()?).ok()?;
+            let more = More {
+                tags: tags.into_object()?,
+                artifacts: artifacts.into_object()?,
+                data: data.into_object()?,
+                call: one(call),
+                origin: one(origin),
+                sealed: sealed.into_object()?,
+            };
+            Some((u32::try_from(place.as_int()?).ok()?, more))
+        };
+        json.into_array()?.into_iter().map(more).collect()
+    }
+}
+
+/// A run.
+#[derive(Clone, Copy)]
+pub struct Run<'a> {
+    runs: &'a Runs,
+    /// Its place among all of them.
+    pub place: usize,
+}
+
+impl<'a> Run<'a> {
+    pub fn id(self) -> &'a str {
+        self.runs.begun.id(self.place)
+    }
+
+    pub fn began(self) -> Timestamp {
+        self.runs.began.get(self.place).expect("a run's place")
+    }
+
+    pub fn ended(self) -> Option<Timestamp> {
+        let ended = &self.runs.ended;
+        match ended.tag(self.place) {
+            Tag::Integer64 => Timestamp::from_micros(ended.bits(self.place) as i64),
+            _ => None,
+        }
+    }
+
+    pub fn status(self) -> Status {
+        self.runs.status.get(self.place).expect("a run's place")
+    }
+
+    pub fn is_void(self) -> bool {
+        self.runs.void.get(self.place).expect("a run's place")
+    }
+
+    pub fn params(self) -> Vec<(String, Value)> {
+        self.runs.params.row(self.place)
+    }
+
+    pub fn metrics(self) -> Vec<(String, Value)> {
+        self.runs.metrics.row(self.place)
+    }
+
+    pub fn seed(self) -> Option<Value> {
+        self.runs.seeds.get(self.place)
+    }
+
+    pub fn tags(self) -> Vec<(String, Value)> {
+        values(&self.more().tags)
+    }
+
+    /// Name and entry of each artifact.
+    pub fn artifacts(self) -> &'a [(String, Json)] {
+        &self.more().artifacts
+    }
+
+    /// Name and entry of each data version.
+    pub fn data(self) -> &'a [(String, Json)] {
+        &self.more().data
+    }
+
+    /// The function call that the run is about, if it was one.
+    pub fn call(self) -> Option<&'a Json> {
+        self.more().call.as_ref()
+    }
+
+    /// Where the run came from, if it was copied from elsewhere.
+    pub fn origin(self) -> Option<&'a Json> {
+        self.more().origin.as_ref()
+    }
+
+    /// How often its sealed metrics were shown.
+    pub fn looks(self) -> u32 {
+        self.runs.looks.bits(self.place) as u32
+    }
+
+    /// The session in which it began or was resumed.
+    pub fn session(self) -> &'a Session {
+        let place = self.runs.session.get(self.place).expect("a run's place");
+        self.runs.sessions.get().at(place)
+    }
+
+    /// The session in which it last said something.
+    pub fn last_session(self) -> &'a Session {
+        let last = &self.runs.last_session;
+        match last.tag(self.place) {
+            Tag::Int => self.runs.sessions.get().at(last.bits(self.place) as u32),
+            _ => self.session(),
+        }
+    }
+
+    /// Metrics that were sealed, whether or not they have been revealed since.
+    pub fn sealed(self) -> Vec<(String, Value)> {
+        values(&self.more().sealed)
+    }
+
+    /// Metrics that nobody is to see yet.
+    pub fn hidden(self) -> Vec<(String, Value)> {
+        if self.looks() == 0 {
+            self.sealed()
+        } else {
+            Vec::new()
+        }
+    }
+
+    /// Why nobody should rest on the run, if there is a reason.
+    pub fn unfit(self) -> Option<&'static str> {
+        match self.status() {
+            _ if self.is_void() => Some("was declared void"),
+            Status::Failed => Some("has failed"),
+            Status::Interrupted => Some("was interrupted"),
+            _ => None,
+        }
+    }
+
+    /// Whether a running run's process is provably gone.
+    pub fn is_lost(self) -> bool {
+        self.status() == Status::Running && self.session().context.as_ref().is_some_and(is_gone)
+    }
+
+    fn more(self) -> &'a More {
+        let more = self.runs.more.get().get(&(self.place as u32));
+        more.unwrap_or(&NOTHING)
+    }
+}
+
+impl Runs {
+    /// Folds the events in their order.
+    pub fn fold(ledger: &Ledger) -> Result<Runs> {
+        fold::fold(ledger)
+    }
+
+    pub fn len(&self) -> usize {
+        self.began.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.began.is_empty()
+    }
+
+    pub fn at(&self, place: usize) -> Run<'_> {
+        Run { runs: self, place }
+    }
+
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = Run<'_>> + ExactSizeIterator {
+        (0..self.len()).map(|place| self.at(place))
+    }
+
+    pub fn get(&self, id: &str) -> Option<Run<'_>> {
+        self.begun.place(id).map(|place| self.at(place))
+    }
+
+    /// The places of the runs that are not void.
+    pub fn valid(&self) -> Vec<usize> {
+        let places = self.void.iter().enumerate();
+        places
+            .filter_map(|(place, void)| (!void).then_some(place))
+            .collect()
+    }
+
+    /// How many runs are void.
+    pub fn count_void(&self) -> usize {
+        let voids = self.void.slices(0..self.len()).flatten();
+        voids.filter(|&&void| void).count()
+    }
+
+    /// The status of the runs and whether they are void, block by block.
+    pub fn states(&self) -> impl Iterator<Item = (&[Status], &[bool])> {
+        let all = 0..self.len();
+        self.status.slices(all.clone()).zip(self.void.slices(all))
+    }
+
+    /// The sessions, in the order in which rows first name them.
+    pub fn sessions(&self) -> impl Iterator<Item = &Session> {
+        self.sessions.get().list.iter()
+    }
+
+    /// The runs that have sealed metrics.
+    pub fn with_sealed(&self) -> impl Iterator<Item = Run<'_>> {
+        self.sealed.iter().map(|&place| self.at(place as usize))
+    }
+
+    fn begin(&mut self, place: usize, row: &Row<'_>) -> std::result::Result<(), Malformed> {
+        let context = Json::Object(row.context.pairs()?);
+        self.began.push(row.time);
+        self.status.push(match row.event {
+            "run" => Status::Finished,
+            _ => Status::Running,
+        });
+        self.void.push(false);
+        let session = self.sessions.get_mut().place(session(&context));
+        self.session.push(session);
+        if let Some(origin) = context.get("origin") {
+            self.more(place).origin = Some(origin.clone());
+        }
+        self.record(place, row, &context)
+    }
+
+    fn more(&mut self, place: usize) -> &mut More {
+        self.more.get_mut().entry(place as u32).or_default()
+    }
+
+    /// Takes over what a row says of parameters, metrics and the rest: the last value wins.
+    fn record(
+        &mut self,
+        place: usize,
+        row: &Row<'_>,
+        context: &Json,
+    ) -> std::result::Result<(), Malformed> {
+        if matches!(row.event, "resume" | "log" | "end") {
+            let session = self.sessions.get_mut().place(session(context));
+            self.last_session.put(place, Tag::Int, u64::from(session));
+        }
+        for (key, json) in row.params.pairs()? {
+            let name = value::unescape_key(&key);
+            self.params.set(name, place, Value::from_json(&json));
+        }
+        for (name, value) in metrics(row.metrics)? {
+            self.metrics.set(&name, place, value);
+        }
+        for (name, artifact) in row.artifacts.pairs()? {
+            let name = value::unescape_key(&name).to_owned();
+            set(&mut self.more(place).artifacts, name, artifact);
+        }
+        if let Some(seed) = context.get("seed") {
+            self.seeds.set(place, Value::from_json(seed));
+        }
+        if let Some(call) = context.get("call") {
+            self.more(place).call = Some(call.clone());
+        }
+        for (key, json) in object(context.get("tags")) {
+            let name = value::unescape_key(key).to_owned();
+            set(&mut self.more(place).tags, name, json.clone());
+        }
+        for (name, json) in object(context.get("data")) {
+            let name = value::unescape_key(name).to_owned();
+            set(&mut self.more(place).data, name, json.clone());
+        }
+        for (key, json) in object(context.get("sealed")) {
+            let name = value::unescape_key(key).to_owned();
+            set(&mut self.more(place).sealed, name, json.clone());
+            if !self.sealed.contains(&(place as u64)) {
+                self.sealed.push(place as u64);
+            }
+        }
+        if self.at(place).looks() > 0 {
+            for (name, value) in self.at(place).sealed() {
+                self.metrics.set(&name, place, value);
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Fold for Runs {
+    fn size(&self) -> usize {
+        self.begun.size()
+            + self.began.size()
+            + self.status.size()
+            + self.void.size()
+            + self.session.size()
+            + self.params.size()
+            + self.metrics.size()
+            + [&self.seeds, &self.ended, &self.last_session, &self.looks]
+                .map(Column::size)
+                .iter()
+                .sum::<usize>()
+            + self
+                .more
+                .seen()
+                .map_or(0, |more| more.values().map(More::size).sum())
+            + self.sessions.seen().map_or(0, Sessions::size)
+    }
+
+    fn read(path: &Path) -> Result<Follow<Runs>> {
+        parallel_read::read(path)
+    }
+
+    fn apply(&mut self, row: &Row<'_>) -> std::result::Result<(), Malformed> {
+        if row.event == "session" {
+            let context = Json::Object(row.context.pairs()?);
+            if let Some(id) = context.get("id").and_then(Json::as_str) {
+                let sessions = self.sessions.get_mut();
+                let place = sessions.place(id) as usize;
+                sessions.list[place].context = Some(context);
+            }
+            return Ok(());
+        }
+        let Some(place) = self.begun.apply(row) else {
+            return Ok(());
+        };
+        if matches!(row.event, "run" | "start") {
+            return self.begin(place, row);
+        }
+        let context = Json::Object(row.context.pairs()?);
+        match row.event {
+            "resume" => {
+                self.status.set(place, Status::Running);
+                self.ended.put(place, Tag::Absent, 0);
+                let session = self.sessions.get_mut().place(session(&context));
+                self.session.set(place, session);
+            }
+            "end" => {
+                let ended = row.time.micros() as u64;
+                self.ended.put(place, Tag::Integer64, ended);
+                let status = match context.get("status").and_then(Json::as_str) {
+                    Some("failed") => Status::Failed,
+                    Some("interrupted") => Status::Interrupted,
+                    _ => Status::Finished,
+                };
+                self.status.set(place, status);
+            }
+            "void" => {
+                let void = context.get("void").and_then(Json::as_bool).unwrap_or(true);
+                self.void.set(place, void);
+            }
+            "reveal" => {
+                let looks = self.looks.bits(place) + 1;
+                self.looks.put(place, Tag::Int, looks);
+            }
+            _ => {}
+        }
+        self.record(place, row, &context)
+    }
+}
+
+impl BulkFold for Runs {
+    /// A run that has begun already is a matter for the generic way.
+    fn add(&mut self, batch: &Batch, places: std::ops::Range<usize>) -> Option<()> {
+        let to = self.len();
+        self.begun.reserve(places.len());
+        for place in places.clone() {
+            let (id, hash) = batch.id(place);
+            self.begun.begin(id, hash)?;
+        }
+        self.began.extend(&batch.began[places.clone()]);
+        self.status.resize(to + places.len(), Status::Finished);
+        self.void.resize(to + places.len(), false);
+        let mut sessions: Vec<Option<u32>> = vec![None; batch.sessions.list.len()];
+        for &session in &batch.session[places.clone()] {
+            let place = match sessions[session as usize] {
+                Some(place) => place,
+                None => {
+                    let id = &batch.sessions.at(session).id;
+                    let place = self.sessions.get_mut().place(id);
+                    sessions[session as usize] = Some(place);
+                    place
+                }
+            };
+            self.session.push(place);
+        }
+        self.params.append(to, &batch.params, places.clone());
+        self.metrics.append(to, &batch.metrics, places.clone());
+        self.seeds.append(to, &batch.seeds, places);
+        Some(())
+    }
+}
+
+fn metrics(cell: Cell<'_>) -> std::result::Result<Vec<(String, Value)>, Malformed> {
+    let last_value = |(key, json): (String, Json)| {
+        let last = match json.get("value") {
+            Some(Json::Array(series)) => series.last().map(Value::from_json),
+            _ => Some(Value::from_json(&json)),
+        };
+        last.map(|value| (value::unescape_key(&key).to_owned(), value))
+    };
+    Ok(cell.pairs()?.into_iter().filter_map(last_value).collect())
+}
+
+/// The process of a session is gone if it ran where we would see it, and we don't.
+fn is_gone(session: &Json) -> bool {
+    let text = |key| session.get(key).and_then(Json::as_str);
+    let number = |key| session.get(key).and_then(Json::as_int);
+    match (
+        text("host"),
+        text("boot"),
+        text("pids"),
+        number("pid"),
+        number("started"),
+    ) {
+        (Some(host), Some(boot), Some(pids), Some(pid), Some(started)) => {
+            sys::host().as_deref() == Some(host) && sys::is_gone(boot, pids, pid, started)
+        }
+        _ => false,
+    }
+}
+
+fn values(pairs: &[(String, Json)]) -> Vec<(String, Value)> {
+    let value = |(name, json): &(String, Json)| (name.clone(), Value::from_json(json));
+    pairs.iter().map(value).collect()
+}
+
+fn session(context: &Json) -> &str {
+    let id = context.get("session").and_then(Json::as_str);
+    id.unwrap_or_default()
+}
+
+fn object(json: Option<&Json>) -> &[(String, Json)] {
+    match json {
+        Some(Json::Object(pairs)) => pairs,
+        _ => &[],
+    }
+}
+
+/// Sets the value of a key that may have one already. Runs have few keys or set each once.
+fn set<K: PartialEq, V>(pairs: &mut Vec<(K, V)>, key: K, value: V) {
+    match pairs.iter_mut().find(|(known, _)| *known == key) {
+        Some((_, old)) => *old = value,
+        None => pairs.push((key, value)),
+    }
+}

@@ -1,0 +1,66 @@
+//! Sessions: with what runs were made.
+
+use std::collections::HashMap;
+
+use crate::columnar::blocks::AsJson;
+use crate::format::json::Json;
+
+/// With what runs were made. A row may name a session that isn't there; it has no context.
+#[derive(Debug, Default)]
+pub struct Session {
+    pub id: String,
+    pub context: Option<Json>,
+}
+
+/// The sessions of a ledger, in the order in which rows first name them.
+#[derive(Debug, Default)]
+pub(super) struct Sessions {
+    pub list: Vec<Session>,
+    places: HashMap<String, u32>,
+}
+
+impl AsJson for Sessions {
+    fn json(&self) -> Json {
+        let json = |session: &Session| {
+            let context = session.context.clone().unwrap_or(Json::Null);
+            Json::Array(vec![Json::Str(session.id.clone()), context])
+        };
+        Json::Array(self.list.iter().map(json).collect())
+    }
+
+    fn of_json(json: Json) -> Option<Sessions> {
+        let mut sessions = Sessions::default();
+        for session in json.into_array()? {
+            let [id, context] = <[Json; 2]>::try_from(session.into_array()?).ok()?;
+            let place = sessions.place(id.as_str()?) as usize;
+            sessions.list[place].context = (context != Json::Null).then_some(context);
+        }
+        Some(sessions)
+    }
+}
+
+impl Sessions {
+    /// About how many bytes of memory they take.
+    pub fn size(&self) -> usize {
+        let context = |session: &Session| session.context.as_ref().map_or(0, Json::size);
+        let session = |session: &Session| 256 + context(session);
+        self.list.iter().map(session).sum()
+    }
+
+    pub fn at(&self, place: u32) -> &Session {
+        &self.list[place as usize]
+    }
+
+    pub fn place(&mut self, id: &str) -> u32 {
+        if let Some(&place) = self.places.get(id) {
+            return place;
+        }
+        let place = self.list.len() as u32;
+        self.list.push(Session {
+            id: id.to_owned(),
+            context: None,
+        });
+        self.places.insert(id.to_owned(), place);
+        place
+    }
+}

@@ -1,0 +1,177 @@
+//! Runs as a table: one row a run, one column a parameter or metric.
+
+use std::cell::LazyCell;
+use std::collections::HashSet;
+use std::panic::resume_unwind;
+use std::thread;
+
+use crate::columnar::columns::{self, Tag};
+use crate::format::value::{Kind, Value};
+use crate::platform::sys;
+use crate::views::runs::Runs;
+
+/// What a column holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Type {
+    Atomic(Kind),
+    /// Values of different types, or vectors.
+    Mixed,
+}
+
+/// A column of the table: the values of one parameter or metric, for the runs that are wanted.
+#[derive(Debug)]
+pub struct Column<'a> {
+    pub name: String,
+    pub ty: Type,
+    pub values: &'a columns::Column,
+    pub rows: &'a [usize],
+}
+
+/// Which of parameters and metrics a column is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    Param,
+    Metric,
+}
+
+/// The names of the columns that the parameters and metrics of a ledger make, in their order.
+///
+/// A name that is both becomes `params.x` and `metrics.x`.
+pub fn column_names(runs: &Runs) -> Vec<(String, Role)> {
+    let params = runs.params.iter().map(|column| {
+        let name = column.name.as_str();
+        (name, Role::Param, runs.metrics.contains(name), "params")
+    });
+    let metrics = runs.metrics.iter().map(|column| {
+        let name = column.name.as_str();
+        (name, Role::Metric, runs.params.contains(name), "metrics")
+    });
+    let all = runs.params.iter().chain(runs.metrics.iter());
+    let mut taken: HashSet<String> = all.map(|column| column.name.clone()).collect();
+    params
+        .chain(metrics)
+        .map(|(name, role, both, prefix)| {
+            let name = if both {
+                unique(format!("{prefix}.{name}"), &mut taken)
+            } else {
+                name.to_owned()
+            };
+            (name, role)
+        })
+        .collect()
+}
+
+fn unique(name: String, taken: &mut HashSet<String>) -> String {
+    let mut candidate = name.clone();
+    let mut count = 1;
+    while !taken.insert(candidate.clone()) {
+        candidate = format!("{name}.{count}");
+        count += 1;
+    }
+    candidate
+}
+
+/// The places of the runs that a table is about: those that aren't void, or all.
+pub fn all_rows(runs: &Runs, void: bool) -> Vec<usize> {
+    match void {
+        true => (0..runs.len()).collect(),
+        false => runs.valid(),
+    }
+}
+
+/// The columns of parameters and metrics that are wanted, for the runs at some places. Their type
+/// is that of all runs which the table is about.
+pub fn columns<'a>(
+    runs: &'a Runs,
+    void: bool,
+    rows: &'a [usize],
+    wanted: impl Fn(&str) -> bool,
+) -> Vec<Column<'a>> {
+    let all = runs.params.iter().chain(runs.metrics.iter());
+    let about_all = void || runs.count_void() == 0;
+    let all_rows = LazyCell::new(|| all_rows(runs, void));
+    let ty = |values: &columns::Column| match values.only() {
+        Some(kind) if about_all => Type::Atomic(kind),
+        _ => common_type(values, &all_rows),
+    };
+    column_names(runs)
+        .into_iter()
+        .zip(all)
+        .filter(|((name, _), _)| wanted(name))
+        .map(|((name, _), values)| Column {
+            name,
+            ty: ty(values),
+            values,
+            rows,
+        })
+        .collect()
+}
+
+/// Brings columns into memory that are still in an index, on every processor.
+pub fn load(columns: &[Column<'_>]) {
+    let share = columns.len().div_ceil(sys::processors()).max(1);
+    thread::scope(|scope| {
+        let shares = columns.chunks(share);
+        let loading = shares.map(|columns| {
+            scope.spawn(move || columns.iter().for_each(|column| column.values.load()))
+        });
+        for loaded in loading.collect::<Vec<_>>() {
+            // What a damaged index unwinds with is for the one who asks.
+            loaded.join().unwrap_or_else(|why| resume_unwind(why));
+        }
+    });
+}
+
+impl<'a> Column<'a> {
+    pub fn of(name: String, values: &'a columns::Column, rows: &'a [usize]) -> Column<'a> {
+        Column {
+            name,
+            ty: common_type(values, rows),
+            values,
+            rows,
+        }
+    }
+}
+
+/// The type that holds all values without changing one: integers widen to double, NA to anything.
+fn common_type(values: &columns::Column, rows: &[usize]) -> Type {
+    let mut present = None;
+    let mut missing = None;
+    let mut last = Tag::Absent;
+    for &row in rows {
+        let tag = values.tag(row);
+        // Most cells are of the type of the one before.
+        if tag == last && !matches!(tag, Tag::Na | Tag::Other) {
+            continue;
+        }
+        last = tag;
+        let (seen, kind) = match tag {
+            Tag::Absent | Tag::Null | Tag::Redacted => continue,
+            Tag::Other => match values.other(row) {
+                Some(Value::Code(_)) => (&mut present, Kind::Character),
+                _ => return Type::Mixed,
+            },
+            _ => {
+                let kind = values.kind(row).expect("a single value");
+                (
+                    if tag == Tag::Na {
+                        &mut missing
+                    } else {
+                        &mut present
+                    },
+                    kind,
+                )
+            }
+        };
+        *seen = match (*seen, kind) {
+            (None, kind) => Some(kind),
+            (Some(known), kind) if known == kind => Some(kind),
+            (Some(Kind::Integer | Kind::Double), Kind::Integer | Kind::Double) => {
+                Some(Kind::Double)
+            }
+            _ if tag == Tag::Na => Some(Kind::Logical),
+            _ => return Type::Mixed,
+        };
+    }
+    Type::Atomic(present.or(missing).unwrap_or(Kind::Logical))
+}

@@ -1,0 +1,277 @@
+//! Whether a ledger is what it was when it was written.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use crate::columnar::strings::hash;
+use crate::error::{Error, Result};
+use crate::format::digest::Digest;
+use crate::format::fast_row;
+use crate::format::id::Seq;
+use crate::format::json::{Json, Malformed};
+use crate::format::row::Row;
+use crate::ledger::objects::Objects;
+use crate::ledger::{self, Ledger, Tail};
+use crate::views::checkpoint::Checkpoint;
+use crate::views::fold::Fold;
+use crate::views::registry::Registry;
+
+/// The verdict.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Status {
+    Ok,
+    /// The last row is being written at this moment.
+    Pending,
+    /// The file ends in the rest of a write that never finished.
+    Torn,
+    /// Rows that the checkpoint covers are missing at the end.
+    Truncated,
+    /// A row doesn't hold.
+    Corrupt,
+    /// Every row holds, but they are not those that the checkpoint covers.
+    Forked,
+}
+
+impl Status {
+    pub fn name(self) -> &'static str {
+        match self {
+            Status::Ok => "ok",
+            Status::Pending => "pending",
+            Status::Torn => "torn",
+            Status::Truncated => "truncated",
+            Status::Corrupt => "corrupt",
+            Status::Forked => "forked",
+        }
+    }
+}
+
+/// Where the first fault is. Row 0 is the header.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Fault {
+    pub row: u64,
+    pub byte: u64,
+    pub why: String,
+}
+
+/// Something that doesn't break the chain, and that somebody should know.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Problem {
+    pub row: u64,
+    pub kind: &'static str,
+    pub what: String,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Report {
+    pub status: Status,
+    /// A checkpoint was given and the ledger extends it.
+    pub anchored: bool,
+    /// How many rows hold, from the first one on.
+    pub rows: u64,
+    pub fault: Option<Fault>,
+    pub problems: Vec<Problem>,
+}
+
+/// Recomputes everything from the raw bytes and changes nothing.
+pub fn verify(path: &Path, checkpoint: Option<&Checkpoint>) -> Result<Report> {
+    let (ledger, tail) = match ledger::examine(path) {
+        Ok(examined) => examined,
+        Err(Error::Corrupt {
+            row: 0, byte, why, ..
+        }) => {
+            return Ok(Report {
+                status: Status::Corrupt,
+                anchored: false,
+                rows: 0,
+                fault: Some(Fault { row: 0, byte, why }),
+                problems: Vec::new(),
+            });
+        }
+        Err(e) => return Err(e),
+    };
+    let head = tail.head();
+    let (mut status, mut fault) = match &tail {
+        Tail::Whole { .. } => (Status::Ok, None),
+        Tail::Pending { at, .. } => (
+            Status::Pending,
+            Some((*at, "it is being written".to_owned())),
+        ),
+        Tail::Torn { at, .. } => (
+            Status::Torn,
+            Some((*at, "it was never finished".to_owned())),
+        ),
+        Tail::Corrupt { at, why, .. } => (Status::Corrupt, Some((*at, why.clone()))),
+    };
+    let whole = ledger.prefix(fault.as_ref().map(|(at, _)| *at));
+    let mut anchored = false;
+    if let Some(checkpoint) = checkpoint {
+        match compare(&whole, head.seq, checkpoint) {
+            Ok(()) => anchored = true,
+            Err(verdict) if status != Status::Corrupt => {
+                (status, fault) = (verdict.status, fault.or(verdict.fault));
+            }
+            Err(_) => {}
+        }
+    }
+    Ok(Report {
+        status,
+        anchored,
+        rows: head.seq.0,
+        fault: fault.map(|(byte, why)| Fault {
+            row: head.seq.next().0,
+            byte,
+            why,
+        }),
+        problems: problems(&whole)?,
+    })
+}
+
+struct Mismatch {
+    status: Status,
+    fault: Option<(u64, String)>,
+}
+
+/// Whether the rows that hold extend those of the checkpoint.
+fn compare(
+    ledger: &Ledger,
+    last: Seq,
+    checkpoint: &Checkpoint,
+) -> std::result::Result<(), Mismatch> {
+    let forked = Mismatch {
+        status: Status::Forked,
+        fault: None,
+    };
+    if ledger.id().is_some_and(|id| id != checkpoint.ledger) {
+        return Err(forked);
+    }
+    if last < checkpoint.head.seq {
+        let missing = checkpoint.head.seq.0 - last.0;
+        let why = match missing {
+            1 => "a row that the checkpoint covers is missing".to_owned(),
+            _ => format!("{missing} rows that the checkpoint covers are missing"),
+        };
+        return Err(Mismatch {
+            status: Status::Truncated,
+            fault: Some((ledger.size(), why)),
+        });
+    }
+    let row = ledger
+        .rows()
+        .flatten()
+        .find(|row| row.seq == checkpoint.head.seq);
+    match row {
+        Some(row) if row.hash == checkpoint.head.hash => Ok(()),
+        _ => Err(forked),
+    }
+}
+
+/// Rows without effect, and stored artifacts that are not what their rows say. All rows of the ledger hold.
+fn problems(ledger: &Ledger) -> Result<Vec<Problem>> {
+    let mut registry = Registry::default();
+    let mut artifacts = Artifacts::beside(ledger);
+    match look(ledger, &mut registry, &mut artifacts) {
+        Err(Error::Newer { what, .. }) => {
+            return Ok(vec![Problem {
+                row: 0,
+                kind: "newer",
+                what,
+            }]);
+        }
+        looked => looked?,
+    }
+    let without_effect = registry.begun.without_effect.iter();
+    let without_effect = without_effect.chain(&registry.without_effect);
+    let mut problems: Vec<Problem> = without_effect
+        .map(|row| Problem {
+            row: row.seq.0,
+            kind: "without effect",
+            what: row.why.to_owned(),
+        })
+        .collect();
+    problems.extend(artifacts.problems);
+    problems.sort_by_key(|problem| problem.row);
+    Ok(problems)
+}
+
+fn look(ledger: &Ledger, registry: &mut Registry, artifacts: &mut Artifacts) -> Result<()> {
+    for line in ledger.lines() {
+        let begun = fast_row::run_id(line).and_then(|id| registry.begun.begin(id, hash(id)));
+        if begun.is_some() {
+            continue;
+        }
+        let row = Row::parse(line).expect("the row holds");
+        if row.event.ends_with('!') {
+            return Err(ledger::newer(ledger.path(), &row));
+        }
+        let looked = registry.apply(&row).and_then(|()| artifacts.check(&row));
+        looked.map_err(|Malformed(why)| ledger.damaged(&row, why))?;
+    }
+    Ok(())
+}
+
+/// Looks at the bytes that rows name, at each once.
+struct Artifacts {
+    objects: Objects,
+    seen: HashMap<(String, Option<u64>), Option<&'static str>>,
+    problems: Vec<Problem>,
+}
+
+impl Artifacts {
+    fn beside(ledger: &Ledger) -> Artifacts {
+        Artifacts {
+            objects: Objects::beside(ledger.path()),
+            seen: HashMap::new(),
+            problems: Vec::new(),
+        }
+    }
+
+    fn check(&mut self, row: &Row<'_>) -> std::result::Result<(), Malformed> {
+        for (what, entry) in stored(row)? {
+            let Some(sha256) = entry.get("sha256").and_then(Json::as_str) else {
+                continue;
+            };
+            let size = entry.get("size").and_then(Json::as_int);
+            let size = size.and_then(|size| u64::try_from(size).ok());
+            let check = || check_object(&self.objects, sha256, size);
+            let known = self.seen.entry((sha256.to_owned(), size));
+            if let Some(wrong) = *known.or_insert_with(check) {
+                self.problems.push(Problem {
+                    row: row.seq.0,
+                    kind: "artifact",
+                    what: format!("the stored bytes of {what} {wrong}"),
+                });
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What a row says is stored beside the ledger: artifacts, or the lockfile of a session.
+fn stored(row: &Row<'_>) -> std::result::Result<Vec<(String, Json)>, Malformed> {
+    if row.event == "session" {
+        let context = Json::Object(row.context.pairs()?);
+        let lockfile = context.get("lockfile").cloned();
+        return Ok(lockfile
+            .into_iter()
+            .map(|entry| ("a lockfile".to_owned(), entry))
+            .collect());
+    }
+    let is_stored = |entry: &Json| entry.get("stored").and_then(Json::as_bool) == Some(true);
+    let artifacts = row.artifacts.pairs()?.into_iter();
+    Ok(artifacts
+        .filter(|(_, entry)| is_stored(entry))
+        .map(|(name, entry)| (format!("the artifact '{name}'"), entry))
+        .collect())
+}
+
+/// What is wrong with the bytes that a row names, if anything.
+fn check_object(objects: &Objects, sha256: &str, size: Option<u64>) -> Option<&'static str> {
+    let Some(digest) = Digest::from_hex(sha256.as_bytes()) else {
+        return Some("are named by no hash");
+    };
+    match objects.open(&digest, size, &mut |_| false) {
+        Ok(_) => None,
+        Err(Error::Artifact { damage, .. }) => Some(damage.text()),
+        Err(_) => Some("can't be read"),
+    }
+}

@@ -1,0 +1,264 @@
+//! Invariant: with an index or without one, whatever became of it, the answers are the same.
+
+use std::any::Any;
+use std::fs;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, SystemTime};
+
+use fitledger_core::columnar::blocks::Damaged;
+use fitledger_core::views::index_cache::Cache;
+
+use random::{Dice, generic, path, words, write};
+
+mod random;
+
+fn cache(name: &str) -> Cache {
+    let folder = path(name).with_extension("cache");
+    drop(fs::remove_dir_all(&folder));
+    Cache {
+        folder,
+        least: 0,
+        most: 1 << 30,
+    }
+}
+
+fn indexes(cache: &Cache) -> Vec<PathBuf> {
+    let entries = fs::read_dir(&cache.folder).into_iter().flatten().flatten();
+    entries.map(|entry| entry.path()).collect()
+}
+
+/// What the runs are by way of the index; an error if a part of it turned out damaged.
+fn ask(cache: &Cache, path: &Path) -> Result<String, Box<dyn Any + Send>> {
+    catch_unwind(AssertUnwindSafe(|| words(cache.read(path).unwrap().view())))
+}
+
+fn truth(path: &Path) -> String {
+    words(generic(path).unwrap().view())
+}
+
+#[test]
+fn an_index_changes_no_answer() {
+    for seed in 0..40 {
+        let path = path(&format!("cache-{seed}"));
+        drop(fs::remove_file(&path));
+        let cache = cache(&format!("cache-{seed}"));
+        let mut dice = Dice(seed);
+        for _ in 0..4 {
+            write(&path, &mut dice, [2, 5, 40, 1000][seed as usize % 4]);
+            // First from the ledger or from what is old, then from the index alone.
+            assert_eq!(ask(&cache, &path).unwrap(), truth(&path));
+            assert_eq!(indexes(&cache).len(), 1);
+            assert_eq!(ask(&cache, &path).unwrap(), truth(&path));
+        }
+        // A view from an index follows the ledger as any other does.
+        let mut follow = cache.read(&path).unwrap();
+        write(&path, &mut dice, 2);
+        follow.catch_up(&path).unwrap();
+        assert_eq!(words(follow.view()), truth(&path));
+        fs::remove_file(&path).unwrap();
+        fs::remove_dir_all(&cache.folder).unwrap();
+    }
+}
+
+#[test]
+fn a_damaged_index_is_no_answer() {
+    let (ours, other) = (path("cache-damage"), path("cache-other"));
+    drop(fs::remove_file(&ours));
+    drop(fs::remove_file(&other));
+    let cache = cache("cache-damage");
+    let mut dice = Dice(5);
+    write(&other, &mut dice, 5);
+    ask(&cache, &other).unwrap();
+    let of_other = fs::read(&indexes(&cache)[0]).unwrap();
+    fs::remove_dir_all(&cache.folder).unwrap();
+    write(&ours, &mut dice, 5);
+    ask(&cache, &ours).unwrap();
+    let index = indexes(&cache).remove(0);
+    let whole = fs::read(&index).unwrap();
+    let expected = truth(&ours);
+    let mut damaged = 0;
+    for round in 0..600 {
+        let mut bytes = whole.clone();
+        let at = dice.roll(bytes.len() as u64) as usize;
+        match round % 5 {
+            0 => bytes[at] ^= 1 << dice.roll(8),
+            1 => bytes.truncate(at),
+            2 => bytes.extend_from_slice(b"more"),
+            3 => bytes[at..].fill(0),
+            _ => bytes = of_other.clone(),
+        }
+        fs::write(&index, &bytes).unwrap();
+        match ask(&cache, &ours) {
+            Ok(words) => assert_eq!(words, expected),
+            Err(why) => {
+                assert_eq!(why.downcast::<Damaged>().unwrap().path, index);
+                damaged += 1;
+                // Whoever asks again without it has the answer.
+                fs::remove_file(&index).unwrap();
+                assert_eq!(ask(&cache, &ours).unwrap(), expected);
+            }
+        }
+    }
+    assert!(damaged > 10);
+    fs::remove_file(&ours).unwrap();
+    fs::remove_file(&other).unwrap();
+    fs::remove_dir_all(&cache.folder).unwrap();
+}
+
+#[test]
+fn a_ledger_that_did_not_only_grow_is_read_anew() {
+    let path = path("cache-rewritten");
+    let cache = cache("cache-rewritten");
+    let mut dice = Dice(3);
+    let mut versions = Vec::new();
+    for _ in 0..3 {
+        drop(fs::remove_file(&path));
+        write(&path, &mut dice, 5);
+        versions.push(fs::read(&path).unwrap());
+    }
+    let mut longer = versions[0].clone();
+    longer.truncate(longer.len() / 2);
+    versions.push(longer);
+    // One byte of a value is another, which changes no length and no hash.
+    let mut edited = versions[0].clone();
+    let digit = edited.windows(4).rposition(|four| four == b"0.25").unwrap();
+    edited[digit + 3] = b'6';
+    versions.push(edited);
+    for _ in 0..60 {
+        let version = &versions[dice.roll(versions.len() as u64) as usize];
+        fs::write(&path, version).unwrap();
+        assert_eq!(ask(&cache, &path).unwrap(), truth(&path));
+    }
+    fs::remove_file(&path).unwrap();
+    fs::remove_dir_all(&cache.folder).unwrap();
+}
+
+#[test]
+fn many_read_while_the_ledger_grows() {
+    let path = path("cache-many");
+    drop(fs::remove_file(&path));
+    let cache = cache("cache-many");
+    write(&path, &mut Dice(1), 5);
+    thread::scope(|scope| {
+        for reader in 0..4 {
+            let (cache, path) = (&cache, &path);
+            scope.spawn(move || {
+                let mut runs = 0;
+                for round in 0..60 {
+                    let now = match (reader + round) % 5 {
+                        0 => {
+                            indexes(cache)
+                                .iter()
+                                .for_each(|index| drop(fs::remove_file(index)));
+                            continue;
+                        }
+                        _ => cache.read(path).unwrap(),
+                    };
+                    assert!(now.view().len() >= runs);
+                    runs = now.view().len();
+                }
+            });
+        }
+        for round in 0..20 {
+            write(&path, &mut Dice(round + 2), 5);
+        }
+    });
+    assert_eq!(ask(&cache, &path).unwrap(), truth(&path));
+    fs::remove_file(&path).unwrap();
+    fs::remove_dir_all(&cache.folder).unwrap();
+}
+
+#[test]
+fn the_folder_is_bounded_and_private() {
+    let mut cache = cache("cache-bound");
+    let mut known: Vec<PathBuf> = Vec::new();
+    let mut next = |cache: &Cache, i: u64| {
+        let path = path(&format!("cache-bound-{i}"));
+        drop(fs::remove_file(&path));
+        write(&path, &mut Dice(i), 40);
+        ask(cache, &path).unwrap();
+        // The clock of the file system ticks slowly.
+        thread::sleep(Duration::from_millis(30));
+        let mut all = indexes(cache);
+        all.retain(|index| !known.contains(index));
+        known.extend_from_slice(&all);
+        (path, all.remove(0))
+    };
+    let size = |cache: &Cache| -> u64 {
+        let sizes = indexes(cache)
+            .into_iter()
+            .map(|index| fs::metadata(index).unwrap().len());
+        sizes.sum()
+    };
+    let (first, index_of_first) = next(&cache, 0);
+    let (second, index_of_second) = next(&cache, 1);
+    let (third, _) = next(&cache, 2);
+    ask(&cache, &first).unwrap();
+    thread::sleep(Duration::from_millis(30));
+    cache.most = size(&cache);
+    let (fourth, index_of_fourth) = next(&cache, 3);
+    assert!(size(&cache) <= cache.most);
+    assert!(index_of_first.exists() && index_of_fourth.exists() && !index_of_second.exists());
+    #[cfg(unix)]
+    for (path, mode) in [(&cache.folder, 0o700), (&index_of_first, 0o600)] {
+        use std::os::unix::fs::PermissionsExt;
+        assert_eq!(
+            fs::metadata(path).unwrap().permissions().mode() & 0o777,
+            mode
+        );
+    }
+    for path in [first, second, third, fourth] {
+        fs::remove_file(path).unwrap();
+    }
+    fs::remove_dir_all(&cache.folder).unwrap();
+}
+
+#[test]
+fn nobody_elses_files_are_touched() {
+    let (path, mut cache) = (path("cache-others"), cache("cache-others"));
+    drop(fs::remove_file(&path));
+    write(&path, &mut Dice(9), 5);
+    fs::create_dir_all(&cache.folder).unwrap();
+    let hex = "0123456789abcdef";
+    let long_ago = SystemTime::now() - Duration::from_secs(7200);
+    let file = |name: &str| {
+        let path = cache.folder.join(name);
+        fs::write(&path, [0; 2000]).unwrap();
+        let file = fs::File::options().append(true).open(&path).unwrap();
+        file.set_modified(long_ago).unwrap();
+        path
+    };
+    let others = ["notes.index", "mydata.tmp", hex, "a.b.tmp"].map(&file);
+    let left_over = file(&format!("{hex}{hex}.{hex}.tmp"));
+    ask(&cache, &path).unwrap();
+    assert!(others.iter().all(|other| other.exists()));
+    assert!(!left_over.exists());
+
+    // What doesn't fit isn't kept, and doesn't cost others their place.
+    let before = indexes(&cache);
+    cache.most = 100;
+    let another = path.with_extension("other");
+    drop(fs::remove_file(&another));
+    write(&another, &mut Dice(11), 5);
+    assert_eq!(ask(&cache, &another).unwrap(), truth(&another));
+    assert_eq!(indexes(&cache), before);
+    fs::remove_file(&path).unwrap();
+    fs::remove_file(&another).unwrap();
+    fs::remove_dir_all(&cache.folder).unwrap();
+}
+
+#[test]
+fn without_a_folder_the_ledger_is_read() {
+    let (path, mut cache) = (path("cache-none"), cache("cache-none"));
+    drop(fs::remove_file(&path));
+    write(&path, &mut Dice(9), 5);
+    cache.folder = path.join("below a file");
+    assert_eq!(ask(&cache, &path).unwrap(), truth(&path));
+    cache.folder = path.with_extension("cache");
+    cache.least = fs::metadata(&path).unwrap().len() + 1;
+    assert_eq!(ask(&cache, &path).unwrap(), truth(&path));
+    assert!(indexes(&cache).is_empty());
+    fs::remove_file(&path).unwrap();
+}

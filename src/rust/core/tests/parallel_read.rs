@@ -1,0 +1,117 @@
+//! Invariant: reading runs by blocks gives what folding the events one by one gives, on any ledger.
+
+use std::fs;
+use std::path::Path;
+
+use fitledger_core::format::value::Value;
+use fitledger_core::views::best::best;
+use fitledger_core::views::parallel_read;
+use fitledger_core::views::runs::{Run, Runs, Status};
+
+use random::{Dice, generic, path, words, write};
+
+mod random;
+
+fn compare(path: &Path) {
+    for parts in [|_| 1, |_| 2, |_| 5] {
+        match (parallel_read::read_in_parts(path, parts), generic(path)) {
+            (Ok(bulk), Ok(generic)) => {
+                assert_eq!(words(bulk.view()), words(generic.view()));
+                assert_eq!(bulk.place(), generic.place());
+            }
+            (Err(bulk), Err(generic)) => assert_eq!(bulk.to_string(), generic.to_string()),
+            (bulk, generic) => panic!("{:?} but {:?}", bulk.map(|_| ()), generic.map(|_| ())),
+        }
+    }
+}
+
+#[test]
+fn any_ledger_reads_the_same() {
+    for seed in 0..60 {
+        let path = path(&format!("bulk-{seed}"));
+        drop(fs::remove_file(&path));
+        write(&path, &mut Dice(seed), [2, 5, 40, 1000][seed as usize % 4]);
+        compare(&path);
+        // What was appended since is taken over as if it had been there.
+        let mut follow = parallel_read::read(&path).unwrap();
+        write(&path, &mut Dice(seed + 1000), 5);
+        follow.catch_up(&path).unwrap();
+        assert_eq!(words(follow.view()), words(generic(&path).unwrap().view()));
+        compare(&path);
+        fs::remove_file(&path).unwrap();
+    }
+}
+
+#[test]
+fn damage_is_found_or_read_the_same() {
+    let path = path("bulk-damage");
+    drop(fs::remove_file(&path));
+    write(&path, &mut Dice(7), 40);
+    let whole = fs::read(&path).unwrap();
+    let mut dice = Dice(11);
+    for round in 0..400 {
+        let mut bytes = whole.clone();
+        let at = dice.roll(bytes.len() as u64) as usize;
+        match round % 4 {
+            0 => bytes[at] ^= 1 << dice.roll(7),
+            1 => bytes.truncate(at),
+            2 => bytes[at] = b"\n\",{}\0\xff0"[dice.roll(8) as usize],
+            _ => {
+                let line = bytes[at..]
+                    .iter()
+                    .position(|&b| b == b'\n')
+                    .map_or(bytes.len(), |n| at + n + 1);
+                let end = bytes[line..]
+                    .iter()
+                    .position(|&b| b == b'\n')
+                    .map_or(bytes.len(), |n| line + n + 1);
+                bytes.drain(line..end);
+            }
+        }
+        fs::write(&path, &bytes).unwrap();
+        compare(&path);
+    }
+    fs::remove_file(&path).unwrap();
+}
+
+fn sorted(runs: &Runs, metric: &str, maximize: bool) -> Vec<usize> {
+    let number = |run: Run<'_>| {
+        let value = run.metrics().into_iter().find(|(name, _)| name == metric);
+        match value?.1 {
+            Value::Double(x) => Some(x).filter(|x| !x.is_nan()),
+            Value::Int(x) => Some(f64::from(x)),
+            _ => None,
+        }
+    };
+    let fit = |run: &Run<'_>| run.status() == Status::Finished && !run.is_void();
+    let candidates = runs.iter().filter(fit);
+    let mut all: Vec<(f64, usize)> = candidates
+        .filter_map(|run| Some((number(run)?, run.place)))
+        .collect();
+    // A stable sort leaves equals in their order.
+    all.sort_by(|a, b| match maximize {
+        true => b.0.partial_cmp(&a.0).unwrap(),
+        false => a.0.partial_cmp(&b.0).unwrap(),
+    });
+    all.into_iter().map(|(_, place)| place).collect()
+}
+
+#[test]
+fn the_best_are_the_first_of_all_sorted() {
+    let path = path("best");
+    drop(fs::remove_file(&path));
+    for seed in 0..40 {
+        write(&path, &mut Dice(seed), 5);
+        let runs: Runs = parallel_read::read(&path).unwrap().into_view();
+        for column in runs.metrics.iter() {
+            for maximize in [false, true] {
+                let all = sorted(&runs, &column.name, maximize);
+                for n in [0, 1, 2, 17, all.len(), usize::MAX] {
+                    let expected = &all[..n.min(all.len())];
+                    assert_eq!(best(&runs, column, maximize, n), expected);
+                }
+            }
+        }
+    }
+    fs::remove_file(&path).unwrap();
+}
