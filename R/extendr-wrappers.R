@@ -7,27 +7,27 @@ NULL
 #' Stores a file's bytes beside a ledger: `list(sha256, size)`.
 #'
 #' @noRd
-native_store_file <- function(file, from, tell) .Call(wrap__native_store_file, file, from, tell)
+native_store_file <- function(file, from, on_progress) .Call(wrap__native_store_file, file, from, on_progress)
 
 #' Hashes a file: `list(sha256, size)`.
 #'
 #' @noRd
-native_hash_file <- function(from, tell) .Call(wrap__native_hash_file, from, tell)
+native_hash_file <- function(from, on_progress) .Call(wrap__native_hash_file, from, on_progress)
 
 #' The bytes of a stored object, verified.
 #'
 #' @noRd
-native_read_object <- function(file, sha256, size, tell) .Call(wrap__native_read_object, file, sha256, size, tell)
+native_read_object <- function(file, sha256, size, on_progress) .Call(wrap__native_read_object, file, sha256, size, on_progress)
 
 #' Copies the verified bytes of a stored object to a new file.
 #'
 #' @noRd
-native_copy_object <- function(file, sha256, size, to, tell) .Call(wrap__native_copy_object, file, sha256, size, to, tell)
+native_copy_object <- function(file, sha256, size, to, on_progress) .Call(wrap__native_copy_object, file, sha256, size, to, on_progress)
 
 #' A failure unless the bytes of a stored object are there and right.
 #'
 #' @noRd
-native_check_object <- function(file, sha256, size, tell) .Call(wrap__native_check_object, file, sha256, size, tell)
+native_check_object <- function(file, sha256, size, on_progress) .Call(wrap__native_check_object, file, sha256, size, on_progress)
 
 #' The artifacts of a run: `list(name, sha256, size, file, stored, folder)`.
 #'
@@ -49,12 +49,29 @@ native_check_ledger <- function(file) .Call(wrap__native_check_ledger, file)
 #' @noRd
 native_hash_data <- function(x) .Call(wrap__native_hash_data, x)
 
-#' Names the folder for indexes, or `NULL` for none.
+#' The JSON of a list; `pretty` for people.
 #'
 #' @noRd
-native_use_cache <- function(folder) .Call(wrap__native_use_cache, folder)
+native_json <- function(pairs, pretty) .Call(wrap__native_json, pairs, pretty)
 
-#' The lineage of some nodes: `list(from, relation, to, nodes)`, places in `nodes` from 1 on, and
+#' The host's name and what tells this process from every other on it:
+#' `list(host, boot, pids, started)`.
+#'
+#' @noRd
+native_process <- function() .Call(wrap__native_process)
+
+#' Looks at git for a folder; a number that grows when what it says has changed.
+#'
+#' @noRd
+native_git_look <- function(folder, file) .Call(wrap__native_git_look, folder, file)
+
+#' What git said at the last look: `list(root, commit, branch, dirty)`, or `NULL` outside a
+#' repository.
+#'
+#' @noRd
+native_git_state <- function() .Call(wrap__native_git_state)
+
+#' The lineage of some nodes: `list(from, relation, to, nodes)`, indexes in `nodes` from 1 on, and
 #' `nodes` a `list(kind, id, label, problem, start)`; `NULL` where there is no such node.
 #'
 #' `kind` is that of the nodes, `id` the beginning of their ids if `partial`, else the whole id.
@@ -62,28 +79,28 @@ native_use_cache <- function(folder) .Call(wrap__native_use_cache, folder)
 #' @noRd
 native_trace <- function(file, kind, id, partial, down) .Call(wrap__native_trace, file, kind, id, partial, down)
 
-#' From here on, until it is closed, values of the run may be held back in this process.
+#' From here on, until it is closed, values of the run may be buffered in this process.
 #'
 #' @noRd
 native_buffer_open <- function(run_id) .Call(wrap__native_buffer_open, run_id)
 
-#' Holds the values of a step back: 0, or 1 when it is time to write them. 2 where nothing may be
-#' held back, since the run began in another process: write them at once, and close.
+#' Buffers the values of a step: 0, or 1 when it is time to write them. 2 where nothing may be
+#' buffered, since the run began in another process: write them at once, and close.
 #'
 #' @noRd
 native_buffer_push <- function(run_id, metrics, step) .Call(wrap__native_buffer_push, run_id, metrics, step)
 
-#' Writes what is held back for a run; `close` ends the holding back.
+#' Writes what is buffered for a run; `close` ends the buffering.
 #'
 #' @noRd
-native_buffer_flush <- function(target, run_id, close) .Call(wrap__native_buffer_flush, target, run_id, close)
+native_buffer_flush <- function(request, run_id, close) .Call(wrap__native_buffer_flush, request, run_id, close)
 
-#' Appends one event of a run, after the values that are held back for it; the run's id.
+#' Appends one event of a run, after the values that are buffered for it; the run's id.
 #'
 #' A `run` or `start` without an id gets one.
 #'
 #' @noRd
-native_log_event <- function(target, event, run_id, params, metrics, artifacts, seed, tags, sealed, more) .Call(wrap__native_log_event, target, event, run_id, params, metrics, artifacts, seed, tags, sealed, more)
+native_log_event <- function(request, event, run_id, params, metrics, artifacts, seed, tags, sealed, more) .Call(wrap__native_log_event, request, event, run_id, params, metrics, artifacts, seed, tags, sealed, more)
 
 #' Logs each row of two data frames as a finished run, in one write; the ids.
 #'
@@ -91,12 +108,12 @@ native_log_event <- function(target, event, run_id, params, metrics, artifacts, 
 #' their ids and times.
 #'
 #' @noRd
-native_log_runs <- function(target, params, metrics, sealed, rows, seed, tags, more, origin) .Call(wrap__native_log_runs, target, params, metrics, sealed, rows, seed, tags, more, origin)
+native_log_runs <- function(request, params, metrics, sealed, rows, seed, tags, more, origin) .Call(wrap__native_log_runs, request, params, metrics, sealed, rows, seed, tags, more, origin)
 
 #' Whether a value can be recorded: `NULL`, or the failure that says why not.
 #'
 #' @noRd
-native_refusal <- function(x, place, metric) .Call(wrap__native_refusal, x, place, metric)
+native_refusal <- function(x, arg_path, metric) .Call(wrap__native_refusal, x, arg_path, metric)
 
 #' Puts another function at the head of a call, in place.
 #'
@@ -212,7 +229,7 @@ native_stage_history <- function(file, name) .Call(wrap__native_stage_history, f
 #' Makes the next version of a model from a run's artifact, a list of one; the version.
 #'
 #' @noRd
-native_register <- function(target, name, run_id, artifact, more) .Call(wrap__native_register, target, name, run_id, artifact, more)
+native_register <- function(request, name, run_id, artifact, more) .Call(wrap__native_register, request, name, run_id, artifact, more)
 
 #' Moves a stage of a model, or records that a gate refused to; the version.
 #'
@@ -220,29 +237,7 @@ native_register <- function(target, name, run_id, artifact, more) .Call(wrap__na
 #' version that the stage is believed to point to, `NULL` for none: compared under the lock.
 #'
 #' @noRd
-native_promote <- function(target, change, name, version, stage, expect, figures, more) .Call(wrap__native_promote, target, change, name, version, stage, expect, figures, more)
-
-#' The JSON of a list; `pretty` for people.
-#'
-#' @noRd
-native_json <- function(pairs, pretty) .Call(wrap__native_json, pairs, pretty)
-
-#' The host's name and what tells this process from every other on it:
-#' `list(host, boot, pids, started)`.
-#'
-#' @noRd
-native_process <- function() .Call(wrap__native_process)
-
-#' Looks at git for a folder; a number that grows when what it says has changed.
-#'
-#' @noRd
-native_git_look <- function(folder, file) .Call(wrap__native_git_look, folder, file)
-
-#' What git said at the last look: `list(root, commit, branch, dirty)`, or `NULL` outside a
-#' repository.
-#'
-#' @noRd
-native_git_state <- function() .Call(wrap__native_git_state)
+native_promote <- function(request, change, name, version, stage, expect, figures, more) .Call(wrap__native_promote, request, change, name, version, stage, expect, figures, more)
 
 #' `list(status, anchored, rows, row, byte, why, problems)`; `checkpoint` is `NULL` or its text.
 #'
@@ -258,3 +253,8 @@ native_checkpoint <- function(file) .Call(wrap__native_checkpoint, file)
 #'
 #' @noRd
 native_repair <- function(file) .Call(wrap__native_repair, file)
+
+#' Names the folder for indexes, or `NULL` for none.
+#'
+#' @noRd
+native_use_cache <- function(folder) .Call(wrap__native_use_cache, folder)

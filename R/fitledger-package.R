@@ -8,7 +8,7 @@
 "_PACKAGE"
 
 .onLoad <- function(libname, pkgname) {
-  reg.finalizer(held_runs, function(...) write_held_back(close = TRUE), onexit = TRUE)
+  reg.finalizer(buffered_runs, function(...) write_buffered(close = TRUE), onexit = TRUE)
   reg.finalizer(views, function(...) end_views(), onexit = TRUE)
   checking <- nzchar(Sys.getenv("_R_CHECK_PACKAGE_NAME_"))
   native_use_cache(if (!checking) tools::R_user_dir("fitledger", "cache"))

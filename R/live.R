@@ -1,5 +1,5 @@
 # Runs that begin, report and end. A run is plain data, a path and an id; what is
-# held back for it lives in the process that began it.
+# buffered for it lives in the process that began it.
 
 #' Start, resume and end a live run
 #'
@@ -53,7 +53,7 @@ start_run <- function(file, params = list(), ..., data = NULL, seed = NULL, tags
     log_event_native(file, "log", run_id, artifacts = stream)
   }
   run <- structure(list(file = file, run_id = run_id), class = "fitledger_run")
-  hold_back(run)
+  start_buffering(run)
   run
 }
 
@@ -75,7 +75,7 @@ finish <- function(run, metrics, more, sealed = NULL, call = rlang::caller_env()
     run$file, "end", run$run_id, NULL, metrics,
     sealed = sealed, more = more, call = call
   )
-  let_go(run)
+  flush_and_close(run)
 }
 
 #' @export
@@ -116,7 +116,7 @@ log_metrics <- function(.run, ..., step = NULL) {
     return(invisible(.run))
   }
   check_step(step)
-  # 0: held back, 1: time to write, 2: nothing may be held back in this process.
+  # 0: buffered, 1: time to write, 2: nothing may be buffered in this process.
   due <- buffer_push(.run$run_id, values, step, environment())
   if (due > 0) {
     buffer_flush(.run$file, .run$run_id, close = due == 2)
@@ -368,7 +368,7 @@ last_run_id <- function(file) {
 #' read_metrics(file)
 read_metrics <- function(file, run_id = NULL, metrics = NULL) {
   file <- check_path(file, "file")
-  show_held_back(file)
+  flush_before_reading(file)
   points <- as_frame(signal_failure(read_series_native(file)))
   if (!is.null(run_id)) {
     check_run_ids(file, run_id)
@@ -389,35 +389,35 @@ absolute_path <- function(path) {
   file.path(sub("/$", "", folder), basename(path))
 }
 
-# The runs of this process for which values may be held back, so that they are
+# The runs of this process for which values may be buffered, so that they are
 # written when R ends.
-held_runs <- new.env(parent = emptyenv())
+buffered_runs <- new.env(parent = emptyenv())
 
-hold_back <- function(run) {
+start_buffering <- function(run) {
   buffer_open(run$run_id)
-  assign(run$run_id, list(file = run$file, process = Sys.getpid()), held_runs)
+  assign(run$run_id, list(file = run$file, process = Sys.getpid()), buffered_runs)
 }
 
-let_go <- function(run) {
+flush_and_close <- function(run) {
   buffer_flush(run$file, run$run_id, close = TRUE)
-  if (exists(run$run_id, held_runs, inherits = FALSE)) {
-    rm(list = run$run_id, envir = held_runs)
+  if (exists(run$run_id, buffered_runs, inherits = FALSE)) {
+    rm(list = run$run_id, envir = buffered_runs)
   }
 }
 
-# What can't be written now stays held back.
-write_held_back <- function(file = NULL, close = FALSE) {
-  for (run_id in names(held_runs)) {
-    held <- held_runs[[run_id]]
-    if (held$process == Sys.getpid() && (is.null(file) || identical(held$file, file))) {
-      try(buffer_flush(held$file, run_id, close), silent = TRUE)
+# What can't be written now stays buffered.
+write_buffered <- function(file = NULL, close = FALSE) {
+  for (run_id in names(buffered_runs)) {
+    buffered <- buffered_runs[[run_id]]
+    if (buffered$process == Sys.getpid() && (is.null(file) || identical(buffered$file, file))) {
+      try(buffer_flush(buffered$file, run_id, close), silent = TRUE)
     }
   }
 }
 
 # Who asks sees what this process has reported.
-show_held_back <- function(file) {
-  if (length(held_runs)) {
-    write_held_back(absolute_path(file))
+flush_before_reading <- function(file) {
+  if (length(buffered_runs)) {
+    write_buffered(absolute_path(file))
   }
 }

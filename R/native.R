@@ -32,7 +32,7 @@ log_event_native <- function(file, event, run_id, params = NULL, metrics = NULL,
                              seed = NULL, tags = NULL, sealed = NULL, more = NULL,
                              call = rlang::caller_env()) {
   result <- native_log_event(
-    append_target(file), event, run_id, params, metrics, artifacts, seed, tags, sealed, more
+    append_request(file), event, run_id, params, metrics, artifacts, seed, tags, sealed, more
   )
   signal_warning(signal_failure(result, call), call)
 }
@@ -40,14 +40,14 @@ log_event_native <- function(file, event, run_id, params = NULL, metrics = NULL,
 log_runs_native <- function(file, params, metrics, rows, origin = NULL, sealed = list(), seed = NULL,
                             tags = NULL, more = NULL, call = rlang::caller_env()) {
   result <- native_log_runs(
-    append_target(file), params, metrics, sealed, rows, seed, tags, more, origin
+    append_request(file), params, metrics, sealed, rows, seed, tags, more, origin
   )
   signal_warning(signal_failure(result, call), call)
 }
 
 # The file, the session of the rows with the environment's lockfile, whether to wait for the disk, and whether to
 # go on where locks can't be relied on.
-append_target <- function(file) {
+append_request <- function(file) {
   session <- current_session(file)
   list(
     file, session$version, session$context, session$lockfile,
@@ -118,7 +118,7 @@ buffer_push <- function(run_id, metrics, step, call) {
 }
 
 buffer_flush <- function(file, run_id, close, call = rlang::caller_env()) {
-  result <- native_buffer_flush(append_target(file), run_id, close)
+  result <- native_buffer_flush(append_request(file), run_id, close)
   signal_warning(signal_failure(result, call), call)
 }
 
@@ -131,8 +131,8 @@ run_ids_native <- function(file) {
 }
 
 # Why a value can't be recorded; NULL if it can.
-refusal <- function(x, place, metric = FALSE) {
-  result <- native_refusal(x, place, metric)
+refusal <- function(x, arg_path, metric = FALSE) {
+  result <- native_refusal(x, arg_path, metric)
   if (inherits(result, "fitledger_failure")) result$message
 }
 
@@ -159,14 +159,14 @@ hash_file_native <- function(path, call) {
 
 # `what` says in an error whose bytes they are.
 read_object_native <- function(file, artifact, call, what = NULL) {
-  tell <- progress_bar("Verifying", size = artifact$size)
-  result <- native_read_object(file, artifact$sha256, artifact$size, tell)
+  on_progress <- progress_bar("Verifying", size = artifact$size)
+  result <- native_read_object(file, artifact$sha256, artifact$size, on_progress)
   signal_failure(of_object(result, what), call)
 }
 
 copy_object_native <- function(file, artifact, to, call, what = NULL) {
-  tell <- progress_bar("Verifying", size = artifact$size)
-  result <- native_copy_object(file, artifact$sha256, artifact$size, to, tell)
+  on_progress <- progress_bar("Verifying", size = artifact$size)
+  result <- native_copy_object(file, artifact$sha256, artifact$size, to, on_progress)
   signal_failure(of_object(result, what), call)
 }
 
@@ -186,8 +186,8 @@ safe_name_native <- function(name) {
 }
 
 check_object_native <- function(file, artifact, call) {
-  tell <- progress_bar("Verifying", size = artifact$size)
-  signal_failure(native_check_object(file, artifact$sha256, artifact$size, tell), call)
+  on_progress <- progress_bar("Verifying", size = artifact$size)
+  signal_failure(native_check_object(file, artifact$sha256, artifact$size, on_progress), call)
 }
 
 is_name_native <- function(name, stage) {
@@ -195,12 +195,12 @@ is_name_native <- function(name, stage) {
 }
 
 register_native <- function(file, name, run_id, artifact, more, call) {
-  result <- native_register(append_target(file), name, run_id, artifact, more)
+  result <- native_register(append_request(file), name, run_id, artifact, more)
   signal_warning(signal_failure(result, call), call)
 }
 
 promote_native <- function(file, change, name, version, stage, expect, figures, more, call) {
-  result <- native_promote(append_target(file), change, name, version, stage, expect, figures, more)
+  result <- native_promote(append_request(file), change, name, version, stage, expect, figures, more)
   signal_warning(signal_failure(result, call), call)
 }
 

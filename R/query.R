@@ -162,7 +162,7 @@ computing <- c(
 # nobody knows), `count`, how many runs there are, and `sealed`, names of metrics that
 # are hidden. `best` as in `read_runs_native()`.
 run_table <- function(file, columns, details, void, best = NULL, call = rlang::caller_env()) {
-  show_held_back(file)
+  flush_before_reading(file)
   result <- read_runs_native(file, columns, details, void, best)
   if (is_failure(result, "plain_csv")) {
     return(plain_table(file, call))
@@ -373,6 +373,6 @@ mtfrm.fitledger_mixed <- function(x) {
 #' read_ledger(file)[c("seq", "event", "params", "metrics")]
 read_ledger <- function(file) {
   file <- check_path(file, "file")
-  show_held_back(file)
+  flush_before_reading(file)
   as_frame(events_native(file, environment()))
 }

@@ -76,7 +76,7 @@ view_runs <- function(file, path = NULL, ..., live = FALSE, open = interactive()
       arg = "path"
     )
   }
-  show_held_back(file)
+  flush_before_reading(file)
   shown <- if (live) live_view(file) else write_page(file, path)
   if (open) {
     show_page(shown)

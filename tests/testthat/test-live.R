@@ -39,7 +39,7 @@ test_that("a series keeps every step as it was written", {
   expect_error(read_metrics(file, "20261123"), class = "fitledger_error_unknown")
 })
 
-test_that("values are held back for a moment, and written by whatever comes next", {
+test_that("values are buffered for a moment, and written by whatever comes next", {
   file <- local_ledger()
   run <- start_run(file)
   events <- function() cells(file)$event
@@ -187,7 +187,7 @@ test_that("a run goes through saveRDS() and to other processes", {
   expect_identical(verify_ledger(file)$status, "ok")
 })
 
-test_that("what is held back is written when R ends, and a killed run is lost until it is resumed", {
+test_that("what is buffered is written when R ends, and a killed run is lost until it is resumed", {
   skip_on_cran()
   skip_on_os(c("windows", "mac"))
   file <- local_ledger()

@@ -7,22 +7,23 @@ use fitledger_core::format::json::Json;
 use fitledger_core::ledger;
 use fitledger_core::ledger::objects::{self, Objects, Stored, safe_file_name};
 
-use crate::answer::{Failure, answer};
-use crate::kept::RUNS;
+use crate::append_request::Entropy;
+use crate::from_r::path;
+use crate::guard::{Failure, guard};
 use crate::r::{self, R};
-use crate::target::{Entropy, path};
 use crate::to_r;
+use crate::view_cache::RUNS;
 
 /// Tells R's side how far a long piece of work is, and asks whether to give up.
-fn progress(tell: &Robj) -> impl FnMut(u64) -> bool + '_ {
-    const EVERY: u64 = 32 << 20;
-    let mut next = EVERY;
+fn progress(on_progress: &Robj) -> impl FnMut(u64) -> bool + '_ {
+    const EVERY_BYTES: u64 = 32 << 20;
+    let mut next = EVERY_BYTES;
     move |done| {
         if done < next {
             return false;
         }
-        next = done + EVERY;
-        if let Some(function) = tell.as_function() {
+        next = done + EVERY_BYTES;
+        if let Some(function) = on_progress.as_function() {
             // A progress bar that fails is no reason to stop.
             drop(function.call(pairlist!(done as f64)));
         }
@@ -42,15 +43,15 @@ fn stored(stored: Stored) -> Robj {
 ///
 /// @noRd
 #[extendr]
-fn native_store_file(file: Robj, from: Robj, tell: Robj) -> Robj {
-    answer(|| {
+fn native_store_file(file: Robj, from: Robj, on_progress: Robj) -> Robj {
+    guard(|| {
         let mut entropy = Entropy::new();
         let objects = Objects::beside(&path(&file)?);
         let from = path(&from)?;
         let outcome = objects.put_file(
             &from,
             &mut |bytes| entropy.fill(bytes),
-            &mut progress(&tell),
+            &mut progress(&on_progress),
         )?;
         Ok(stored(outcome))
     })
@@ -60,11 +61,11 @@ fn native_store_file(file: Robj, from: Robj, tell: Robj) -> Robj {
 ///
 /// @noRd
 #[extendr]
-fn native_hash_file(from: Robj, tell: Robj) -> Robj {
-    answer(|| {
+fn native_hash_file(from: Robj, on_progress: Robj) -> Robj {
+    guard(|| {
         Ok(stored(objects::hash_file(
             &path(&from)?,
-            &mut progress(&tell),
+            &mut progress(&on_progress),
         )?))
     })
 }
@@ -85,11 +86,11 @@ fn named(sha256: &Robj, size: &Robj) -> Result<(Digest, Option<u64>), Failure> {
 ///
 /// @noRd
 #[extendr]
-fn native_read_object(file: Robj, sha256: Robj, size: Robj, tell: Robj) -> Robj {
-    answer(|| {
+fn native_read_object(file: Robj, sha256: Robj, size: Robj, on_progress: Robj) -> Robj {
+    guard(|| {
         let (digest, size) = named(&sha256, &size)?;
         let objects = Objects::beside(&path(&file)?);
-        let bytes = objects.read(&digest, size, &mut progress(&tell))?;
+        let bytes = objects.read(&digest, size, &mut progress(&on_progress))?;
         Ok(Raw::from_bytes(&bytes).into())
     })
 }
@@ -98,10 +99,10 @@ fn native_read_object(file: Robj, sha256: Robj, size: Robj, tell: Robj) -> Robj 
 ///
 /// @noRd
 #[extendr]
-fn native_check_object(file: Robj, sha256: Robj, size: Robj, tell: Robj) -> Robj {
-    answer(|| {
+fn native_check_object(file: Robj, sha256: Robj, size: Robj, on_progress: Robj) -> Robj {
+    guard(|| {
         let (digest, size) = named(&sha256, &size)?;
-        Objects::beside(&path(&file)?).open(&digest, size, &mut progress(&tell))?;
+        Objects::beside(&path(&file)?).open(&digest, size, &mut progress(&on_progress))?;
         Ok(Robj::from(()))
     })
 }
@@ -110,12 +111,12 @@ fn native_check_object(file: Robj, sha256: Robj, size: Robj, tell: Robj) -> Robj
 ///
 /// @noRd
 #[extendr]
-fn native_copy_object(file: Robj, sha256: Robj, size: Robj, to: Robj, tell: Robj) -> Robj {
-    answer(|| {
+fn native_copy_object(file: Robj, sha256: Robj, size: Robj, to: Robj, on_progress: Robj) -> Robj {
+    guard(|| {
         let (digest, size) = named(&sha256, &size)?;
         let to = path(&to)?;
         let mut object =
-            Objects::beside(&path(&file)?).open(&digest, size, &mut progress(&tell))?;
+            Objects::beside(&path(&file)?).open(&digest, size, &mut progress(&on_progress))?;
         let copied = std::fs::OpenOptions::new()
             .write(true)
             .create_new(true)
@@ -131,9 +132,9 @@ fn native_copy_object(file: Robj, sha256: Robj, size: Robj, to: Robj, tell: Robj
 /// @noRd
 #[extendr]
 fn native_artifacts(file: Robj, run_id: Robj) -> Robj {
-    answer(|| {
-        let kept = RUNS.lend(&file)?;
-        let runs = kept.view();
+    guard(|| {
+        let cached = RUNS.lend(path(&file)?)?;
+        let runs = cached.view();
         let id = R::of(&run_id).string().unwrap_or_default();
         let artifacts = runs.get(&id).map_or(&[][..], |run| run.artifacts());
         let text = |key: &'static str| {
@@ -168,7 +169,7 @@ fn native_artifacts(file: Robj, run_id: Robj) -> Robj {
 /// @noRd
 #[extendr]
 fn native_safe_name(name: Robj) -> Robj {
-    answer(|| {
+    guard(|| {
         let name = R::of(&name)
             .string()
             .ok_or_else(|| Failure::argument("name"))?;
@@ -184,7 +185,7 @@ fn native_safe_name(name: Robj) -> Robj {
 /// @noRd
 #[extendr]
 fn native_check_ledger(file: Robj) -> Robj {
-    answer(|| {
+    guard(|| {
         ledger::check(&path(&file)?)?;
         Ok(Robj::from(()))
     })

@@ -6,7 +6,7 @@ use fitledger_core::error::Error;
 use fitledger_core::format::data_hash::{Attribute, DataHasher, ENCODING, Type};
 use fitledger_core::format::json::MAX_DEPTH;
 
-use crate::answer::{Failure, answer};
+use crate::guard::{Failure, guard};
 use crate::r::{self, R, Text};
 
 /// So many elements are hashed before R is asked whether to go on.
@@ -17,7 +17,7 @@ const PIECE: usize = 1 << 23;
 /// @noRd
 #[extendr]
 fn native_hash_data(x: Robj) -> Robj {
-    answer(|| {
+    guard(|| {
         let mut walk = Walk {
             hasher: DataHasher::default(),
             path: Vec::new(),
@@ -142,10 +142,10 @@ impl Walk {
             Some(Text::Is(name)) if !name.is_empty() => format!("[[{name:?}]]"),
             _ => format!("[[{}]]", i + 1),
         };
-        let place: String = self.path.iter().map(step).collect();
-        let subject = match place.is_empty() {
+        let part: String = self.path.iter().map(step).collect();
+        let subject = match part.is_empty() {
             true => "it".to_owned(),
-            false => format!("its part `{place}`"),
+            false => format!("its part `{part}`"),
         };
         Failure {
             class: "value",

@@ -23,12 +23,12 @@ const END: usize = 8;
 
 /// Texts, one after the other, and where each ends.
 #[derive(Default)]
-pub struct Texts {
+pub struct DeferredStrings {
     bytes: String,
     ends: Vec<u64>,
 }
 
-impl Texts {
+impl DeferredStrings {
     pub fn push(&mut self, text: &str) {
         self.bytes.push_str(text);
         self.ends.push(self.bytes.len() as u64);
@@ -65,9 +65,9 @@ fn raw(bytes: &[u8]) -> Robj {
     Raw::from_bytes(bytes).into()
 }
 
-impl<'a> FromIterator<&'a str> for Texts {
-    fn from_iter<T: IntoIterator<Item = &'a str>>(texts: T) -> Texts {
-        let mut all = Texts::default();
+impl<'a> FromIterator<&'a str> for DeferredStrings {
+    fn from_iter<T: IntoIterator<Item = &'a str>>(texts: T) -> DeferredStrings {
+        let mut all = DeferredStrings::default();
         texts.into_iter().for_each(|text| all.push(text));
         all
     }

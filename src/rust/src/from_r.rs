@@ -1,23 +1,32 @@
 //! R's values as the ledger's: what each becomes, and what is refused.
 
 use std::borrow::Cow;
+use std::path::PathBuf;
 
+use extendr_api::Robj;
 use extendr_ffi::{R_IsNA, R_NaInt, SEXPTYPE};
-use fitledger_core::format::json::{Json, MAX_DEPTH};
+use fitledger_core::format::json::{Json, MAX_DEPTH, MAX_INT};
 use fitledger_core::format::time;
 use fitledger_core::format::value::{Kind, Value, write_key};
 
-use crate::answer::Failure;
+use crate::guard::Failure;
 use crate::r::{R, Text};
 
-/// A value that can't be kept: where it stands, what it is, and what would do instead.
-fn refuse(place: &str, what: impl Into<String>, instead: impl Into<String>) -> Failure {
+/// A value that can't be recorded: where it stands, what it is, and what would do instead.
+fn refuse(arg_path: &str, what: impl Into<String>, instead: impl Into<String>) -> Failure {
     Failure {
         class: "value",
-        message: format!("`{place}` can't be recorded: {}.", what.into()),
+        message: format!("`{arg_path}` can't be recorded: {}.", what.into()),
         hint: instead.into(),
         ..Failure::default()
     }
+}
+
+/// A path as the user gave it.
+pub fn path(file: &Robj) -> Result<PathBuf, Failure> {
+    let text = R::of(file).string();
+    text.map(PathBuf::from)
+        .ok_or_else(|| Failure::argument("file"))
 }
 
 /// The name and value of each parameter (or tag): of a named list, a named vector or a data frame
@@ -25,7 +34,7 @@ fn refuse(place: &str, what: impl Into<String>, instead: impl Into<String>) -> F
 pub fn pairs(x: R, what: &str) -> Result<Vec<(String, Value)>, Failure> {
     named(x, what)?
         .into_iter()
-        .map(|(name, place, item)| Ok((name, item.value(&place)?)))
+        .map(|(name, arg_path, item)| Ok((name, item.value(&arg_path)?)))
         .collect()
 }
 
@@ -33,7 +42,7 @@ pub fn pairs(x: R, what: &str) -> Result<Vec<(String, Value)>, Failure> {
 pub fn metrics(x: R, what: &str) -> Result<Vec<(String, Value)>, Failure> {
     named(x, what)?
         .into_iter()
-        .map(|(name, place, item)| Ok((name, item.metric(&place)?)))
+        .map(|(name, arg_path, item)| Ok((name, item.metric(&arg_path)?)))
         .collect()
 }
 
@@ -65,9 +74,8 @@ pub fn own_json(pairs: R) -> Result<Json, Failure> {
 
 /// Typed values as the format's own: whole numbers are integers, and lists are arrays.
 fn untyped(json: Json) -> Json {
-    const LIMIT: f64 = 9_007_199_254_740_992.0;
     match json {
-        Json::Double(x) if x.fract() == 0.0 && x.abs() <= LIMIT => Json::Int(x as i64),
+        Json::Double(x) if x.fract() == 0.0 && x.abs() <= MAX_INT as f64 => Json::Int(x as i64),
         Json::Object(mut pairs) if pairs.len() == 1 && pairs[0].0 == "$list" => {
             untyped(pairs.remove(0).1)
         }
@@ -89,21 +97,21 @@ enum Item {
 }
 
 impl Item {
-    fn value(&self, place: &str) -> Result<Value, Failure> {
+    fn value(&self, arg_path: &str) -> Result<Value, Failure> {
         let value = match self {
-            Item::Whole(x) => value(*x, place, 0)?,
-            Item::Of(vector, i) => vector.get(*i, place)?,
+            Item::Whole(x) => value(*x, arg_path, 0)?,
+            Item::Of(vector, i) => vector.get(*i, arg_path)?,
         };
         if value.depth() + 1 > MAX_DEPTH {
-            return Err(too_deep(place));
+            return Err(too_deep(arg_path));
         }
         Ok(value)
     }
 
-    fn metric(&self, place: &str) -> Result<Value, Failure> {
+    fn metric(&self, arg_path: &str) -> Result<Value, Failure> {
         match self {
-            Item::Whole(x) => metric(*x, place),
-            Item::Of(vector, i) => vector.metric(*i, place),
+            Item::Whole(x) => metric(*x, arg_path),
+            Item::Of(vector, i) => vector.metric(*i, arg_path),
         }
     }
 }
@@ -162,12 +170,12 @@ fn named(x: R, what: &str) -> Result<Vec<(String, String, Item)>, Failure> {
             "Choose another name.",
         ));
     }
-    let places: Vec<String> = names.iter().map(|name| place(what, name)).collect();
+    let arg_paths: Vec<String> = names.iter().map(|name| arg_path(what, name)).collect();
     Ok(names
         .into_iter()
-        .zip(places)
+        .zip(arg_paths)
         .zip(items)
-        .map(|((name, place), item)| (name, place, item))
+        .map(|((name, arg_path), item)| (name, arg_path, item))
         .collect())
 }
 
@@ -207,7 +215,7 @@ fn names(x: R, what: &str) -> Result<Option<Vec<String>>, Failure> {
 }
 
 /// How somebody would write the way to an element.
-fn place(what: &str, name: &str) -> String {
+fn arg_path(what: &str, name: &str) -> String {
     let syntactic = name.starts_with(|c: char| c.is_alphabetic() || c == '.')
         && name
             .chars()
@@ -219,8 +227,8 @@ fn place(what: &str, name: &str) -> String {
     }
 }
 
-fn too_deep(place: &str) -> Failure {
-    let start: String = place.chars().take(40).collect();
+fn too_deep(arg_path: &str) -> Failure {
+    let start: String = arg_path.chars().take(40).collect();
     refuse(
         &format!("{start}…"),
         format!("it nests more than {MAX_DEPTH} levels deep"),
@@ -294,7 +302,7 @@ fn list(x: R, at: &str, depth: usize) -> Result<Value, Failure> {
             .into_iter()
             .enumerate()
             .map(|(i, name)| {
-                let inner = value(x.element(i), &place(at, &name), depth + 1)?;
+                let inner = value(x.element(i), &arg_path(at, &name), depth + 1)?;
                 Ok((name, inner))
             })
             .collect::<Result<_, _>>()

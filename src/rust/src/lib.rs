@@ -4,12 +4,13 @@
 //! `R/native.R` signals as a condition. Nothing here throws an R error, and nothing that allocates
 //! in R runs while the ledger is locked.
 
-mod answer;
+mod append_request;
 mod artifacts;
 mod data;
 mod deferred;
+mod environment;
 mod from_r;
-mod kept;
+mod guard;
 mod lineage;
 mod live;
 mod log;
@@ -17,10 +18,9 @@ mod page;
 mod query;
 mod r;
 mod registry;
-mod surroundings;
-mod target;
 mod to_r;
-mod trust;
+mod verify;
+mod view_cache;
 
 use extendr_api::prelude::*;
 
@@ -28,13 +28,13 @@ extendr_module! {
     mod fitledger;
     use artifacts;
     use data;
-    use kept;
+    use environment;
     use lineage;
     use live;
     use log;
     use page;
     use query;
     use registry;
-    use surroundings;
-    use trust;
+    use verify;
+    use view_cache;
 }

@@ -7,12 +7,12 @@ use fitledger_core::views::lineage::{Direction, Edge, Kind, Lineage, content_id}
 use fitledger_core::views::registry::Registry;
 use fitledger_core::views::runs::Runs;
 
-use crate::answer::{Failure, answer};
+use crate::from_r::path;
+use crate::guard::{Failure, guard};
 use crate::r::{self, R};
-use crate::target::path;
 use crate::to_r;
 
-/// The lineage of some nodes: `list(from, relation, to, nodes)`, places in `nodes` from 1 on, and
+/// The lineage of some nodes: `list(from, relation, to, nodes)`, indexes in `nodes` from 1 on, and
 /// `nodes` a `list(kind, id, label, problem, start)`; `NULL` where there is no such node.
 ///
 /// `kind` is that of the nodes, `id` the beginning of their ids if `partial`, else the whole id.
@@ -20,7 +20,7 @@ use crate::to_r;
 /// @noRd
 #[extendr]
 fn native_trace(file: Robj, kind: Robj, id: Robj, partial: Robj, down: Robj) -> Robj {
-    answer(|| {
+    guard(|| {
         let path = path(&file)?;
         let ledger = ledger::read(&path)?;
         let mut lineage = Lineage::of(&Runs::fold(&ledger)?, &Registry::fold(&ledger)?);
@@ -50,18 +50,18 @@ fn native_trace(file: Robj, kind: Robj, id: Robj, partial: Robj, down: Robj) -> 
         met.dedup();
         lineage.verify(&met, &Objects::beside(&path), &mut |_| r::interrupted())?;
 
-        let place = |node: usize| met.binary_search(&node).expect("it was met") as i32 + 1;
-        let places = |of: fn(&Edge) -> usize| {
+        let index = |node: usize| met.binary_search(&node).expect("it was met") as i32 + 1;
+        let indexes = |of: fn(&Edge) -> usize| {
             edges
                 .iter()
-                .map(|edge| place(of(edge)))
+                .map(|edge| index(of(edge)))
                 .collect::<Vec<i32>>()
         };
         let nodes: Vec<_> = met.iter().map(|&node| &lineage.nodes[node]).collect();
         Ok(list!(
-            from = places(|edge| edge.from),
+            from = indexes(|edge| edge.from),
             relation = to_r::strings(edges.iter().map(|edge| Some(edge.relation.name()))),
-            to = places(|edge| edge.to),
+            to = indexes(|edge| edge.to),
             nodes = list!(
                 kind = to_r::strings(nodes.iter().map(|node| Some(node.kind.name()))),
                 id = to_r::strings(nodes.iter().map(|node| Some(node.id.as_str()))),

@@ -1,4 +1,4 @@
-//! Values of live runs that are held back for a moment, in the process that began the run.
+//! Values of live runs that are buffered for a moment, in the process that began the run.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -7,14 +7,15 @@ use std::time::Instant;
 use extendr_api::prelude::*;
 use extendr_ffi::SEXPTYPE;
 use fitledger_core::format::id::RunId;
+use fitledger_core::format::json::MAX_INT;
 use fitledger_core::format::row::Event;
 use fitledger_core::format::time::Timestamp;
 use fitledger_core::views::series::Buffer;
 
-use crate::answer::{Failure, answer};
+use crate::append_request::{AppendRequest, Entropy, with_warning};
 use crate::from_r;
+use crate::guard::{Failure, guard};
 use crate::r::R;
-use crate::target::{Entropy, Target, with_warning};
 
 #[derive(Default)]
 struct Buffers {
@@ -35,8 +36,8 @@ fn buffers() -> MutexGuard<'static, Option<Buffers>> {
     guard
 }
 
-/// The `log` event that the values held back for a run make.
-pub fn held_back(id: &RunId) -> Option<Event> {
+/// The `log` event that the values buffered for a run make.
+pub fn buffered(id: &RunId) -> Option<Event> {
     let guard = buffers();
     let buffer = guard.as_ref()?.of_run.get(id.as_str())?;
     if buffer.is_empty() {
@@ -50,7 +51,7 @@ pub fn held_back(id: &RunId) -> Option<Event> {
     })
 }
 
-/// The values held back for a run are in its ledger.
+/// The values buffered for a run are in its ledger.
 pub fn written(id: &RunId) {
     let mut guard = buffers();
     if let Some(buffer) = guard
@@ -61,12 +62,12 @@ pub fn written(id: &RunId) {
     }
 }
 
-/// From here on, until it is closed, values of the run may be held back in this process.
+/// From here on, until it is closed, values of the run may be buffered in this process.
 ///
 /// @noRd
 #[extendr]
 fn native_buffer_open(run_id: Robj) -> Robj {
-    answer(|| {
+    guard(|| {
         let id = R::of(&run_id)
             .string()
             .ok_or_else(|| Failure::argument("run_id"))?;
@@ -80,13 +81,13 @@ fn native_buffer_open(run_id: Robj) -> Robj {
     })
 }
 
-/// Holds the values of a step back: 0, or 1 when it is time to write them. 2 where nothing may be
-/// held back, since the run began in another process: write them at once, and close.
+/// Buffers the values of a step: 0, or 1 when it is time to write them. 2 where nothing may be
+/// buffered, since the run began in another process: write them at once, and close.
 ///
 /// @noRd
 #[extendr]
 fn native_buffer_push(run_id: Robj, metrics: Robj, step: Robj) -> Robj {
-    answer(|| {
+    guard(|| {
         let id = R::of(&run_id)
             .string()
             .ok_or_else(|| Failure::argument("run_id"))?;
@@ -107,20 +108,20 @@ fn native_buffer_push(run_id: Robj, metrics: Robj, step: Robj) -> Robj {
     })
 }
 
-/// Writes what is held back for a run; `close` ends the holding back.
+/// Writes what is buffered for a run; `close` ends the buffering.
 ///
 /// @noRd
 #[extendr]
-fn native_buffer_flush(target: Robj, run_id: Robj, close: Robj) -> Robj {
-    answer(|| {
+fn native_buffer_flush(request: Robj, run_id: Robj, close: Robj) -> Robj {
+    guard(|| {
         let id = R::of(&run_id).string().and_then(|id| RunId::new(&id));
         let id = id.ok_or_else(|| Failure::argument("run_id"))?;
         let mut warning = None;
-        if let Some(event) = held_back(&id) {
+        if let Some(event) = buffered(&id) {
             let events = vec![(Timestamp::now(), event)];
-            let mut target = Target::of(&target)?;
-            target.create = false;
-            warning = target.append(&mut Entropy::new(), events)?;
+            let mut request = AppendRequest::of(&request)?;
+            request.create = false;
+            warning = request.append(&mut Entropy::new(), events)?;
             written(&id);
         }
         if R::of(&close).is_true() {
@@ -136,12 +137,11 @@ fn native_buffer_flush(target: Robj, run_id: Robj, close: Robj) -> Robj {
 }
 
 fn whole(step: R) -> Option<i64> {
-    const MOST: f64 = 9_007_199_254_740_992.0;
     match step.ty() {
         SEXPTYPE::INTSXP if step.len() == 1 => Some(i64::from(step.integers()[0])),
         SEXPTYPE::REALSXP if step.len() == 1 => {
             let x = step.doubles()[0];
-            (x.fract() == 0.0 && x.abs() <= MOST).then_some(x as i64)
+            (x.fract() == 0.0 && x.abs() <= MAX_INT as f64).then_some(x as i64)
         }
         _ => None,
     }

@@ -13,14 +13,14 @@ use fitledger_core::format::row::Event;
 use fitledger_core::format::time::Timestamp;
 use fitledger_core::format::value::write_key;
 
-use crate::answer::{Failure, answer};
-use crate::deferred::Texts;
+use crate::append_request::{AppendRequest, Entropy, with_warning};
+use crate::deferred::DeferredStrings;
 use crate::from_r::{self, Atomic};
+use crate::guard::{Failure, guard};
 use crate::live;
 use crate::r::{self, R};
-use crate::target::{Entropy, Target, with_warning};
 
-/// Appends one event of a run, after the values that are held back for it; the run's id.
+/// Appends one event of a run, after the values that are buffered for it; the run's id.
 ///
 /// A `run` or `start` without an id gets one.
 ///
@@ -28,7 +28,7 @@ use crate::target::{Entropy, Target, with_warning};
 #[extendr]
 #[allow(clippy::too_many_arguments, reason = "the cells of a row")]
 fn native_log_event(
-    target: Robj,
+    request: Robj,
     event: Robj,
     run_id: Robj,
     params: Robj,
@@ -39,14 +39,14 @@ fn native_log_event(
     sealed: Robj,
     more: Robj,
 ) -> Robj {
-    answer(|| {
+    guard(|| {
         let params = from_r::object(&from_r::pairs(R::of(&params), "params")?);
         let metrics = from_r::object(&from_r::metrics(R::of(&metrics), "metrics")?);
         let artifacts = from_r::own_json(R::of(&artifacts))?.text().into_bytes();
         let context = context(R::of(&seed), R::of(&tags), R::of(&sealed), R::of(&more))?;
         let name = event_name(R::of(&event)).ok_or_else(|| Failure::argument("event"))?;
-        let mut target = Target::of(&target)?;
-        target.create = matches!(name, "run" | "start");
+        let mut request = AppendRequest::of(&request)?;
+        request.create = matches!(name, "run" | "start");
 
         let (now, mut entropy) = (Timestamp::now(), Entropy::new());
         let id = match R::of(&run_id).string() {
@@ -61,10 +61,10 @@ fn native_log_event(
             artifacts,
             context,
         };
-        let mut events: Vec<_> = live::held_back(&id).into_iter().collect();
+        let mut events: Vec<_> = live::buffered(&id).into_iter().collect();
         events.push(event);
         let events = events.into_iter().map(|event| (now, event));
-        let warning = target.append(&mut entropy, events)?;
+        let warning = request.append(&mut entropy, events)?;
         live::written(&id);
         Ok(with_warning(Robj::from(id.as_str()), warning))
     })
@@ -125,12 +125,12 @@ fn with_pair(object: &[u8], key: &str, json: &[u8]) -> Vec<u8> {
 ///
 /// @noRd
 #[extendr]
-fn native_refusal(x: Robj, place: Robj, metric: Robj) -> Robj {
-    answer(|| {
-        let place = R::of(&place).string().unwrap_or_default();
+fn native_refusal(x: Robj, arg_path: Robj, metric: Robj) -> Robj {
+    guard(|| {
+        let arg_path = R::of(&arg_path).string().unwrap_or_default();
         match R::of(&metric).is_true() {
-            true => from_r::metric(R::of(&x), &place)?,
-            false => from_r::value(R::of(&x), &place, 1)?,
+            true => from_r::metric(R::of(&x), &arg_path)?,
+            false => from_r::value(R::of(&x), &arg_path, 1)?,
         };
         Ok(Robj::from(()))
     })
@@ -141,7 +141,7 @@ fn native_refusal(x: Robj, place: Robj, metric: Robj) -> Robj {
 /// @noRd
 #[extendr]
 fn native_set_call_head(call: Robj, head: Robj) -> Robj {
-    answer(|| {
+    guard(|| {
         if R::of(&call).ty() != SEXPTYPE::LANGSXP {
             return Err(Failure::argument("call"));
         }
@@ -233,7 +233,7 @@ impl Columns {
 #[extendr]
 #[allow(clippy::too_many_arguments, reason = "the cells of a row")]
 fn native_log_runs(
-    target: Robj,
+    request: Robj,
     params: Robj,
     metrics: Robj,
     sealed: Robj,
@@ -243,7 +243,7 @@ fn native_log_runs(
     more: Robj,
     origin: Robj,
 ) -> Robj {
-    answer(|| {
+    guard(|| {
         let rows = R::of(&rows);
         let rows = match rows.ty() {
             SEXPTYPE::INTSXP if rows.len() == 1 => rows.integers()[0] as usize,
@@ -258,10 +258,10 @@ fn native_log_runs(
             None => context(R::of(&seed), R::of(&tags), nothing, R::of(&more))?,
             Some(origin) => origin.context.clone(),
         };
-        let target = Target::of(&target)?;
+        let request = AppendRequest::of(&request)?;
 
         let now = Timestamp::now();
-        let mut ids = Texts::default();
+        let mut ids = DeferredStrings::default();
         let mut entropy = Entropy::new();
         let run = |row: usize| {
             let (id, time) = match &origin {
@@ -294,13 +294,15 @@ fn native_log_runs(
             // R must not run while the ledger is locked.
             _ if needs_r => {
                 let events = (0..rows).map(run).collect::<Result<Vec<_>, Failure>>()?;
-                target.append(&mut more_entropy, events)?
+                request.append(&mut more_entropy, events)?
             }
             1..=AHEAD => {
                 let events = (0..rows).map(run).map(checked);
-                target.append(&mut more_entropy, events)?
+                request.append(&mut more_entropy, events)?
             }
-            _ => made_ahead(rows, run, |events| target.append(&mut more_entropy, events))?,
+            _ => made_ahead(rows, run, |events| {
+                request.append(&mut more_entropy, events)
+            })?,
         };
         Ok(with_warning(ids.into_vector(), warning))
     })

@@ -13,9 +13,9 @@ use fitledger_core::page::{self, About, Page, Since};
 use fitledger_core::platform::sys;
 use fitledger_core::views::verify;
 
-use crate::answer::{Failure, answer};
+use crate::from_r::path;
+use crate::guard::{Failure, guard};
 use crate::r::R;
-use crate::target::path;
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
@@ -43,7 +43,7 @@ fn native_write_page(
     after: Robj,
     to: Robj,
 ) -> Robj {
-    answer(|| {
+    guard(|| {
         let (file, to) = (path(&file)?, path(&to)?);
         let plain = R::of(&plain).string();
         let remarks: Vec<String> = R::of(&remark).string().into_iter().collect();
@@ -89,7 +89,7 @@ static FOLLOWED: Mutex<Option<(PathBuf, Page)>> = Mutex::new(None);
 /// @noRd
 #[extendr]
 fn native_page_data(file: Robj, since: Robj) -> Robj {
-    answer(|| {
+    guard(|| {
         let path = path(&file)?;
         // It stays where it is whatever happens: marks that were given out count on it.
         let mut followed = FOLLOWED.lock().unwrap_or_else(PoisonError::into_inner);
@@ -130,7 +130,7 @@ fn native_page_data(file: Robj, since: Robj) -> Robj {
 /// @noRd
 #[extendr]
 fn native_token() -> Robj {
-    answer(|| {
+    guard(|| {
         let mut bytes = [0; 32];
         sys::random(&mut bytes).map_err(|e| Failure {
             class: "io",
@@ -147,7 +147,7 @@ fn native_token() -> Robj {
 /// @noRd
 #[extendr]
 fn native_is_gone(boot: Robj, pids: Robj, started: Robj, pid: Robj) -> Robj {
-    answer(|| {
+    guard(|| {
         let number = |x: &Robj| match (R::of(x).ty(), R::of(x).len()) {
             (SEXPTYPE::REALSXP, 1) => Some(R::of(x).doubles()[0] as i64),
             _ => None,

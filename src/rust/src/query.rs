@@ -15,12 +15,12 @@ use fitledger_core::views::runs::{Run, Runs};
 use fitledger_core::views::series;
 use fitledger_core::views::table::{self, Role};
 
-use crate::answer::{Failure, answer};
-use crate::deferred::Texts;
-use crate::kept::RUNS;
+use crate::deferred::DeferredStrings;
+use crate::from_r::path;
+use crate::guard::{Failure, guard};
 use crate::r::{R, Text};
-use crate::target::path;
 use crate::to_r;
+use crate::view_cache::RUNS;
 
 /// The columns of the runs: `list(columns, details, names, metric, count, sealed)`.
 ///
@@ -33,7 +33,7 @@ use crate::to_r;
 /// @noRd
 #[extendr]
 fn native_read_runs(file: Robj, wanted: Robj, details: Robj, void: Robj, best: Robj) -> Robj {
-    answer(|| {
+    guard(|| {
         let wanted = R::of(&wanted);
         let wanted: Option<HashSet<String>> = match wanted.is_null() {
             true => None,
@@ -41,8 +41,8 @@ fn native_read_runs(file: Robj, wanted: Robj, details: Robj, void: Robj, best: R
         };
         let details = texts(R::of(&details))?;
         let void = R::of(&void).is_true();
-        let kept = RUNS.lend(&file)?;
-        let runs = kept.view();
+        let cached = RUNS.lend(path(&file)?)?;
+        let runs = cached.view();
         let names = table::column_names(runs);
         let all = R::of(&best).is_null();
         let rows = match R::of(&best).ty() {
@@ -50,7 +50,7 @@ fn native_read_runs(file: Robj, wanted: Robj, details: Robj, void: Robj, best: R
             SEXPTYPE::STRSXP => {
                 let ids = texts(R::of(&best))?;
                 let chosen = ids.iter().filter_map(|id| runs.get(id));
-                chosen.map(|run| run.place).collect()
+                chosen.map(|run| run.row).collect()
             }
             _ => Best::of(R::of(&best))?.among(runs, &names),
         };
@@ -64,7 +64,7 @@ fn native_read_runs(file: Robj, wanted: Robj, details: Robj, void: Robj, best: R
         let mut vectors = vec![
             rows.iter()
                 .map(|&row| runs.at(row).id())
-                .collect::<Texts>()
+                .collect::<DeferredStrings>()
                 .into_vector(),
             to_r::instants(rows.iter().map(|&row| runs.at(row).began().seconds())),
         ];
@@ -120,8 +120,8 @@ impl Best {
         let is_it = |(name, role): &(String, Role)| {
             *role == Role::Metric && (*name == self.metric || *name == both)
         };
-        let place = names.iter().position(is_it);
-        let column = place.and_then(|place| runs.metrics.iter().nth(place - runs.params.len()));
+        let index = names.iter().position(is_it);
+        let column = index.and_then(|index| runs.metrics.iter().nth(index - runs.params.len()));
         column.map_or(Vec::new(), |column| {
             best::best(runs, column, self.maximize, self.n as usize)
         })
@@ -226,7 +226,7 @@ fn data(run: Run<'_>) -> Option<String> {
 /// @noRd
 #[extendr]
 fn native_read_series(file: Robj) -> Robj {
-    answer(|| {
+    guard(|| {
         let ledger = ledger::read(&path(&file)?)?;
         let runs = Runs::fold(&ledger)?;
         let points = series::points(&ledger, &runs)?;
@@ -253,9 +253,9 @@ fn native_read_series(file: Robj) -> Robj {
 /// @noRd
 #[extendr]
 fn native_compare(file: Robj, run_ids: Robj, only_different: Robj) -> Robj {
-    answer(|| {
-        let kept = RUNS.lend(&file)?;
-        let runs = kept.view();
+    guard(|| {
+        let cached = RUNS.lend(path(&file)?)?;
+        let runs = cached.view();
         let ids = texts(R::of(&run_ids))?;
         let chosen: Vec<Run<'_>> = ids.iter().filter_map(|id| runs.get(id)).collect();
         let mut fields = compare(&chosen);
@@ -280,9 +280,9 @@ fn native_compare(file: Robj, run_ids: Robj, only_different: Robj) -> Robj {
 /// @noRd
 #[extendr]
 fn native_session_of(file: Robj, run_id: Robj) -> Robj {
-    answer(|| {
-        let kept = RUNS.lend(&file)?;
-        let runs = kept.view();
+    guard(|| {
+        let cached = RUNS.lend(path(&file)?)?;
+        let runs = cached.view();
         let id = R::of(&run_id).string().unwrap_or_default();
         let run = runs.get(&id);
         let session = run.and_then(|run| run.last_session().context.as_ref());
@@ -295,7 +295,7 @@ fn native_session_of(file: Robj, run_id: Robj) -> Robj {
 /// @noRd
 #[extendr]
 fn native_events(file: Robj) -> Robj {
-    answer(|| {
+    guard(|| {
         let ledger = ledger::read(&path(&file)?)?;
         let rows = ledger.rows().collect::<fitledger_core::Result<Vec<_>>>()?;
         let cell = |of: for<'a, 'b> fn(&'b Row<'a>) -> Cell<'a>| {
@@ -332,9 +332,9 @@ fn native_events(file: Robj) -> Robj {
 /// @noRd
 #[extendr]
 fn native_run_facts(file: Robj, run_id: Robj) -> Robj {
-    answer(|| {
-        let kept = RUNS.lend(&file)?;
-        let runs = kept.view();
+    guard(|| {
+        let cached = RUNS.lend(path(&file)?)?;
+        let runs = cached.view();
         let id = R::of(&run_id).string().unwrap_or_default();
         let Some(run) = runs.get(&id) else {
             return Ok(Robj::from(()));
@@ -354,9 +354,9 @@ fn native_run_facts(file: Robj, run_id: Robj) -> Robj {
 /// @noRd
 #[extendr]
 fn native_sealed(file: Robj, run_id: Robj) -> Robj {
-    answer(|| {
-        let kept = RUNS.lend(&file)?;
-        let runs = kept.view();
+    guard(|| {
+        let cached = RUNS.lend(path(&file)?)?;
+        let runs = cached.view();
         let id = R::of(&run_id).string().unwrap_or_default();
         let sealed = runs.get(&id).map_or(Vec::new(), |run| run.sealed());
         Ok(to_r::value(&Value::NamedList(sealed)))
@@ -368,13 +368,13 @@ fn native_sealed(file: Robj, run_id: Robj) -> Robj {
 /// @noRd
 #[extendr]
 fn native_run_ids(file: Robj) -> Robj {
-    answer(|| {
-        let kept = RUNS.lend(&file)?;
-        let runs = kept.view();
+    guard(|| {
+        let cached = RUNS.lend(path(&file)?)?;
+        let runs = cached.view();
         Ok(runs
             .iter()
             .map(|run| run.id())
-            .collect::<Texts>()
+            .collect::<DeferredStrings>()
             .into_vector())
     })
 }
@@ -384,9 +384,9 @@ fn native_run_ids(file: Robj) -> Robj {
 /// @noRd
 #[extendr]
 fn native_export_runs(file: Robj, to: Robj) -> Robj {
-    answer(|| {
-        let kept = RUNS.lend(&file)?;
-        let runs = kept.view();
+    guard(|| {
+        let cached = RUNS.lend(path(&file)?)?;
+        let runs = cached.view();
         let to = path(&to)?;
         let mut name = to.file_name().unwrap_or_default().to_owned();
         name.push(format!(".{}.tmp", std::process::id()));

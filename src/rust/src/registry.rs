@@ -10,19 +10,19 @@ use fitledger_core::format::row::Event;
 use fitledger_core::format::time::Timestamp;
 use fitledger_core::format::value::{Value, unescape_key};
 use fitledger_core::ledger::ReadSince;
-use fitledger_core::views::fold::Follow;
+use fitledger_core::views::fold::Folded;
 use fitledger_core::views::registry::{self, Change, Kind, Model, Registry, Version};
 use fitledger_core::views::runs::Runs;
 
-use crate::answer::{Failure, answer};
-use crate::from_r;
-use crate::kept::{REGISTRIES, RUNS};
+use crate::append_request::{AppendRequest, Entropy, with_warning};
+use crate::from_r::{self, path};
+use crate::guard::{Failure, guard};
 use crate::r::R;
-use crate::target::{Entropy, Target, with_warning};
 use crate::to_r;
+use crate::view_cache::{REGISTRIES, RUNS};
 
 fn ask(file: &Robj, question: impl FnOnce(&Registry) -> Robj) -> Result<Robj, Failure> {
-    Ok(question(REGISTRIES.lend(file)?.view()))
+    Ok(question(REGISTRIES.lend(path(file)?)?.view()))
 }
 
 fn text(x: &Robj, name: &str) -> Result<String, Failure> {
@@ -42,7 +42,7 @@ fn whole(x: &Robj) -> Option<i64> {
 /// @noRd
 #[extendr]
 fn native_is_name(name: Robj, stage: Robj) -> Robj {
-    answer(|| {
+    guard(|| {
         let name = text(&name, "name")?;
         Ok(Robj::from(match R::of(&stage).is_true() {
             true => registry::is_stage_name(&name),
@@ -56,7 +56,7 @@ fn native_is_name(name: Robj, stage: Robj) -> Robj {
 /// @noRd
 #[extendr]
 fn native_models(file: Robj) -> Robj {
-    answer(|| {
+    guard(|| {
         ask(&file, |registry| {
             let versions: Vec<(&Model, i64, &Version)> = registry
                 .models
@@ -105,7 +105,7 @@ fn native_models(file: Robj) -> Robj {
 /// @noRd
 #[extendr]
 fn native_model(file: Robj, name: Robj) -> Robj {
-    answer(|| {
+    guard(|| {
         let name = text(&name, "name")?;
         ask(&file, |registry| match registry.model(&name) {
             None => Robj::from(()),
@@ -124,7 +124,7 @@ fn native_model(file: Robj, name: Robj) -> Robj {
 /// @noRd
 #[extendr]
 fn native_model_names(file: Robj) -> Robj {
-    answer(|| {
+    guard(|| {
         ask(&file, |registry| {
             to_r::strings(
                 registry
@@ -141,7 +141,7 @@ fn native_model_names(file: Robj) -> Robj {
 /// @noRd
 #[extendr]
 fn native_version(file: Robj, name: Robj, version: Robj) -> Robj {
-    answer(|| {
+    guard(|| {
         let name = text(&name, "name")?;
         let number = whole(&version).ok_or_else(|| Failure::argument("version"))?;
         ask(&file, |registry| {
@@ -185,7 +185,7 @@ fn native_version(file: Robj, name: Robj, version: Robj) -> Robj {
 /// @noRd
 #[extendr]
 fn native_stage_history(file: Robj, name: Robj) -> Robj {
-    answer(|| {
+    guard(|| {
         let name = text(&name, "name")?;
         ask(&file, |registry| {
             let changes = registry
@@ -231,8 +231,8 @@ fn native_stage_history(file: Robj, name: Robj) -> Robj {
 
 /// What a decision about models rests on: runs and registry, as they are under the lock.
 struct State {
-    runs: Follow<Runs>,
-    registry: Follow<Registry>,
+    runs: Folded<Runs>,
+    registry: Folded<Registry>,
 }
 
 impl State {
@@ -242,17 +242,17 @@ impl State {
         Ok(State { runs, registry })
     }
 
-    fn keep(self, path: &Path) {
-        RUNS.keep(path, self.runs);
-        REGISTRIES.keep(path, self.registry);
+    fn put_back(self, path: &Path) {
+        RUNS.put(path, self.runs);
+        REGISTRIES.put(path, self.registry);
     }
 
     fn catch_up(&mut self, read_since: ReadSince<'_>) -> fitledger_core::Result<()> {
-        if let Some(place) = self.runs.place().copied() {
-            self.runs.take(&read_since(&place)?)?;
+        if let Some(position) = self.runs.position().copied() {
+            self.runs.take(&read_since(&position)?)?;
         }
-        if let Some(place) = self.registry.place().copied() {
-            self.registry.take(&read_since(&place)?)?;
+        if let Some(position) = self.registry.position().copied() {
+            self.registry.take(&read_since(&position)?)?;
         }
         Ok(())
     }
@@ -273,25 +273,25 @@ impl State {
     }
 }
 
-fn absolute(target: &Target) -> PathBuf {
-    std::path::absolute(target.path()).unwrap_or_else(|_| target.path().to_owned())
+fn absolute(request: &AppendRequest) -> PathBuf {
+    std::path::absolute(request.path()).unwrap_or_else(|_| request.path().to_owned())
 }
 
 /// Makes the next version of a model from a run's artifact, a list of one; the version.
 ///
 /// @noRd
 #[extendr]
-fn native_register(target: Robj, name: Robj, run_id: Robj, artifact: Robj, more: Robj) -> Robj {
-    answer(|| {
-        let mut target = Target::of(&target)?;
-        target.create = false;
-        let path = absolute(&target);
+fn native_register(request: Robj, name: Robj, run_id: Robj, artifact: Robj, more: Robj) -> Robj {
+    guard(|| {
+        let mut request = AppendRequest::of(&request)?;
+        request.create = false;
+        let path = absolute(&request);
         let (name, run_id) = (text(&name, "name")?, text(&run_id, "run_id")?);
         let artifacts = from_r::own_json(R::of(&artifact))?.text().into_bytes();
         let more = from_r::own_json(R::of(&more))?;
         let mut state = State::read(&path)?;
         let mut version = 0;
-        let outcome = target.append_decided(&mut Entropy::new(), |read_since| {
+        let outcome = request.append_decided(&mut Entropy::new(), |read_since| {
             state.catch_up(read_since)?;
             let run = state.fit_run(&path, &run_id)?;
             let model = state.registry.view().model(&name);
@@ -312,7 +312,7 @@ fn native_register(target: Robj, name: Robj, run_id: Robj, artifact: Robj, more:
             };
             Ok(vec![(Timestamp::now(), event)])
         });
-        state.keep(&path);
+        state.put_back(&path);
         let warning = outcome?;
         Ok(with_warning(Robj::from(version as f64), warning))
     })
@@ -334,7 +334,7 @@ fn context(mut pairs: Vec<(String, Json)>, more: Json) -> Vec<u8> {
 #[extendr]
 #[allow(clippy::too_many_arguments, reason = "the cells of a row")]
 fn native_promote(
-    target: Robj,
+    request: Robj,
     change: Robj,
     name: Robj,
     version: Robj,
@@ -343,10 +343,10 @@ fn native_promote(
     figures: Robj,
     more: Robj,
 ) -> Robj {
-    answer(|| {
-        let mut target = Target::of(&target)?;
-        target.create = false;
-        let path = absolute(&target);
+    guard(|| {
+        let mut request = AppendRequest::of(&request)?;
+        request.create = false;
+        let path = absolute(&request);
         let (change, name, stage) = (
             text(&change, "change")?,
             text(&name, "name")?,
@@ -358,7 +358,7 @@ fn native_promote(
         let more = from_r::own_json(R::of(&more))?;
         let mut state = State::read(&path)?;
         let mut chosen = 0;
-        let outcome = target.append_decided(&mut Entropy::new(), |read_since| {
+        let outcome = request.append_decided(&mut Entropy::new(), |read_since| {
             state.catch_up(read_since)?;
             let conflict = |what| Error::Conflict {
                 path: path.clone(),
@@ -419,7 +419,7 @@ fn native_promote(
             };
             Ok(vec![(Timestamp::now(), event)])
         });
-        state.keep(&path);
+        state.put_back(&path);
         let warning = outcome?;
         Ok(with_warning(Robj::from(chosen as f64), warning))
     })

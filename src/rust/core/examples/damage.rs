@@ -194,11 +194,11 @@ impl Bench {
     ) {
         fs::write(&self.path, bytes).expect("a file to write");
         class.cases += 1;
-        let Want(statuses, place) = want;
+        let Want(statuses, location) = want;
         let complaint = match verify(&self.path, checkpoint) {
             // A file that doesn't begin as a ledger is refused by name.
             Err(Error::NotALedger { .. } | Error::PlainCsv { .. })
-                if place.is_some_and(|(row, _)| row == 0) =>
+                if location.is_some_and(|(row, _)| row == 0) =>
             {
                 return;
             }
@@ -208,7 +208,7 @@ impl Bench {
             }
             Ok(report) => {
                 let found = report.fault.as_ref().map(|fault| (fault.row, fault.byte));
-                let wanted = place.map(|(row, byte)| (row as u64, byte as u64));
+                let wanted = location.map(|(row, byte)| (row as u64, byte as u64));
                 let anchored =
                     report.status != Status::Ok || report.anchored == checkpoint.is_some();
                 if fs::read(&self.path).is_ok_and(|now| now != bytes) {
@@ -623,13 +623,13 @@ impl Bench {
         drop(fs::remove_dir_all(&self.folder));
         fs::create_dir_all(&self.folder).expect("a folder");
         self.verify(class, bytes, None, want, what);
-        let Want(statuses, place) = want;
+        let Want(statuses, location) = want;
         let appended = log(&self.path);
         let now = fs::read(&self.path).expect("a file to read");
         let beside = self.beside();
         let complaint = match (statuses[0], appended) {
             (Status::Corrupt, Err(Error::Corrupt { row, byte, .. })) => {
-                if *place != Some((row as usize, byte as usize)) {
+                if *location != Some((row as usize, byte as usize)) {
                     class.wrong += 1;
                     "refused, with another row and byte"
                 } else if now != bytes || !beside.is_empty() {
@@ -649,7 +649,7 @@ impl Bench {
                 return;
             }
             (status, Ok(())) => {
-                let start = place.map_or(bytes.len(), |(_, byte)| byte);
+                let start = location.map_or(bytes.len(), |(_, byte)| byte);
                 // What was torn before the first whole row began is a birth, and leaves nothing.
                 let torn = status == Status::Torn && start > HEADER.len();
                 let aside = if torn {

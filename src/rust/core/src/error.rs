@@ -174,7 +174,7 @@ impl Error {
     }
 
     /// The row and the byte where the damage begins.
-    pub fn place(&self) -> Option<(u64, u64)> {
+    pub fn location(&self) -> Option<(u64, u64)> {
         match self {
             Error::Corrupt { row, byte, .. } => Some((*row, *byte)),
             _ => None,

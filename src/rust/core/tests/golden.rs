@@ -97,19 +97,19 @@ fn runs_fold_as_described() {
     let metric = |name| {
         runs.metrics
             .get(name)
-            .and_then(|column| column.get(live.place))
+            .and_then(|column| column.get(live.row))
     };
     assert_eq!(metric("loss"), Some(Value::Double(0.6)));
     assert_eq!(metric("test_rmse"), Some(Value::Double(1.99)));
     let missing = runs
         .params
         .get("missing")
-        .and_then(|column| column.get(live.place));
+        .and_then(|column| column.get(live.row));
     assert_eq!(missing, Some(Value::Na(Kind::Double)));
     assert!(runs.params.contains("$cost"));
 
     let ignored: Vec<u64> = runs
-        .begun
+        .run_ids
         .without_effect
         .iter()
         .map(|row| row.seq.0)

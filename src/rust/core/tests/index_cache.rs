@@ -8,29 +8,29 @@ use std::thread;
 use std::time::{Duration, SystemTime};
 
 use fitledger_core::columnar::blocks::Damaged;
-use fitledger_core::views::index_cache::Cache;
+use fitledger_core::views::index_cache::IndexCache;
 
 use random::{Dice, generic, path, words, write};
 
 mod random;
 
-fn cache(name: &str) -> Cache {
+fn cache(name: &str) -> IndexCache {
     let folder = path(name).with_extension("cache");
     drop(fs::remove_dir_all(&folder));
-    Cache {
+    IndexCache {
         folder,
-        least: 0,
-        most: 1 << 30,
+        min_ledger_bytes: 0,
+        max_bytes: 1 << 30,
     }
 }
 
-fn indexes(cache: &Cache) -> Vec<PathBuf> {
+fn indexes(cache: &IndexCache) -> Vec<PathBuf> {
     let entries = fs::read_dir(&cache.folder).into_iter().flatten().flatten();
     entries.map(|entry| entry.path()).collect()
 }
 
 /// What the runs are by way of the index; an error if a part of it turned out damaged.
-fn ask(cache: &Cache, path: &Path) -> Result<String, Box<dyn Any + Send>> {
+fn ask(cache: &IndexCache, path: &Path) -> Result<String, Box<dyn Any + Send>> {
     catch_unwind(AssertUnwindSafe(|| words(cache.read(path).unwrap().view())))
 }
 
@@ -53,10 +53,10 @@ fn an_index_changes_no_answer() {
             assert_eq!(ask(&cache, &path).unwrap(), truth(&path));
         }
         // A view from an index follows the ledger as any other does.
-        let mut follow = cache.read(&path).unwrap();
+        let mut folded = cache.read(&path).unwrap();
         write(&path, &mut dice, 2);
-        follow.catch_up(&path).unwrap();
-        assert_eq!(words(follow.view()), truth(&path));
+        folded.catch_up(&path).unwrap();
+        assert_eq!(words(folded.view()), truth(&path));
         fs::remove_file(&path).unwrap();
         fs::remove_dir_all(&cache.folder).unwrap();
     }
@@ -174,7 +174,7 @@ fn many_read_while_the_ledger_grows() {
 fn the_folder_is_bounded_and_private() {
     let mut cache = cache("cache-bound");
     let mut known: Vec<PathBuf> = Vec::new();
-    let mut next = |cache: &Cache, i: u64| {
+    let mut next = |cache: &IndexCache, i: u64| {
         let path = path(&format!("cache-bound-{i}"));
         drop(fs::remove_file(&path));
         write(&path, &mut Dice(i), 40);
@@ -186,7 +186,7 @@ fn the_folder_is_bounded_and_private() {
         known.extend_from_slice(&all);
         (path, all.remove(0))
     };
-    let size = |cache: &Cache| -> u64 {
+    let size = |cache: &IndexCache| -> u64 {
         let sizes = indexes(cache)
             .into_iter()
             .map(|index| fs::metadata(index).unwrap().len());
@@ -197,9 +197,9 @@ fn the_folder_is_bounded_and_private() {
     let (third, _) = next(&cache, 2);
     ask(&cache, &first).unwrap();
     thread::sleep(Duration::from_millis(30));
-    cache.most = size(&cache);
+    cache.max_bytes = size(&cache);
     let (fourth, index_of_fourth) = next(&cache, 3);
-    assert!(size(&cache) <= cache.most);
+    assert!(size(&cache) <= cache.max_bytes);
     assert!(index_of_first.exists() && index_of_fourth.exists() && !index_of_second.exists());
     #[cfg(unix)]
     for (path, mode) in [(&cache.folder, 0o700), (&index_of_first, 0o600)] {
@@ -238,7 +238,7 @@ fn nobody_elses_files_are_touched() {
 
     // What doesn't fit isn't kept, and doesn't cost others their place.
     let before = indexes(&cache);
-    cache.most = 100;
+    cache.max_bytes = 100;
     let another = path.with_extension("other");
     drop(fs::remove_file(&another));
     write(&another, &mut Dice(11), 5);
@@ -257,7 +257,7 @@ fn without_a_folder_the_ledger_is_read() {
     cache.folder = path.join("below a file");
     assert_eq!(ask(&cache, &path).unwrap(), truth(&path));
     cache.folder = path.with_extension("cache");
-    cache.least = fs::metadata(&path).unwrap().len() + 1;
+    cache.min_ledger_bytes = fs::metadata(&path).unwrap().len() + 1;
     assert_eq!(ask(&cache, &path).unwrap(), truth(&path));
     assert!(indexes(&cache).is_empty());
     fs::remove_file(&path).unwrap();

@@ -101,19 +101,19 @@ fn mark(json: &Value) -> String {
 
 /// The value of a run in a column of the whole, with its type unless it is missing.
 fn cell(column: &Value, run: usize) -> Value {
-    let place = match column.get("at") {
+    let row = match column.get("at") {
         None => Some(run),
         Some(at) => {
             let mut at = at.as_array().unwrap().iter();
-            at.position(|place| *place == run)
+            at.position(|row| *row == run)
         }
     };
-    let Some(place) = place else {
+    let Some(row) = row else {
         return Value::Null;
     };
     let value = match column.get("codes") {
-        None => column["values"][place].clone(),
-        Some(codes) => match codes[place].as_i64().unwrap() {
+        None => column["values"][row].clone(),
+        Some(codes) => match codes[row].as_i64().unwrap() {
             -1 => Value::Null,
             -2 => serde_json::json!({"redacted": true}),
             code => column["levels"][code as usize].clone(),
@@ -237,13 +237,13 @@ fn patches_add_up_to_the_whole() {
             page.write_since(&since, &about(&objects), &mut Vec::new()),
             Since::Nothing
         ));
-        for (place, run) in told["patch"]["runs"].as_object().unwrap() {
-            runs.insert(place.parse().unwrap(), run.clone());
+        for (row, run) in told["patch"]["runs"].as_object().unwrap() {
+            runs.insert(row.parse().unwrap(), run.clone());
         }
-        for (place, metrics) in told["patch"]["series"].as_object().unwrap() {
+        for (row, metrics) in told["patch"]["series"].as_object().unwrap() {
             for (metric, curve) in metrics.as_object().unwrap() {
                 let curve = curve["value"].as_array().unwrap().clone();
-                let known = points.entry((place.parse().unwrap(), metric.clone()));
+                let known = points.entry((row.parse().unwrap(), metric.clone()));
                 known.or_default().extend(curve);
             }
         }
@@ -254,24 +254,24 @@ fn patches_add_up_to_the_whole() {
     let whole = everything(&page, &objects);
     assert_eq!(everything(&Page::read(&path).unwrap(), &objects), whole);
     assert_eq!(whole["runs"]["n"], 4);
-    for (place, run) in &runs {
+    for (row, run) in &runs {
         for kind in ["params", "metrics"] {
             assert_eq!(
-                values_of_whole(&whole, kind, *place),
+                values_of_whole(&whole, kind, *row),
                 values_of_patch(run, kind),
-                "{kind} of run {place}"
+                "{kind} of run {row}"
             );
         }
-        let status = &whole["runs"]["status"][place.to_string()];
+        let status = &whole["runs"]["status"][row.to_string()];
         assert_eq!(status.as_str().unwrap_or("finished"), run["status"]);
         let voids = whole["runs"]["void"].as_array().unwrap();
         assert_eq!(
-            voids.contains(&Value::from(*place)),
+            voids.contains(&Value::from(*row)),
             run.get("void").is_some()
         );
         for key in ["tags", "notes", "looks", "sealed", "ended", "void_reason"] {
-            let of_whole = whole["runs"][key].get(place.to_string());
-            assert_eq!(of_whole, run.get(key), "{key} of run {place}");
+            let of_whole = whole["runs"][key].get(row.to_string());
+            assert_eq!(of_whole, run.get(key), "{key} of run {row}");
         }
     }
     assert_eq!(

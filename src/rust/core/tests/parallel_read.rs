@@ -17,7 +17,7 @@ fn compare(path: &Path) {
         match (parallel_read::read_in_parts(path, parts), generic(path)) {
             (Ok(bulk), Ok(generic)) => {
                 assert_eq!(words(bulk.view()), words(generic.view()));
-                assert_eq!(bulk.place(), generic.place());
+                assert_eq!(bulk.position(), generic.position());
             }
             (Err(bulk), Err(generic)) => assert_eq!(bulk.to_string(), generic.to_string()),
             (bulk, generic) => panic!("{:?} but {:?}", bulk.map(|_| ()), generic.map(|_| ())),
@@ -33,10 +33,10 @@ fn any_ledger_reads_the_same() {
         write(&path, &mut Dice(seed), [2, 5, 40, 1000][seed as usize % 4]);
         compare(&path);
         // What was appended since is taken over as if it had been there.
-        let mut follow = parallel_read::read(&path).unwrap();
+        let mut folded = parallel_read::read(&path).unwrap();
         write(&path, &mut Dice(seed + 1000), 5);
-        follow.catch_up(&path).unwrap();
-        assert_eq!(words(follow.view()), words(generic(&path).unwrap().view()));
+        folded.catch_up(&path).unwrap();
+        assert_eq!(words(folded.view()), words(generic(&path).unwrap().view()));
         compare(&path);
         fs::remove_file(&path).unwrap();
     }
@@ -86,14 +86,14 @@ fn sorted(runs: &Runs, metric: &str, maximize: bool) -> Vec<usize> {
     let fit = |run: &Run<'_>| run.status() == Status::Finished && !run.is_void();
     let candidates = runs.iter().filter(fit);
     let mut all: Vec<(f64, usize)> = candidates
-        .filter_map(|run| Some((number(run)?, run.place)))
+        .filter_map(|run| Some((number(run)?, run.row)))
         .collect();
     // A stable sort leaves equals in their order.
     all.sort_by(|a, b| match maximize {
         true => b.0.partial_cmp(&a.0).unwrap(),
         false => a.0.partial_cmp(&b.0).unwrap(),
     });
-    all.into_iter().map(|(_, place)| place).collect()
+    all.into_iter().map(|(_, row)| row).collect()
 }
 
 #[test]

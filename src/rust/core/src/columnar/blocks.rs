@@ -95,7 +95,7 @@ pub struct Stored {
 impl Stored {
     /// Lends the bytes, if they are the ones that were written.
     pub fn read<T>(&self, look: impl FnOnce(&[u8]) -> T) -> Option<T> {
-        const KEPT: usize = 1 << 20;
+        const MAX_KEPT_BYTES: usize = 1 << 20;
         thread_local! {
             // New memory costs more than the reading.
             static BYTES: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
@@ -106,7 +106,7 @@ impl Stored {
         let read = sys::read_full(&self.source.file, block, self.at).ok()?;
         let whole = read == self.size && Digest::of(&[block]) == self.digest;
         let seen = whole.then(|| look(block));
-        if bytes.len() <= KEPT {
+        if bytes.len() <= MAX_KEPT_BYTES {
             BYTES.set(bytes);
         }
         seen
@@ -149,7 +149,7 @@ impl<T> Block<T> {
     }
 
     /// Where the file has it, if it does.
-    pub fn place(&self) -> Option<&Stored> {
+    pub fn in_file(&self) -> Option<&Stored> {
         self.stored.as_ref()
     }
 
@@ -182,7 +182,7 @@ impl<T: Fixed> Block<T> {
 
 /// Something that is kept as JSON in a file until it is looked at.
 #[derive(Debug, Default)]
-pub struct Stowed<T> {
+pub struct LazyJson<T> {
     value: OnceLock<T>,
     json: Block<u8>,
 }
@@ -194,16 +194,16 @@ pub trait AsJson: Default {
     fn of_json(json: Json) -> Option<Self>;
 }
 
-impl<T: AsJson> Stowed<T> {
-    pub fn of(json: Block<u8>) -> Stowed<T> {
-        Stowed {
+impl<T: AsJson> LazyJson<T> {
+    pub fn of(json: Block<u8>) -> LazyJson<T> {
+        LazyJson {
             value: OnceLock::new(),
             json,
         }
     }
 
     pub fn get(&self) -> &T {
-        self.value.get_or_init(|| match self.json.place() {
+        self.value.get_or_init(|| match self.json.in_file() {
             None => T::default(),
             Some(stored) => {
                 let json = stored.read(|bytes| Json::parse(bytes).ok());
@@ -226,7 +226,7 @@ impl<T: AsJson> Stowed<T> {
 
     /// Its JSON, if the file hasn't got it.
     pub fn changed(&self) -> Option<Vec<u8>> {
-        match self.json.place() {
+        match self.json.in_file() {
             Some(_) => None,
             None => Some(self.get().json().text().into_bytes()),
         }
@@ -278,13 +278,13 @@ impl<T> Blocks<T> {
 }
 
 impl<T: Fixed> Blocks<T> {
-    pub fn get(&self, place: usize) -> Option<T> {
-        let block = self.blocks.get(place / BLOCK)?;
-        block.values().get(place % BLOCK).copied()
+    pub fn get(&self, index: usize) -> Option<T> {
+        let block = self.blocks.get(index / BLOCK)?;
+        block.values().get(index % BLOCK).copied()
     }
 
-    pub fn set(&mut self, place: usize, value: T) {
-        self.blocks[place / BLOCK].values_mut()[place % BLOCK] = value;
+    pub fn set(&mut self, index: usize, value: T) {
+        self.blocks[index / BLOCK].values_mut()[index % BLOCK] = value;
     }
 
     pub fn push(&mut self, value: T) {
@@ -344,7 +344,7 @@ impl<T: Fixed> Blocks<T> {
         }
     }
 
-    /// The values from one place to another, in pieces.
+    /// The values from one index to another, in pieces.
     pub fn slices(&self, range: Range<usize>) -> impl Iterator<Item = &[T]> {
         let end = range.end.min(self.len);
         let mut at = range.start.min(end);

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use crate::columnar::blocks::{BLOCK, Blocks, Fixed};
 use crate::columnar::index_file::indexed;
 use crate::columnar::index_file::{Indexed, Reader, Writer};
-use crate::columnar::strings::Texts;
+use crate::columnar::strings::StringTable;
 use crate::format::json::Json;
 use crate::format::value::{KINDS, Kind, Value};
 
@@ -20,7 +20,7 @@ pub enum Tag {
     Bool,
     Int,
     Double,
-    /// The place of a text.
+    /// The index of a text.
     Text,
     /// The number of a kind.
     Na,
@@ -28,7 +28,7 @@ pub enum Tag {
     Date,
     Datetime,
     Difftime,
-    /// The place of a value of any other sort.
+    /// The index of a value of any other sort.
     Other,
 }
 
@@ -85,10 +85,10 @@ pub struct Column {
     sorts: u64,
     tags: Blocks<Tag>,
     bits: Blocks<u64>,
-    /// The texts, each once; the bits of a cell that is one are its place here.
-    pub texts: Texts,
+    /// The texts, each once; the bits of a cell that is one are its index here.
+    pub texts: StringTable,
     /// The JSON of values of other sorts.
-    others: Texts,
+    others: StringTable,
 }
 
 indexed!(Column {
@@ -132,11 +132,11 @@ impl Column {
     }
 
     pub fn set_text(&mut self, row: usize, text: &str) {
-        let place = self.texts.add(text);
-        self.put(row, Tag::Text, place as u64);
+        let index = self.texts.add(text);
+        self.put(row, Tag::Text, index as u64);
     }
 
-    /// Sets a cell whose bytes need no place of their own.
+    /// Sets a cell whose value the bits are.
     pub fn put(&mut self, row: usize, tag: Tag, bits: u64) {
         self.sorts |= 1 << tag as u8;
         if row < self.tags.len() {
@@ -290,7 +290,7 @@ fn kind(bits: u64) -> Kind {
 #[derive(Debug, Default)]
 pub struct Columns {
     columns: Vec<Column>,
-    places: HashMap<String, usize>,
+    by_name: HashMap<String, usize>,
 }
 
 impl Indexed for Columns {
@@ -301,35 +301,35 @@ impl Indexed for Columns {
     fn read(from: &mut Reader) -> Option<Columns> {
         let columns: Vec<Column> = Vec::read(from)?;
         let names = columns.iter().map(|column| column.name.clone());
-        let places = names
+        let by_name = names
             .enumerate()
-            .map(|(place, name)| (name, place))
+            .map(|(index, name)| (name, index))
             .collect();
-        Some(Columns { columns, places })
+        Some(Columns { columns, by_name })
     }
 }
 
 impl Columns {
-    /// The place of a column, which is made if there is none of the name.
-    pub fn place(&mut self, name: &str) -> usize {
-        if let Some(&place) = self.places.get(name) {
-            return place;
+    /// The index of a column, which is made if there is none of the name.
+    pub fn find_or_add(&mut self, name: &str) -> usize {
+        if let Some(&index) = self.by_name.get(name) {
+            return index;
         }
-        let place = self.columns.len();
+        let index = self.columns.len();
         self.columns.push(Column::new(name));
-        self.places.insert(name.to_owned(), place);
-        place
+        self.by_name.insert(name.to_owned(), index);
+        index
     }
 
     pub fn set(&mut self, name: &str, row: usize, value: Value) {
-        let place = self.place(name);
-        self.columns[place].set(row, value);
+        let index = self.find_or_add(name);
+        self.columns[index].set(row, value);
     }
 
-    /// Whether the column at a place has this name.
-    pub fn named(&self, place: usize, name: &[u8]) -> bool {
+    /// Whether the column at an index has this name.
+    pub fn named(&self, index: usize, name: &[u8]) -> bool {
         self.columns
-            .get(place)
+            .get(index)
             .is_some_and(|column| column.name.as_bytes() == name)
     }
 
@@ -339,16 +339,16 @@ impl Columns {
         }
     }
 
-    pub fn at(&mut self, place: usize) -> &mut Column {
-        &mut self.columns[place]
+    pub fn at(&mut self, index: usize) -> &mut Column {
+        &mut self.columns[index]
     }
 
     pub fn get(&self, name: &str) -> Option<&Column> {
-        self.places.get(name).map(|&place| &self.columns[place])
+        self.by_name.get(name).map(|&index| &self.columns[index])
     }
 
     pub fn contains(&self, name: &str) -> bool {
-        self.places.contains_key(name)
+        self.by_name.contains_key(name)
     }
 
     pub fn len(&self) -> usize {
@@ -378,8 +378,8 @@ impl Columns {
     pub fn append(&mut self, to: usize, other: &Columns, rows: std::ops::Range<usize>) {
         for column in &other.columns {
             if column.is_present(&rows) {
-                let place = self.place(&column.name);
-                self.columns[place].append(to, column, rows.clone());
+                let index = self.find_or_add(&column.name);
+                self.columns[index].append(to, column, rows.clone());
             }
         }
     }

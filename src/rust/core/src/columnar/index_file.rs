@@ -8,7 +8,7 @@ use std::io::{self, Write};
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::columnar::blocks::{AsJson, BLOCK, Block, Blocks, Fixed, Source, Stored, Stowed};
+use crate::columnar::blocks::{AsJson, BLOCK, Block, Blocks, Fixed, LazyJson, Source, Stored};
 use crate::format::digest::Digest;
 use crate::platform::sys;
 
@@ -163,7 +163,7 @@ impl Indexed for Digest {
 
 impl<T: Fixed> Indexed for Block<T> {
     fn write(&self, to: &mut Writer<'_>) -> io::Result<()> {
-        if let Some(stored) = self.place() {
+        if let Some(stored) = self.in_file() {
             let copied = stored.read(|bytes| to.stored(bytes, stored.digest));
             return copied.ok_or(io::ErrorKind::InvalidData)?;
         }
@@ -201,7 +201,7 @@ impl<T: Fixed> Indexed for Blocks<T> {
     }
 }
 
-impl<T: AsJson> Indexed for Stowed<T> {
+impl<T: AsJson> Indexed for LazyJson<T> {
     fn write(&self, to: &mut Writer<'_>) -> io::Result<()> {
         match self.changed() {
             Some(json) => Block::of(json).write(to),
@@ -209,7 +209,7 @@ impl<T: AsJson> Indexed for Stowed<T> {
         }
     }
 
-    fn read(from: &mut Reader) -> Option<Stowed<T>> {
-        Block::read(from).map(Stowed::of)
+    fn read(from: &mut Reader) -> Option<LazyJson<T>> {
+        Block::read(from).map(LazyJson::of)
     }
 }

@@ -1,26 +1,26 @@
-//! Many texts, each kept once, and where each of them is.
+//! Many texts, each once, and the index of each.
 
 use crate::columnar::blocks::{Block, Blocks};
 use crate::columnar::index_file::indexed;
 
 /// Texts in the order in which they were first added, and a table to find them by.
 #[derive(Debug, Default)]
-pub struct Texts {
+pub struct StringTable {
     /// The texts one after the other. None is in two pages.
     pages: Vec<Block<u8>>,
     /// Where each ends: the number of its page above 32 bits, below them the byte.
     ends: Blocks<u64>,
-    /// Where a hash leads to: 0, or a place from 1 on below the upper half of its hash. At most half
+    /// Where a hash leads to: 0, or an index plus 1, below the upper half of its hash. At most half
     /// of the slots are taken.
     table: Blocks<u64>,
 }
 
-indexed!(Texts { pages, ends, table });
+indexed!(StringTable { pages, ends, table });
 
 /// A page that has as much takes no further text.
-const PAGE: usize = 1 << 20;
+const PAGE_BYTES: usize = 1 << 20;
 
-impl Texts {
+impl StringTable {
     pub fn len(&self) -> usize {
         self.ends.len()
     }
@@ -35,34 +35,34 @@ impl Texts {
         pages + self.ends.size() + self.table.size()
     }
 
-    fn end(&self, place: usize) -> (usize, usize) {
-        let end = self.ends.get(place).expect("a text's place");
+    fn end(&self, index: usize) -> (usize, usize) {
+        let end = self.ends.get(index).expect("a text's index");
         ((end >> 32) as usize, end as u32 as usize)
     }
 
-    fn bytes(&self, place: usize) -> &[u8] {
-        let (page, end) = self.end(place);
-        let before = place.checked_sub(1).map(|before| self.end(before));
+    fn bytes(&self, index: usize) -> &[u8] {
+        let (page, end) = self.end(index);
+        let before = index.checked_sub(1).map(|before| self.end(before));
         let start = before.filter(|before| before.0 == page);
         &self.pages[page].values()[start.map_or(0, |before| before.1)..end]
     }
 
-    pub fn get(&self, place: usize) -> &str {
-        std::str::from_utf8(self.bytes(place)).expect("only texts were added")
+    pub fn get(&self, index: usize) -> &str {
+        std::str::from_utf8(self.bytes(index)).expect("only texts were added")
     }
 
     pub fn iter(&self) -> impl ExactSizeIterator<Item = &str> {
-        (0..self.len()).map(|place| self.get(place))
+        (0..self.len()).map(|index| self.get(index))
     }
 
-    pub fn place(&self, text: &str) -> Option<usize> {
+    pub fn find(&self, text: &str) -> Option<usize> {
         match self.table.is_empty() {
             true => None,
             false => self.search(text.as_bytes(), hash(text.as_bytes())).ok(),
         }
     }
 
-    /// The place of a text, or the slot where it would be.
+    /// The index of a text, or the slot where it would be.
     fn search(&self, text: &[u8], hash: u64) -> std::result::Result<usize, usize> {
         let mask = self.table.len() - 1;
         let mut slot = (hash >> 32) as usize & mask;
@@ -71,31 +71,31 @@ impl Texts {
             if entry == 0 {
                 return Err(slot);
             }
-            let place = entry as u32 as usize - 1;
-            if entry >> 32 == hash >> 32 && self.bytes(place) == text {
-                return Ok(place);
+            let index = entry as u32 as usize - 1;
+            if entry >> 32 == hash >> 32 && self.bytes(index) == text {
+                return Ok(index);
             }
             slot = (slot + 1) & mask;
         }
     }
 
-    /// Adds a text and gives its place, or that where it is already.
+    /// Adds a text and gives its index, or the one that it has already.
     pub fn add(&mut self, text: &str) -> usize {
-        let (Ok(place) | Err(place)) = self.add_new(text.as_bytes(), hash(text.as_bytes()));
-        place
+        let (Ok(index) | Err(index)) = self.add_new(text.as_bytes(), hash(text.as_bytes()));
+        index
     }
 
-    /// Adds a text in UTF-8; its place is an error if it is there already.
+    /// Adds a text in UTF-8; its index is an error if it is there already.
     pub fn add_new(&mut self, text: &[u8], hash: u64) -> std::result::Result<usize, usize> {
         self.reserve(1);
         let slot = match self.search(text, hash) {
-            Ok(place) => return Err(place),
+            Ok(index) => return Err(index),
             Err(slot) => slot,
         };
         if self
             .pages
             .last()
-            .is_none_or(|page| page.values().len() >= PAGE)
+            .is_none_or(|page| page.values().len() >= PAGE_BYTES)
         {
             self.pages.push(Block::default());
         }
@@ -144,20 +144,20 @@ mod tests {
 
     #[test]
     fn each_text_has_its_place() {
-        let mut texts = Texts::default();
+        let mut texts = StringTable::default();
         // Some are longer than a page.
         let text = |i: usize| match i % 1000 {
-            17 => "é".repeat(PAGE / 2 + i),
+            17 => "é".repeat(PAGE_BYTES / 2 + i),
             _ => format!("run-{}", i * i),
         };
         for i in 0..5000 {
             let text = text(i);
-            assert_eq!(texts.place(&text), None);
+            assert_eq!(texts.find(&text), None);
             assert_eq!(texts.add(&text), i);
         }
         for (i, known) in texts.iter().enumerate() {
             assert_eq!(known, text(i));
-            assert_eq!(texts.place(known), Some(i));
+            assert_eq!(texts.find(known), Some(i));
         }
         for i in 0..5000 {
             assert_eq!(texts.add(&text(i)), i);

@@ -4,7 +4,7 @@ use std::sync::OnceLock;
 
 use crate::format::digest::Digest;
 use crate::format::id::Seq;
-use crate::format::row::{Event, HEADER, MAX_ROW, write_body};
+use crate::format::row::{Event, HEADER, MAX_ROW_BYTES, write_body};
 use crate::format::time::Timestamp;
 
 /// The last row of a ledger, or of a part of it.
@@ -43,7 +43,7 @@ pub fn write_row(
     let seq = head.seq.next();
     write_body(seq, time, event, out);
     let length = out.len() - start + 1 + crate::format::digest::HEX_LEN + 1;
-    if length > MAX_ROW {
+    if length > MAX_ROW_BYTES {
         out.truncate(start);
         return Err(TooLong(length));
     }

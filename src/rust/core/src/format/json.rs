@@ -8,6 +8,9 @@ use serde::ser::{Serialize, Serializer};
 /// Objects and arrays may stand this deep inside one another.
 pub const MAX_DEPTH: usize = 32;
 
+/// The largest integer that every reader of JSON keeps: a double holds all up to it.
+pub const MAX_INT: i64 = 1 << 53;
+
 /// A JSON value; objects keep the order of their keys.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Json {

@@ -14,7 +14,7 @@ use crate::format::time::{TIME_LEN, Timestamp};
 pub const HEADER: &str = "seq,time,event,run_id,params,metrics,artifacts,context,hash";
 
 /// The longest row, with its line feed.
-pub const MAX_ROW: usize = 16 << 20;
+pub const MAX_ROW_BYTES: usize = 16 << 20;
 
 /// The cells that hold JSON, in the order of the row.
 pub const CELLS: [&str; 4] = ["params", "metrics", "artifacts", "context"];
@@ -129,7 +129,7 @@ pub type Defect = &'static str;
 impl<'a> Row<'a> {
     /// Takes a line, without its line feed, apart.
     pub fn parse(line: &'a [u8]) -> Result<Row<'a>, Defect> {
-        if line.len() + 1 > MAX_ROW {
+        if line.len() + 1 > MAX_ROW_BYTES {
             return Err("it is longer than 16 MiB");
         }
         if line.iter().any(|&byte| byte < 0x20) {

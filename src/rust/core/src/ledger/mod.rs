@@ -11,7 +11,7 @@ mod validate;
 
 pub use append::{Append, Memory, ReadSince, Session, append, append_decided};
 pub use first_row::check_first;
-pub use read::{Ledger, Place, check, examine, id, newer, open, read, read_since};
+pub use read::{Ledger, Position, check, examine, id, newer, open, read, read_since};
 pub use repair::{repair, settle};
 pub use store::{FileStore, Store};
 pub use tail::{FIRST_ROW, Tail};

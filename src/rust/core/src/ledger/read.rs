@@ -16,15 +16,15 @@ use crate::ledger::tail::{self, Tail};
 use crate::ledger::validate::validate;
 use crate::platform::sys;
 
-/// The place right after a row.
+/// The position in the file right after a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Place {
+pub struct Position {
     /// The byte after the row's line feed.
     pub end: u64,
     pub head: Head,
 }
 
-impl Place {
+impl Position {
     /// Whether the file still has this row there.
     pub fn stands(&self, read_at: ReadAt<'_>) -> io::Result<bool> {
         let mut bytes = [0; HEX_LEN + 1];
@@ -46,7 +46,7 @@ pub struct Ledger {
     path: PathBuf,
     bytes: Vec<u8>,
     /// Where the bytes begin.
-    after: Option<Place>,
+    after: Option<Position>,
 }
 
 /// Reads a ledger's file.
@@ -56,21 +56,24 @@ pub fn read(path: &Path) -> Result<Ledger> {
     Ok(ledger)
 }
 
-/// Reads what was appended after a place; everything if its row isn't there any more.
-pub fn read_since(path: &Path, place: Option<&Place>) -> Result<Ledger> {
-    let Some(place) = place else {
+/// Reads what was appended after a position; everything if its row isn't there any more.
+pub fn read_since(path: &Path, position: Option<&Position>) -> Result<Ledger> {
+    let Some(position) = position else {
         return read(path);
     };
     let store = FileStore::of(open(path)?, path).map_err(|e| Error::io(path, "look at", e))?;
     let size = store.size().map_err(|e| Error::io(path, "look at", e))?;
-    since(path, size, &|bytes, at| store.read_at(bytes, at), place)
+    since(path, size, &|bytes, at| store.read_at(bytes, at), position)
 }
 
 /// The same for a file that is open already, up to a byte.
-pub fn since(path: &Path, end: u64, read_at: ReadAt<'_>, place: &Place) -> Result<Ledger> {
+pub fn since(path: &Path, end: u64, read_at: ReadAt<'_>, position: &Position) -> Result<Ledger> {
     let reading = |e| Error::io(path, "read", e);
-    let after = place.stands(read_at).map_err(reading)?.then_some(*place);
-    let start = after.map_or(0, |place| place.end);
+    let after = position
+        .stands(read_at)
+        .map_err(reading)?
+        .then_some(*position);
+    let start = after.map_or(0, |position| position.end);
     let mut bytes = vec![0; end.saturating_sub(start) as usize];
     let read = read_at(&mut bytes, start).map_err(reading)?;
     bytes.truncate(read);
@@ -230,7 +233,7 @@ impl Ledger {
     /// finished is the end.
     pub fn rows(&self) -> Rows<'_> {
         let (at, next) = match &self.after {
-            Some(place) => (0, place.head.seq.next()),
+            Some(position) => (0, position.head.seq.next()),
             None => ((tail::FIRST_ROW as usize).min(self.bytes.len()), Seq(1)),
         };
         Rows {
@@ -240,7 +243,7 @@ impl Ledger {
         }
     }
 
-    /// Whether these are all rows, not only those after a place.
+    /// Whether these are all rows, not only those after a position.
     pub fn is_whole(&self) -> bool {
         self.after.is_none()
     }
@@ -262,15 +265,15 @@ impl Ledger {
     /// Where a byte of a row stands in the file.
     fn offset(&self, row: &Row<'_>) -> u64 {
         let within = row.body.as_ptr() as usize - self.bytes.as_ptr() as usize;
-        self.after.map_or(0, |place| place.end) + within as u64
+        self.after.map_or(0, |position| position.end) + within as u64
     }
 
-    /// The place after one of the rows.
-    pub fn place_after(&self, row: &Row<'_>) -> Place {
+    /// The position after one of the rows.
+    pub fn position_after(&self, row: &Row<'_>) -> Position {
         // A comma, the hash, the line feed.
         let end = self.offset(row) + row.body.len() as u64 + 1 + HEX_LEN as u64 + 1;
         let (seq, hash) = (row.seq, row.hash);
-        Place {
+        Position {
             end,
             head: Head { seq, hash },
         }
@@ -359,7 +362,7 @@ impl<'a> Rows<'a> {
             Ok(_) => "its seq is out of order",
             Err(defect) => defect,
         };
-        let byte = self.ledger.after.map_or(0, |place| place.end) + self.at as u64;
+        let byte = self.ledger.after.map_or(0, |position| position.end) + self.at as u64;
         if tail::is_torn(rest, byte) {
             return None;
         }

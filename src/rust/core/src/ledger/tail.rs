@@ -2,7 +2,7 @@
 
 use crate::format::chain::{self, Head};
 use crate::format::digest::HEX_LEN;
-use crate::format::row::{HEADER, MAX_ROW, Row};
+use crate::format::row::{HEADER, MAX_ROW_BYTES, Row};
 
 /// How the rows of a ledger end.
 #[derive(Debug, PartialEq)]
@@ -50,15 +50,15 @@ pub fn last_row(block: &[u8], offset: u64) -> LastRow {
         return LastRow::Doubtful;
     };
     let start = memchr::memrchr(b'\n', lines).map_or(0, |at| at + 1);
-    let place = offset + start as u64;
-    let previous = if place == FIRST_ROW {
+    let at = offset + start as u64;
+    let previous = if at == FIRST_ROW {
         Head::genesis().hash
     } else if start > HEX_LEN {
         match crate::format::digest::Digest::from_hex(&block[start - 1 - HEX_LEN..start - 1]) {
             Some(hash) => hash,
             None => return LastRow::Doubtful,
         }
-    } else if offset > 0 && block.len() <= 2 * MAX_ROW {
+    } else if offset > 0 && block.len() <= 2 * MAX_ROW_BYTES {
         return LastRow::TooShort;
     } else {
         return LastRow::Doubtful;

@@ -6,17 +6,12 @@ use std::thread;
 use crate::format::chain::{self, Head};
 use crate::format::digest::{Digest, HEX_LEN};
 use crate::format::fast_row::{self, Plain, Sink};
-use crate::format::json::{self, Json};
-use crate::format::row::{CELLS, MAX_ROW, Row};
+use crate::format::json::{self, Json, MAX_INT};
+use crate::format::row::{CELLS, MAX_ROW_BYTES, Row};
 use crate::format::time::Timestamp;
 use crate::ledger::first_row::{First, check_first};
 use crate::ledger::tail::{self, FIRST_ROW, Tail};
 use crate::platform::sys;
-
-/// Below this many bytes another thread costs more than it saves.
-const WORTH_A_THREAD: usize = 1 << 20;
-/// The largest integer that every reader of JSON keeps.
-const MAX_INT: i64 = 1 << 53;
 
 /// Checks every row and says where and how the ledger ends. `bytes` is the file after its header.
 ///
@@ -65,13 +60,9 @@ pub fn validate(bytes: &[u8]) -> Tail {
     }
 }
 
-/// Cuts the bytes at line feeds into a part for each processor.
+/// Cuts the bytes at line feeds into a part for each thread that is worth it.
 fn split(bytes: &[u8]) -> Vec<(usize, usize)> {
-    let worth = bytes.len() / WORTH_A_THREAD;
-    let count = match worth {
-        0 | 1 => 1,
-        _ => sys::processors().min(worth),
-    };
+    let count = sys::threads_for(bytes.len() as u64) as usize;
     let mut cuts = vec![0];
     for part in 1..count {
         let near = bytes.len() / count * part;
@@ -166,16 +157,16 @@ fn check_any_row(line: &[u8], previous: Option<Head>) -> Result<Head, String> {
 /// The same for a row of the usual sort that holds; `None` is for [`check_any_row`] to explain.
 fn check_plain(line: &[u8], previous: Option<Head>) -> Option<Head> {
     let previous = previous?;
-    let limit = |most| Canonical {
-        most,
-        keys: [(0, 0); MOST_KEYS],
+    let limit = |max| Canonical {
+        max,
+        keys: [(0, 0); MAX_KEYS],
         count: 0,
         line,
     };
     let run = fast_row::run(line, &mut [limit(i64::from(i32::MAX)), limit(MAX_INT)])?;
     let hash = Digest::from_hex(run.hash)?;
     let seed_is_whole = run.seed.is_none_or(|seed| is_integer(seed, MAX_INT));
-    let holds = line.len() < MAX_ROW
+    let holds = line.len() < MAX_ROW_BYTES
         && seed_is_whole
         && run.seq > 1
         && run.seq == previous.seq.next().0
@@ -190,15 +181,15 @@ fn check_plain(line: &[u8], previous: Option<Head>) -> Option<Head> {
 /// Accepts pairs in the one encoding.
 struct Canonical<'a> {
     /// The largest integer.
-    most: i64,
+    max: i64,
     /// Where the keys stand that came before, and how many there are.
-    keys: [(usize, usize); MOST_KEYS],
+    keys: [(usize, usize); MAX_KEYS],
     count: usize,
     line: &'a [u8],
 }
 
 /// A row with more keys in a cell is none of the usual sort.
-const MOST_KEYS: usize = 64;
+const MAX_KEYS: usize = 64;
 
 impl Sink for Canonical<'_> {
     fn pair(&mut self, key: &[u8], value: Plain<'_>) -> Option<()> {
@@ -215,7 +206,7 @@ impl Sink for Canonical<'_> {
                     .iter()
                     .all(|byte| byte.is_ascii_digit() || *byte == b'-') =>
             {
-                is_integer(text, self.most).then_some(())
+                is_integer(text, self.max).then_some(())
             }
             Plain::Number(text) => {
                 let x: f64 = std::str::from_utf8(text).ok()?.parse().ok()?;
@@ -227,11 +218,11 @@ impl Sink for Canonical<'_> {
     }
 }
 
-fn is_integer(text: &[u8], most: i64) -> bool {
+fn is_integer(text: &[u8], max: i64) -> bool {
     let number = std::str::from_utf8(text)
         .ok()
         .and_then(|text| text.parse::<i64>().ok());
-    number.is_some_and(|x| x.unsigned_abs() <= most.unsigned_abs())
+    number.is_some_and(|x| x.unsigned_abs() <= max.unsigned_abs())
 }
 
 /// What the format asks of a row beyond its form.
@@ -243,13 +234,13 @@ fn check_rules(row: &Row<'_>) -> Result<(), String> {
         }
         let json =
             Json::parse_canonical(&cell.text()).map_err(|e| format!("its {name} cell is {e}"))?;
-        let most = if name == "params" {
+        let max = if name == "params" {
             i64::from(i32::MAX)
         } else {
             MAX_INT
         };
-        if !integers_within(&json, most) {
-            return Err(format!("its {name} cell holds an integer beyond ±{most}"));
+        if !integers_within(&json, max) {
+            return Err(format!("its {name} cell holds an integer beyond ±{max}"));
         }
         session |= name == "context" && json.get("session").is_some_and(|id| id.as_str().is_some());
     }
@@ -268,11 +259,11 @@ fn check_rules(row: &Row<'_>) -> Result<(), String> {
     Ok(())
 }
 
-fn integers_within(json: &Json, most: i64) -> bool {
+fn integers_within(json: &Json, max: i64) -> bool {
     match json {
-        Json::Int(x) => x.unsigned_abs() <= most.unsigned_abs(),
-        Json::Array(items) => items.iter().all(|item| integers_within(item, most)),
-        Json::Object(pairs) => pairs.iter().all(|(_, value)| integers_within(value, most)),
+        Json::Int(x) => x.unsigned_abs() <= max.unsigned_abs(),
+        Json::Array(items) => items.iter().all(|item| integers_within(item, max)),
+        Json::Object(pairs) => pairs.iter().all(|(_, value)| integers_within(value, max)),
         _ => true,
     }
 }

@@ -1,7 +1,7 @@
 //! The JSON of objects, values and columns.
 
 use crate::columnar::columns::{self, Tag};
-use crate::columnar::strings::Texts;
+use crate::columnar::strings::StringTable;
 use crate::format::json::{self, Json};
 use crate::format::time::{self, Timestamp};
 use crate::format::value::{Kind, Value};
@@ -30,8 +30,8 @@ impl Object<'_> {
         self.out
     }
 
-    pub(super) fn place(&mut self, place: usize) -> &mut Vec<u8> {
-        self.key(&place.to_string())
+    pub(super) fn row(&mut self, row: usize) -> &mut Vec<u8> {
+        self.key(&row.to_string())
     }
 
     pub(super) fn int(&mut self, key: &str, value: i64) {
@@ -151,17 +151,17 @@ pub(super) fn write_column(
             Type::Atomic(kind) => kind.name(),
         };
         o.text("type", ty_name);
-        let places: Box<dyn Iterator<Item = Option<usize>>> = if there.len() * 4 < n {
-            json::write_array(&there, o.key("at"), |&place, out| write_usize(place, out));
+        let shown: Box<dyn Iterator<Item = Option<usize>>> = if there.len() * 4 < n {
+            json::write_array(&there, o.key("at"), |&row, out| write_usize(row, out));
             Box::new(there.iter().copied().map(Some))
         } else {
             let mut there = there.iter().copied().peekable();
-            Box::new((0..n).map(move |place| there.next_if_eq(&place)))
+            Box::new((0..n).map(move |row| there.next_if_eq(&row)))
         };
         match ty {
-            Type::Atomic(Kind::Character) => write_codes(column, places, o),
-            _ => write_list(places, o.key("values"), |place, out| {
-                let value = place.and_then(|place| column.get(place));
+            Type::Atomic(Kind::Character) => write_codes(column, shown, o),
+            _ => write_list(shown, o.key("values"), |row, out| {
+                let value = row.and_then(|row| column.get(row));
                 match value.unwrap_or(Value::Null) {
                     value if ty == Type::Mixed => write_cell(&value, out),
                     value => write_bare(&value, out),
@@ -174,22 +174,22 @@ pub(super) fn write_column(
 /// Texts, each once, and which of them each run has.
 fn write_codes(
     column: &columns::Column,
-    places: impl Iterator<Item = Option<usize>>,
+    shown: impl Iterator<Item = Option<usize>>,
     o: &mut Object<'_>,
 ) {
     const MISSING: i64 = -1;
     const REDACTED: i64 = -2;
-    let mut levels = Texts::default();
+    let mut levels = StringTable::default();
     let mut of_text: Vec<Option<i64>> = vec![None; column.texts.len()];
     let mut codes = Vec::new();
-    write_list(places, &mut codes, |place, out| {
-        let code = match place.map(|place| (place, column.tag(place))) {
-            Some((place, Tag::Text)) => {
-                let text = column.bits(place) as usize;
+    write_list(shown, &mut codes, |row, out| {
+        let code = match row.map(|row| (row, column.tag(row))) {
+            Some((row, Tag::Text)) => {
+                let text = column.bits(row) as usize;
                 *of_text[text].get_or_insert_with(|| levels.add(column.texts.get(text)) as i64)
             }
             Some((_, Tag::Redacted)) => REDACTED,
-            Some((place, _)) => match column.other(place) {
+            Some((row, _)) => match column.other(row) {
                 Some(Value::Code(text)) => levels.add(&text) as i64,
                 _ => MISSING,
             },

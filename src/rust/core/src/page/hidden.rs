@@ -17,7 +17,7 @@ impl Hidden {
         let mut hidden: HashMap<String, HashSet<usize>> = HashMap::new();
         for run in runs {
             for (name, _) in run.hidden() {
-                hidden.entry(name.clone()).or_default().insert(run.place);
+                hidden.entry(name.clone()).or_default().insert(run.row);
             }
         }
         Hidden(hidden)

@@ -19,7 +19,7 @@ use crate::format::json;
 use crate::format::time::Timestamp;
 use crate::ledger;
 use crate::ledger::objects::Objects;
-use crate::views::fold::{Fold, Follow, Looks};
+use crate::views::fold::{FileStamp, Fold, Folded};
 use crate::views::runs::{Run, Status};
 use crate::views::sessions::Session;
 use crate::views::verify;
@@ -27,7 +27,7 @@ use cells::{milliseconds, object, write_texts};
 use hidden::Hidden;
 use models::{write_changes, write_integrity, write_models};
 use runs::{Sessions, write_run, write_runs, write_session};
-use view::{News, View};
+use view::{Change, View};
 
 /// The version of the JSON.
 const FORMAT: i64 = 1;
@@ -50,15 +50,15 @@ pub struct About<'a> {
 /// What a ledger's page shows, kept up to date; readers get marks of how much they know.
 #[derive(Default)]
 pub struct Page {
-    follow: Follow<View>,
+    folded: Folded<View>,
     /// How often it began anew, because the file was another one.
-    begun: u64,
+    restarts: u64,
     /// Sessions whose processes are gone; none comes back.
     gone: HashSet<String>,
     /// The running runs of such sessions, and how often others were.
     lost: HashSet<usize>,
     losses: u64,
-    looks: Option<Looks>,
+    stamp: Option<FileStamp>,
 }
 
 /// What has changed since a mark.
@@ -72,7 +72,7 @@ pub enum Since {
 /// Up to where a reader has got.
 #[derive(Clone, Copy, PartialEq)]
 struct Mark {
-    begun: u64,
+    restarts: u64,
     seq: u64,
     /// Runs get lost without a row that says so.
     losses: u64,
@@ -82,7 +82,7 @@ impl Mark {
     fn parse(text: &str) -> Option<Mark> {
         let mut numbers = text.splitn(3, '.').map(|number| number.parse().ok());
         Some(Mark {
-            begun: numbers.next()??,
+            restarts: numbers.next()??,
             seq: numbers.next()??,
             losses: numbers.next()??,
         })
@@ -98,22 +98,22 @@ impl Page {
 
     /// Takes over what is new; everything, where the file is another one by now.
     pub fn catch_up(&mut self, path: &Path) -> Result<()> {
-        let now = Looks::of(path);
-        let known = self.looks.zip(now);
+        let now = FileStamp::of(path);
+        let known = self.stamp.zip(now);
         if known.is_some_and(|(known, now)| !known.may_have_grown(now)) {
-            self.follow = Follow::default();
-            self.begun += 1;
+            self.folded = Folded::default();
+            self.restarts += 1;
         }
-        self.looks = now;
-        let place = self.follow.place();
-        let news = place.map(|place| ledger::read_since(path, Some(place)));
-        match news.transpose()? {
-            Some(news) if !news.is_whole() => self.follow.take(&news)?,
+        self.stamp = now;
+        let position = self.folded.position();
+        let appended = position.map(|position| ledger::read_since(path, Some(position)));
+        match appended.transpose()? {
+            Some(rows) if !rows.is_whole() => self.folded.take(&rows)?,
             _ => {
-                let began = place.is_some();
-                self.follow = View::read(path)?;
+                let had_rows = position.is_some();
+                self.folded = View::read(path)?;
                 // A ledger without rows isn't another one each time that it is read.
-                self.begun += u64::from(began || self.follow.place().is_some());
+                self.restarts += u64::from(had_rows || self.folded.position().is_some());
             }
         }
         self.look_for_lost_runs();
@@ -123,7 +123,7 @@ impl Page {
     fn look_for_lost_runs(&mut self) {
         let mut there: HashSet<&str> = HashSet::new();
         let before = std::mem::take(&mut self.lost);
-        let runs = &self.follow.view().runs;
+        let runs = &self.folded.view().runs;
         for run in runs.iter().filter(|run| run.status() == Status::Running) {
             let session = run.session().id.as_str();
             if there.contains(session) {
@@ -131,7 +131,7 @@ impl Page {
             }
             if self.gone.contains(session) || run.is_lost() {
                 self.gone.insert(session.to_owned());
-                self.lost.insert(run.place);
+                self.lost.insert(run.row);
             } else {
                 there.insert(session);
             }
@@ -140,16 +140,18 @@ impl Page {
     }
 
     fn view(&self) -> &View {
-        self.follow.view()
+        self.folded.view()
     }
 
     fn seq(&self) -> u64 {
-        self.follow.place().map_or(0, |place| place.head.seq.0)
+        self.folded
+            .position()
+            .map_or(0, |position| position.head.seq.0)
     }
 
     fn mark(&self) -> Mark {
         Mark {
-            begun: self.begun,
+            restarts: self.restarts,
             seq: self.seq(),
             losses: self.losses,
         }
@@ -198,39 +200,39 @@ impl Page {
         let view = self.view();
         let now = self.mark();
         let known = match Mark::parse(mark) {
-            Some(known) if known.begun == now.begun && known.seq <= now.seq => known,
+            Some(known) if known.restarts == now.restarts && known.seq <= now.seq => known,
             _ => return Since::Everything,
         };
         if known == now {
             return Since::Nothing;
         }
-        let first = view.news.partition_point(|(seq, _)| *seq <= known.seq);
-        let news = || view.news[first..].iter().map(|(_, news)| news);
-        let mut runs: BTreeSet<usize> = news()
-            .filter_map(|news| match news {
-                News::Run(place) => Some(*place),
+        let first = view.changes.partition_point(|(seq, _)| *seq <= known.seq);
+        let changes = || view.changes[first..].iter().map(|(_, change)| change);
+        let mut runs: BTreeSet<usize> = changes()
+            .filter_map(|change| match change {
+                Change::Run(row) => Some(*row),
                 _ => None,
             })
             .collect();
         if known.losses != now.losses {
             runs.extend(&self.lost);
         }
-        let told: HashSet<&str> = news()
-            .filter_map(|news| match news {
-                News::Session(id) => Some(id.as_str()),
+        let changed: HashSet<&str> = changes()
+            .filter_map(|change| match change {
+                Change::Session(id) => Some(id.as_str()),
                 _ => None,
             })
             .collect();
         let sessions: Vec<&Session> = view
             .runs
             .sessions()
-            .filter(|session| told.contains(session.id.as_str()))
+            .filter(|session| changed.contains(session.id.as_str()))
             .collect();
-        let hidden = Hidden::of(runs.iter().map(|&place| view.runs.at(place)));
+        let hidden = Hidden::of(runs.iter().map(|&row| view.runs.at(row)));
         let first_point = view.points.partition_point(|point| point.seq <= known.seq);
         let points = view.points[first_point..].iter().collect();
-        let entries = news().filter_map(|news| match news {
-            News::Artifact(entry) => Some(entry),
+        let entries = changes().filter_map(|change| match change {
+            Change::Artifact(entry) => Some(entry),
             _ => None,
         });
         object(out, |o| {
@@ -242,9 +244,9 @@ impl Page {
                     write_session(session, out);
                 });
                 object(o.key("runs"), |o| {
-                    for &place in &runs {
-                        let is_lost = self.lost.contains(&place);
-                        write_run(view, view.runs.at(place), is_lost, &hidden, o.place(place));
+                    for &row in &runs {
+                        let is_lost = self.lost.contains(&row);
+                        write_run(view, view.runs.at(row), is_lost, &hidden, o.row(row));
                     }
                 });
                 view.write_points(points, &hidden, o.key("series"));
@@ -253,7 +255,7 @@ impl Page {
                 if !omitted.is_empty() {
                     write_texts(&omitted, o.key("omitted"));
                 }
-                if news().any(|news| matches!(news, News::Registry)) {
+                if changes().any(|change| matches!(change, Change::Registry)) {
                     write_models(view, o.key("models"));
                     write_changes(&view.registry, o.key("stages"));
                 }
@@ -264,7 +266,7 @@ impl Page {
 }
 
 fn mark_text(mark: Mark) -> String {
-    format!("{}.{}.{}", mark.begun, mark.seq, mark.losses)
+    format!("{}.{}.{}", mark.restarts, mark.seq, mark.losses)
 }
 
 /// Writes JSON so that it can stand in a script element of a page.

@@ -16,7 +16,7 @@ pub(super) fn write_models(view: &View, out: &mut Vec<u8>) {
             o.text("model", &model.name);
             o.int("version", number);
             match view.runs.get(&version.run_id) {
-                Some(run) => o.int("run", run.place as i64),
+                Some(run) => o.int("run", run.row as i64),
                 None => o.null("run"),
             }
             o.text("artifact", &version.artifact);

@@ -13,14 +13,14 @@ use crate::format::json::{self, Json};
 use crate::ledger::objects::{Objects, Opened};
 
 /// Of a text so much is shown.
-const TEXT: usize = 64 << 10;
+const MAX_TEXT_BYTES: usize = 64 << 10;
 /// Of a table so many rows.
-const ROWS: usize = 100;
+const MAX_ROWS: usize = 100;
 /// Larger images and larger files of other sorts aren't looked at.
-const IMAGE: u64 = 1 << 20;
-const FILE: u64 = 16 << 20;
+const MAX_IMAGE_BYTES: u64 = 1 << 20;
+const MAX_FILE_BYTES: u64 = 16 << 20;
 /// All previews together.
-const ALL: usize = 16 << 20;
+const MAX_ALL_BYTES: usize = 16 << 20;
 
 enum Preview {
     Image(&'static str, Vec<u8>),
@@ -56,7 +56,7 @@ pub fn write<'a>(
         if !is(entry, "stored") || !seen.insert(sha256) {
             continue;
         }
-        if out.len() - start > ALL {
+        if out.len() - start > MAX_ALL_BYTES {
             left += 1;
             continue;
         }
@@ -73,7 +73,7 @@ pub fn write<'a>(
             "Previews of {left} of {} artifacts: the page holds {} MB, of the newest runs, at most. \
              `artifact_path()` gives each of them.",
             seen.len(),
-            ALL >> 20
+            MAX_ALL_BYTES >> 20
         ));
     }
 }
@@ -92,7 +92,7 @@ fn of(entry: &Json, sha256: &str, objects: &Objects) -> Preview {
     if extension == "rds" {
         return none("It is an R object.");
     }
-    if size.is_none_or(|size| size > FILE) {
+    if size.is_none_or(|size| size > MAX_FILE_BYTES) {
         return none("It is too large to be shown here.");
     }
     let Some(digest) = Digest::from_hex(sha256.as_bytes()) else {
@@ -111,9 +111,11 @@ fn of(entry: &Json, sha256: &str, objects: &Objects) -> Preview {
 fn look(object: Opened, extension: &str) -> std::io::Result<Preview> {
     let mut file = object.file;
     let mut start = Vec::new();
-    file.by_ref().take(TEXT as u64).read_to_end(&mut start)?;
+    file.by_ref()
+        .take(MAX_TEXT_BYTES as u64)
+        .read_to_end(&mut start)?;
     if let Some(kind) = image(&start) {
-        if object.size > IMAGE {
+        if object.size > MAX_IMAGE_BYTES {
             return Ok(Preview::None(
                 "The image is too large to be shown here.".into(),
             ));
@@ -175,7 +177,7 @@ fn folder(object: Opened) -> std::io::Result<Preview> {
             continue;
         }
         of += 1;
-        if rows.len() < ROWS {
+        if rows.len() < MAX_ROWS {
             let name = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
             rows.push(vec![name, entry.size().to_string()]);
         }
@@ -198,7 +200,7 @@ fn table(bytes: impl Read) -> Option<Preview> {
         let record = record.ok()?;
         of += 1;
         length += record.as_slice().len();
-        if rows.len() < ROWS && length <= TEXT {
+        if rows.len() < MAX_ROWS && length <= MAX_TEXT_BYTES {
             rows.push(texts(&record));
         }
     }

@@ -22,12 +22,12 @@ pub(super) struct Sessions<'a> {
 impl<'a> Sessions<'a> {
     pub(super) fn of(runs: &'a Runs) -> Sessions<'a> {
         let mut list: Vec<&Session> = Vec::new();
-        let mut places: HashMap<&str, usize> = HashMap::new();
+        let mut by_id: HashMap<&str, usize> = HashMap::new();
         let mut last = 0;
         let of_run = runs.iter().map(|run| {
             let session = run.session();
             if list.get(last).is_none_or(|known| known.id != session.id) {
-                last = *places.entry(&session.id).or_insert(list.len());
+                last = *by_id.entry(&session.id).or_insert(list.len());
                 if last == list.len() {
                     list.push(session);
                 }
@@ -54,10 +54,10 @@ fn status(run: Run<'_>, is_lost: bool) -> &'static str {
 }
 
 /// Writes what a run has, or says that it has nothing.
-type WriteMore = fn(&View, Run<'_>, &mut Vec<u8>) -> bool;
+type WriteExtra = fn(&View, Run<'_>, &mut Vec<u8>) -> bool;
 
 /// What few runs have.
-const MORE: [(&str, WriteMore); 11] = [
+const EXTRAS: [(&str, WriteExtra); 11] = [
     ("ended", |_, run, out| {
         let ended = run
             .ended()
@@ -89,7 +89,7 @@ const MORE: [(&str, WriteMore); 11] = [
         run.origin().map(|origin| origin.write(out)).is_some()
     }),
     ("notes", |view, run, out| {
-        let notes = view.notes.get(&run.place).map_or(&[][..], Vec::as_slice);
+        let notes = view.notes.get(&run.row).map_or(&[][..], Vec::as_slice);
         json::write_array(notes, out, |(time, text), out| {
             object(out, |o| {
                 o.int("time", milliseconds(*time));
@@ -103,7 +103,7 @@ const MORE: [(&str, WriteMore); 11] = [
         run.is_void()
     }),
     ("void_reason", |view, run, out| {
-        let reason = view.void_reasons.get(&run.place);
+        let reason = view.void_reasons.get(&run.row);
         reason.map(|reason| json::write_str(reason, out)).is_some() && run.is_void()
     }),
 ];
@@ -132,16 +132,13 @@ pub(super) fn write_runs(
     write_list(runs.iter(), o.key("began"), |run, out| {
         json::write_int(milliseconds(run.began()), out);
     });
-    json::write_array(&sessions.of_run, o.key("session"), |&place, out| {
-        write_usize(place, out);
+    json::write_array(&sessions.of_run, o.key("session"), |&index, out| {
+        write_usize(index, out);
     });
     object(o.key("status"), |o| {
         let unfinished = runs.iter().filter(|run| run.status() != Status::Finished);
         for run in unfinished {
-            o.text(
-                &run.place.to_string(),
-                status(run, lost.contains(&run.place)),
-            );
+            o.text(&run.row.to_string(), status(run, lost.contains(&run.row)));
         }
     });
     write_list(runs.params.iter(), o.key("params"), |column, out| {
@@ -153,32 +150,29 @@ pub(super) fn write_runs(
         |column, out| match hidden.runs(&column.name) {
             None => write_column(&column.name, column, &all, n, out),
             Some(_) => {
-                let shown = |place: &usize| !hidden.has(&column.name, *place);
+                let shown = |row: &usize| !hidden.has(&column.name, *row);
                 let shown: Vec<usize> = all.iter().copied().filter(shown).collect();
                 write_column(&column.name, column, &shown, n, out);
             }
         },
     );
-    if all
-        .iter()
-        .any(|&place| runs.seeds.tag(place) != Tag::Absent)
-    {
+    if all.iter().any(|&row| runs.seeds.tag(row) != Tag::Absent) {
         write_column("seed", &runs.seeds, &all, n, o.key("seed"));
     } else {
         o.null("seed");
     }
     let mut written = Vec::new();
-    for (key, write) in MORE {
+    for (key, write) in EXTRAS {
         let of_runs = runs.iter().filter_map(|run| {
             written.clear();
-            write(view, run, &mut written).then(|| (run.place, written.clone()))
+            write(view, run, &mut written).then(|| (run.row, written.clone()))
         });
         match key {
-            "void" => write_list(of_runs, o.key(key), |(place, _), out| {
-                write_usize(place, out);
+            "void" => write_list(of_runs, o.key(key), |(row, _), out| {
+                write_usize(row, out);
             }),
             _ => object(o.key(key), |o| {
-                of_runs.for_each(|(place, written)| o.place(place).extend(written));
+                of_runs.for_each(|(row, written)| o.row(row).extend(written));
             }),
         }
     }
@@ -205,13 +199,13 @@ pub(super) fn write_run(
         o.text("status", status(run, is_lost));
         write(run.params(), o.key("params"));
         let mut metrics = run.metrics();
-        metrics.retain(|(name, _)| !hidden.has(name, run.place));
+        metrics.retain(|(name, _)| !hidden.has(name, run.row));
         write(metrics, o.key("metrics"));
         if let Some(seed) = run.seed() {
             write_cell(&seed, o.key("seed"));
         }
         let mut written = Vec::new();
-        for (key, write) in MORE {
+        for (key, write) in EXTRAS {
             written.clear();
             if write(view, run, &mut written) {
                 o.key(key).extend_from_slice(&written);

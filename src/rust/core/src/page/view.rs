@@ -11,14 +11,14 @@ use crate::format::value::{self, Value};
 use crate::page::cells::{object, write_number};
 use crate::page::hidden::Hidden;
 use crate::views::batch::Batch;
-use crate::views::fold::{Fold, Follow};
+use crate::views::fold::{Fold, Folded};
 use crate::views::parallel_read::{self, BulkFold};
 use crate::views::registry::Registry;
 use crate::views::runs::Runs;
 use crate::views::series;
 
 /// So many points of series are shown at most, those of the newest runs.
-const MOST_POINTS: usize = 1_000_000;
+const MAX_POINTS: usize = 1_000_000;
 
 /// Everything that the page shows, as of one row.
 #[derive(Debug, Default)]
@@ -28,13 +28,13 @@ pub(super) struct View {
     pub registry: Registry,
     /// The names of the metrics that are series.
     series: Vec<String>,
-    series_places: HashMap<String, u32>,
+    series_by_name: HashMap<String, u32>,
     /// In the order of the rows.
     pub points: Vec<Point>,
     pub notes: BTreeMap<usize, Vec<(Timestamp, String)>>,
     pub void_reasons: HashMap<usize, String>,
     /// What rows speak of, in their order: those that came after the view was made.
-    pub news: Vec<(u64, News)>,
+    pub changes: Vec<(u64, Change)>,
 }
 
 #[derive(Debug)]
@@ -49,7 +49,7 @@ pub(super) struct Point {
 }
 
 #[derive(Debug)]
-pub(super) enum News {
+pub(super) enum Change {
     Run(usize),
     /// The entry of an artifact.
     Artifact(Json),
@@ -58,16 +58,16 @@ pub(super) enum News {
 }
 
 impl View {
-    fn tell(&mut self, row: &Row<'_>, news: News) {
-        self.news.push((row.seq.0, news));
+    fn push_change(&mut self, row: &Row<'_>, change: Change) {
+        self.changes.push((row.seq.0, change));
     }
 
     /// Takes over what a row says of a run and [`Runs`] doesn't keep.
     fn take(&mut self, row: &Row<'_>, run: usize) -> std::result::Result<(), Malformed> {
-        self.tell(row, News::Run(run));
+        self.push_change(row, Change::Run(run));
         if memchr::memmem::find(row.body, b"\"\"step\"\":[").is_some() {
             for (key, json) in row.metrics.pairs()? {
-                let series = self.series_place(value::unescape_key(&key));
+                let series = self.series_number(value::unescape_key(&key));
                 series::each_point(&json, row.time, |step, value, at| {
                     let value = match value {
                         Value::Double(x) => Some(x),
@@ -86,7 +86,7 @@ impl View {
             }
         }
         for (_, entry) in row.artifacts.pairs()? {
-            self.tell(row, News::Artifact(entry));
+            self.push_change(row, Change::Artifact(entry));
         }
         let text = |key| -> std::result::Result<Option<String>, Malformed> {
             let context = Json::Object(row.context.pairs()?);
@@ -107,20 +107,20 @@ impl View {
         Ok(())
     }
 
-    fn series_place(&mut self, name: &str) -> u32 {
-        if let Some(&place) = self.series_places.get(name) {
-            return place;
+    fn series_number(&mut self, name: &str) -> u32 {
+        if let Some(&number) = self.series_by_name.get(name) {
+            return number;
         }
-        let place = self.series.len() as u32;
+        let number = self.series.len() as u32;
         self.series.push(name.to_owned());
-        self.series_places.insert(name.to_owned(), place);
-        place
+        self.series_by_name.insert(name.to_owned(), number);
+        number
     }
 }
 
 impl Fold for View {
     fn apply(&mut self, row: &Row<'_>) -> std::result::Result<(), Malformed> {
-        let begun = self.runs.len();
+        let known = self.runs.len();
         self.runs.apply(row)?;
         self.registry.apply(row)?;
         let own = |key| -> std::result::Result<String, Malformed> {
@@ -130,11 +130,11 @@ impl Fold for View {
         };
         match row.event {
             "ledger" => self.ledger = own("id")?,
-            "session" => self.tell(row, News::Session(own("id")?)),
-            "register" | "promote" | "refuse" => self.tell(row, News::Registry),
-            "run" | "start" if self.runs.len() == begun => {}
+            "session" => self.push_change(row, Change::Session(own("id")?)),
+            "register" | "promote" | "refuse" => self.push_change(row, Change::Registry),
+            "run" | "start" if self.runs.len() == known => {}
             "run" | "start" | "resume" | "log" | "end" | "note" | "void" | "reveal" => {
-                if let Some(run) = self.runs.get(row.run_id).map(|run| run.place) {
+                if let Some(run) = self.runs.get(row.run_id).map(|run| run.row) {
                     self.take(row, run)?;
                 }
             }
@@ -147,43 +147,43 @@ impl Fold for View {
         self.runs.size() + self.registry.size() + size_of::<Point>() * self.points.len()
     }
 
-    fn read(path: &Path) -> Result<Follow<View>> {
-        let follow: Follow<View> = parallel_read::read(path)?;
-        let place = follow.place().copied();
-        let mut view: View = follow.into_view();
-        view.news.clear();
-        Ok(place.map_or_else(Follow::default, |place| Follow::at(view, place)))
+    fn read(path: &Path) -> Result<Folded<View>> {
+        let folded: Folded<View> = parallel_read::read(path)?;
+        let position = folded.position().copied();
+        let mut view: View = folded.into_view();
+        view.changes.clear();
+        Ok(position.map_or_else(Folded::default, |position| Folded::at(view, position)))
     }
 }
 
 impl BulkFold for View {
-    fn add(&mut self, batch: &Batch, places: std::ops::Range<usize>) -> Option<()> {
-        for place in places.clone() {
-            let (id, hash) = batch.id(place);
-            self.registry.begun.begin(id, hash);
+    fn add(&mut self, batch: &Batch, rows: std::ops::Range<usize>) -> Option<()> {
+        for row in rows.clone() {
+            let (id, hash) = batch.id(row);
+            self.registry.run_ids.begin(id, hash);
         }
-        self.runs.add(batch, places)
+        self.runs.add(batch, rows)
     }
 }
 
 impl View {
     /// The points of the newest runs, as many as are shown.
     pub(super) fn newest_points(&self, omitted: &mut Vec<String>) -> Vec<&Point> {
-        if self.points.len() <= MOST_POINTS {
+        if self.points.len() <= MAX_POINTS {
             return self.points.iter().collect();
         }
         let mut counts: BTreeMap<u32, usize> = BTreeMap::new();
         for point in &self.points {
             *counts.entry(point.run).or_default() += 1;
         }
-        let mut room = MOST_POINTS;
+        let mut room = MAX_POINTS;
         let newest = counts.iter().rev().map_while(|(run, count)| {
             room = room.checked_sub(*count)?;
             Some(*run)
         });
         let shown: HashSet<u32> = newest.collect();
         omitted.push(format!(
-            "Series of {} of {} runs: the page holds {MOST_POINTS} values, of the newest runs, at \
+            "Series of {} of {} runs: the page holds {MAX_POINTS} values, of the newest runs, at \
              most. `read_metrics()` has them all.",
             counts.len() - shown.len(),
             counts.len()
@@ -200,7 +200,7 @@ impl View {
         points.sort_by_key(|point| (point.run, point.series));
         object(out, |o| {
             for of_run in points.chunk_by(|a, b| a.run == b.run) {
-                object(o.place(of_run[0].run as usize), |o| {
+                object(o.row(of_run[0].run as usize), |o| {
                     for curve in of_run.chunk_by(|a, b| a.series == b.series) {
                         let metric = &self.series[curve[0].series as usize];
                         write_curve(curve, o.key(metric));

@@ -26,6 +26,14 @@ pub fn processors() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
 
+/// A thread for fewer bytes than this costs more than it saves.
+const MIN_THREAD_BYTES: u64 = 1 << 20;
+
+/// How many threads a pass over some bytes is worth.
+pub fn threads_for(bytes: u64) -> u64 {
+    (bytes / MIN_THREAD_BYTES).clamp(1, processors() as u64)
+}
+
 /// A file system on which other machines may work at the same time.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Network {

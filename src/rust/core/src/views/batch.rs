@@ -29,7 +29,7 @@ impl Batch {
     }
 
     pub fn session(&mut self, id: &str) -> u32 {
-        self.sessions.place(id)
+        self.sessions.find_or_add(id)
     }
 
     /// Ends the run whose values have been set.
@@ -50,8 +50,8 @@ impl Batch {
     }
 
     /// The id of a run, and its hash.
-    pub fn id(&self, place: usize) -> (&[u8], u64) {
-        let start = if place == 0 { 0 } else { self.ends[place - 1] };
-        (&self.ids[start..self.ends[place]], self.hashes[place])
+    pub fn id(&self, row: usize) -> (&[u8], u64) {
+        let start = if row == 0 { 0 } else { self.ends[row - 1] };
+        (&self.ids[start..self.ends[row]], self.hashes[row])
     }
 }

@@ -4,7 +4,7 @@ use crate::columnar::blocks::BLOCK;
 use crate::columnar::columns::{Column, Tag};
 use crate::views::runs::{Runs, Status};
 
-/// The places of the best finished runs by a metric, the best one first and of equals the first one.
+/// The rows of the best finished runs by a metric, the best one first and of equals the first one.
 /// Void runs are none of them, and neither are those without the metric.
 pub fn best(runs: &Runs, metric: &Column, maximize: bool, n: usize) -> Vec<usize> {
     /// So many more than are wanted are kept before the worst of them are dropped.
@@ -40,5 +40,5 @@ pub fn best(runs: &Runs, metric: &Column, maximize: bool, n: usize) -> Vec<usize
     }
     found.sort_unstable_by(better);
     found.truncate(n);
-    found.into_iter().map(|(_, place)| place).collect()
+    found.into_iter().map(|(_, row)| row).collect()
 }

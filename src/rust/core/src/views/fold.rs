@@ -1,4 +1,4 @@
-//! A view of a ledger that is kept, and brought up to date by what was appended since.
+//! A view of a ledger that stays, and is brought up to date by what was appended since.
 
 use std::path::Path;
 use std::time::SystemTime;
@@ -6,7 +6,7 @@ use std::time::SystemTime;
 use crate::error::Result;
 use crate::format::json::Malformed;
 use crate::format::row::Row;
-use crate::ledger::{self, Ledger, Place};
+use crate::ledger::{self, Ledger, Position};
 
 /// What the events of a ledger add up to, one after the other.
 pub trait Fold: Default {
@@ -16,46 +16,46 @@ pub trait Fold: Default {
     fn size(&self) -> usize;
 
     /// The view of a whole ledger.
-    fn read(path: &Path) -> Result<Follow<Self>> {
-        Follow::default().taken(&ledger::read(path)?)
+    fn read(path: &Path) -> Result<Folded<Self>> {
+        Folded::default().taken(&ledger::read(path)?)
     }
 }
 
 /// What a file looked like. A ledger only grows: where it has the same size and was written to
 /// nevertheless, somebody did something else to it.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Looks {
+pub struct FileStamp {
     size: u64,
     modified: Option<SystemTime>,
 }
 
-impl Looks {
-    pub fn of(path: &Path) -> Option<Looks> {
+impl FileStamp {
+    pub fn of(path: &Path) -> Option<FileStamp> {
         let metadata = std::fs::metadata(path).ok()?;
-        Some(Looks {
+        Some(FileStamp {
             size: metadata.len(),
             modified: metadata.modified().ok(),
         })
     }
 
     /// Whether a file that looked like this may have only grown since.
-    pub fn may_have_grown(self, now: Looks) -> bool {
+    pub fn may_have_grown(self, now: FileStamp) -> bool {
         now == self || now.size > self.size
     }
 }
 
 /// A view, and up to where it has got.
 #[derive(Debug, Default)]
-pub struct Follow<F> {
+pub struct Folded<F> {
     view: F,
-    place: Option<Place>,
+    position: Option<Position>,
 }
 
-impl<F: Fold> Follow<F> {
-    /// A view that has got to a place.
-    pub fn at(view: F, place: Place) -> Follow<F> {
-        let place = Some(place);
-        Follow { view, place }
+impl<F: Fold> Folded<F> {
+    /// A view that has got to a position.
+    pub fn at(view: F, position: Position) -> Folded<F> {
+        let position = Some(position);
+        Folded { view, position }
     }
 
     pub fn view(&self) -> &F {
@@ -66,25 +66,25 @@ impl<F: Fold> Follow<F> {
         self.view
     }
 
-    pub fn place(&self) -> Option<&Place> {
-        self.place.as_ref()
+    pub fn position(&self) -> Option<&Position> {
+        self.position.as_ref()
     }
 
     /// Reads what is new.
     pub fn catch_up(&mut self, path: &Path) -> Result<()> {
-        if self.place.is_none() {
+        if self.position.is_none() {
             *self = F::read(path)?;
             return Ok(());
         }
-        let news = ledger::read_since(path, self.place.as_ref())?;
-        self.take(&news)
+        let appended = ledger::read_since(path, self.position.as_ref())?;
+        self.take(&appended)
     }
 
     /// Takes rows over; all of them, where what was known isn't there any more. After an error the
     /// next look begins anew.
     pub fn take(&mut self, rows: &Ledger) -> Result<()> {
         let known = match rows.is_whole() {
-            true => Follow::default(),
+            true => Folded::default(),
             false => std::mem::take(self),
         };
         *self = known.taken(rows)?;
@@ -99,7 +99,7 @@ impl<F: Fold> Follow<F> {
             }
             let applied = self.view.apply(&row);
             applied.map_err(|Malformed(why)| rows.damaged(&row, why))?;
-            self.place = Some(rows.place_after(&row));
+            self.position = Some(rows.position_after(&row));
         }
         Ok(self)
     }
@@ -108,5 +108,5 @@ impl<F: Fold> Follow<F> {
 /// The view of all rows of a ledger. Events that must be understood and aren't are an error, other
 /// unknown ones are skipped.
 pub fn fold<F: Fold>(ledger: &Ledger) -> Result<F> {
-    Ok(Follow::default().taken(ledger)?.view)
+    Ok(Folded::default().taken(ledger)?.view)
 }

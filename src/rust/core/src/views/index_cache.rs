@@ -14,20 +14,25 @@ use crate::error::Result;
 use crate::format::chain::Head;
 use crate::format::digest::Digest;
 use crate::format::id::Seq;
-use crate::ledger::{self, Place};
+use crate::ledger::{self, Position};
 use crate::platform::sys;
-use crate::views::fold::{Fold, Follow};
+use crate::views::fold::{Fold, Folded};
 use crate::views::parallel_read;
 use crate::views::runs::Runs;
 
+/// A ledger of fewer bytes is read in the blink of an eye and needs no index.
+pub const MIN_LEDGER_BYTES: u64 = 16 << 20;
+/// All indexes of a folder together take at most so many bytes.
+pub const MAX_INDEXES_BYTES: u64 = 1 << 30;
+
 /// A folder of indexes.
 #[derive(Debug, Clone)]
-pub struct Cache {
+pub struct IndexCache {
     pub folder: PathBuf,
-    /// Smaller ledgers have no index.
-    pub least: u64,
+    /// Ledgers of fewer bytes have no index.
+    pub min_ledger_bytes: u64,
     /// How many bytes the indexes take at most; those that were used longest ago go first.
-    pub most: u64,
+    pub max_bytes: u64,
 }
 
 /// An index is named by so many hex digits and this extension.
@@ -82,22 +87,23 @@ impl Before {
     }
 }
 
-impl Cache {
-    /// All runs of a ledger, ready to follow it.
-    pub fn read(&self, path: &Path) -> Result<Follow<Runs>> {
-        let Some(before) = Before::of(path).filter(|before| before.size >= self.least) else {
+impl IndexCache {
+    /// All runs of a ledger, ready to catch up.
+    pub fn read(&self, path: &Path) -> Result<Folded<Runs>> {
+        let Some(before) = Before::of(path).filter(|before| before.size >= self.min_ledger_bytes)
+        else {
             return parallel_read::read(path);
         };
         let index = self.index(path, &before);
         let known = open(&index, path, &before);
         let covered = known
             .as_ref()
-            .and_then(Follow::place)
-            .map_or(0, |place| place.end);
-        let follow = match known {
+            .and_then(Folded::position)
+            .map_or(0, |position| position.end);
+        let folded = match known {
             None => parallel_read::read(path)?,
             Some(known) => match parallel_read::extend(path, known) {
-                Some(follow) => follow,
+                Some(folded) => folded,
                 None => {
                     let mut known = open(&index, path, &before).unwrap_or_default();
                     known.catch_up(path)?;
@@ -105,11 +111,11 @@ impl Cache {
                 }
             },
         };
-        let end = follow.place().map_or(0, |place| place.end);
+        let end = folded.position().map_or(0, |position| position.end);
         if (end - covered.min(end)).saturating_mul(STALE) > covered {
-            return Ok(self.replace(&index, before, follow));
+            return Ok(self.replace(&index, before, folded));
         }
-        Ok(follow)
+        Ok(folded)
     }
 
     fn index(&self, path: &Path, before: &Before) -> PathBuf {
@@ -121,26 +127,26 @@ impl Cache {
 
     /// Writes the index of what was read. Others that write it do so under names of their own, and
     /// the last one stays.
-    fn replace(&self, index: &Path, before: Before, follow: Follow<Runs>) -> Follow<Runs> {
-        let Some(place) = follow.place().copied() else {
-            return follow;
+    fn replace(&self, index: &Path, before: Before, folded: Folded<Runs>) -> Folded<Runs> {
+        let Some(position) = folded.position().copied() else {
+            return folded;
         };
-        if follow.view().size() as u64 > self.most {
-            return follow;
+        if folded.view().size() as u64 > self.max_bytes {
+            return folded;
         }
         let content = Content {
             ledger: before.ledger,
             size: before.size,
             modified: before.modified,
-            end: place.end,
-            seq: place.head.seq.0,
-            hash: place.head.hash,
-            runs: follow.into_view(),
+            end: position.end,
+            seq: position.head.seq.0,
+            hash: position.head.hash,
+            runs: folded.into_view(),
         };
         if self.store(index, &content).is_ok() {
             self.bound();
         }
-        Follow::at(content.runs, place)
+        Folded::at(content.runs, position)
     }
 
     fn store(&self, index: &Path, content: &Content) -> io::Result<()> {
@@ -154,7 +160,7 @@ impl Cache {
                 index_file::write(&mut BufWriter::with_capacity(1 << 20, file), content)
             })
             .and_then(|()| match fs::metadata(&unfinished)?.len() {
-                size if size > self.most => Err(io::ErrorKind::FileTooLarge.into()),
+                size if size > self.max_bytes => Err(io::ErrorKind::FileTooLarge.into()),
                 _ => fs::rename(&unfinished, index),
             });
         if written.is_err() {
@@ -182,7 +188,7 @@ impl Cache {
             let is_too_much = match path.extension().is_some_and(|it| it == INDEX) {
                 true => {
                     size += length;
-                    size > self.most
+                    size > self.max_bytes
                 }
                 false => used.elapsed().is_ok_and(|age| age > LEFT_OVER),
             };
@@ -206,7 +212,7 @@ fn is_ours(name: &str) -> bool {
 }
 
 /// The runs as an index has them, if it is of this ledger and the ledger has only grown since.
-fn open(index: &Path, path: &Path, before: &Before) -> Option<Follow<Runs>> {
+fn open(index: &Path, path: &Path, before: &Before) -> Option<Folded<Runs>> {
     let content: Content = index_file::read(index)?;
     let (size, modified) = (content.size, content.modified);
     if content.ledger != before.ledger
@@ -215,16 +221,16 @@ fn open(index: &Path, path: &Path, before: &Before) -> Option<Follow<Runs>> {
         return None;
     }
     let (seq, hash) = (Seq(content.seq), content.hash);
-    let place = Place {
+    let position = Position {
         end: content.end,
         head: Head { seq, hash },
     };
     let ledger = ledger::open(path).ok()?;
     let read_at = |bytes: &mut [u8], at| sys::read_full(&ledger, bytes, at);
-    if !place.stands(&read_at).ok()? {
+    if !position.stands(&read_at).ok()? {
         return None;
     }
     let used = File::options().append(true).open(index);
     drop(used.and_then(|file| file.set_modified(SystemTime::now())));
-    Some(Follow::at(content.runs, place))
+    Some(Folded::at(content.runs, position))
 }

@@ -102,7 +102,7 @@ pub enum Direction {
 pub struct Lineage {
     pub nodes: Vec<Node>,
     pub edges: Vec<Edge>,
-    places: HashMap<(Kind, String), usize>,
+    by_id: HashMap<(Kind, String), usize>,
     known: HashSet<(usize, &'static str, usize)>,
     up: HashMap<usize, Vec<usize>>,
     down: HashMap<usize, Vec<usize>>,
@@ -141,7 +141,7 @@ impl Lineage {
     }
 
     pub fn find(&self, kind: Kind, id: &str) -> Option<usize> {
-        self.places.get(&(kind, id.to_owned())).copied()
+        self.by_id.get(&(kind, id.to_owned())).copied()
     }
 
     /// All nodes of a kind whose id begins so.
@@ -210,9 +210,9 @@ impl Lineage {
     }
 
     fn node(&mut self, kind: Kind, id: String, label: impl FnOnce() -> String) -> usize {
-        let place = self.nodes.len();
-        let known = *self.places.entry((kind, id.clone())).or_insert(place);
-        if known == place {
+        let next = self.nodes.len();
+        let known = *self.by_id.entry((kind, id.clone())).or_insert(next);
+        if known == next {
             self.nodes.push(Node {
                 kind,
                 id,

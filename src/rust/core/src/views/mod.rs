@@ -16,3 +16,4 @@ pub mod series;
 pub mod sessions;
 pub mod table;
 pub mod verify;
+pub mod view_cache;

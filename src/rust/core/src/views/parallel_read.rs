@@ -17,85 +17,83 @@ use crate::format::chain::Head;
 use crate::format::digest::{Digest, HEX_LEN};
 use crate::format::fast_row::{self, Plain, Sink};
 use crate::format::id::Seq;
-use crate::format::row::{MAX_ROW, Row};
+use crate::format::row::{MAX_ROW_BYTES, Row};
 use crate::format::time::Timestamp;
 use crate::format::value::Value;
-use crate::ledger::{self, FIRST_ROW, Place};
+use crate::ledger::{self, FIRST_ROW, Position};
 use crate::platform::sys;
 use crate::views::batch::Batch;
-use crate::views::fold::{Fold, Follow};
+use crate::views::fold::{Fold, Folded};
 
-/// Fewer bytes than this aren't worth a thread.
-const WORTH_A_THREAD: u64 = 1 << 20;
-/// How much of a part is in memory at once.
-const BLOCK: usize = 1 << 20;
+/// How many bytes of a part are in memory at once.
+const BLOCK_BYTES: usize = 1 << 20;
 
 /// A view to which many runs can be added at once.
 pub trait BulkFold: Fold {
     /// Takes over some runs of a batch; `None` if the generic way must look.
-    fn add(&mut self, batch: &Batch, places: Range<usize>) -> Option<()>;
+    fn add(&mut self, batch: &Batch, rows: Range<usize>) -> Option<()>;
 }
 
-/// A view of a whole ledger, ready to follow it.
-pub fn read<F: BulkFold>(path: &Path) -> Result<Follow<F>> {
-    read_in_parts(path, worthwhile)
+/// A view of a whole ledger, ready to catch up.
+pub fn read<F: BulkFold>(path: &Path) -> Result<Folded<F>> {
+    read_in_parts(path, sys::threads_for)
 }
 
 /// The same, in as many parts as a number of bytes is worth.
-pub fn read_in_parts<F: BulkFold>(path: &Path, parts: fn(u64) -> u64) -> Result<Follow<F>> {
+pub fn read_in_parts<F: BulkFold>(path: &Path, parts: fn(u64) -> u64) -> Result<Folded<F>> {
     if let Some(followed) = try_read(path, parts) {
         return Ok(followed);
     }
-    let mut follow = Follow::default();
-    follow.take(&ledger::read(path)?)?;
-    Ok(follow)
+    let mut folded = Folded::default();
+    folded.take(&ledger::read(path)?)?;
+    Ok(folded)
 }
 
 /// `None` where the generic way must look.
-fn try_read<F: BulkFold>(path: &Path, parts: fn(u64) -> u64) -> Option<Follow<F>> {
+fn try_read<F: BulkFold>(path: &Path, parts: fn(u64) -> u64) -> Option<Folded<F>> {
     let file = ledger::open(path).ok()?;
     let size = file.metadata().ok()?.len();
     if size < FIRST_ROW {
         return None;
     }
     ledger::check(path).ok()?;
-    take(&file, Follow::default(), FIRST_ROW..size, parts(size))
+    take(&file, Folded::default(), FIRST_ROW..size, parts(size))
 }
 
 /// Takes over what was appended to a ledger since; `None` where the generic way must look.
-pub fn extend<F: BulkFold>(path: &Path, known: Follow<F>) -> Option<Follow<F>> {
+pub fn extend<F: BulkFold>(path: &Path, known: Folded<F>) -> Option<Folded<F>> {
     let file = ledger::open(path).ok()?;
     let size = file.metadata().ok()?.len();
-    let start = known.place()?.end;
+    let start = known.position()?.end;
     match size {
         _ if size == start => Some(known),
         _ if size < start => None,
-        _ => take(&file, known, start..size, worthwhile(size - start)),
+        _ => take(&file, known, start..size, sys::threads_for(size - start)),
     }
 }
 
 fn take<F: BulkFold>(
     file: &File,
-    known: Follow<F>,
+    known: Folded<F>,
     bytes: Range<u64>,
     parts: u64,
-) -> Option<Follow<F>> {
+) -> Option<Folded<F>> {
     let ranges = split(file, bytes, parts).ok()?;
     let parts = read_parts(file, &ranges)?;
-    let before = known.place().map_or(0, |place| place.head.seq.0);
+    let before = known.position().map_or(0, |position| position.head.seq.0);
     let lines: u64 = parts.iter().map(|part| part.lines).sum();
-    let place = match parts.iter().rev().find(|part| part.lines > 0) {
-        Some(last) => Place {
+    let position = match parts.iter().rev().find(|part| part.lines > 0) {
+        Some(last) => Position {
             end: last.end,
             head: Head {
                 seq: Seq(before + lines),
                 hash: Digest::from_hex(&last.last_hash?)?,
             },
         },
-        None => *known.place()?,
+        None => *known.position()?,
     };
     let view = fold(known.into_view(), before, parts)?;
-    Some(Follow::at(view, place))
+    Some(Folded::at(view, position))
 }
 
 /// Reads parts side by side.
@@ -136,11 +134,6 @@ fn fold<F: BulkFold>(mut view: F, mut lines: u64, parts: Vec<Part>) -> Option<F>
         lines += part.lines;
     }
     Some(view)
-}
-
-/// How many parts are worth a thread each.
-fn worthwhile(size: u64) -> u64 {
-    (size / WORTH_A_THREAD).clamp(1, sys::processors() as u64)
 }
 
 /// Parts of the bytes, cut at line feeds.
@@ -189,11 +182,11 @@ impl Part {
             ..Part::default()
         };
         let mut memory = Memory::default();
-        let mut block = Vec::with_capacity(2 * BLOCK);
+        let mut block = Vec::with_capacity(2 * BLOCK_BYTES);
         let mut at = range.start;
         loop {
             let kept = block.len();
-            let wanted = (range.end - at).min(BLOCK as u64) as usize;
+            let wanted = (range.end - at).min(BLOCK_BYTES as u64) as usize;
             block.resize(kept + wanted, 0);
             let read = sys::read_full(file, &mut block[kept..], at).ok()?;
             block.truncate(kept + read);
@@ -204,7 +197,7 @@ impl Part {
             if read == 0 || at == range.end {
                 return Some(part);
             }
-            if block.len() > MAX_ROW {
+            if block.len() > MAX_ROW_BYTES {
                 return None;
             }
         }
@@ -245,7 +238,7 @@ struct Memory {
     second: [u8; 19],
     micros: i64,
     session: Vec<u8>,
-    session_place: u32,
+    session_number: u32,
 }
 
 impl Memory {
@@ -257,14 +250,14 @@ impl Memory {
         let run = fast_row::run(line, &mut cells)?;
         let began = self.time(run.time)?;
         if run.session != self.session.as_slice() {
-            self.session_place = batch.session(std::str::from_utf8(run.session).ok()?);
+            self.session_number = batch.session(std::str::from_utf8(run.session).ok()?);
             self.session = run.session.to_vec();
         }
         if let Some(seed) = run.seed {
             let (tag, bits) = number(seed)?;
             batch.seeds.put(row, tag, bits);
         }
-        batch.finish(run.id, began, self.session_place);
+        batch.finish(run.id, began, self.session_number);
         Some(run.seq)
     }
 
@@ -303,12 +296,12 @@ impl Cells<'_> {
 impl Sink for Cells<'_> {
     fn pair(&mut self, key: &[u8], value: Plain<'_>) -> Option<()> {
         // Rows mostly have the keys of the row before, in its order.
-        let place = match self.columns.named(self.next, key) {
+        let index = match self.columns.named(self.next, key) {
             true => self.next,
-            false => self.columns.place(std::str::from_utf8(key).ok()?),
+            false => self.columns.find_or_add(std::str::from_utf8(key).ok()?),
         };
-        self.next = place + 1;
-        let column = self.columns.at(place);
+        self.next = index + 1;
+        let column = self.columns.at(index);
         match value {
             Plain::Null => column.put(self.row, Tag::Null, 0),
             Plain::Bool(x) => column.put(self.row, Tag::Bool, u64::from(x)),

@@ -9,7 +9,7 @@ use crate::format::row::Row;
 use crate::format::time::Timestamp;
 use crate::ledger::Ledger;
 use crate::views::fold::{self, Fold};
-use crate::views::run_ids::{Begun, WithoutEffect};
+use crate::views::run_ids::{RunIds, WithoutEffect};
 
 /// All models of a ledger, in the order of their first versions.
 #[derive(Debug, Default)]
@@ -18,8 +18,8 @@ pub struct Registry {
     pub without_effect: Vec<WithoutEffect>,
     /// The user of each session.
     pub users: HashMap<String, String>,
-    places: HashMap<String, usize>,
-    pub begun: Begun,
+    by_name: HashMap<String, usize>,
+    pub run_ids: RunIds,
 }
 
 #[derive(Debug)]
@@ -82,7 +82,7 @@ impl Stage {
     fn roll_back(&mut self, version: i64, seq: Seq) {
         self.rolled_back.push(self.current());
         match self.path.iter().rposition(|(known, _)| *known == version) {
-            Some(place) => self.path.truncate(place + 1),
+            Some(at) => self.path.truncate(at + 1),
             None => self.path.push((version, seq)),
         }
     }
@@ -118,7 +118,7 @@ impl Registry {
     }
 
     pub fn model(&self, name: &str) -> Option<&Model> {
-        self.places.get(name).map(|&place| &self.models[place])
+        self.by_name.get(name).map(|&index| &self.models[index])
     }
 
     /// Takes an event over, or says why it changes nothing.
@@ -133,7 +133,7 @@ impl Registry {
         if !is_model_name(name) {
             return Ok(Some("its model has a name that none can have"));
         }
-        if self.begun.place(row.run_id).is_none() {
+        if self.run_ids.find(row.run_id).is_none() {
             return Ok(Some("its run has not begun"));
         }
         if row.event == "register" {
@@ -145,10 +145,10 @@ impl Registry {
         if !is_stage_name(stage) {
             return Ok(Some("its stage has a name that none can have"));
         }
-        let Some(&place) = self.places.get(name) else {
+        let Some(&index) = self.by_name.get(name) else {
             return Ok(Some("its model has no version"));
         };
-        let model = &mut self.models[place];
+        let model = &mut self.models[index];
         if model.version(version).is_none() {
             return Ok(Some("its version is unknown"));
         }
@@ -193,16 +193,16 @@ impl Registry {
         version: i64,
         context: &Json,
     ) -> std::result::Result<Option<&'static str>, Malformed> {
-        let place = self.places.get(name).copied();
-        let known = place.map_or(0, |place| self.models[place].versions.len());
+        let index = self.by_name.get(name).copied();
+        let known = index.map_or(0, |index| self.models[index].versions.len());
         if version != known as i64 + 1 {
             return Ok(Some("its version is not the next one of the model"));
         }
         let Some((artifact, entry)) = row.artifacts.pairs()?.into_iter().next() else {
             return Ok(Some("it names no artifact"));
         };
-        let place = place.unwrap_or_else(|| {
-            self.places.insert(name.to_owned(), self.models.len());
+        let index = index.unwrap_or_else(|| {
+            self.by_name.insert(name.to_owned(), self.models.len());
             self.models.push(Model {
                 name: name.to_owned(),
                 versions: Vec::new(),
@@ -211,7 +211,7 @@ impl Registry {
             });
             self.models.len() - 1
         });
-        self.models[place].versions.push(Version {
+        self.models[index].versions.push(Version {
             run_id: row.run_id.to_owned(),
             artifact: crate::format::value::unescape_key(&artifact).to_owned(),
             entry,
@@ -225,11 +225,11 @@ impl Registry {
 impl Fold for Registry {
     fn size(&self) -> usize {
         let model = |model: &Model| 1024 * (1 + model.versions.len() + model.history.len());
-        self.begun.size() + self.models.iter().map(model).sum::<usize>()
+        self.run_ids.size() + self.models.iter().map(model).sum::<usize>()
     }
 
     fn apply(&mut self, row: &Row<'_>) -> std::result::Result<(), Malformed> {
-        self.begun.apply(row);
+        self.run_ids.apply(row);
         if row.event == "session" {
             let context = Json::Object(row.context.pairs()?);
             let text = |key| context.get(key).and_then(Json::as_str).map(str::to_owned);
@@ -249,8 +249,8 @@ impl Fold for Registry {
 
 impl Model {
     pub fn version(&self, version: i64) -> Option<&Version> {
-        let place = usize::try_from(version).ok()?.checked_sub(1)?;
-        self.versions.get(place)
+        let index = usize::try_from(version).ok()?.checked_sub(1)?;
+        self.versions.get(index)
     }
 
     pub fn stage(&self, name: &str) -> Option<&Stage> {

@@ -4,7 +4,7 @@ use std::io;
 
 use crate::columnar::index_file::indexed;
 use crate::columnar::index_file::{Indexed, Reader, Writer};
-use crate::columnar::strings::{Texts, hash};
+use crate::columnar::strings::{StringTable, hash};
 use crate::format::id::Seq;
 use crate::format::row::Row;
 
@@ -17,12 +17,12 @@ pub struct WithoutEffect {
 
 /// The ids of the runs, in the order of their first rows.
 #[derive(Debug, Default)]
-pub struct Begun {
-    ids: Texts,
+pub struct RunIds {
+    ids: StringTable,
     pub without_effect: Vec<WithoutEffect>,
 }
 
-indexed!(Begun {
+indexed!(RunIds {
     ids,
     without_effect
 });
@@ -30,41 +30,42 @@ indexed!(Begun {
 const HAD_BEGUN: &str = "its run had begun already";
 const HAS_NOT_BEGUN: &str = "its run has not begun";
 
-impl Begun {
+impl RunIds {
     /// About how many bytes of memory it takes.
     pub fn size(&self) -> usize {
         self.ids.size()
     }
 
-    pub fn place(&self, id: &str) -> Option<usize> {
-        self.ids.place(id)
+    /// The row of a run that has begun.
+    pub fn find(&self, id: &str) -> Option<usize> {
+        self.ids.find(id)
     }
 
-    pub fn id(&self, place: usize) -> &str {
-        self.ids.get(place)
+    pub fn id(&self, row: usize) -> &str {
+        self.ids.get(row)
     }
 
-    /// The place of the run that an event begins, or that it speaks of; `None` if it has no effect, or is no
+    /// The row of the run that an event begins, or that it speaks of; `None` if it has no effect, or is no
     /// event of a run.
     pub fn apply(&mut self, row: &Row<'_>) -> Option<usize> {
-        let (place, why) = match row.event {
+        let (run, why) = match row.event {
             "run" | "start" => {
                 let id = row.run_id.as_bytes();
                 (self.begin(id, hash(id)), HAD_BEGUN)
             }
             "resume" | "log" | "end" | "note" | "void" | "reveal" => {
-                (self.place(row.run_id), HAS_NOT_BEGUN)
+                (self.find(row.run_id), HAS_NOT_BEGUN)
             }
             _ => return None,
         };
-        if place.is_none() {
+        if run.is_none() {
             let seq = row.seq;
             self.without_effect.push(WithoutEffect { seq, why });
         }
-        place
+        run
     }
 
-    /// The place of a run that begins, unless it has already.
+    /// The row of a run that begins, unless it has already.
     pub fn begin(&mut self, id: &[u8], hash: u64) -> Option<usize> {
         self.ids.add_new(id, hash).ok()
     }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-use crate::columnar::blocks::{AsJson, Blocks, Fixed, Stowed};
+use crate::columnar::blocks::{AsJson, Blocks, Fixed, LazyJson};
 use crate::columnar::columns::{Column, Columns, Tag};
 use crate::columnar::index_file::indexed;
 use crate::error::Result;
@@ -14,9 +14,9 @@ use crate::format::value::{self, Value};
 use crate::ledger::Ledger;
 use crate::platform::sys;
 use crate::views::batch::Batch;
-use crate::views::fold::{self, Fold, Follow};
+use crate::views::fold::{self, Fold, Folded};
 use crate::views::parallel_read::{self, BulkFold};
-use crate::views::run_ids::Begun;
+use crate::views::run_ids::RunIds;
 use crate::views::sessions::{Session, Sessions};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,13 +62,13 @@ impl Fixed for Status {
 /// that speaks of it.
 #[derive(Debug, Default)]
 pub struct Runs {
-    pub begun: Begun,
+    pub run_ids: RunIds,
     began: Blocks<Timestamp>,
     status: Blocks<Status>,
     void: Blocks<bool>,
-    /// The place of the session in which each began or was resumed.
+    /// The number of the session in which each began or was resumed.
     session: Blocks<u32>,
-    /// The place of the one in which it last said something, if that may be another.
+    /// The number of the one in which it last said something, if that may be another.
     last_session: Column,
     /// In microseconds, of those that ended after they had begun.
     ended: Column,
@@ -78,14 +78,14 @@ pub struct Runs {
     pub seeds: Column,
     /// How often the sealed metrics were shown.
     looks: Column,
-    /// The places of those that have sealed some.
+    /// The rows of those that have sealed some.
     sealed: Vec<u64>,
-    more: Stowed<Mores>,
-    sessions: Stowed<Sessions>,
+    extras: LazyJson<ExtrasByRun>,
+    sessions: LazyJson<Sessions>,
 }
 
 indexed!(Runs {
-    begun,
+    run_ids,
     began,
     status,
     void,
@@ -97,13 +97,13 @@ indexed!(Runs {
     seeds,
     looks,
     sealed,
-    more,
+    extras,
     sessions,
 });
 
 /// What few runs have.
 #[derive(Debug, Default, Clone)]
-struct More {
+struct RunExtras {
     tags: Vec<(String, Json)>,
     artifacts: Vec<(String, Json)>,
     data: Vec<(String, Json)>,
@@ -112,9 +112,9 @@ struct More {
     sealed: Vec<(String, Json)>,
 }
 
-static NOTHING: std::sync::LazyLock<More> = std::sync::LazyLock::new(More::default);
+static EMPTY: std::sync::LazyLock<RunExtras> = std::sync::LazyLock::new(RunExtras::default);
 
-impl More {
+impl RunExtras {
     /// About how many bytes of memory it takes.
     fn size(&self) -> usize {
         let pairs = [&self.tags, &self.artifacts, &self.data, &self.sealed];
@@ -123,36 +123,36 @@ impl More {
             .map(|(name, json)| 64 + name.len() + json.size())
             .sum();
         let one = [&self.call, &self.origin].into_iter().flatten();
-        2 * size_of::<More>() + pairs + one.map(Json::size).sum::<usize>()
+        2 * size_of::<RunExtras>() + pairs + one.map(Json::size).sum::<usize>()
     }
 }
 
-/// By the places of the runs.
-type Mores = HashMap<u32, More>;
+/// By the rows of the runs.
+type ExtrasByRun = HashMap<u32, RunExtras>;
 
-impl AsJson for Mores {
+impl AsJson for ExtrasByRun {
     fn json(&self) -> Json {
         let one = |json: &Option<Json>| json.clone().unwrap_or(Json::Null);
-        let json = |(&place, more): (&u32, &More)| {
+        let json = |(&row, extras): (&u32, &RunExtras)| {
             Json::Array(vec![
-                Json::Int(i64::from(place)),
-                Json::Object(more.tags.clone()),
-                Json::Object(more.artifacts.clone()),
-                Json::Object(more.data.clone()),
-                one(&more.call),
-                one(&more.origin),
-                Json::Object(more.sealed.clone()),
+                Json::Int(i64::from(row)),
+                Json::Object(extras.tags.clone()),
+                Json::Object(extras.artifacts.clone()),
+                Json::Object(extras.data.clone()),
+                one(&extras.call),
+                one(&extras.origin),
+                Json::Object(extras.sealed.clone()),
             ])
         };
         Json::Array(self.iter().map(json).collect())
     }
 
-    fn of_json(json: Json) -> Option<Mores> {
+    fn of_json(json: Json) -> Option<ExtrasByRun> {
         let one = |json| (json != Json::Null).then_some(json);
-        let more = |json: Json| {
-            let [place, tags, artifacts, data, call, origin, sealed] =
+        let extras = |json: Json| {
+            let [row, tags, artifacts, data, call, origin, sealed] =
                 <[Json; 7]>::try_from(json.into_array()?).ok()?;
-            let more = More {
+            let extras = RunExtras {
                 tags: tags.into_object()?,
                 artifacts: artifacts.into_object()?,
                 data: data.into_object()?,
@@ -160,9 +160,9 @@ impl AsJson for Mores {
                 origin: one(origin),
                 sealed: sealed.into_object()?,
             };
-            Some((u32::try_from(place.as_int()?).ok()?, more))
+            Some((u32::try_from(row.as_int()?).ok()?, extras))
         };
-        json.into_array()?.into_iter().map(more).collect()
+        json.into_array()?.into_iter().map(extras).collect()
     }
 }
 
@@ -170,94 +170,94 @@ impl AsJson for Mores {
 #[derive(Clone, Copy)]
 pub struct Run<'a> {
     runs: &'a Runs,
-    /// Its place among all of them.
-    pub place: usize,
+    /// Its number among all of them, from 0 on: that of its row in every column.
+    pub row: usize,
 }
 
 impl<'a> Run<'a> {
     pub fn id(self) -> &'a str {
-        self.runs.begun.id(self.place)
+        self.runs.run_ids.id(self.row)
     }
 
     pub fn began(self) -> Timestamp {
-        self.runs.began.get(self.place).expect("a run's place")
+        self.runs.began.get(self.row).expect("a run's row")
     }
 
     pub fn ended(self) -> Option<Timestamp> {
         let ended = &self.runs.ended;
-        match ended.tag(self.place) {
-            Tag::Integer64 => Timestamp::from_micros(ended.bits(self.place) as i64),
+        match ended.tag(self.row) {
+            Tag::Integer64 => Timestamp::from_micros(ended.bits(self.row) as i64),
             _ => None,
         }
     }
 
     pub fn status(self) -> Status {
-        self.runs.status.get(self.place).expect("a run's place")
+        self.runs.status.get(self.row).expect("a run's row")
     }
 
     pub fn is_void(self) -> bool {
-        self.runs.void.get(self.place).expect("a run's place")
+        self.runs.void.get(self.row).expect("a run's row")
     }
 
     pub fn params(self) -> Vec<(String, Value)> {
-        self.runs.params.row(self.place)
+        self.runs.params.row(self.row)
     }
 
     pub fn metrics(self) -> Vec<(String, Value)> {
-        self.runs.metrics.row(self.place)
+        self.runs.metrics.row(self.row)
     }
 
     pub fn seed(self) -> Option<Value> {
-        self.runs.seeds.get(self.place)
+        self.runs.seeds.get(self.row)
     }
 
     pub fn tags(self) -> Vec<(String, Value)> {
-        values(&self.more().tags)
+        values(&self.extras().tags)
     }
 
     /// Name and entry of each artifact.
     pub fn artifacts(self) -> &'a [(String, Json)] {
-        &self.more().artifacts
+        &self.extras().artifacts
     }
 
     /// Name and entry of each data version.
     pub fn data(self) -> &'a [(String, Json)] {
-        &self.more().data
+        &self.extras().data
     }
 
     /// The function call that the run is about, if it was one.
     pub fn call(self) -> Option<&'a Json> {
-        self.more().call.as_ref()
+        self.extras().call.as_ref()
     }
 
     /// Where the run came from, if it was copied from elsewhere.
     pub fn origin(self) -> Option<&'a Json> {
-        self.more().origin.as_ref()
+        self.extras().origin.as_ref()
     }
 
     /// How often its sealed metrics were shown.
     pub fn looks(self) -> u32 {
-        self.runs.looks.bits(self.place) as u32
+        self.runs.looks.bits(self.row) as u32
     }
 
     /// The session in which it began or was resumed.
     pub fn session(self) -> &'a Session {
-        let place = self.runs.session.get(self.place).expect("a run's place");
-        self.runs.sessions.get().at(place)
+        let number = self.runs.session.get(self.row).expect("a run's row");
+        self.runs.sessions.get().at(number)
     }
 
     /// The session in which it last said something.
     pub fn last_session(self) -> &'a Session {
         let last = &self.runs.last_session;
-        match last.tag(self.place) {
-            Tag::Int => self.runs.sessions.get().at(last.bits(self.place) as u32),
+        match last.tag(self.row) {
+            Tag::Int => self.runs.sessions.get().at(last.bits(self.row) as u32),
             _ => self.session(),
         }
     }
 
     /// Metrics that were sealed, whether or not they have been revealed since.
     pub fn sealed(self) -> Vec<(String, Value)> {
-        values(&self.more().sealed)
+        values(&self.extras().sealed)
     }
 
     /// Metrics that nobody is to see yet.
@@ -284,9 +284,9 @@ impl<'a> Run<'a> {
         self.status() == Status::Running && self.session().context.as_ref().is_some_and(is_gone)
     }
 
-    fn more(self) -> &'a More {
-        let more = self.runs.more.get().get(&(self.place as u32));
-        more.unwrap_or(&NOTHING)
+    fn extras(self) -> &'a RunExtras {
+        let extras = self.runs.extras.get().get(&(self.row as u32));
+        extras.unwrap_or(&EMPTY)
     }
 }
 
@@ -304,23 +304,22 @@ impl Runs {
         self.began.is_empty()
     }
 
-    pub fn at(&self, place: usize) -> Run<'_> {
-        Run { runs: self, place }
+    pub fn at(&self, row: usize) -> Run<'_> {
+        Run { runs: self, row }
     }
 
     pub fn iter(&self) -> impl DoubleEndedIterator<Item = Run<'_>> + ExactSizeIterator {
-        (0..self.len()).map(|place| self.at(place))
+        (0..self.len()).map(|row| self.at(row))
     }
 
     pub fn get(&self, id: &str) -> Option<Run<'_>> {
-        self.begun.place(id).map(|place| self.at(place))
+        self.run_ids.find(id).map(|row| self.at(row))
     }
 
-    /// The places of the runs that are not void.
+    /// The rows of the runs that are not void.
     pub fn valid(&self) -> Vec<usize> {
-        let places = self.void.iter().enumerate();
-        places
-            .filter_map(|(place, void)| (!void).then_some(place))
+        let rows = self.void.iter().enumerate();
+        rows.filter_map(|(row, void)| (!void).then_some(row))
             .collect()
     }
 
@@ -343,10 +342,10 @@ impl Runs {
 
     /// The runs that have sealed metrics.
     pub fn with_sealed(&self) -> impl Iterator<Item = Run<'_>> {
-        self.sealed.iter().map(|&place| self.at(place as usize))
+        self.sealed.iter().map(|&row| self.at(row as usize))
     }
 
-    fn begin(&mut self, place: usize, row: &Row<'_>) -> std::result::Result<(), Malformed> {
+    fn begin(&mut self, run: usize, row: &Row<'_>) -> std::result::Result<(), Malformed> {
         let context = Json::Object(row.context.pairs()?);
         self.began.push(row.time);
         self.status.push(match row.event {
@@ -354,64 +353,64 @@ impl Runs {
             _ => Status::Running,
         });
         self.void.push(false);
-        let session = self.sessions.get_mut().place(session(&context));
+        let session = self.sessions.get_mut().find_or_add(session(&context));
         self.session.push(session);
         if let Some(origin) = context.get("origin") {
-            self.more(place).origin = Some(origin.clone());
+            self.extras(run).origin = Some(origin.clone());
         }
-        self.record(place, row, &context)
+        self.record(run, row, &context)
     }
 
-    fn more(&mut self, place: usize) -> &mut More {
-        self.more.get_mut().entry(place as u32).or_default()
+    fn extras(&mut self, run: usize) -> &mut RunExtras {
+        self.extras.get_mut().entry(run as u32).or_default()
     }
 
     /// Takes over what a row says of parameters, metrics and the rest: the last value wins.
     fn record(
         &mut self,
-        place: usize,
+        run: usize,
         row: &Row<'_>,
         context: &Json,
     ) -> std::result::Result<(), Malformed> {
         if matches!(row.event, "resume" | "log" | "end") {
-            let session = self.sessions.get_mut().place(session(context));
-            self.last_session.put(place, Tag::Int, u64::from(session));
+            let session = self.sessions.get_mut().find_or_add(session(context));
+            self.last_session.put(run, Tag::Int, u64::from(session));
         }
         for (key, json) in row.params.pairs()? {
             let name = value::unescape_key(&key);
-            self.params.set(name, place, Value::from_json(&json));
+            self.params.set(name, run, Value::from_json(&json));
         }
         for (name, value) in metrics(row.metrics)? {
-            self.metrics.set(&name, place, value);
+            self.metrics.set(&name, run, value);
         }
         for (name, artifact) in row.artifacts.pairs()? {
             let name = value::unescape_key(&name).to_owned();
-            set(&mut self.more(place).artifacts, name, artifact);
+            set(&mut self.extras(run).artifacts, name, artifact);
         }
         if let Some(seed) = context.get("seed") {
-            self.seeds.set(place, Value::from_json(seed));
+            self.seeds.set(run, Value::from_json(seed));
         }
         if let Some(call) = context.get("call") {
-            self.more(place).call = Some(call.clone());
+            self.extras(run).call = Some(call.clone());
         }
         for (key, json) in object(context.get("tags")) {
             let name = value::unescape_key(key).to_owned();
-            set(&mut self.more(place).tags, name, json.clone());
+            set(&mut self.extras(run).tags, name, json.clone());
         }
         for (name, json) in object(context.get("data")) {
             let name = value::unescape_key(name).to_owned();
-            set(&mut self.more(place).data, name, json.clone());
+            set(&mut self.extras(run).data, name, json.clone());
         }
         for (key, json) in object(context.get("sealed")) {
             let name = value::unescape_key(key).to_owned();
-            set(&mut self.more(place).sealed, name, json.clone());
-            if !self.sealed.contains(&(place as u64)) {
-                self.sealed.push(place as u64);
+            set(&mut self.extras(run).sealed, name, json.clone());
+            if !self.sealed.contains(&(run as u64)) {
+                self.sealed.push(run as u64);
             }
         }
-        if self.at(place).looks() > 0 {
-            for (name, value) in self.at(place).sealed() {
-                self.metrics.set(&name, place, value);
+        if self.at(run).looks() > 0 {
+            for (name, value) in self.at(run).sealed() {
+                self.metrics.set(&name, run, value);
             }
         }
         Ok(())
@@ -420,7 +419,7 @@ impl Runs {
 
 impl Fold for Runs {
     fn size(&self) -> usize {
-        self.begun.size()
+        self.run_ids.size()
             + self.began.size()
             + self.status.size()
             + self.void.size()
@@ -432,13 +431,13 @@ impl Fold for Runs {
                 .iter()
                 .sum::<usize>()
             + self
-                .more
+                .extras
                 .seen()
-                .map_or(0, |more| more.values().map(More::size).sum())
+                .map_or(0, |extras| extras.values().map(RunExtras::size).sum())
             + self.sessions.seen().map_or(0, Sessions::size)
     }
 
-    fn read(path: &Path) -> Result<Follow<Runs>> {
+    fn read(path: &Path) -> Result<Folded<Runs>> {
         parallel_read::read(path)
     }
 
@@ -447,77 +446,77 @@ impl Fold for Runs {
             let context = Json::Object(row.context.pairs()?);
             if let Some(id) = context.get("id").and_then(Json::as_str) {
                 let sessions = self.sessions.get_mut();
-                let place = sessions.place(id) as usize;
-                sessions.list[place].context = Some(context);
+                let number = sessions.find_or_add(id) as usize;
+                sessions.list[number].context = Some(context);
             }
             return Ok(());
         }
-        let Some(place) = self.begun.apply(row) else {
+        let Some(run) = self.run_ids.apply(row) else {
             return Ok(());
         };
         if matches!(row.event, "run" | "start") {
-            return self.begin(place, row);
+            return self.begin(run, row);
         }
         let context = Json::Object(row.context.pairs()?);
         match row.event {
             "resume" => {
-                self.status.set(place, Status::Running);
-                self.ended.put(place, Tag::Absent, 0);
-                let session = self.sessions.get_mut().place(session(&context));
-                self.session.set(place, session);
+                self.status.set(run, Status::Running);
+                self.ended.put(run, Tag::Absent, 0);
+                let session = self.sessions.get_mut().find_or_add(session(&context));
+                self.session.set(run, session);
             }
             "end" => {
                 let ended = row.time.micros() as u64;
-                self.ended.put(place, Tag::Integer64, ended);
+                self.ended.put(run, Tag::Integer64, ended);
                 let status = match context.get("status").and_then(Json::as_str) {
                     Some("failed") => Status::Failed,
                     Some("interrupted") => Status::Interrupted,
                     _ => Status::Finished,
                 };
-                self.status.set(place, status);
+                self.status.set(run, status);
             }
             "void" => {
                 let void = context.get("void").and_then(Json::as_bool).unwrap_or(true);
-                self.void.set(place, void);
+                self.void.set(run, void);
             }
             "reveal" => {
-                let looks = self.looks.bits(place) + 1;
-                self.looks.put(place, Tag::Int, looks);
+                let looks = self.looks.bits(run) + 1;
+                self.looks.put(run, Tag::Int, looks);
             }
             _ => {}
         }
-        self.record(place, row, &context)
+        self.record(run, row, &context)
     }
 }
 
 impl BulkFold for Runs {
     /// A run that has begun already is a matter for the generic way.
-    fn add(&mut self, batch: &Batch, places: std::ops::Range<usize>) -> Option<()> {
+    fn add(&mut self, batch: &Batch, rows: std::ops::Range<usize>) -> Option<()> {
         let to = self.len();
-        self.begun.reserve(places.len());
-        for place in places.clone() {
-            let (id, hash) = batch.id(place);
-            self.begun.begin(id, hash)?;
+        self.run_ids.reserve(rows.len());
+        for row in rows.clone() {
+            let (id, hash) = batch.id(row);
+            self.run_ids.begin(id, hash)?;
         }
-        self.began.extend(&batch.began[places.clone()]);
-        self.status.resize(to + places.len(), Status::Finished);
-        self.void.resize(to + places.len(), false);
+        self.began.extend(&batch.began[rows.clone()]);
+        self.status.resize(to + rows.len(), Status::Finished);
+        self.void.resize(to + rows.len(), false);
         let mut sessions: Vec<Option<u32>> = vec![None; batch.sessions.list.len()];
-        for &session in &batch.session[places.clone()] {
-            let place = match sessions[session as usize] {
-                Some(place) => place,
+        for &session in &batch.session[rows.clone()] {
+            let number = match sessions[session as usize] {
+                Some(number) => number,
                 None => {
                     let id = &batch.sessions.at(session).id;
-                    let place = self.sessions.get_mut().place(id);
-                    sessions[session as usize] = Some(place);
-                    place
+                    let number = self.sessions.get_mut().find_or_add(id);
+                    sessions[session as usize] = Some(number);
+                    number
                 }
             };
-            self.session.push(place);
+            self.session.push(number);
         }
-        self.params.append(to, &batch.params, places.clone());
-        self.metrics.append(to, &batch.metrics, places.clone());
-        self.seeds.append(to, &batch.seeds, places);
+        self.params.append(to, &batch.params, rows.clone());
+        self.metrics.append(to, &batch.metrics, rows.clone());
+        self.seeds.append(to, &batch.seeds, rows);
         Some(())
     }
 }

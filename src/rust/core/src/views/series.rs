@@ -9,10 +9,10 @@ use crate::format::value::{self, Value, write_key};
 use crate::ledger::Ledger;
 use crate::views::runs::Runs;
 
-/// So many values are held back at most …
-const MOST: usize = 1000;
+/// So many values of a run are buffered at most …
+const MAX_BUFFERED_VALUES: usize = 1000;
 /// … and so long.
-const LONGEST: Duration = Duration::from_millis(200);
+const MAX_BUFFERED_TIME: Duration = Duration::from_millis(200);
 
 /// Values of a live run that are not in its ledger yet.
 #[derive(Debug)]
@@ -46,7 +46,7 @@ impl Buffer {
     /// Takes a value. `at` is in seconds since 1970.
     pub fn push(&mut self, name: &str, step: i64, value: Value, at: f64) {
         let known = self.series.iter().position(|series| series.name == name);
-        let place = known.unwrap_or_else(|| {
+        let index = known.unwrap_or_else(|| {
             let (steps, values, times) = (Vec::new(), Vec::new(), Vec::new());
             self.series.push(Series {
                 name: name.to_owned(),
@@ -56,7 +56,7 @@ impl Buffer {
             });
             self.series.len() - 1
         });
-        let series = &mut self.series[place];
+        let series = &mut self.series[index];
         series.steps.push(step);
         series.values.push(value);
         series.times.push(at);
@@ -65,7 +65,7 @@ impl Buffer {
 
     /// Whether it is time to write.
     pub fn is_due(&self, now: Instant) -> bool {
-        self.values >= MOST || now.duration_since(self.since) >= LONGEST
+        self.values >= MAX_BUFFERED_VALUES || now.duration_since(self.since) >= MAX_BUFFERED_TIME
     }
 
     /// The metrics cell of a `log` row.
@@ -101,7 +101,7 @@ impl Buffer {
 /// A value of a series.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Point {
-    /// The run's place.
+    /// The run's row.
     pub run: usize,
     pub metric: String,
     pub step: i64,
@@ -118,7 +118,7 @@ pub fn points(ledger: &Ledger, runs: &Runs) -> Result<Vec<Point>> {
         if !matches!(row.event, "run" | "start" | "log" | "end") || row.metrics.is_empty() {
             continue;
         }
-        let Some(run) = runs.get(row.run_id).map(|run| run.place) else {
+        let Some(run) = runs.get(row.run_id).map(|run| run.row) else {
             continue;
         };
         let pairs = row
@@ -161,9 +161,9 @@ fn read_series(run: usize, metric: &str, json: &Json, row: Timestamp, points: &m
     });
 }
 
-/// Tells step, value and time, in seconds since 1970, of each point of a stretch of a series; of
+/// Visits step, value and time, in seconds since 1970, of each point of a stretch of a series; of
 /// any other value nothing.
-pub fn each_point(json: &Json, row: Timestamp, mut tell: impl FnMut(i64, Value, f64)) {
+pub fn each_point(json: &Json, row: Timestamp, mut visit: impl FnMut(i64, Value, f64)) {
     let (Some(Json::Array(steps)), Some(Json::Array(values))) =
         (json.get("step"), json.get("value"))
     else {
@@ -179,7 +179,7 @@ pub fn each_point(json: &Json, row: Timestamp, mut tell: impl FnMut(i64, Value, 
             _ => row.seconds(),
         };
         let step = step.as_int().unwrap_or_default();
-        tell(step, Value::from_json(value), at);
+        visit(step, Value::from_json(value), at);
     }
 }
 
@@ -201,7 +201,7 @@ mod tests {
             r#"{"loss":{"step":[1,2,2],"value":[0.9,{"$double":"Inf"},0.6],"time":[1.5,1.5,1.5]},"$$acc":{"step":[1],"value":[1],"time":[2.0]}}"#
         );
         assert!(!buffer.is_due(start));
-        assert!(buffer.is_due(start + LONGEST));
+        assert!(buffer.is_due(start + MAX_BUFFERED_TIME));
         for step in 0..1000 {
             buffer.push("loss", step, Value::Double(0.1), 3.0);
         }

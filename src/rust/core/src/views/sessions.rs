@@ -16,7 +16,7 @@ pub struct Session {
 #[derive(Debug, Default)]
 pub(super) struct Sessions {
     pub list: Vec<Session>,
-    places: HashMap<String, u32>,
+    by_id: HashMap<String, u32>,
 }
 
 impl AsJson for Sessions {
@@ -32,8 +32,8 @@ impl AsJson for Sessions {
         let mut sessions = Sessions::default();
         for session in json.into_array()? {
             let [id, context] = <[Json; 2]>::try_from(session.into_array()?).ok()?;
-            let place = sessions.place(id.as_str()?) as usize;
-            sessions.list[place].context = (context != Json::Null).then_some(context);
+            let index = sessions.find_or_add(id.as_str()?) as usize;
+            sessions.list[index].context = (context != Json::Null).then_some(context);
         }
         Some(sessions)
     }
@@ -47,20 +47,20 @@ impl Sessions {
         self.list.iter().map(session).sum()
     }
 
-    pub fn at(&self, place: u32) -> &Session {
-        &self.list[place as usize]
+    pub fn at(&self, index: u32) -> &Session {
+        &self.list[index as usize]
     }
 
-    pub fn place(&mut self, id: &str) -> u32 {
-        if let Some(&place) = self.places.get(id) {
-            return place;
+    pub fn find_or_add(&mut self, id: &str) -> u32 {
+        if let Some(&index) = self.by_id.get(id) {
+            return index;
         }
-        let place = self.list.len() as u32;
+        let index = self.list.len() as u32;
         self.list.push(Session {
             id: id.to_owned(),
             context: None,
         });
-        self.places.insert(id.to_owned(), place);
-        place
+        self.by_id.insert(id.to_owned(), index);
+        index
     }
 }

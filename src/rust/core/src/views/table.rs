@@ -71,7 +71,7 @@ fn unique(name: String, taken: &mut HashSet<String>) -> String {
     candidate
 }
 
-/// The places of the runs that a table is about: those that aren't void, or all.
+/// The rows of the runs that a table is about: those that aren't void, or all.
 pub fn all_rows(runs: &Runs, void: bool) -> Vec<usize> {
     match void {
         true => (0..runs.len()).collect(),
@@ -79,7 +79,7 @@ pub fn all_rows(runs: &Runs, void: bool) -> Vec<usize> {
     }
 }
 
-/// The columns of parameters and metrics that are wanted, for the runs at some places. Their type
+/// The columns of parameters and metrics that are wanted, for the runs in some rows. Their type
 /// is that of all runs which the table is about.
 pub fn columns<'a>(
     runs: &'a Runs,

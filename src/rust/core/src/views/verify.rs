@@ -179,7 +179,7 @@ fn problems(ledger: &Ledger) -> Result<Vec<Problem>> {
         }
         looked => looked?,
     }
-    let without_effect = registry.begun.without_effect.iter();
+    let without_effect = registry.run_ids.without_effect.iter();
     let without_effect = without_effect.chain(&registry.without_effect);
     let mut problems: Vec<Problem> = without_effect
         .map(|row| Problem {
@@ -195,7 +195,7 @@ fn problems(ledger: &Ledger) -> Result<Vec<Problem>> {
 
 fn look(ledger: &Ledger, registry: &mut Registry, artifacts: &mut Artifacts) -> Result<()> {
     for line in ledger.lines() {
-        let begun = fast_row::run_id(line).and_then(|id| registry.begun.begin(id, hash(id)));
+        let begun = fast_row::run_id(line).and_then(|id| registry.run_ids.begin(id, hash(id)));
         if begun.is_some() {
             continue;
         }

@@ -49,7 +49,7 @@ fn append(
     random: &mut Random,
     planned: &Planned,
 ) -> Result<(), Error> {
-    let place = {
+    let index = {
         let mut state = world.state.lock().unwrap();
         state.given.push(Given {
             ids: planned.ids.clone(),
@@ -82,7 +82,7 @@ fn append(
     let mut state = world.state.lock().unwrap();
     state.changed = true;
     let sync = planned.sync;
-    state.given[place].outcome = match &done {
+    state.given[index].outcome = match &done {
         _ if state.life[writer] == Some(0) => Outcome::Open,
         Ok(_) => Outcome::Acknowledged { sync },
         Err(Error::Remains { .. }) => Outcome::Open,
@@ -91,7 +91,7 @@ fn append(
         Err(_) => Outcome::Failed,
     };
     if state.trace {
-        println!("writer {writer}: {:?} {done:?}", state.given[place].outcome);
+        println!("writer {writer}: {:?} {done:?}", state.given[index].outcome);
     }
     done.map(drop)
 }

@@ -8,7 +8,7 @@ use fitledger_core::format::id::RunId;
 use fitledger_core::format::row::Event;
 use fitledger_core::format::time::Timestamp;
 use fitledger_core::ledger::{self, Append, FileStore, Memory, Session};
-use fitledger_core::views::fold::Follow;
+use fitledger_core::views::fold::Folded;
 use fitledger_core::views::runs::Runs;
 
 pub struct Dice(pub u64);
@@ -195,17 +195,17 @@ pub fn words(runs: &Runs) -> String {
             run.last_session()
         )
         .unwrap();
-        assert_eq!(runs.get(run.id()).map(|found| found.place), Some(run.place));
+        assert_eq!(runs.get(run.id()).map(|found| found.row), Some(run.row));
     }
-    writeln!(out, "{:?}", runs.begun.without_effect).unwrap();
+    writeln!(out, "{:?}", runs.run_ids.without_effect).unwrap();
     out
 }
 
 /// The runs as the events make them, one by one.
-pub fn generic(path: &Path) -> Result<Follow<Runs>, Error> {
-    let mut follow = Follow::default();
-    follow.take(&ledger::read(path)?)?;
-    Ok(follow)
+pub fn generic(path: &Path) -> Result<Folded<Runs>, Error> {
+    let mut folded = Folded::default();
+    folded.take(&ledger::read(path)?)?;
+    Ok(folded)
 }
 
 /// A path for a test's ledger.

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
-use crate::ledger::read::Place;
+use crate::ledger::read::Position;
 use crate::ledger::store::Store;
 use crate::platform::sys::{FileId, Network};
 
@@ -32,7 +32,7 @@ pub(super) struct Known {
 pub(super) struct WrittenSession {
     pub version: u64,
     pub id: String,
-    pub place: Place,
+    pub position: Position,
 }
 
 impl Memory {

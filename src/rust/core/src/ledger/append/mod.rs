@@ -21,7 +21,7 @@ use crate::ledger::append::flush::{flush, write_all};
 use crate::ledger::append::lock::lock_current;
 use crate::ledger::append::memory::Known;
 use crate::ledger::append::recovery::find_start;
-use crate::ledger::read::{self, Ledger, Place};
+use crate::ledger::read::{self, Ledger, Position};
 use crate::ledger::store::Store;
 
 pub use memory::Memory;
@@ -41,8 +41,8 @@ pub fn append<S: Store>(
     append_decided(open, path, memory, how, |_| Ok(events))
 }
 
-/// Gives what was appended after a place.
-pub type ReadSince<'a> = &'a dyn Fn(&Place) -> Result<Ledger>;
+/// Gives what was appended after a position.
+pub type ReadSince<'a> = &'a dyn Fn(&Position) -> Result<Ledger>;
 
 /// Appends what is decided under the lock, where nobody else can append anything.
 ///
@@ -92,9 +92,9 @@ fn write_locked<S: Store, E: IntoIterator<Item = (Timestamp, Event)>>(
 ) -> Result<Written> {
     let room = find_start(store, known, how)?;
     let (head, start) = (room.head, room.end);
-    let events = decide(&|place| {
+    let events = decide(&|position| {
         let read_at = |bytes: &mut [u8], at| store.read_at(bytes, at);
-        read::since(store.path(), start, &read_at, place)
+        read::since(store.path(), start, &read_at, position)
     })?;
     let mut draft = Draft {
         start,

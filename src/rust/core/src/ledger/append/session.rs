@@ -10,7 +10,7 @@ use crate::ledger::append::draft::Draft;
 use crate::ledger::append::memory::{Known, WrittenSession};
 use crate::ledger::append::request::Append;
 use crate::ledger::objects::Objects;
-use crate::ledger::read::Place;
+use crate::ledger::read::Position;
 use crate::ledger::store::Store;
 
 /// The session that rows are of.
@@ -50,7 +50,7 @@ pub(super) fn enter<S: Store>(
     let fresh = WrittenSession {
         version: how.session.version,
         id: id.clone(),
-        place: Place {
+        position: Position {
             end: draft.end(),
             head: draft.head,
         },
@@ -102,6 +102,8 @@ pub(super) fn joined(key: &str, value: &str, object: &[u8]) -> Vec<u8> {
 }
 
 fn stands<S: Store>(store: &S, session: &WrittenSession) -> Result<bool> {
-    let standing = session.place.stands(&|bytes, at| store.read_at(bytes, at));
+    let standing = session
+        .position
+        .stands(&|bytes, at| store.read_at(bytes, at));
     standing.map_err(|e| Error::io(store.path(), "read", e))
 }

@@ -9,7 +9,7 @@ use extendr_api::prelude::*;
 use fitledger_core::Error;
 use fitledger_core::columnar::blocks::Damaged;
 
-use crate::kept::distrust_cache;
+use crate::view_cache::distrust_cache;
 
 /// Why a call failed, in the words and with the fields of its condition.
 #[derive(Debug, Default)]
@@ -19,7 +19,7 @@ pub struct Failure {
     pub hint: String,
     pub path: Option<String>,
     /// Row and byte of the damage.
-    pub place: Option<(u64, u64)>,
+    pub location: Option<(u64, u64)>,
 }
 
 impl From<Error> for Failure {
@@ -29,7 +29,7 @@ impl From<Error> for Failure {
             message: e.to_string(),
             hint: e.hint().to_owned(),
             path: e.path().map(|path| path.display().to_string()),
-            place: e.place(),
+            location: e.location(),
         }
     }
 }
@@ -64,8 +64,8 @@ impl Failure {
                 text(self.message),
                 text(self.hint),
                 self.path.map_or(Robj::from(()), text),
-                number(self.place.map(|(row, _)| row)),
-                number(self.place.map(|(_, byte)| byte)),
+                number(self.location.map(|(row, _)| row)),
+                number(self.location.map(|(_, byte)| byte)),
             ],
         )
         .expect("as many names as values")
@@ -82,7 +82,7 @@ thread_local! {
 
 /// Runs a call. A panic becomes a failure like any other, so R goes on. A call that comes upon a damaged index
 /// is run again without it.
-pub fn answer(mut call: impl FnMut() -> Result<Robj, Failure>) -> Robj {
+pub fn guard(mut call: impl FnMut() -> Result<Robj, Failure>) -> Robj {
     static HOOK: Once = Once::new();
     HOOK.call_once(|| {
         panic::set_hook(Box::new(|info| {

@@ -11,7 +11,8 @@ use fitledger_core::format::time::Timestamp;
 use fitledger_core::ledger::{self, Append, FileStore, Memory, ReadSince, Session};
 use fitledger_core::platform::sys;
 
-use crate::answer::Failure;
+use crate::from_r::path;
+use crate::guard::Failure;
 use crate::r::{self, R, Text};
 
 static MEMORY: Mutex<Option<Memory>> = Mutex::new(None);
@@ -42,16 +43,9 @@ impl Entropy {
     }
 }
 
-/// A path as the user gave it.
-pub fn path(file: &Robj) -> Result<PathBuf, Failure> {
-    let text = R::of(file).string();
-    text.map(PathBuf::from)
-        .ok_or_else(|| Failure::argument("file"))
-}
-
 /// The ledger to append to, the session of the rows, and whether to wait for the disk:
 /// `list(file, version, context, lockfile, sync, allow_network)`, the context as JSON.
-pub struct Target {
+pub struct AppendRequest {
     path: PathBuf,
     version: u64,
     context: Cow<'static, str>,
@@ -62,11 +56,11 @@ pub struct Target {
     pub create: bool,
 }
 
-impl Target {
-    pub fn of(target: &Robj) -> Result<Target, Failure> {
-        let list = R::of(target);
+impl AppendRequest {
+    pub fn of(request: &Robj) -> Result<AppendRequest, Failure> {
+        let list = R::of(request);
         if list.ty() != SEXPTYPE::VECSXP || list.len() != 6 {
-            return Err(Failure::argument("target"));
+            return Err(Failure::argument("request"));
         }
         let file = list
             .element(0)
@@ -83,7 +77,7 @@ impl Target {
         if version.ty() != SEXPTYPE::REALSXP || version.len() != 1 {
             return Err(Failure::argument("version"));
         }
-        Ok(Target {
+        Ok(AppendRequest {
             path: path(&Robj::from(file))?,
             version: version.doubles()[0] as u64,
             context: text(list.element(2)).ok_or_else(|| Failure::argument("context"))?,

@@ -6,9 +6,10 @@ use fitledger_core::ledger::{self, Append, Session};
 use fitledger_core::views::checkpoint::{self, Checkpoint};
 use fitledger_core::views::verify;
 
-use crate::answer::{Failure, answer};
+use crate::append_request::Entropy;
+use crate::from_r::path;
+use crate::guard::{Failure, guard};
 use crate::r::{self, R};
-use crate::target::{Entropy, path};
 use crate::to_r;
 
 /// `list(status, anchored, rows, row, byte, why, problems)`; `checkpoint` is `NULL` or its text.
@@ -16,7 +17,7 @@ use crate::to_r;
 /// @noRd
 #[extendr]
 fn native_verify(file: Robj, checkpoint: Robj) -> Robj {
-    answer(|| {
+    guard(|| {
         let path = path(&file)?;
         let checkpoint = match R::of(&checkpoint).string() {
             None => None,
@@ -60,7 +61,7 @@ fn parse_checkpoint(text: &str) -> Result<Checkpoint, Failure> {
 /// @noRd
 #[extendr]
 fn native_checkpoint(file: Robj) -> Robj {
-    answer(|| {
+    guard(|| {
         Ok(Robj::from(
             checkpoint::take(&path(&file)?, &mut r::interrupted)?.to_string(),
         ))
@@ -72,7 +73,7 @@ fn native_checkpoint(file: Robj) -> Robj {
 /// @noRd
 #[extendr]
 fn native_repair(file: Robj) -> Robj {
-    answer(|| {
+    guard(|| {
         let mut entropy = Entropy::new();
         let mut how = Append {
             session: Session {
@@ -93,7 +94,7 @@ fn native_repair(file: Robj) -> Robj {
 }
 
 extendr_module! {
-    mod trust;
+    mod verify;
     fn native_verify;
     fn native_checkpoint;
     fn native_repair;

@@ -1,4 +1,4 @@
-//! What a session records of its surroundings, as far as R doesn't know it.
+//! What a session records of its environment, as far as R doesn't know it.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
@@ -7,10 +7,9 @@ use extendr_api::prelude::*;
 use fitledger_core::platform::git::Watch;
 use fitledger_core::platform::sys;
 
-use crate::answer::answer;
-use crate::from_r;
+use crate::from_r::{self, path};
+use crate::guard::guard;
 use crate::r::R;
-use crate::target::path;
 
 static WATCH: Mutex<Option<Watch>> = Mutex::new(None);
 
@@ -19,7 +18,7 @@ static WATCH: Mutex<Option<Watch>> = Mutex::new(None);
 /// @noRd
 #[extendr]
 fn native_json(pairs: Robj, pretty: Robj) -> Robj {
-    answer(|| {
+    guard(|| {
         let json = from_r::own_json(R::of(&pairs))?;
         Ok(Robj::from(match R::of(&pretty).is_true() {
             true => json.pretty() + "\n",
@@ -34,7 +33,7 @@ fn native_json(pairs: Robj, pretty: Robj) -> Robj {
 /// @noRd
 #[extendr]
 fn native_process() -> Robj {
-    answer(|| {
+    guard(|| {
         let text = |text: Option<String>| text.map_or(Robj::from(()), Robj::from);
         let process = sys::process();
         let started = process
@@ -55,7 +54,7 @@ fn native_process() -> Robj {
 /// @noRd
 #[extendr]
 fn native_git_look(folder: Robj, file: Robj) -> Robj {
-    answer(|| {
+    guard(|| {
         let (folder, ledger) = (path(&folder)?, path(&file)?);
         let mut watch = WATCH.lock().unwrap_or_else(PoisonError::into_inner);
         if watch.as_ref().is_none_or(|watch| watch.folder() != folder) {
@@ -75,7 +74,7 @@ fn native_git_look(folder: Robj, file: Robj) -> Robj {
 /// @noRd
 #[extendr]
 fn native_git_state() -> Robj {
-    answer(|| {
+    guard(|| {
         let watch = WATCH.lock().unwrap_or_else(PoisonError::into_inner);
         let Some((watch, root)) = watch
             .as_ref()
@@ -96,7 +95,7 @@ fn native_git_state() -> Robj {
 }
 
 extendr_module! {
-    mod surroundings;
+    mod environment;
     fn native_json;
     fn native_process;
     fn native_git_look;

@@ -1,0 +1,102 @@
+//! The views of ledgers that stay between calls, and the indexes that a fresh process reads instead.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use extendr_api::prelude::*;
+use extendr_ffi::SEXPTYPE;
+use fitledger_core::views::fold::{Fold, Folded};
+use fitledger_core::views::index_cache::{IndexCache, MAX_INDEXES_BYTES, MIN_LEDGER_BYTES};
+use fitledger_core::views::parallel_read;
+use fitledger_core::views::registry::Registry;
+use fitledger_core::views::runs::Runs;
+use fitledger_core::views::view_cache::ViewCache;
+
+use crate::from_r::path;
+use crate::guard::{Failure, guard};
+use crate::r::{R, base_call};
+
+pub static RUNS: ViewCache<Runs, Failure> = ViewCache::new(read_runs);
+pub static REGISTRIES: ViewCache<Registry, Failure> =
+    ViewCache::new(|path| Ok(Registry::read(path)?));
+
+/// Where indexes go unless an option says otherwise; `None` for nowhere.
+static CACHE: Mutex<Option<PathBuf>> = Mutex::new(None);
+/// Set when an index turned out damaged: from then on this process goes without.
+static DISTRUST: AtomicBool = AtomicBool::new(false);
+
+/// Names the folder for indexes, or `NULL` for none.
+///
+/// @noRd
+#[extendr]
+fn native_use_cache(folder: Robj) -> Robj {
+    guard(|| {
+        let folder = match R::of(&folder).is_null() {
+            true => None,
+            false => Some(path(&folder)?),
+        };
+        *CACHE.lock().unwrap_or_else(PoisonError::into_inner) = folder;
+        Ok(Robj::from(()))
+    })
+}
+
+/// The folder for indexes: `options(fitledger.cache)` is one, `FALSE`, or `TRUE` for the usual one.
+fn cache_folder() -> Result<Option<PathBuf>, Failure> {
+    let option = base_call(c"getOption", R::of(&Robj::from("fitledger.cache")), &[]);
+    let option = option.unwrap_or_default();
+    let usual = || CACHE.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    match (R::of(&option).ty(), R::of(&option).len()) {
+        (SEXPTYPE::NILSXP, _) => Ok(usual()),
+        (SEXPTYPE::LGLSXP, 1) if R::of(&option).is_true() => Ok(usual()),
+        (SEXPTYPE::LGLSXP, 1) if R::of(&option).logicals() == [0] => Ok(None),
+        (SEXPTYPE::STRSXP, 1) => {
+            let expanded = base_call(c"path.expand", R::of(&option), &[]);
+            let folder = expanded.and_then(|folder| R::of(&folder).string());
+            let folder = folder.filter(|folder| !folder.is_empty());
+            folder
+                .map(|folder| Some(folder.into()))
+                .ok_or_else(odd_option)
+        }
+        _ => Err(odd_option()),
+    }
+}
+
+fn odd_option() -> Failure {
+    Failure {
+        class: "argument",
+        message: "`options(fitledger.cache)` must be TRUE, FALSE or the path of a folder.".into(),
+        ..Failure::default()
+    }
+}
+
+fn read_runs(path: &Path) -> Result<Folded<Runs>, Failure> {
+    let large = std::fs::metadata(path).is_ok_and(|metadata| metadata.len() >= MIN_LEDGER_BYTES);
+    let folder = match large && !DISTRUST.load(Ordering::Relaxed) {
+        true => cache_folder()?,
+        false => None,
+    };
+    Ok(match folder {
+        None => parallel_read::read(path)?,
+        Some(folder) => {
+            let cache = IndexCache {
+                folder,
+                min_ledger_bytes: MIN_LEDGER_BYTES,
+                max_bytes: MAX_INDEXES_BYTES,
+            };
+            cache.read(path)?
+        }
+    })
+}
+
+/// Goes on without indexes, of which one turned out damaged.
+pub fn distrust_cache(damaged: &Path) {
+    DISTRUST.store(true, Ordering::Relaxed);
+    RUNS.clear();
+    drop(std::fs::remove_file(damaged));
+}
+
+extendr_module! {
+    mod view_cache;
+    fn native_use_cache;
+}
