@@ -27,8 +27,35 @@ repositories <- function() {
   unname(Map(function(name, url) list(Name = name, URL = without_credentials(url)), names, repos))
 }
 
+# A URL's scheme, host and path. What may be a secret goes: user and password, query, fragment
+# and parameters, and parts of the path that look like a token. A password may hold `/` and `@`,
+# so that all up to the last `@` counts as one, unless the host comes before any colon.
 without_credentials <- function(url) {
-  sub("^([a-z+]+://)[^/@]*@", "\\1", as_utf8(url))
+  url <- trimws(as_utf8(url))
+  scheme <- regmatches(url, regexpr("^[A-Za-z][A-Za-z0-9+.-]*:/{2,}", url))
+  if (!length(scheme)) {
+    # As ssh has it, `user@host:path`; anything else is no address.
+    return(sub("^[^/]*@(?=[^/@:]+:)", "", url, perl = TRUE))
+  }
+  rest <- sub("[?#;].*", "", substring(url, nchar(scheme) + 1))
+  if (!grepl("^[^/@:]*(/|$)", rest)) {
+    rest <- sub("^.*@", "", rest)
+  }
+  parts <- strsplit(rest, "/", fixed = TRUE)[[1]]
+  secret <- is_token(parts) | c(FALSE, utils::head(names_a_secret(parts), -1))
+  parts[secret & seq_along(parts) > 1] <- "redacted"
+  paste0(scheme, paste(parts, collapse = "/"), if (endsWith(rest, "/")) "/")
+}
+
+# What the hosts of code and packages give out; else a long mixture of digits and both cases,
+# which hashes of commits aren't.
+is_token <- function(parts) {
+  grepl("^(gh[a-z]_|github_pat_|glpat-|xox[a-z]-|sk-|AKIA|eyJ)", parts) |
+    nchar(parts) >= 24 & grepl("[0-9]", parts) & grepl("[a-z]", parts) & grepl("[A-Z]", parts) & !grepl("[^A-Za-z0-9_=-]", parts)
+}
+
+names_a_secret <- function(parts) {
+  grepl("^[_-]*(access|api|auth)?[_-]*(token|key|auth|secret|password|bearer)s?[_-]*$", parts, ignore.case = TRUE)
 }
 
 # What renv needs to find a package again; NULL for those that come with R.

@@ -96,3 +96,39 @@ test_that("a lockfile that can't be stored is a warning, a damaged one is found"
   expect_error(write_lockfile(file, id, tempfile()), class = "fitledger_error_artifact")
   expect_match(verify_ledger(file)$problems$problem, "lockfile")
 })
+
+test_that("addresses are recorded without what may be a secret", {
+  kept <- c(
+    "https://cloud.r-project.org" = "https://cloud.r-project.org",
+    "https://packagemanager.posit.co/cran/__linux__/jammy/2024-01-01" =
+      "https://packagemanager.posit.co/cran/__linux__/jammy/2024-01-01",
+    "https://host:8080/cran/" = "https://host:8080/cran/",
+    "https://host/a/@v/1.0" = "https://host/a/@v/1.0",
+    "https://github.com/o/r/archive/0123456789abcdef0123456789abcdef01234567.tar.gz" =
+      "https://github.com/o/r/archive/0123456789abcdef0123456789abcdef01234567.tar.gz",
+    "file:///srv/cran" = "file:///srv/cran",
+    "HEAD" = "HEAD", "o/r@v1.0" = "o/r@v1.0", "v1@x" = "v1@x",
+    "https://user:pass@host/cran" = "https://host/cran",
+    "HTTPS://user:pass@host/cran" = "HTTPS://host/cran",
+    "https://user:p@ss@host/cran" = "https://host/cran",
+    "https://user:p/w@host/cran" = "https://host/cran",
+    "https://user:1/2@host/cran" = "https://host/cran",
+    "https://u:p%40@h" = "https://h",
+    " https://u:p@h" = "https://h",
+    "git2+https://u:p@h" = "git2+https://h",
+    "git+ssh://git:pw@host/x" = "git+ssh://host/x",
+    "git@host:o/r.git" = "host:o/r.git",
+    "user:pass@host:repo.git" = "host:repo.git",
+    "https://user:pass@host:8080/x" = "https://host:8080/x",
+    "https://host/cran?token=SECRET" = "https://host/cran",
+    "https://host/cran;auth=SECRET" = "https://host/cran",
+    "https://host/cran#SECRET" = "https://host/cran",
+    "https://host/__token__/S3CR/cran" = "https://host/__token__/redacted/cran",
+    "https://host/api_key/S3CR" = "https://host/api_key/redacted",
+    "https://host/ghp_SECRET/cran" = "https://host/redacted/cran",
+    "https://host/aB3dE6gH9jK2mN5pQ8rS1tU4/cran" = "https://host/redacted/cran"
+  )
+  for (url in names(kept)) {
+    expect_identical(without_credentials(url), kept[[url]], label = url)
+  }
+})
