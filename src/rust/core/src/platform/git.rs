@@ -1,16 +1,21 @@
 //! What git says of the folder in which a run is made. Never slow, never an error.
 
 use std::ffi::OsString;
+use std::fs::OpenOptions;
 use std::io::Read;
 use std::path::{Component, Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
 use std::time::{Duration, Instant, SystemTime};
 
+use crate::platform::sys;
+
 /// How long an answer about changed files stays good.
 const DIRTY_GOOD_FOR: Duration = Duration::from_secs(10);
 /// How long git may take to look for changed files.
 const DIRTY_LIMIT: Duration = Duration::from_secs(1);
+/// The most that is read of a file of a repository: packed refs can be long, nothing else is.
+const MAX_FILE_BYTES: u64 = 64 << 20;
 
 /// The commit that is checked out, and whether the files differ from it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -119,12 +124,11 @@ impl Repository {
         let git_dir = if marker.is_dir() {
             marker
         } else {
-            let text = std::fs::read_to_string(marker).ok()?;
-            root.join(text.strip_prefix("gitdir:")?.trim())
+            root.join(read(&marker)?.strip_prefix("gitdir:")?.trim())
         };
-        let common_dir = match std::fs::read_to_string(git_dir.join("commondir")) {
-            Ok(path) => git_dir.join(path.trim()),
-            Err(_) => git_dir.clone(),
+        let common_dir = match read(&git_dir.join("commondir")) {
+            Some(path) => git_dir.join(path.trim()),
+            None => git_dir.clone(),
         };
         Some(Repository {
             root: root.to_owned(),
@@ -144,15 +148,21 @@ impl Repository {
 
     /// The commit and the branch; neither where HEAD can't be read.
     fn head(&self) -> (Option<String>, Option<String>) {
-        let Ok(head) = std::fs::read_to_string(self.git_dir.join("HEAD")) else {
+        let Some(head) = read(&self.git_dir.join("HEAD")) else {
             return (None, None);
         };
         let head = head.trim();
         let Some(reference) = head.strip_prefix("ref:").map(str::trim) else {
             return (commit(head), None);
         };
+        let inside = Path::new(reference)
+            .components()
+            .all(|part| matches!(part, Component::Normal(_)));
+        if !inside || !reference.starts_with("refs/") {
+            return (None, None);
+        }
         let branch = reference.strip_prefix("refs/heads/").map(str::to_owned);
-        let loose = std::fs::read_to_string(self.common_dir.join(reference)).ok();
+        let loose = read(&self.common_dir.join(reference));
         let found = loose
             .and_then(|text| commit(text.trim()))
             .or_else(|| self.packed(reference));
@@ -160,20 +170,47 @@ impl Repository {
     }
 
     fn packed(&self, reference: &str) -> Option<String> {
-        let packed = std::fs::read_to_string(self.common_dir.join("packed-refs")).ok()?;
+        let packed = read(&self.common_dir.join("packed-refs"))?;
         packed.lines().find_map(|line| {
             let (id, name) = line.split_once(' ')?;
             (name == reference).then(|| commit(id))?
         })
     }
 
+    /// Whether the repository's own configuration names filters, or may: git would run them on
+    /// changed files, and who unpacks somebody's archive has not agreed to run what is in it.
+    fn brings_filters(&self) -> bool {
+        let configs = [
+            self.common_dir.join("config"),
+            self.git_dir.join("config.worktree"),
+        ];
+        configs.iter().any(|path| match read(path) {
+            Some(text) => {
+                let text = text.to_ascii_lowercase();
+                text.contains("[filter") || text.contains("[include")
+            }
+            None => std::fs::symlink_metadata(path).is_ok(),
+        })
+    }
+
+    /// Runs nothing that the repository could name: filters are looked for first, hooks, a file
+    /// system monitor, a look into submodules, and fetching what is missing are turned off.
     fn is_dirty(&self, ignored: &[PathBuf]) -> Option<bool> {
+        if self.brings_filters() {
+            return None;
+        }
         let mut git = Command::new("git");
-        git.args(["--no-optional-locks", "-c", "core.fsmonitor=false"])
+        git.arg("--no-optional-locks")
+            .args(["-c", "core.fsmonitor=false"])
+            .args(["-c", "core.hooksPath=/dev/null"])
             .arg("-C")
             .arg(&self.root)
-            .args(["status", "--porcelain", "-z", "--", ":/"])
+            .args(["status", "--porcelain", "-z", "--ignore-submodules=dirty"])
+            .args(["--", ":/"])
             .args(ignored.iter().flat_map(|ledger| self.exclude(ledger)))
+            .env("GIT_NO_LAZY_FETCH", "1")
+            .env("GIT_ALLOW_PROTOCOL", "none")
+            .env("GIT_TERMINAL_PROMPT", "0")
             .env_remove("GIT_DIR")
             .env_remove("GIT_WORK_TREE")
             .env_remove("GIT_INDEX_FILE")
@@ -201,6 +238,20 @@ impl Repository {
             .map(|ending| OsString::from(format!(":(top,exclude,glob){pattern}{ending}")))
             .to_vec()
     }
+}
+
+/// The text of a regular file; a pipe doesn't hang us.
+fn read(path: &Path) -> Option<String> {
+    let file = sys::never_block(OpenOptions::new().read(true))
+        .open(path)
+        .ok()?;
+    let metadata = file.metadata().ok()?;
+    if !metadata.is_file() || metadata.len() > MAX_FILE_BYTES {
+        return None;
+    }
+    let mut text = String::new();
+    file.take(MAX_FILE_BYTES).read_to_string(&mut text).ok()?;
+    Some(text)
 }
 
 /// The path of a file that need not be there yet, without links in its folder.
@@ -345,6 +396,78 @@ mod tests {
         folder.git(&["checkout", "-q", "--detach"]);
         watch.look(&ledger, start + DIRTY_GOOD_FOR);
         assert_eq!(watch.state().branch, None);
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn a_repository_from_elsewhere_runs_nothing() {
+        let folder = Folder::new("hostile");
+        let trap = |name: &str| format!("touch {}/ran-{name}", folder.0.display());
+        let ran = || {
+            let entries = std::fs::read_dir(&folder.0).unwrap().flatten();
+            entries
+                .filter(|entry| entry.file_name().to_string_lossy().starts_with("ran-"))
+                .count()
+        };
+        folder.git(&["init", "-q", "-b", "main"]);
+        std::fs::write(folder.0.join("a.txt"), "1").unwrap();
+        folder.git(&["add", "."]);
+        folder.git(&["commit", "-q", "-m", "one"]);
+        let hooks = folder.0.join("hooks");
+        std::fs::create_dir(&hooks).unwrap();
+        let hook = hooks.join("post-index-change");
+        std::fs::write(&hook, format!("#!/bin/sh\n{}\n", trap("hook"))).unwrap();
+        std::fs::set_permissions(&hook, std::os::unix::fs::PermissionsExt::from_mode(0o755))
+            .unwrap();
+        folder.git(&["config", "core.hooksPath", hooks.to_str().unwrap()]);
+        folder.git(&["config", "core.fsmonitor", &trap("fsmonitor")]);
+        std::fs::write(folder.0.join("a.txt"), "2").unwrap();
+        let dirty = || {
+            let mut watch = Watch::new(&folder.0);
+            watch.look(&folder.0.join("log.csv"), Instant::now());
+            watch.state().dirty
+        };
+        assert_eq!(dirty(), Some(true));
+        assert_eq!(ran(), 0);
+
+        std::fs::write(folder.0.join(".gitattributes"), "*.txt filter=x").unwrap();
+        for key in ["clean", "process"] {
+            folder.git(&["config", &format!("filter.x.{key}"), &trap(key)]);
+        }
+        assert_eq!(dirty(), None);
+        assert_eq!(ran(), 0);
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn pipes_and_references_that_lead_elsewhere_are_nothing_to_see() {
+        let folder = Folder::new("odd-head");
+        folder.git(&["init", "-q", "-b", "main"]);
+        let head = folder.0.join(".git/HEAD");
+        let seen = || {
+            let mut watch = Watch::new(&folder.0);
+            watch.look(&folder.0.join("log.csv"), Instant::now());
+            (watch.state().commit.clone(), watch.state().branch.clone())
+        };
+        std::fs::write(folder.0.join("secret"), "0".repeat(40)).unwrap();
+        for odd in [
+            "ref: ../secret",
+            "ref: refs/../../secret",
+            "ref: /etc/hostname",
+        ] {
+            std::fs::write(&head, odd).unwrap();
+            assert_eq!(seen(), (None, None), "{odd}");
+        }
+        let pipe = |path: &Path| {
+            let done = Command::new("mkfifo").arg(path).status().unwrap();
+            assert!(done.success());
+        };
+        std::fs::remove_file(&head).unwrap();
+        pipe(&head);
+        assert_eq!(seen(), (None, None));
+        std::fs::remove_dir_all(folder.0.join(".git")).unwrap();
+        pipe(&folder.0.join(".git"));
+        assert_eq!(seen(), (None, None));
     }
 
     #[test]
