@@ -7,7 +7,7 @@ calls+=',?link,?linkat,?rename,?renameat,?renameat2,?unlink,?unlinkat,?close,?ge
 instances() {
   local mark=$1
   shift
-  timeout 10 strace -qq -o "$work/trace" -e trace="$calls" "$@" > /dev/null 2>&1 || true
+  bounded strace -qq -o "$work/trace" -e trace="$calls" "$@" > /dev/null 2>&1 || true
   awk -v mark="$mark" '
     !/^[a-z0-9_]+\(/ { next }
     { name = $0; sub(/\(.*/, "", name); n[name]++ }

@@ -1,7 +1,8 @@
 # crowd.R WHAT ROUNDS LEDGER ACKED: R processes that log, killed and interrupted.
-# Says `column text` for each fault. What was acknowledged stands in ACKED.
+# Says `column text` for each fault, and `round n` when one is over. What was acknowledged stands in ACKED.
 library(fitledger)
 library(parallel)
+source("tests/testthat/helper-wait.R")
 
 args <- commandArgs(TRUE)
 rounds <- as.integer(args[[2]])
@@ -21,27 +22,42 @@ apart <- function(expr) {
   eval(substitute(mcparallel({ expr; "done" }, silent = TRUE)), parent.frame())
 }
 
+# How many rows were acknowledged after the first so many bytes of ACKED.
+acked_after <- function(bytes) {
+  said <- file(acked, "rb")
+  on.exit(close(said))
+  seek(said, bytes)
+  sum(grepl(" acked$", readLines(said, warn = FALSE)))
+}
+
+lines_of <- function(path) {
+  if (file.exists(path)) readLines(path, warn = FALSE) else character()
+}
+
 # What a process of its own gave; NULL where it died.
-result <- function(job, seconds = 30) {
-  value <- suppressWarnings(mccollect(job, wait = FALSE, timeout = seconds))
-  tools::pskill(job$pid, tools::SIGKILL)
+result <- function(job, what) {
+  value <- NULL
+  wait_until(!is.null(value <- suppressWarnings(mccollect(job, wait = FALSE))), what)
   suppressWarnings(mccollect(job))
   value[[1]]
 }
 
-# The next healthy process goes on, at once.
+# The next healthy process goes on.
 go_on <- function(round) {
-  took <- system.time(log_one(round = round))[["elapsed"]]
-  if (took > 5) say("hangs round", round, "the next append takes", took, "s")
+  log_one(round = round)
   status <- verify_ledger(ledger)$status
   if (status != "ok") say("wrong round", round, "verification says", status)
+  say("round", round)
 }
 
+# Each is killed after as many more acknowledged rows as chance has it, none among them.
 killed <- function() {
   for (round in seq_len(rounds)) {
     jobs <- lapply(1:8, function(i) apart(repeat log_one(round = round, writer = i)))
     for (job in sample(jobs)) {
-      Sys.sleep(stats::rexp(1, 1 / 0.02))
+      before <- file.size(acked)
+      more <- stats::rgeom(1, 0.1)
+      wait_until(more == 0 || acked_after(before) >= more, paste(more, "rows more to be acknowledged"))
       tools::pskill(job$pid, tools::SIGKILL)
     }
     suppressWarnings(mccollect(jobs))
@@ -62,84 +78,90 @@ forks <- function() {
   }
 }
 
-# An interactive R goes on with its next line after an interrupt, so each line is a loop.
+# An interactive R goes on with its next line after an interrupt, so each line is a loop. A round goes on
+# until enough of them were interrupted, and enough rows were logged between the interrupts.
 interrupts <- function() {
   seen <- 0
   for (round in seq_len(rounds)) {
     busy <- tempfile()
+    begun <- tempfile()
+    file.create(begun)
     out <- tempfile()
     script <- tempfile(fileext = ".R")
     # Whatever is loaded lazily is loaded first: where R 4.2 is interrupted at that, the function may stay
     # "under evaluation" for good.
-    dump(c("ledger", "acked", "round", "busy", "log_one"), script, envir = environment())
+    dump(c("ledger", "acked", "round", "busy", "begun", "log_one"), script, envir = environment())
     cat(
-      "library(fitledger)", "stopped <- -1",
+      "library(fitledger)",
       "for (name in loadedNamespaces()) for (f in ls(asNamespace(name), all.names = TRUE)) get(f, asNamespace(name))",
       "writeLines(as.character(Sys.getpid()), busy)",
-      rep("stopped <- stopped + file.exists(busy); while (file.exists(busy)) log_one(round = round)", 5000),
-      "cat('done', stopped, '\\n')",
+      rep("if (file.exists(busy)) cat('.', file = begun, append = TRUE); while (file.exists(busy)) log_one(round = round)", 5000),
+      "cat('done\\n')",
       "log_one(round = round, last = TRUE); cat('works\\n')",
       file = script, sep = "\n", append = TRUE
     )
     system2("sh", c("-c", shQuote(paste(
       shQuote(file.path(R.home("bin"), "R")), "--vanilla --no-echo --interactive --no-readline <", script, "2> /dev/null; echo ended $?"
     ))), stdout = out, wait = FALSE)
-    wait_for(function() length(lines_of(busy)) == 1)
+    ended <- function() any(grepl("^ended", lines_of(out)))
+    wait_until(ended() || length(lines_of(busy)) == 1, "R to begin")
     process <- as.integer(lines_of(busy))
-    until <- Sys.time() + 3
-    while (Sys.time() < until) {
-      tools::pskill(process, tools::SIGINT)
-      Sys.sleep(0.001)
-    }
+    before <- file.size(acked)
+    interrupted <- function() file.size(begun) - 1
+    wait_until(
+      {
+        for (i in 1:20) {
+          tools::pskill(process, tools::SIGINT)
+          Sys.sleep(0.001)
+        }
+        ended() || (interrupted() >= 300 && acked_after(before) >= 50)
+      },
+      "300 calls to be interrupted, and 50 rows to be acknowledged"
+    )
+    seen <- seen + interrupted()
     unlink(busy)
-    if (!wait_for(function() any(grepl("^ended", lines_of(out))))) {
+    tryCatch(wait_until(ended(), "R to end"), waited_in_vain = function(e) {
       say("hangs round", round, "R goes on")
       tools::pskill(process, tools::SIGKILL)
-    }
+    })
     said <- lines_of(out)
-    done <- grep("^done", said, value = TRUE)
-    if (!length(done) || !"ended 0" %in% said) say("crashes round", round, "R says", utils::tail(said, 3))
+    if (!all(c("done", "ended 0") %in% said)) say("crashes round", round, "R says", utils::tail(said, 3))
     if (!"works" %in% said) say("other round", round, "R can't log any more")
-    seen <- seen + sum(as.numeric(sub("done", "", done)))
     go_on(round)
   }
   say("measured", seen, "calls ended by an interrupt")
 }
 
-lines_of <- function(path) {
-  if (file.exists(path)) readLines(path, warn = FALSE) else character()
-}
-
-wait_for <- function(done, seconds = 30) {
-  until <- Sys.time() + seconds
-  while (!done() && Sys.time() < until) Sys.sleep(0.01)
-  done()
-}
-
+# The lock is held until the interrupted call has returned, so that it can't have had it.
 waiting <- function() {
   log_one(round = 0)
+  is_open <- function(pid) {
+    normalizePath(ledger) %in% Sys.readlink(list.files(file.path("/proc", pid, "fd"), full.names = TRUE))
+  }
+  if (is_open(Sys.getpid())) stop("The ledger is open here, and so in each fork.")
   took <- vapply(seq_len(rounds), function(round) {
-    holder <- apart(system2("flock", c(shQuote(ledger), "sleep", "1.5")))
-    Sys.sleep(0.3)
+    held <- tempfile()
+    hold <- sprintf("touch '%s'; while [ -e '%s' ]; do sleep 0.02; done", held, held)
+    holder <- apart(system2("flock", c(shQuote(ledger), "sh", "-c", shQuote(hold))))
+    wait_until(file.exists(held), "the lock to be taken")
     job <- mcparallel(tryCatch(
       log_one(round = round),
       interrupt = function(condition) as.numeric(Sys.time())
     ), silent = TRUE)
-    Sys.sleep(0.5)
+    wait_until(is_open(job$pid), "a call to come to the lock")
     at <- as.numeric(Sys.time())
     tools::pskill(job$pid, tools::SIGINT)
-    returned <- result(job)
-    held <- result(holder)
-    if (!is.numeric(returned)) {
-      say("other round", round, "not interrupted but", format(returned))
-      return(Inf)
-    }
-    1000 * (returned - at)
+    returned <- result(job, "an interrupted call to return")
+    unlink(held)
+    result(holder, "the lock to be released")
+    if (!is.numeric(returned)) say("other round", round, "not interrupted but", format(returned))
+    go_on(round)
+    1000 * (as.numeric(returned) - at)
   }, numeric(1))
-  # On a busy machine one may come late; most of them must not.
-  if (stats::median(took) > 250) say("hangs an interrupt takes", stats::median(took), "ms")
   say("measured it returns after", round(stats::median(took)), "ms in the median,", round(max(took)), "ms at most")
 }
 
-say("cases", rounds)
-switch(args[[1]], killed = killed(), forks = forks(), interrupts = interrupts(), waiting = waiting())
+tryCatch(
+  switch(args[[1]], killed = killed(), forks = forks(), interrupts = interrupts(), waiting = waiting()),
+  waited_in_vain = function(e) say("hangs", conditionMessage(e))
+)

@@ -4,7 +4,7 @@
 together() {
   local i pids=()
   for i in $(seq "$1"); do
-    timeout --kill-after=1 60 "$writer" "$ledger" "w$i" "$2" > "$work/acked.$i" 2> "$work/refused.$i" &
+    bounded "$writer" "$ledger" "w$i" "$2" > "$work/acked.$i" 2> "$work/refused.$i" &
     pids+=($!)
   done
   status=0
@@ -28,27 +28,33 @@ creators() {
   end
 }
 
-# in_r HEADING WHAT ROUNDS: a class of crowd.R, which says `column text` for each fault it sees.
+# in_r HEADING WHAT ROUNDS: a class of crowd.R, which says `round n` after each and `column text` for
+# each fault it sees. It bounds its own waits; a call of its own hangs when no line comes.
 in_r() {
-  local column text seconds=600
+  local column text rounds=0 process
   begin "$1"
-  if [ -n "$short" ]; then seconds=60; fi
   prepare birth
-  status=0
-  timeout --kill-after=5 $seconds Rscript --vanilla dev/faults.d/crowd.R "$2" "$3" "$ledger" "$work/acked" \
-    > "$work/crowd" 2> "$work/crowd.err" || status=$?
-  if [ $status = 0 ]; then
-    while read -r column text; do
-      case $column in
-        cases) cases=$((cases + text - 1)) ;;
-        measured) printf '%s: %s\n' "$1" "$text" >> "$work/measured" ;;
-        *) complain "$column" "$text" ;;
-      esac
-    done < "$work/crowd"
-  else
-    complain crashes "R ends with $status: $(tail -n 5 "$work/crowd.err")"
-    status=0
+  mkfifo "$work/crowd"
+  setsid Rscript --vanilla dev/faults.d/crowd.R "$2" "$3" "$ledger" "$work/acked" \
+    > "$work/crowd" 2> "$work/crowd.err" &
+  process=$!
+  while status=0; read -r -t $((2 * patience)) column text || status=$?; [ $status = 0 ]; do
+    case $column in
+      round) rounds=$text ;;
+      measured) printf '%s: %s\n' "$1" "$text" >> "$work/measured" ;;
+      *) complain "$column" "$text" ;;
+    esac
+  done < "$work/crowd"
+  if [ $status -gt 128 ]; then
+    complain hangs "after $rounds rounds"
+    kill -KILL -- "-$process"
   fi
+  status=0
+  wait "$process" 2> /dev/null || status=$?
+  if [ $status != 0 ] && [ "$hangs" = 0 ]; then complain crashes "R ends with $status: $(tail -n 5 "$work/crowd.err")"; fi
+  status=0
+  rm "$work/crowd"
+  cases=$((cases + rounds - 1))
   judge 'in the end'
   if [ ! -s "$work/acked" ]; then complain other 'nothing was logged'; fi
   end

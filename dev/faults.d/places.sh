@@ -165,7 +165,7 @@ no_files() {
     attempt "$writer" "$path" x 1
     expect not_a_ledger "${path##*/}" "$path"
     status=0
-    verdict=$(timeout 5 "$checker" verdict "$path") || status=$?
+    verdict=$(bounded "$checker" verdict "$path") || status=$?
     if [ $status = 124 ]; then complain hangs "verify $path: hangs"; fi
     if [ "$verdict" != not_a_ledger ]; then complain wrong "verify $path: $verdict"; fi
   done
