@@ -68,18 +68,13 @@ fn after(file: &str, acked: &str, refused: &str) -> String {
     format!("{lost} {falsely} {there} {dead} {verdict}")
 }
 
-/// The ids in a list of acknowledgements: the writer's, each a line, and those of R processes, which
-/// end in a word of their own, since a kill may cut their lines short.
+/// The ids in a list of acknowledgements, each the first word of a line. A kill may cut a line short:
+/// an id is whole where a space ends it.
 fn acknowledged(file: &str) -> Vec<String> {
     let text = fs::read_to_string(file).unwrap_or_default();
-    let of_r = |id: &str| id.starts_with(|c: char| c.is_ascii_digit());
     text.lines()
-        .filter_map(|line| match line.split_once(' ') {
-            Some((id, "acked")) => Some(id),
-            None if !line.is_empty() && !of_r(line) => Some(line),
-            _ => None,
-        })
-        .map(str::to_owned)
+        .filter_map(|line| line.split_once(' '))
+        .map(|(id, _)| id.to_owned())
         .collect()
 }
 
