@@ -41,8 +41,9 @@ no_ids <- function(lines) {
   gsub("[0-9]{8}-[0-9]{6}-[0-9a-z]{12}", "<id>", lines)
 }
 
-# Runs R code in processes of their own, at the same time, and waits for them.
-run_apart <- function(code, times = 1, env = character()) {
+# Runs R code in processes of their own, at the same time, and waits until each has said that it is done;
+# the last one has ended by then, unless it is not waited for.
+run_apart <- function(code, times = 1, env = character(), wait = TRUE) {
   script <- withr::local_tempfile(fileext = ".R", lines = code)
   logs <- replicate(times, tempfile())
   libraries <- paste(.libPaths(), collapse = .Platform$path.sep)
@@ -50,15 +51,12 @@ run_apart <- function(code, times = 1, env = character()) {
     withr::with_envvar(c(env, R_LIBS = libraries), {
       system2(
         file.path(R.home("bin"), "Rscript"), c("--vanilla", shQuote(script), i),
-        stdout = logs[[i]], stderr = logs[[i]], wait = i == times
+        stdout = logs[[i]], stderr = logs[[i]], wait = wait && i == times, timeout = if (wait && i == times) 300 else 0
       )
     })
   }
-  deadline <- Sys.time() + 60
-  done <- function(log) any(readLines(log, warn = FALSE) == "done")
-  while (!all(vapply(logs, done, logical(1))) && Sys.time() < deadline) {
-    Sys.sleep(0.05)
-  }
+  done <- function(log) file.exists(log) && any(readLines(log, warn = FALSE) %in% c("done", "Execution halted"))
+  wait_until(all(vapply(logs, done, logical(1))), "other R processes to be done")
   output <- lapply(logs, readLines, warn = FALSE)
   unlink(logs)
   output

@@ -25,26 +25,21 @@ local_view <- function(file, env = parent.frame()) {
   )
 }
 
-# Sends bytes as they are; what came back until the other side closed or went quiet.
-talk <- function(port, bytes, patience = 5) {
-  connection <- socketConnection("127.0.0.1", port, open = "r+b", blocking = FALSE)
+# Sends bytes as they are; what came back until the other side closed. The timeout is for what hangs.
+talk <- function(port, bytes) {
+  connection <- socketConnection("127.0.0.1", port, open = "r+b", blocking = TRUE, timeout = 300)
   on.exit(close(connection))
   writeBin(if (is.raw(bytes)) bytes else charToRaw(bytes), connection)
   answer <- raw()
-  deadline <- Sys.time() + patience
-  repeat {
-    more <- readBin(connection, "raw", 1e6)
-    answer <- c(answer, more)
-    head <- grepRaw("\r\n\r\n", answer, fixed = TRUE)
-    if (length(head)) {
-      fields <- rawToChar(answer[seq_len(head)])
-      length <- as.numeric(sub(".*\r\nContent-Length: ([0-9]+).*", "\\1", fields))
-      if (is.na(length) || length(answer) >= head + 3 + length) break
-    }
-    if (Sys.time() > deadline) break
-    if (!length(more)) Sys.sleep(0.005)
-  }
+  while (length(more <- readBin(connection, "raw", 1e6))) answer <- c(answer, more)
   answer
+}
+
+is_listening <- function(port) {
+  connection <- suppressWarnings(try(socketConnection("127.0.0.1", port), silent = TRUE))
+  if (inherits(connection, "try-error")) return(FALSE)
+  close(connection)
+  TRUE
 }
 
 request <- function(view, path = view$path, method = "GET", host = paste0("127.0.0.1:", view$port), more = character()) {

@@ -14,14 +14,18 @@ test_that("the search goes on where it was killed and repeats nothing that was f
     nrow(read_runs(file, where = status == "finished"))
   }
 
-  group <- search(wait = FALSE)
-  deadline <- Sys.time() + 30
-  while (finished() < 4 && Sys.time() < deadline) Sys.sleep(0.02)
-  expect_equal(system(paste0("kill -KILL -", group)), 0)
-  Sys.sleep(0.2)
-  before <- finished()
-  expect_gte(before, 4)
-  expect_lt(before, 24)
+  # One that is done before it is killed is started anew.
+  wait_until(
+    {
+      unlink(file)
+      group <- search(wait = FALSE)
+      wait_until(finished() >= 4, "four finished runs")
+      system(paste0("kill -KILL -", group), ignore.stderr = TRUE)
+      wait_until(!"running" %in% read_runs(file, details = TRUE)$status, "every process to be gone")
+      finished() < 24
+    },
+    "a search to be killed in its midst"
+  )
 
   expect_equal(search(wait = TRUE), 0)
   runs <- read_runs(file, details = TRUE)

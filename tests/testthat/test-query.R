@@ -227,8 +227,14 @@ test_that("a view that is kept follows what becomes of the file", {
   whole <- bytes(file)
   damaged <- whole
   damaged[[300]] <- as.raw(0)
-  Sys.sleep(0.05)
-  writeBin(damaged, file)
+  before <- file.mtime(file)
+  wait_until(
+    {
+      writeBin(damaged, file)
+      file.mtime(file) > before
+    },
+    "the file system's clock to tick"
+  )
   expect_error(read_runs(file), class = "fitledger_error_corrupt")
   writeBin(whole, file)
   expect_identical(read_runs(file), read_runs(other))

@@ -464,7 +464,7 @@ test_that("of sixteen promotions at once one wins", {
     "version <- as.integer(commandArgs(TRUE))",
     "gate <- function(candidate, current) {",
     sprintf("  file.create(file.path(%s, version))", deparse(ready)),
-    sprintf("  while (length(list.files(%s)) < 16) Sys.sleep(0.002)", deparse(ready)),
+    sprintf("  while (dir.exists(%1$s) && length(list.files(%1$s)) < 16) Sys.sleep(0.002)", deparse(ready)),
     "  list(pass = current$version == 17)",
     "}",
     sprintf("result <- tryCatch({ promote_model(%s, 'stopping', version, gate = gate); 'won' }, fitledger_error_conflict = function(e) 'lost')", deparse(file)),
@@ -497,14 +497,15 @@ test_that("processes that are killed while they promote leave a whole registry",
   set.seed(NULL)
   for (round in 1:3) {
     processes <- replicate(4, start())
-    deadline <- Sys.time() + 20
-    before <- nrow(stage_history(file, "stopping"))
-    while (nrow(stage_history(file, "stopping")) < before + 20 && Sys.time() < deadline) Sys.sleep(0.05)
+    promotions <- function() nrow(stage_history(file, "stopping"))
+    before <- promotions()
+    wait_until(promotions() >= before + 20, "twenty promotions")
     for (process in sample(processes)) {
-      Sys.sleep(runif(1, 0, 0.1))
+      before <- promotions()
+      more <- stats::rgeom(1, 0.2)
+      wait_until(promotions() >= before + more, paste(more, "promotions more"))
       tools::pskill(process, tools::SIGKILL)
     }
-    expect_gt(nrow(stage_history(file, "stopping")), before)
   }
   # The next writer sets aside what a killed one may have left unfinished.
   promote_model(file, "stopping", 2)

@@ -29,13 +29,7 @@ local_lock <- function(file, env = parent.frame()) {
   hold <- withr::local_tempfile(lines = "", .local_envir = env)
   wait <- sprintf("while [ -e '%s' ]; do sleep 0.05; done", hold)
   system2(flock, c(shQuote(file), "sh", "-c", shQuote(wait)), wait = FALSE)
-  for (i in 1:200) {
-    if (system2(flock, c("--nonblock", shQuote(file), "true")) != 0) {
-      return(invisible())
-    }
-    Sys.sleep(0.05)
-  }
-  stop("The lock wasn't taken.")
+  wait_until(system2(flock, c("--nonblock", shQuote(file), "true")) != 0, "the lock to be taken")
 }
 
 test_that("a ledger that holds is ok, and no more than that without a checkpoint", {

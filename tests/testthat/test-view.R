@@ -329,14 +329,15 @@ test_that("a value shows soon after it was logged", {
   late <- vapply(1:5, function(i) {
     start <- Sys.time()
     log_metrics(run, loss = 1 / i, step = i)
-    repeat {
-      Sys.sleep(0.25)
-      if (Sys.time() - start > 30) stop("The value doesn't show.")
-      log_metrics(run, tick = 1)
-      patch <- told(view, mark)
-      if (is.list(patch)) mark <<- patch$mark
-      if (is.list(patch) && length(patch$patch$series$`0`$loss)) break
-    }
+    wait_until(
+      {
+        log_metrics(run, tick = 1, step = i)
+        patch <- told(view, mark)
+        if (is.list(patch)) mark <<- patch$mark
+        is.list(patch) && length(patch$patch$series$`0`$loss) > 0
+      },
+      "the value to show"
+    )
     as.numeric(Sys.time() - start, units = "secs")
   }, 1)
   cat(sprintf("\nA value logged is told after %.2f s at most\n", max(late)))
@@ -350,14 +351,26 @@ test_that("a run is lost when its process is gone, which no row says", {
   log_run(file, list(x = 1), list(m = 1))
   view <- local_view(file)
   mark <- told(view)$mark
-  run_apart(sprintf("library(fitledger); start_run('%s', list(x = 2)); cat('done\\n'); Sys.sleep(1); tools::pskill(Sys.getpid(), 9)", file))
+  alive <- withr::local_tempfile(lines = "")
+  code <- c(
+    "library(fitledger)",
+    sprintf("run <- start_run('%s', list(x = 2))", file),
+    "cat('done\\n')",
+    sprintf("while (file.exists('%s')) Sys.sleep(0.01)", alive),
+    "tools::pskill(Sys.getpid(), 9)"
+  )
+  run_apart(code, wait = FALSE)
   patch <- told(view, mark)
-  deadline <- Sys.time() + 20
-  while (!identical(patch, 204L) && patch$patch$runs$`1`$status != "lost" && Sys.time() < deadline) {
-    Sys.sleep(0.1)
-    new <- told(view, patch$mark)
-    if (is.list(new)) patch <- new
-  }
+  expect_equal(patch$patch$runs$`1`$status, "running")
+  unlink(alive)
+  wait_until(
+    {
+      new <- told(view, patch$mark)
+      if (is.list(new)) patch <- new
+      patch$patch$runs$`1`$status == "lost"
+    },
+    "the run to be lost"
+  )
   expect_equal(patch$patch$runs$`1`$status, "lost")
 })
 
@@ -415,7 +428,7 @@ test_that("only this machine's own names are answered, with the secret, to look"
   expect_equal(status(paste0(view$path, "data?since=1")), 400L)
 
   for (noise in list(as.raw(rep(0:255, 100)), as.raw(c(0x16, 3, 1, 2, 0, 1, 0)), charToRaw(strrep("A", 3e5)))) {
-    try(talk(view$port, noise, patience = 0.5), silent = TRUE)
+    try(talk(view$port, noise), silent = TRUE)
   }
   expect_equal(status(), 200L)
 
@@ -439,7 +452,7 @@ test_that("a server is used again, touches no random stream, and ends when told 
   view <- local_view(other)
   expect_message(stopped <- stop_view(), "Stopped 2 live views")
   expect_equal(stopped, 2)
-  expect_warning(expect_error(socketConnection("127.0.0.1", view$port, timeout = 1)))
+  wait_until(!is_listening(view$port), "the server to be gone")
   expect_message(expect_equal(stop_view(), 0), "no live view")
 })
 
@@ -458,17 +471,10 @@ test_that("the server ends with the session that started it, however that ends",
   file <- local_ledger()
   log_run(file, list(x = 1), list(m = 1))
   for (end in c("quit()", "tools::pskill(Sys.getpid(), 9)")) {
-    said <- run_apart(sprintf("library(fitledger); cat(view_runs('%s', live = TRUE, open = FALSE), '\\n'); cat('done\\n'); Sys.sleep(0.2); %s", file, end))
+    said <- run_apart(sprintf("library(fitledger); cat(view_runs('%s', live = TRUE, open = FALSE), '\\n'); cat('done\\n'); %s", file, end))
     port <- as.integer(sub(".*:([0-9]+)/.*", "\\1", said[[1]][[1]]))
-    open <- function() {
-      connection <- suppressWarnings(try(socketConnection("127.0.0.1", port, timeout = 1), silent = TRUE))
-      if (inherits(connection, "try-error")) return(FALSE)
-      close(connection)
-      TRUE
-    }
-    deadline <- Sys.time() + 10
-    while (open() && Sys.time() < deadline) Sys.sleep(0.1)
-    expect_false(open(), info = end)
+    wait_until(!is_listening(port), paste("the server to end after", end))
+    expect_false(is_listening(port), info = end)
   }
 })
 
