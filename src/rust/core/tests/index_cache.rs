@@ -11,8 +11,10 @@ use fitledger_core::columnar::blocks::Damaged;
 use fitledger_core::views::index_cache::IndexCache;
 
 use random::{Dice, generic, path, words, write};
+use wait::wait_until;
 
 mod random;
+mod wait;
 
 fn cache(name: &str) -> IndexCache {
     let folder = path(name).with_extension("cache");
@@ -170,6 +172,18 @@ fn many_read_while_the_ledger_grows() {
     fs::remove_dir_all(&cache.folder).unwrap();
 }
 
+/// The clock of the file system ticks slowly: until what is written is younger than what was there.
+fn tick() {
+    let path = path("cache-tick");
+    let written = || {
+        fs::write(&path, "").unwrap();
+        fs::metadata(&path).unwrap().modified().unwrap()
+    };
+    let before = written();
+    wait_until("the file system's clock to tick", || written() > before);
+    fs::remove_file(&path).unwrap();
+}
+
 #[test]
 fn the_folder_is_bounded_and_private() {
     let mut cache = cache("cache-bound");
@@ -179,8 +193,7 @@ fn the_folder_is_bounded_and_private() {
         drop(fs::remove_file(&path));
         write(&path, &mut Dice(i), 40);
         ask(cache, &path).unwrap();
-        // The clock of the file system ticks slowly.
-        thread::sleep(Duration::from_millis(30));
+        tick();
         let mut all = indexes(cache);
         all.retain(|index| !known.contains(index));
         known.extend_from_slice(&all);
@@ -196,7 +209,7 @@ fn the_folder_is_bounded_and_private() {
     let (second, index_of_second) = next(&cache, 1);
     let (third, _) = next(&cache, 2);
     ask(&cache, &first).unwrap();
-    thread::sleep(Duration::from_millis(30));
+    tick();
     cache.max_bytes = size(&cache);
     let (fourth, index_of_fourth) = next(&cache, 3);
     assert!(size(&cache) <= cache.max_bytes);

@@ -11,6 +11,10 @@ use fitledger_core::ledger::{self, Append, FileStore, Memory, Session};
 use fitledger_core::page::{About, Page, Since, write_embedded};
 use serde_json::Value;
 
+use wait::wait_until;
+
+mod wait;
+
 /// A folder that goes with the test.
 struct Folder(PathBuf);
 
@@ -356,9 +360,12 @@ fn an_edit_in_place_means_to_begin_anew() {
     let mut bytes = std::fs::read(&path).unwrap();
     let at = bytes.windows(3).rposition(|three| three == b"1.5").unwrap();
     bytes[at] = b'2';
-    // The clock of the file system ticks slowly.
-    std::thread::sleep(std::time::Duration::from_millis(30));
-    std::fs::write(&path, &bytes).unwrap();
+    let modified = || std::fs::metadata(&path).unwrap().modified().unwrap();
+    let before = modified();
+    wait_until("the file system's clock to tick", || {
+        std::fs::write(&path, &bytes).unwrap();
+        modified() > before
+    });
     page.catch_up(&path).unwrap();
     let told = page.write_since(&since, &about(&objects), &mut Vec::new());
     assert!(matches!(told, Since::Everything));
