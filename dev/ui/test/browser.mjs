@@ -1,5 +1,6 @@
 // A browser, and pages in it.
 
+import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -10,6 +11,8 @@ import { chromium } from "playwright-core";
 
 export const here = dirname(fileURLToPath(import.meta.url));
 const template = readFileSync(join(here, "../../../inst/view/page.html"), "utf8");
+/** In milliseconds: what takes longer hangs, on a busy machine too. */
+const patience = 300_000;
 const place = '<script id="ledger" type="application/json"></script>';
 
 function executable() {
@@ -40,6 +43,7 @@ export function writePage(data, path = join(folder(), "page.html")) {
 export async function launch() {
   const browser = await chromium.launch({
     executablePath: executable(),
+    timeout: patience,
     args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking", "--disable-component-update", "--disable-sync"],
   });
   after(() => browser.close());
@@ -49,6 +53,7 @@ export async function launch() {
 /** Opens a page, with a list of everything that went wrong on it: errors, dialogs, requests, violations. */
 export async function open(browser, address, hash = "", options = {}) {
   const context = await browser.newContext({ viewport: { width: 1440, height: 900 }, acceptDownloads: true, ...options });
+  context.setDefaultTimeout(patience);
   const page = await context.newPage();
   const wrong = [];
   page.on("pageerror", (error) => wrong.push(`error: ${error.message}`));
@@ -60,12 +65,14 @@ export async function open(browser, address, hash = "", options = {}) {
     if (!request.url().startsWith(url.split("#")[0]) && !/^(data|blob):/.test(request.url())) wrong.push(`request: ${request.url()}`);
   });
   await page.goto(url + hash);
+  // The title is set when the page listens to what is done on it.
+  await eventually(async () => assert.match(await page.title(), / · fitledger$/));
   return { page, context, wrong };
 }
 
-/** A check that may have to wait until the page has caught up. */
+/** A check that may have to wait until the page has caught up; what it says in the end is why it fails. */
 export async function eventually(check) {
-  const end = Date.now() + 3000;
+  const end = Date.now() + patience;
   for (;;) {
     try {
       return await check();

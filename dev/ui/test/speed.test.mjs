@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { launch, open, writePage } from "./browser.mjs";
+import { eventually, launch, open, writePage } from "./browser.mjs";
 import { madeLedger } from "./made.mjs";
 
 const browser = await launch();
@@ -51,14 +51,14 @@ test("100,000 runs", async () => {
     for (const turn of ["ascending", "descending"]) {
       const ms = await took(page, head(labels.indexOf(label)));
       print(`sort by ${label}, ${turn}`, ms, 200);
-      assert.equal(await page.locator(head(labels.indexOf(label))).locator("..").getAttribute("aria-sort"), turn);
+      await eventually(async () => assert.equal(await page.locator(head(labels.indexOf(label))).locator("..").getAttribute("aria-sort"), turn));
     }
   }
   for (const where of ["lambda > 1", 'lambda > 1 & model == "ridge"', 'model %in% c("tree", "forest") | is.na(depth) & !scaled', "log10(lambda) < -1 & accuracy / rmse > 0.5", ""]) {
     const ms = await typed(page, where);
     print(where ? `filter ${where}` : "no filter", ms, 200);
   }
-  assert.match(await summary(page), /^99,\d+ runs/);
+  await eventually(async () => assert.match(await summary(page), /^99,\d+ runs/));
 
   const blank = await page.evaluate(async () => {
     const grid = document.querySelector(".grid");
@@ -112,6 +112,6 @@ test("a million runs", async () => {
   const last = page.locator(".grid .body [role=row]").last();
   const count = Number(await page.getByRole("grid", { name: "Runs" }).getAttribute("aria-rowcount"));
   await page.locator(`.grid .body [role=row][aria-rowindex="${count}"]`).waitFor();
-  assert.equal(await last.getAttribute("aria-rowindex"), String(count), "the last row can be reached");
+  await eventually(async () => assert.equal(await last.getAttribute("aria-rowindex"), String(count), "the last row can be reached"));
   assert.deepEqual(wrong.filter((what) => !what.startsWith("request: file:")), []);
 });
