@@ -13,3 +13,8 @@
   checking <- nzchar(Sys.getenv("_R_CHECK_PACKAGE_NAME_"))
   native_use_cache(if (!checking) tools::R_user_dir("fitledger", "cache"))
 }
+
+.onUnload <- function(libpath) {
+  write_buffered(close = TRUE)
+  end_views()
+}

@@ -74,6 +74,17 @@ start_view <- function(file, call, patience = 60) {
   )
 }
 
+# The path of a page that leads to the address of a view; it goes with the view.
+redirecting_page <- function(address) {
+  view <- Find(function(view) identical(view$address, address), as.list(views))
+  page <- file.path(view$folder, "open.html")
+  writeLines(paste0(
+    "<!doctype html><meta charset=\"utf-8\"><meta name=\"referrer\" content=\"no-referrer\">",
+    "<meta http-equiv=\"refresh\" content=\"0; url=", address, "\"><title>Live runs</title>"
+  ), page)
+  page
+}
+
 wait_for_state <- function(path, patience) {
   deadline <- Sys.time() + patience
   while (!file.exists(path)) {

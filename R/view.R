@@ -44,7 +44,8 @@
 #' @param ... Must be empty: arguments after it are given by name.
 #' @param live `TRUE` to follow the ledger. Takes the package httpuv.
 #' @param open Whether to show the page: in RStudio's viewer if it is there,
-#'   otherwise in the browser.
+#'   otherwise in the browser. A live page is opened by way of a file that only you
+#'   can read; where the browser may not read it, paste the address that the call returns.
 #' @returns `path`, or the address of the server, invisibly.
 #' @inheritSection log_run Errors
 #' @export
@@ -172,9 +173,17 @@ plain_source <- function(file, call) {
   ))
 }
 
+# A browser that is a program of its own has what it opens in its command line, which other users
+# of the machine can list: a live page's address, with its secret, goes there in a file of ours.
 show_page <- function(page) {
   viewer <- getOption("viewer")
-  ours <- startsWith(page, "http:") ||
-    startsWith(normalizePath(page, "/"), normalizePath(tempdir(), "/"))
-  if (is.function(viewer) && ours) viewer(page) else utils::browseURL(page)
+  live <- startsWith(page, "http:")
+  ours <- live || startsWith(normalizePath(page, "/"), normalizePath(tempdir(), "/"))
+  if (is.function(viewer) && ours) {
+    viewer(page)
+  } else if (live && !is.function(getOption("browser"))) {
+    utils::browseURL(redirecting_page(page))
+  } else {
+    utils::browseURL(page)
+  }
 }

@@ -496,3 +496,30 @@ test_that("where no server can start the error says why", {
   writeLines(c('"run_id","timestamp","x"', '"a","2026-11-23T04:20:47Z",1'), plain)
   expect_error(view_runs(plain, live = TRUE), "import_runs", class = "fitledger_error_argument")
 })
+
+test_that("a browser's command line doesn't hold the secret address", {
+  skip_on_os("windows")
+  file <- local_ledger()
+  log_run(file, list(i = 1L), list(m = 7))
+  said <- withr::local_tempfile()
+  browser <- withr::local_tempfile(lines = c("#!/bin/sh", sprintf("echo \"$@\" > '%s-new' && mv '%s-new' '%s'", said, said, said)))
+  Sys.chmod(browser, "0755")
+  withr::local_options(viewer = NULL, browser = browser)
+  withr::defer(suppressMessages(stop_view()))
+  address <- view_runs(file, live = TRUE, open = TRUE)
+  wait_until(file.exists(said), "the browser to be started")
+  opened <- sub("^.*?(/[^'\"]*open[.]html).*$", "\\1", paste(readLines(said), collapse = " "), perl = TRUE)
+  expect_false(any(grepl("127.0.0.1", readLines(said), fixed = TRUE)))
+  expect_match(readLines(opened), address, fixed = TRUE, all = FALSE)
+  expect_identical(as.character(file.mode(dirname(opened))), "700")
+})
+
+test_that("the server ends when the package is unloaded", {
+  file <- local_ledger()
+  log_run(file, list(i = 1L), list(m = 7))
+  said <- run_apart(sprintf(
+    "library(fitledger); view_runs('%s', live = TRUE, open = FALSE); s <- fitledger:::views[[ls(fitledger:::views)]]$server
+    gone <- fitledger:::is_gone; unloadNamespace('fitledger'); while (!gone(s)) Sys.sleep(0.05); cat('done\\n')", file
+  ))
+  expect_match(unlist(said), "done", all = FALSE)
+})
