@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError, TryLockError};
 
 use extendr_api::prelude::*;
 use extendr_ffi::SEXPTYPE;
-use fitledger_core::format::row::Event;
+use fitledger_core::format::event::Event;
 use fitledger_core::format::time::Timestamp;
 use fitledger_core::ledger::{self, Append, FileStore, Memory, ReadSince, Session};
 use fitledger_core::platform::sys;

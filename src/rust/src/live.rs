@@ -6,9 +6,9 @@ use std::time::Instant;
 
 use extendr_api::prelude::*;
 use extendr_ffi::SEXPTYPE;
+use fitledger_core::format::event::{Event, EventKind};
 use fitledger_core::format::id::RunId;
 use fitledger_core::format::json::MAX_INT;
-use fitledger_core::format::row::Event;
 use fitledger_core::format::time::Timestamp;
 use fitledger_core::views::series::Buffer;
 
@@ -44,10 +44,9 @@ pub fn buffered(id: &RunId) -> Option<Event> {
         return None;
     }
     Some(Event {
-        name: "log",
         run_id: Some(id.clone()),
         metrics: buffer.cell(),
-        ..Event::default()
+        ..Event::new(EventKind::Log)
     })
 }
 

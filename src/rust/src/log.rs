@@ -7,9 +7,9 @@ use std::thread;
 use extendr_api::prelude::*;
 use extendr_ffi::SEXPTYPE;
 use fitledger_core::format::digest::Digest;
+use fitledger_core::format::event::{Event, EventKind};
 use fitledger_core::format::id::RunId;
 use fitledger_core::format::json::Json;
-use fitledger_core::format::row::Event;
 use fitledger_core::format::time::Timestamp;
 use fitledger_core::format::value::write_key;
 
@@ -44,9 +44,9 @@ fn native_log_event(
         let metrics = from_r::object(&from_r::metrics(R::of(&metrics), "metrics")?);
         let artifacts = from_r::own_json(R::of(&artifacts))?.text().into_bytes();
         let context = context(R::of(&seed), R::of(&tags), R::of(&sealed), R::of(&more))?;
-        let name = event_name(R::of(&event)).ok_or_else(|| Failure::argument("event"))?;
+        let kind = event_kind(R::of(&event)).ok_or_else(|| Failure::argument("event"))?;
         let mut request = AppendRequest::of(&request)?;
-        request.create = matches!(name, "run" | "start");
+        request.create = kind.begins_run();
 
         let (now, mut entropy) = (Timestamp::now(), Entropy::new());
         let id = match R::of(&run_id).string() {
@@ -54,7 +54,7 @@ fn native_log_event(
             None => RunId::generate(now, &mut |bytes| entropy.fill(bytes)),
         };
         let event = Event {
-            name,
+            kind,
             run_id: Some(id.clone()),
             params,
             metrics,
@@ -70,12 +70,21 @@ fn native_log_event(
     })
 }
 
-fn event_name(event: R) -> Option<&'static str> {
-    const NAMES: [&str; 8] = [
-        "run", "start", "resume", "log", "end", "note", "void", "reveal",
-    ];
+/// An event of a run.
+fn event_kind(event: R) -> Option<EventKind<'static>> {
     let name = event.string()?;
-    NAMES.into_iter().find(|known| *known == name)
+    [
+        EventKind::Run,
+        EventKind::Start,
+        EventKind::Resume,
+        EventKind::Log,
+        EventKind::End,
+        EventKind::Note,
+        EventKind::Void,
+        EventKind::Reveal,
+    ]
+    .into_iter()
+    .find(|kind| kind.name() == name)
 }
 
 /// What an event says beside parameters and metrics: a seed, tags, sealed metrics, and pairs of the
@@ -270,7 +279,6 @@ fn native_log_runs(
             };
             ids.push(id.as_str());
             let event = Event {
-                name: "run",
                 run_id: Some(id),
                 params: params.cell(row, false)?,
                 metrics: metrics.cell(row, true)?,
@@ -278,7 +286,7 @@ fn native_log_runs(
                     true => shared.clone(),
                     false => with_pair(&shared, "sealed", &sealed.cell(row, true)?),
                 },
-                ..Event::default()
+                ..Event::new(EventKind::Run)
             };
             Ok((time, event))
         };
@@ -378,7 +386,6 @@ impl Packed {
                 part.to_vec()
             });
             let event = Event {
-                name: "run",
                 run_id: Some(
                     String::from_utf8(id)
                         .ok()
@@ -388,7 +395,7 @@ impl Packed {
                 params,
                 metrics,
                 context,
-                ..Event::default()
+                ..Event::new(EventKind::Run)
             };
             (time, event)
         })

@@ -315,7 +315,7 @@ fn native_events(file: Robj) -> Robj {
         Ok(list!(
             seq = to_r::doubles(rows.iter().map(|row| row.seq.0 as f64)),
             time = to_r::instants(rows.iter().map(|row| row.time.seconds())),
-            event = to_r::strings(rows.iter().map(|row| Some(row.event))),
+            event = to_r::strings(rows.iter().map(|row| Some(row.event.name()))),
             run_id = to_r::strings(ids),
             params = cell(|row| row.params),
             metrics = cell(|row| row.metrics),

@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 
 use extendr_api::prelude::*;
 use fitledger_core::error::Error;
+use fitledger_core::format::event::{Event, EventKind};
 use fitledger_core::format::id::RunId;
 use fitledger_core::format::json::Json;
-use fitledger_core::format::row::Event;
 use fitledger_core::format::time::Timestamp;
 use fitledger_core::format::value::{Value, unescape_key};
 use fitledger_core::ledger::ReadSince;
@@ -304,11 +304,10 @@ fn native_register(request: Robj, name: Robj, run_id: Robj, artifact: Robj, more
                 more,
             );
             let event = Event {
-                name: "register",
                 run_id: Some(run),
                 artifacts,
                 context,
-                ..Event::default()
+                ..Event::new(EventKind::Register)
             };
             Ok(vec![(Timestamp::now(), event)])
         });
@@ -407,15 +406,13 @@ fn native_promote(
             ]);
             pairs.extend(undoes.map(|seq| ("undoes".to_owned(), Json::Int(seq.0 as i64))));
             let event = Event {
-                name: if change == "refuse" {
-                    "refuse"
-                } else {
-                    "promote"
-                },
                 run_id: run,
                 metrics,
                 context: context(pairs, more),
-                ..Event::default()
+                ..Event::new(match change.as_str() {
+                    "refuse" => EventKind::Refuse,
+                    _ => EventKind::Promote,
+                })
             };
             Ok(vec![(Timestamp::now(), event)])
         });

@@ -11,8 +11,8 @@ use std::fs;
 use std::path::Path;
 
 use fitledger_core::Error;
+use fitledger_core::format::event::{Event, EventKind};
 use fitledger_core::format::id::RunId;
-use fitledger_core::format::row::Event;
 use fitledger_core::format::time::Timestamp;
 use fitledger_core::ledger::{self, Append, FileStore, Memory, Session};
 use fitledger_core::platform::sys;
@@ -105,9 +105,8 @@ fn runs(file: &str) -> HashMap<String, u32> {
 
 fn log(path: &Path, id: &str) -> Result<(), Error> {
     let event = Event {
-        name: "run",
         run_id: RunId::new(id),
-        ..Event::default()
+        ..Event::new(EventKind::Run)
     };
     let mut how = Append {
         session: Session {

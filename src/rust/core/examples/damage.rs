@@ -9,8 +9,9 @@ use std::path::{Path, PathBuf};
 use fitledger_core::Error;
 use fitledger_core::format::chain::{self, Head};
 use fitledger_core::format::digest::Digest;
+use fitledger_core::format::event::{Event, EventKind};
 use fitledger_core::format::id::RunId;
-use fitledger_core::format::row::{Event, HEADER};
+use fitledger_core::format::row::HEADER;
 use fitledger_core::format::time::Timestamp;
 use fitledger_core::ledger::{self, Append, FileStore, Memory, Session};
 use fitledger_core::views::checkpoint::Checkpoint;
@@ -60,9 +61,8 @@ impl Rows {
                 _ => ("run", format!(r#"{{"session":"{name}"}}"#)),
             };
             let mut event = Event {
-                name: event,
                 context: context.into_bytes(),
-                ..Event::default()
+                ..Event::new(EventKind::parse(event))
             };
             if i > 2 {
                 event.run_id = RunId::new(&format!("{name}-{i}"));
@@ -693,9 +693,8 @@ impl Bench {
 
 fn log(path: &Path) -> Result<(), Error> {
     let event = Event {
-        name: "run",
         run_id: RunId::new("next"),
-        ..Event::default()
+        ..Event::new(EventKind::Run)
     };
     let mut how = Append {
         session: Session {

@@ -9,8 +9,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
 
+use fitledger_core::format::event::{Event, EventKind};
 use fitledger_core::format::id::RunId;
-use fitledger_core::format::row::Event;
 use fitledger_core::format::time::Timestamp;
 use fitledger_core::ledger::{self, Append, FileStore, Memory, Session};
 use fitledger_core::platform::sys;
@@ -48,11 +48,10 @@ fn main() -> ExitCode {
 
 fn log(path: &std::path::Path, memory: &mut Memory, id: &str) -> fitledger_core::Result<()> {
     let event = Event {
-        name: "run",
         run_id: RunId::new(id),
         params: br#"{"lambda":0.1}"#.to_vec(),
         metrics: br#"{"rmse":1.5}"#.to_vec(),
-        ..Event::default()
+        ..Event::new(EventKind::Run)
     };
     let mut how = Append {
         session: Session {

@@ -9,9 +9,10 @@ use std::sync::Mutex;
 use fitledger_core::error::Error;
 use fitledger_core::format::chain;
 use fitledger_core::format::digest::Digest;
+use fitledger_core::format::event::{Event, EventKind};
 use fitledger_core::format::id::RunId;
 use fitledger_core::format::json::Json;
-use fitledger_core::format::row::{self, Event, HEADER, Row};
+use fitledger_core::format::row::{self, HEADER, Row};
 use fitledger_core::format::time::Timestamp;
 use fitledger_core::format::value::Value;
 use fitledger_core::ledger::{self, Append, FileStore, Memory, Session, Tail};
@@ -34,7 +35,7 @@ pub fn row(line: &[u8]) {
     }
     let [params, metrics, artifacts, context] = cells;
     let event = Event {
-        name: interned(row.event),
+        kind: EventKind::parse(interned(row.event.name())),
         run_id: RunId::new(row.run_id),
         params,
         metrics,
@@ -182,10 +183,7 @@ fn append(path: &Path, bytes: &[u8]) {
         random: &mut |bytes| bytes.fill(7),
         give_up: &mut || true,
     };
-    let event = Event {
-        name: "note",
-        ..Event::default()
-    };
+    let event = Event::new(EventKind::Note);
     let open = || FileStore::open(path);
     let before = ledger::read(path).map(|ledger| ledger.tail());
     let appended = ledger::append(

@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 
 use fitledger_core::Error;
 use fitledger_core::format::chain::Head;
+use fitledger_core::format::event::{Event, EventKind};
 use fitledger_core::format::id::RunId;
-use fitledger_core::format::row::{Event, HEADER};
+use fitledger_core::format::row::HEADER;
 use fitledger_core::format::time::Timestamp;
 use fitledger_core::ledger::{self, Append, FileStore, Memory, Session, Store};
 use fitledger_core::platform::sys::{FileId, Network};
@@ -40,11 +41,10 @@ fn log(path: &Path, memory: &mut Memory, version: u64, ids: &[&str]) -> Result<H
         .iter()
         .map(|id| {
             let event = Event {
-                name: "run",
                 run_id: RunId::new(id),
                 params: br#"{"lambda":0.1}"#.to_vec(),
                 metrics: br#"{"rmse":1.5}"#.to_vec(),
-                ..Event::default()
+                ..Event::new(EventKind::Run)
             };
             (now, event)
         })
@@ -67,7 +67,7 @@ fn events(path: &Path) -> Vec<String> {
     let ledger = ledger::read(path).unwrap();
     ledger
         .rows()
-        .map(|row| row.unwrap().event.to_owned())
+        .map(|row| row.unwrap().event.to_string())
         .collect()
 }
 
@@ -209,8 +209,7 @@ fn an_event_that_must_be_understood_stops_queries_and_writes() {
     let now = Timestamp::parse(b"2026-11-23T04:20:47.000000Z").unwrap();
     for name in ["upgrade!", "note"] {
         let event = Event {
-            name,
-            ..Event::default()
+            ..Event::new(EventKind::parse(name))
         };
         fitledger_core::format::chain::write_row(&mut head, now, &event, &mut bytes).unwrap();
     }
@@ -262,10 +261,9 @@ fn a_row_that_is_too_long_is_refused() {
     let before = fs::read(&path).unwrap();
     let params = format!("{{\"a\":\"{}\"}}", "x".repeat(16 << 20)).into_bytes();
     let event = Event {
-        name: "run",
         run_id: RunId::new("b"),
         params,
-        ..Event::default()
+        ..Event::new(EventKind::Run)
     };
     let mut how = Append {
         session: Session {

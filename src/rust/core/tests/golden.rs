@@ -3,9 +3,10 @@
 use std::path::Path;
 
 use fitledger_core::format::chain::{self, Head};
+use fitledger_core::format::event::{Event, EventKind};
 use fitledger_core::format::id::{RunId, Seq};
 use fitledger_core::format::json::Json;
-use fitledger_core::format::row::{Event, HEADER};
+use fitledger_core::format::row::HEADER;
 use fitledger_core::format::value::{Kind, Value};
 use fitledger_core::ledger;
 use fitledger_core::views::runs::{Runs, Status};
@@ -31,10 +32,10 @@ fn the_same_events_give_the_same_bytes() {
                 .text()
                 .into_bytes()
         });
-        let name = row.event.to_owned().leak();
+        let kind = EventKind::parse(row.event.to_string().leak());
         let run_id = RunId::new(row.run_id);
         let event = Event {
-            name,
+            kind,
             run_id,
             params,
             metrics,

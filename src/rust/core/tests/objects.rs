@@ -14,8 +14,8 @@ use std::time::{Duration, Instant};
 use fitledger_core::Error;
 use fitledger_core::error::Damage;
 use fitledger_core::format::digest::Digest;
+use fitledger_core::format::event::{Event, EventKind};
 use fitledger_core::format::id::RunId;
-use fitledger_core::format::row::Event;
 use fitledger_core::format::time::Timestamp;
 use fitledger_core::ledger::objects::{Objects, Stored, safe_file_name};
 use fitledger_core::ledger::{self, Append, FileStore, Memory, Session};
@@ -260,10 +260,9 @@ fn verifying_a_ledger_lists_what_is_wrong_with_its_artifacts() {
         let artifacts =
             format!(r#"{{"m{name}":{{"sha256":"{sha256}","size":{size},"stored":true}}}}"#);
         let event = Event {
-            name: "run",
             run_id: RunId::new(&format!("run{name}")),
             artifacts: artifacts.into_bytes(),
-            ..Event::default()
+            ..Event::new(EventKind::Run)
         };
         (
             Timestamp::parse(b"2026-11-23T04:20:47.000000Z").unwrap(),

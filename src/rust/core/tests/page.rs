@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use fitledger_core::format::event::{Event, EventKind};
 use fitledger_core::format::id::RunId;
-use fitledger_core::format::row::Event;
 use fitledger_core::format::time::Timestamp;
 use fitledger_core::ledger::objects::Objects;
 use fitledger_core::ledger::{self, Append, FileStore, Memory, Session};
@@ -59,7 +59,7 @@ fn append(path: &Path, memory: &mut Memory, events: &[Told<'_>]) {
     };
     let events = events.iter().map(|(name, id, params, metrics, context)| {
         let event = Event {
-            name,
+            kind: EventKind::parse(name),
             run_id: RunId::new(id),
             params: params.as_bytes().to_vec(),
             metrics: metrics.as_bytes().to_vec(),

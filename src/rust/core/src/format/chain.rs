@@ -3,8 +3,9 @@
 use std::sync::OnceLock;
 
 use crate::format::digest::Digest;
+use crate::format::event::Event;
 use crate::format::id::Seq;
-use crate::format::row::{Event, HEADER, MAX_ROW_BYTES, write_body};
+use crate::format::row::{HEADER, MAX_ROW_BYTES, write_body};
 use crate::format::time::Timestamp;
 
 /// The last row of a ledger, or of a part of it.

@@ -4,6 +4,7 @@
 //! for its hash and the encoding of its numbers.
 
 use crate::format::digest::HEX_LEN;
+use crate::format::event::EventKind;
 use crate::format::id::is_run_id;
 use crate::format::time::TIME_LEN;
 use crate::format::value::{KINDS, Kind};
@@ -43,7 +44,7 @@ pub fn run<'a>(line: &'a [u8], cells: &mut [impl Sink; 2]) -> Option<Run<'a>> {
     let mut cursor = Cursor { line, at: 0 };
     let seq = cursor.seq()?;
     let time = cursor.take(TIME_LEN)?;
-    cursor.expect(b",run,")?;
+    cursor.event(EventKind::Run)?;
     let id = cursor.until(b',')?;
     if !is_run_id(id) {
         return None;
@@ -83,7 +84,7 @@ pub fn run_id(line: &[u8]) -> Option<&[u8]> {
     let mut cursor = Cursor { line, at: 0 };
     cursor.until(b',')?;
     cursor.take(TIME_LEN)?;
-    cursor.expect(b",run,")?;
+    cursor.event(EventKind::Run)?;
     let id = cursor.until(b',')?;
     memchr::memmem::find(line, b"sha256")
         .is_none()
@@ -124,6 +125,13 @@ impl<'a> Cursor<'a> {
 
     fn expect(&mut self, bytes: &[u8]) -> Option<()> {
         self.take_if(bytes).then_some(())
+    }
+
+    /// The cell of an event, and the commas around it.
+    fn event(&mut self, kind: EventKind<'_>) -> Option<()> {
+        self.expect(b",")?;
+        self.expect(kind.name().as_bytes())?;
+        self.expect(b",")
     }
 
     /// What comes before a byte; the byte is passed by.

@@ -3,6 +3,7 @@
 pub mod chain;
 pub mod data_hash;
 pub mod digest;
+pub mod event;
 pub mod fast_row;
 pub mod id;
 pub mod json;

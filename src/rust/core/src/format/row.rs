@@ -6,7 +6,8 @@
 use std::borrow::Cow;
 
 use crate::format::digest::{Digest, HEX_LEN};
-use crate::format::id::{RunId, Seq, is_run_id};
+use crate::format::event::{Event, EventKind, MUST_BE_KNOWN};
+use crate::format::id::{Seq, is_run_id};
 use crate::format::json::{Json, Malformed};
 use crate::format::time::{TIME_LEN, Timestamp};
 
@@ -19,26 +20,13 @@ pub const MAX_ROW_BYTES: usize = 16 << 20;
 /// The cells that hold JSON, in the order of the row.
 pub const CELLS: [&str; 4] = ["params", "metrics", "artifacts", "context"];
 
-/// An event that isn't in a ledger yet: it gets its number, its time and its hash there.
-///
-/// The four cells are JSON objects in the one encoding; an empty object may be `{}` or nothing.
-#[derive(Debug, Clone, Default)]
-pub struct Event {
-    pub name: &'static str,
-    pub run_id: Option<RunId>,
-    pub params: Vec<u8>,
-    pub metrics: Vec<u8>,
-    pub artifacts: Vec<u8>,
-    pub context: Vec<u8>,
-}
-
 /// Appends a row up to, not including, the comma before its hash.
 pub fn write_body(seq: Seq, time: Timestamp, event: &Event, out: &mut Vec<u8>) {
     use std::io::Write;
     write!(out, "{seq},").expect("a vector takes all bytes");
     out.extend_from_slice(&time.text());
     out.push(b',');
-    out.extend_from_slice(event.name.as_bytes());
+    out.extend_from_slice(event.kind.name().as_bytes());
     out.push(b',');
     if let Some(id) = &event.run_id {
         out.extend_from_slice(id.as_str().as_bytes());
@@ -112,7 +100,7 @@ impl<'a> Cell<'a> {
 pub struct Row<'a> {
     pub seq: Seq,
     pub time: Timestamp,
-    pub event: &'a str,
+    pub event: EventKind<'a>,
     pub run_id: &'a str,
     pub params: Cell<'a>,
     pub metrics: Cell<'a>,
@@ -152,9 +140,10 @@ impl<'a> Row<'a> {
             .ok_or("its time is not a time")?;
         let event_at = cells.at..cells.at + cells.bare()?.len();
         let event = &text[event_at];
-        if !is_event(event.as_bytes()) {
+        if !is_event(event) {
             return Err("its event is not a name");
         }
+        let event = EventKind::parse(event);
         let run_id_at = cells.at..cells.at + cells.bare()?.len();
         let run_id = &text[run_id_at];
         if !run_id.is_empty() && !is_run_id(run_id.as_bytes()) {
@@ -196,9 +185,9 @@ fn parse_seq(digits: &[u8]) -> Option<Seq> {
     })
 }
 
-fn is_event(name: &[u8]) -> bool {
-    let letters = name.strip_suffix(b"!").unwrap_or(name);
-    !letters.is_empty() && letters.iter().all(u8::is_ascii_lowercase)
+fn is_event(name: &str) -> bool {
+    let letters = name.strip_suffix(MUST_BE_KNOWN).unwrap_or(name);
+    !letters.is_empty() && letters.bytes().all(|byte| byte.is_ascii_lowercase())
 }
 
 /// The cells of a row's body, from left to right.
@@ -255,10 +244,11 @@ impl<'a> Cells<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::format::id::RunId;
 
     fn event() -> Event {
         Event {
-            name: "run",
+            kind: EventKind::Run,
             run_id: RunId::new("20261123-042047-000000000001"),
             params: br#"{"model":"a \"b\", c"}"#.to_vec(),
             metrics: br#"{"rmse":1.5}"#.to_vec(),
@@ -281,7 +271,7 @@ mod tests {
         let line = line();
         let row = Row::parse(&line).unwrap();
         assert_eq!(row.seq, Seq(3));
-        assert_eq!(row.event, "run");
+        assert_eq!(row.event, EventKind::Run);
         assert_eq!(row.run_id, "20261123-042047-000000000001");
         assert_eq!(&*row.params.text(), event().params.as_slice());
         assert_eq!(

@@ -1,5 +1,6 @@
 //! The first row: it is the ledger's own, and says its format and its id.
 
+use crate::format::event::EventKind;
 use crate::format::id::{Seq, is_ledger_id};
 use crate::format::json::Json;
 use crate::format::row::Row;
@@ -14,7 +15,7 @@ pub enum First {
 
 /// Row 1 is the ledger's own and says its format; no other row is.
 pub fn check_first(row: &Row<'_>) -> std::result::Result<(), First> {
-    if (row.event == "ledger") != (row.seq == Seq(1)) {
+    if (row.event == EventKind::Ledger) != (row.seq == Seq(1)) {
         return Err(First::Wrong);
     }
     if row.seq != Seq(1) {

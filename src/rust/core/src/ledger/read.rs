@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use crate::error::{Error, Result};
 use crate::format::chain::Head;
 use crate::format::digest::HEX_LEN;
+use crate::format::event::EventKind;
 use crate::format::id::Seq;
 use crate::format::json::Json;
 use crate::format::row::{HEADER, Row};
@@ -173,7 +174,8 @@ fn check_header(ledger: &Ledger) -> Result<()> {
     };
     let header = HEADER.as_bytes();
     let second = ledger.bytes.splitn(3, |&byte| byte == b'\n').nth(1);
-    if !second.is_some_and(|line| Row::parse(line).is_ok_and(|row| row.event == "ledger")) {
+    if !second.is_some_and(|line| Row::parse(line).is_ok_and(|row| row.event == EventKind::Ledger))
+    {
         return Err(e);
     }
     let same = ledger

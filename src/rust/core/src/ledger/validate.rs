@@ -5,6 +5,7 @@ use std::thread;
 
 use crate::format::chain::{self, Head};
 use crate::format::digest::{Digest, HEX_LEN};
+use crate::format::event::EventKind;
 use crate::format::fast_row::{self, Plain, Sink};
 use crate::format::json::{self, Json, MAX_INT};
 use crate::format::row::{CELLS, MAX_ROW_BYTES, Row};
@@ -247,13 +248,17 @@ fn check_rules(row: &Row<'_>) -> Result<(), String> {
     if let Err(First::Wrong) = check_first(row) {
         return Err("the first row, and no other, is the ledger's own".into());
     }
-    if !matches!(row.event, "ledger" | "session" | "recovered") && !session {
+    let names_session = !matches!(
+        row.event,
+        EventKind::Ledger | EventKind::Session | EventKind::Recovered
+    );
+    if names_session && !session {
         return Err("it names no session".into());
     }
-    const OF_A_RUN: [&str; 8] = [
-        "run", "start", "resume", "log", "end", "void", "reveal", "register",
-    ];
-    if OF_A_RUN.contains(&row.event) && row.run_id.is_empty() {
+    let of_run = row.event.begins_run()
+        || row.event.continues_run() && row.event != EventKind::Note
+        || row.event == EventKind::Register;
+    if of_run && row.run_id.is_empty() {
         return Err("it names no run".into());
     }
     Ok(())

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::Path;
 
 use crate::error::Result;
+use crate::format::event::EventKind;
 use crate::format::json::{self, Json, Malformed};
 use crate::format::row::Row;
 use crate::format::time::Timestamp;
@@ -93,11 +94,11 @@ impl View {
             Ok(context.get(key).and_then(Json::as_str).map(str::to_owned))
         };
         match row.event {
-            "note" => {
+            EventKind::Note => {
                 let note = text("text")?.map(|text| (row.time, text));
                 self.notes.entry(run).or_default().extend(note);
             }
-            "void" => {
+            EventKind::Void => {
                 self.void_reasons.remove(&run);
                 let reason = text("reason")?.map(|text| (run, text));
                 self.void_reasons.extend(reason);
@@ -129,11 +130,11 @@ impl Fold for View {
             Ok(text.unwrap_or_default().to_owned())
         };
         match row.event {
-            "ledger" => self.ledger = own("id")?,
-            "session" => self.push_change(row, Change::Session(own("id")?)),
-            "register" | "promote" | "refuse" => self.push_change(row, Change::Registry),
-            "run" | "start" if self.runs.len() == known => {}
-            "run" | "start" | "resume" | "log" | "end" | "note" | "void" | "reveal" => {
+            EventKind::Ledger => self.ledger = own("id")?,
+            EventKind::Session => self.push_change(row, Change::Session(own("id")?)),
+            kind if kind.is_of_model() => self.push_change(row, Change::Registry),
+            kind if kind.begins_run() && self.runs.len() == known => {}
+            kind if kind.begins_run() || kind.continues_run() => {
                 if let Some(run) = self.runs.get(row.run_id).map(|run| run.row) {
                     self.take(row, run)?;
                 }

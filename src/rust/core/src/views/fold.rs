@@ -4,6 +4,7 @@ use std::path::Path;
 use std::time::SystemTime;
 
 use crate::error::Result;
+use crate::format::event::EventKind;
 use crate::format::json::Malformed;
 use crate::format::row::Row;
 use crate::ledger::{self, Ledger, Position};
@@ -94,7 +95,7 @@ impl<F: Fold> Folded<F> {
     fn taken(mut self, rows: &Ledger) -> Result<Self> {
         for row in rows.rows() {
             let row = row?;
-            if row.event.ends_with('!') {
+            if matches!(row.event, EventKind::MustBeKnown(_)) {
                 return Err(ledger::newer(rows.path(), &row));
             }
             let applied = self.view.apply(&row);

@@ -15,6 +15,7 @@ use crate::columnar::columns::{Columns, Tag};
 use crate::error::Result;
 use crate::format::chain::Head;
 use crate::format::digest::{Digest, HEX_LEN};
+use crate::format::event::EventKind;
 use crate::format::fast_row::{self, Plain, Sink};
 use crate::format::id::Seq;
 use crate::format::row::{MAX_ROW_BYTES, Row};
@@ -124,7 +125,7 @@ fn fold<F: BulkFold>(mut view: F, mut lines: u64, parts: Vec<Part>) -> Option<F>
             view.add(&part.batch, done..*before)?;
             done = *before;
             let row = Row::parse(&part.bytes[bytes.clone()]).ok()?;
-            if row.seq != Seq(lines + line + 1) || row.event.ends_with('!') {
+            if row.seq != Seq(lines + line + 1) || matches!(row.event, EventKind::MustBeKnown(_)) {
                 return None;
             }
             ledger::check_first(&row).ok()?;

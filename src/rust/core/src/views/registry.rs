@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use crate::error::Result;
+use crate::format::event::EventKind;
 use crate::format::id::Seq;
 use crate::format::json::{Json, Malformed};
 use crate::format::row::Row;
@@ -136,7 +137,7 @@ impl Registry {
         if self.run_ids.find(row.run_id).is_none() {
             return Ok(Some("its run has not begun"));
         }
-        if row.event == "register" {
+        if row.event == EventKind::Register {
             return self.register(row, name, version, &context);
         }
         let Some(stage) = context.get("stage").and_then(Json::as_str) else {
@@ -154,7 +155,7 @@ impl Registry {
         }
         let previous = context.get("previous").and_then(Json::as_int);
         let kind = match row.event {
-            "refuse" => Kind::Refusal,
+            EventKind::Refuse => Kind::Refusal,
             _ if context.get("undoes").is_some() => Kind::Rollback,
             _ => Kind::Promotion,
         };
@@ -230,14 +231,14 @@ impl Fold for Registry {
 
     fn apply(&mut self, row: &Row<'_>) -> std::result::Result<(), Malformed> {
         self.run_ids.apply(row);
-        if row.event == "session" {
+        if row.event == EventKind::Session {
             let context = Json::Object(row.context.pairs()?);
             let text = |key| context.get(key).and_then(Json::as_str).map(str::to_owned);
             if let (Some(id), Some(user)) = (text("id"), text("user")) {
                 self.users.insert(id, user);
             }
         }
-        if matches!(row.event, "register" | "promote" | "refuse") {
+        if row.event.is_of_model() {
             if let Some(why) = self.change(row)? {
                 let seq = row.seq;
                 self.without_effect.push(WithoutEffect { seq, why });

@@ -49,13 +49,11 @@ impl RunIds {
     /// event of a run.
     pub fn apply(&mut self, row: &Row<'_>) -> Option<usize> {
         let (run, why) = match row.event {
-            "run" | "start" => {
+            kind if kind.begins_run() => {
                 let id = row.run_id.as_bytes();
                 (self.begin(id, hash(id)), HAD_BEGUN)
             }
-            "resume" | "log" | "end" | "note" | "void" | "reveal" => {
-                (self.find(row.run_id), HAS_NOT_BEGUN)
-            }
+            kind if kind.continues_run() => (self.find(row.run_id), HAS_NOT_BEGUN),
             _ => return None,
         };
         if run.is_none() {

@@ -7,6 +7,7 @@ use crate::columnar::blocks::{AsJson, Blocks, Fixed, LazyJson};
 use crate::columnar::columns::{Column, Columns, Tag};
 use crate::columnar::index_file::indexed;
 use crate::error::Result;
+use crate::format::event::EventKind;
 use crate::format::json::{Json, Malformed};
 use crate::format::row::{Cell, Row};
 use crate::format::time::Timestamp;
@@ -349,7 +350,7 @@ impl Runs {
         let context = Json::Object(row.context.pairs()?);
         self.began.push(row.time);
         self.status.push(match row.event {
-            "run" => Status::Finished,
+            EventKind::Run => Status::Finished,
             _ => Status::Running,
         });
         self.void.push(false);
@@ -372,7 +373,10 @@ impl Runs {
         row: &Row<'_>,
         context: &Json,
     ) -> std::result::Result<(), Malformed> {
-        if matches!(row.event, "resume" | "log" | "end") {
+        if matches!(
+            row.event,
+            EventKind::Resume | EventKind::Log | EventKind::End
+        ) {
             let session = self.sessions.get_mut().find_or_add(session(context));
             self.last_session.put(run, Tag::Int, u64::from(session));
         }
@@ -442,7 +446,7 @@ impl Fold for Runs {
     }
 
     fn apply(&mut self, row: &Row<'_>) -> std::result::Result<(), Malformed> {
-        if row.event == "session" {
+        if row.event == EventKind::Session {
             let context = Json::Object(row.context.pairs()?);
             if let Some(id) = context.get("id").and_then(Json::as_str) {
                 let sessions = self.sessions.get_mut();
@@ -454,18 +458,18 @@ impl Fold for Runs {
         let Some(run) = self.run_ids.apply(row) else {
             return Ok(());
         };
-        if matches!(row.event, "run" | "start") {
+        if row.event.begins_run() {
             return self.begin(run, row);
         }
         let context = Json::Object(row.context.pairs()?);
         match row.event {
-            "resume" => {
+            EventKind::Resume => {
                 self.status.set(run, Status::Running);
                 self.ended.put(run, Tag::Absent, 0);
                 let session = self.sessions.get_mut().find_or_add(session(&context));
                 self.session.set(run, session);
             }
-            "end" => {
+            EventKind::End => {
                 let ended = row.time.micros() as u64;
                 self.ended.put(run, Tag::Integer64, ended);
                 let status = match context.get("status").and_then(Json::as_str) {
@@ -475,11 +479,11 @@ impl Fold for Runs {
                 };
                 self.status.set(run, status);
             }
-            "void" => {
+            EventKind::Void => {
                 let void = context.get("void").and_then(Json::as_bool).unwrap_or(true);
                 self.void.set(run, void);
             }
-            "reveal" => {
+            EventKind::Reveal => {
                 let looks = self.looks.bits(run) + 1;
                 self.looks.put(run, Tag::Int, looks);
             }

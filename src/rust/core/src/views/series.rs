@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::error::Result;
+use crate::format::event::EventKind;
 use crate::format::json::{self, Json, Malformed};
 use crate::format::time::Timestamp;
 use crate::format::value::{self, Value, write_key};
@@ -115,7 +116,7 @@ pub fn points(ledger: &Ledger, runs: &Runs) -> Result<Vec<Point>> {
     let mut points = Vec::new();
     for row in ledger.rows() {
         let row = row?;
-        if !matches!(row.event, "run" | "start" | "log" | "end") || row.metrics.is_empty() {
+        if !has_metrics(row.event) || row.metrics.is_empty() {
             continue;
         }
         let Some(run) = runs.get(row.run_id).map(|run| run.row) else {
@@ -146,6 +147,10 @@ pub fn points(ledger: &Ledger, runs: &Runs) -> Result<Vec<Point>> {
         .into_iter()
         .map(|(_, _, i)| points[i].clone())
         .collect())
+}
+
+fn has_metrics(event: EventKind<'_>) -> bool {
+    event.begins_run() || matches!(event, EventKind::Log | EventKind::End)
 }
 
 fn read_series(run: usize, metric: &str, json: &Json, row: Timestamp, points: &mut Vec<Point>) {

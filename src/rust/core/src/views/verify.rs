@@ -6,6 +6,7 @@ use std::path::Path;
 use crate::columnar::strings::hash;
 use crate::error::{Error, Result};
 use crate::format::digest::Digest;
+use crate::format::event::EventKind;
 use crate::format::fast_row;
 use crate::format::id::Seq;
 use crate::format::json::{Json, Malformed};
@@ -200,7 +201,7 @@ fn look(ledger: &Ledger, registry: &mut Registry, artifacts: &mut Artifacts) -> 
             continue;
         }
         let row = Row::parse(line).expect("the row holds");
-        if row.event.ends_with('!') {
+        if matches!(row.event, EventKind::MustBeKnown(_)) {
             return Err(ledger::newer(ledger.path(), &row));
         }
         let looked = registry.apply(&row).and_then(|()| artifacts.check(&row));
@@ -248,7 +249,7 @@ impl Artifacts {
 
 /// What a row says is stored beside the ledger: artifacts, or the lockfile of a session.
 fn stored(row: &Row<'_>) -> std::result::Result<Vec<(String, Json)>, Malformed> {
-    if row.event == "session" {
+    if row.event == EventKind::Session {
         let context = Json::Object(row.context.pairs()?);
         let lockfile = context.get("lockfile").cloned();
         return Ok(lockfile

@@ -21,9 +21,10 @@ use std::path::{Path, PathBuf};
 
 use fitledger_core::Error;
 use fitledger_core::format::digest::Digest;
+use fitledger_core::format::event::{Event, EventKind};
 use fitledger_core::format::id::RunId;
 use fitledger_core::format::json::Json;
-use fitledger_core::format::row::{Event, HEADER, Row};
+use fitledger_core::format::row::{HEADER, Row};
 use fitledger_core::format::time::Timestamp;
 use fitledger_core::ledger::{self, Append, Memory, Session};
 
@@ -60,10 +61,9 @@ fn append(
     let now = Timestamp::parse(b"2026-11-23T04:20:47.000000Z").unwrap();
     let params = format!("{{\"p\":\"{}\"}}", "x".repeat(planned.padding)).into_bytes();
     let event = |id: &String| Event {
-        name: "run",
         run_id: RunId::new(id),
         params: params.clone(),
-        ..Event::default()
+        ..Event::new(EventKind::Run)
     };
     let mut how = Append {
         session: Session {

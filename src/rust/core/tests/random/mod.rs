@@ -4,8 +4,8 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use fitledger_core::Error;
+use fitledger_core::format::event::{Event, EventKind};
 use fitledger_core::format::id::RunId;
-use fitledger_core::format::row::Event;
 use fitledger_core::format::time::Timestamp;
 use fitledger_core::ledger::{self, Append, FileStore, Memory, Session};
 use fitledger_core::views::fold::Folded;
@@ -116,7 +116,7 @@ pub fn write(path: &Path, dice: &mut Dice, unusual: u64) {
             let time = Timestamp::from_micros(1_795_000_000_000_000 + dice.roll(5_000_000) as i64)
                 .unwrap();
             let event = Event {
-                name,
+                kind: EventKind::parse(name),
                 run_id: RunId::new(&id),
                 params: object(dice, &VALUES),
                 metrics: object(dice, &NUMBERS),

@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::format::chain::{self, Head};
-use crate::format::row::Event;
+use crate::format::event::Event;
 use crate::format::time::Timestamp;
 
 /// Rows that are about to be written in one piece.

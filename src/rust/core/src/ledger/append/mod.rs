@@ -14,7 +14,7 @@ use std::path::Path;
 
 use crate::error::Result;
 use crate::format::chain::Head;
-use crate::format::row::Event;
+use crate::format::event::Event;
 use crate::format::time::Timestamp;
 use crate::ledger::append::draft::Draft;
 use crate::ledger::append::flush::{flush, write_all};

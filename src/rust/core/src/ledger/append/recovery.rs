@@ -5,9 +5,10 @@ use std::path::PathBuf;
 use crate::error::{Error, Result};
 use crate::format::chain::{self, Head};
 use crate::format::digest::Digest;
+use crate::format::event::{Event, EventKind};
 use crate::format::id;
 use crate::format::json::Json;
-use crate::format::row::{Event, HEADER, Row};
+use crate::format::row::{HEADER, Row};
 use crate::ledger::append::memory::Known;
 use crate::ledger::append::request::Append;
 use crate::ledger::first_row::{FORMAT, First, check_first};
@@ -120,9 +121,8 @@ fn begin(len: u64, how: &mut Append<'_>) -> Start {
         ("id".into(), Json::Str(id::ledger_id(how.random))),
     ]);
     let event = Event {
-        name: "ledger",
         context: context.text().into_bytes(),
-        ..Event::default()
+        ..Event::new(EventKind::Ledger)
     };
     chain::write_row(&mut head, how.now, &event, &mut birth).expect("a short row");
     Start {
@@ -200,9 +200,8 @@ pub(in crate::ledger) fn recover<S: Store>(
         ("file".into(), Json::Str(name)),
     ]);
     let event = Event {
-        name: "recovered",
         context: context.text().into_bytes(),
-        ..Event::default()
+        ..Event::new(EventKind::Recovered)
     };
     let mut start = if head == Head::genesis() {
         begin(at, how)
@@ -236,7 +235,9 @@ fn understand<S: Store>(store: &S, known: &mut Known, end: u64) -> Result<()> {
             let line = memchr::memrchr(b'\n', &lines[..mark]).map_or(0, |last| last + 1);
             let length = memchr::memchr(b'\n', &lines[line..]).unwrap_or(lines.len() - line);
             match Row::parse(&lines[line..line + length]) {
-                Ok(row) if row.event.ends_with('!') => return Err(read::newer(path, &row)),
+                Ok(row) if matches!(row.event, EventKind::MustBeKnown(_)) => {
+                    return Err(read::newer(path, &row));
+                }
                 _ => {}
             }
         }

@@ -3,9 +3,9 @@
 use std::path::Path;
 
 use crate::error::{Error, Result};
+use crate::format::event::{Event, EventKind};
 use crate::format::id;
 use crate::format::json::{self, Json};
-use crate::format::row::Event;
 use crate::ledger::append::draft::Draft;
 use crate::ledger::append::memory::{Known, WrittenSession};
 use crate::ledger::append::request::Append;
@@ -42,9 +42,8 @@ pub(super) fn enter<S: Store>(
     let mut context = joined("id", &id, how.session.context);
     let warning = name_lockfile(store.path(), how, &mut context).err();
     let event = Event {
-        name: "session",
         context,
-        ..Event::default()
+        ..Event::new(EventKind::Session)
     };
     draft.add(how.now, &event)?;
     let fresh = WrittenSession {
