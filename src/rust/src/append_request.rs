@@ -7,6 +7,7 @@ use std::sync::{Mutex, PoisonError, TryLockError};
 use extendr_api::prelude::*;
 use extendr_ffi::SEXPTYPE;
 use fitledger_core::format::event::Event;
+use fitledger_core::format::object::Object;
 use fitledger_core::format::time::Timestamp;
 use fitledger_core::ledger::{self, Append, FileStore, Memory, ReadSince, Session};
 use fitledger_core::platform::sys;
@@ -48,7 +49,7 @@ impl Entropy {
 pub struct AppendRequest {
     path: PathBuf,
     version: u64,
-    context: Cow<'static, str>,
+    context: Object,
     lockfile: Option<Cow<'static, str>>,
     sync: bool,
     allow_network: bool,
@@ -80,7 +81,9 @@ impl AppendRequest {
         Ok(AppendRequest {
             path: path(&Robj::from(file))?,
             version: version.doubles()[0] as u64,
-            context: text(list.element(2)).ok_or_else(|| Failure::argument("context"))?,
+            context: text(list.element(2))
+                .and_then(|context| Object::from_text(context.as_bytes()))
+                .ok_or_else(|| Failure::argument("context"))?,
             lockfile: text(list.element(3)),
             sync: list.element(4).is_true(),
             allow_network: list.element(5).is_true(),
@@ -122,7 +125,7 @@ impl AppendRequest {
         let mut how = Append {
             session: Session {
                 version: self.version,
-                context: self.context.as_bytes(),
+                context: &self.context,
                 lockfile: self.lockfile.as_deref().map(str::as_bytes),
             },
             sync: self.sync,

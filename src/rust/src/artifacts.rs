@@ -2,8 +2,8 @@
 
 use extendr_api::prelude::*;
 use extendr_ffi::SEXPTYPE;
+use fitledger_core::format::artifact::ArtifactEntry;
 use fitledger_core::format::digest::Digest;
-use fitledger_core::format::json::Json;
 use fitledger_core::ledger;
 use fitledger_core::ledger::objects::{self, Objects, Stored, safe_file_name};
 
@@ -137,28 +137,15 @@ fn native_artifacts(file: Robj, run_id: Robj) -> Robj {
         let runs = cached.view();
         let id = R::of(&run_id).string().unwrap_or_default();
         let artifacts = runs.get(&id).map_or(&[][..], |run| run.artifacts());
-        let text = |key: &'static str| {
-            to_r::strings(
-                artifacts
-                    .iter()
-                    .map(|(_, entry)| entry.get(key).and_then(Json::as_str)),
-            )
-        };
-        let size =
-            |entry: &Json| entry.get("size").and_then(Json::as_int).unwrap_or_default() as f64;
-        let flag = |key: &'static str| -> Vec<bool> {
-            let flags = artifacts.iter();
-            flags
-                .map(|(_, entry)| entry.get(key).and_then(Json::as_bool) == Some(true))
-                .collect()
-        };
+        let entries = || artifacts.iter().map(|(_, entry)| entry);
+        let size = |entry: &ArtifactEntry| entry.size.unwrap_or_default() as f64;
         Ok(list!(
             name = to_r::strings(artifacts.iter().map(|(name, _)| Some(name.as_str()))),
-            sha256 = text("sha256"),
-            size = to_r::doubles(artifacts.iter().map(|(_, entry)| size(entry))),
-            file = text("file"),
-            stored = flag("stored"),
-            folder = flag("folder")
+            sha256 = to_r::strings(entries().map(|entry| entry.sha256.as_deref())),
+            size = to_r::doubles(entries().map(size)),
+            file = to_r::strings(entries().map(|entry| entry.file.as_deref())),
+            stored = entries().map(|entry| entry.stored).collect::<Vec<bool>>(),
+            folder = entries().map(|entry| entry.folder).collect::<Vec<bool>>()
         )
         .into())
     })

@@ -6,8 +6,9 @@ use std::path::PathBuf;
 use extendr_api::Robj;
 use extendr_ffi::{R_IsNA, R_NaInt, SEXPTYPE};
 use fitledger_core::format::json::{Json, MAX_DEPTH, MAX_INT};
+use fitledger_core::format::object::Object;
 use fitledger_core::format::time;
-use fitledger_core::format::value::{Kind, Value, write_key};
+use fitledger_core::format::value::{Kind, Value};
 
 use crate::guard::Failure;
 use crate::r::{R, Text};
@@ -47,18 +48,9 @@ pub fn metrics(x: R, what: &str) -> Result<Vec<(String, Value)>, Failure> {
 }
 
 /// An object whose keys are a user's names.
-pub fn object(pairs: &[(String, Value)]) -> Vec<u8> {
-    let mut out = Vec::new();
-    out.push(b'{');
-    for (i, (key, value)) in pairs.iter().enumerate() {
-        if i > 0 {
-            out.push(b',');
-        }
-        write_key(key, &mut out);
-        value.write(&mut out);
-    }
-    out.push(b'}');
-    out
+pub fn object(pairs: &[(String, Value)]) -> Object {
+    let pairs = pairs.iter();
+    pairs.map(|(name, value)| (name.as_str(), value)).collect()
 }
 
 /// An object of the format's own, in which whole numbers are integers.

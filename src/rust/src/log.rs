@@ -9,7 +9,8 @@ use extendr_ffi::SEXPTYPE;
 use fitledger_core::format::digest::Digest;
 use fitledger_core::format::event::{Event, EventKind};
 use fitledger_core::format::id::RunId;
-use fitledger_core::format::json::Json;
+use fitledger_core::format::object::Object;
+use fitledger_core::format::run_context::{ORIGIN, SEALED, SEED, TAGS};
 use fitledger_core::format::time::Timestamp;
 use fitledger_core::format::value::write_key;
 
@@ -42,7 +43,7 @@ fn native_log_event(
     guard(|| {
         let params = from_r::object(&from_r::pairs(R::of(&params), "params")?);
         let metrics = from_r::object(&from_r::metrics(R::of(&metrics), "metrics")?);
-        let artifacts = from_r::own_json(R::of(&artifacts))?.text().into_bytes();
+        let artifacts = Object::from(&from_r::own_json(R::of(&artifacts))?);
         let context = context(R::of(&seed), R::of(&tags), R::of(&sealed), R::of(&more))?;
         let kind = event_kind(R::of(&event)).ok_or_else(|| Failure::argument("event"))?;
         let mut request = AppendRequest::of(&request)?;
@@ -89,26 +90,20 @@ fn event_kind(event: R) -> Option<EventKind<'static>> {
 
 /// What an event says beside parameters and metrics: a seed, tags, sealed metrics, and pairs of the
 /// format's own.
-fn context(seed: R, tags: R, sealed: R, more: R) -> Result<Vec<u8>, Failure> {
-    let mut parts: Vec<Vec<u8>> = Vec::new();
+fn context(seed: R, tags: R, sealed: R, more: R) -> Result<Object, Failure> {
+    let mut context = Object::new();
     if !seed.is_null() {
-        let mut part = b"\"seed\":".to_vec();
-        from_r::value(seed, "seed", 0)?.write(&mut part);
-        parts.push(part);
+        context = context.value(SEED, &from_r::value(seed, "seed", 0)?);
     }
     let tags = from_r::pairs(tags, "tags")?;
     if !tags.is_empty() {
-        parts.push([b"\"tags\":", from_r::object(&tags).as_slice()].concat());
+        context = context.object(TAGS, &from_r::object(&tags));
     }
     let sealed = from_r::metrics(sealed, "sealed")?;
     if !sealed.is_empty() {
-        parts.push([b"\"sealed\":", from_r::object(&sealed).as_slice()].concat());
+        context = context.object(SEALED, &from_r::object(&sealed));
     }
-    if more.len() > 0 {
-        let pairs = from_r::own_json(more)?.text();
-        parts.push(pairs[1..pairs.len() - 1].into());
-    }
-    Ok([b"{".as_slice(), &parts.join(&b','), b"}"].concat())
+    Ok(context.extend(&Object::from(&from_r::own_json(more)?)))
 }
 
 fn in_row(row: usize, failure: Failure) -> Failure {
@@ -116,18 +111,6 @@ fn in_row(row: usize, failure: Failure) -> Failure {
         message: format!("Row {}: {}", row + 1, failure.message),
         ..failure
     }
-}
-
-/// An object with one more pair at its end.
-fn with_pair(object: &[u8], key: &str, json: &[u8]) -> Vec<u8> {
-    let comma = if object == b"{}" { "" } else { "," };
-    [
-        &object[..object.len() - 1],
-        format!("{comma}\"{key}\":").as_bytes(),
-        json,
-        b"}",
-    ]
-    .concat()
 }
 
 /// Whether a value can be recorded: `NULL`, or the failure that says why not.
@@ -210,9 +193,8 @@ impl Columns {
         Ok(needs_r)
     }
 
-    fn cell(&self, row: usize, metric: bool) -> Result<Vec<u8>, Failure> {
-        let mut out = Vec::with_capacity(40 * self.columns.len() + 2);
-        out.push(b'{');
+    fn cell(&self, row: usize, metric: bool) -> Result<Object, Failure> {
+        let mut cell = Object::with_capacity(40 * self.columns.len());
         for (i, column) in self.columns.iter().enumerate() {
             let name = &self.names[i];
             let value = match column {
@@ -222,14 +204,9 @@ impl Columns {
                 Column::List(list) => from_r::value(list.element(row), name, 0),
             };
             let value = value.map_err(|failure| in_row(row, failure))?;
-            if i > 0 {
-                out.push(b',');
-            }
-            out.extend_from_slice(&self.keys[i]);
-            value.write(&mut out);
+            cell.add_written(&self.keys[i], &value);
         }
-        out.push(b'}');
-        Ok(out)
+        Ok(cell)
     }
 }
 
@@ -284,7 +261,7 @@ fn native_log_runs(
                 metrics: metrics.cell(row, true)?,
                 context: match sealed.columns.is_empty() {
                     true => shared.clone(),
-                    false => with_pair(&shared, "sealed", &sealed.cell(row, true)?),
+                    false => shared.clone().object(SEALED, &sealed.cell(row, true)?),
                 },
                 ..Event::new(EventKind::Run)
             };
@@ -369,7 +346,12 @@ struct Packed {
 impl Packed {
     fn push(&mut self, (time, event): (Timestamp, Event)) {
         let id = event.run_id.as_ref().map_or("", RunId::as_str);
-        let parts = [id.as_bytes(), &event.params, &event.metrics, &event.context];
+        let parts = [
+            id.as_bytes(),
+            event.params.pairs(),
+            event.metrics.pairs(),
+            event.context.pairs(),
+        ];
         let ends = parts.map(|part| {
             self.bytes.extend_from_slice(part);
             self.bytes.len()
@@ -392,9 +374,9 @@ impl Packed {
                         .and_then(|id| RunId::new(&id))
                         .expect("a run's id"),
                 ),
-                params,
-                metrics,
-                context,
+                params: Object::of_pairs(params),
+                metrics: Object::of_pairs(metrics),
+                context: Object::of_pairs(context),
                 ..Event::new(EventKind::Run)
             };
             (time, event)
@@ -406,7 +388,7 @@ impl Packed {
 struct Origin {
     run_ids: R,
     seconds: R,
-    context: Vec<u8>,
+    context: Object,
 }
 
 impl Origin {
@@ -422,13 +404,10 @@ impl Origin {
         let name = Path::new(&file)
             .file_name()
             .map(|name| name.to_string_lossy().into_owned());
-        let origin = Json::Object(vec![
-            ("file".into(), Json::Str(name.unwrap_or_default())),
-            ("hash".into(), Json::Str(format!("sha256:{hash}"))),
-        ]);
-        let context = Json::Object(vec![("origin".into(), origin)])
-            .text()
-            .into_bytes();
+        let origin = Object::new()
+            .text("file", &name.unwrap_or_default())
+            .text("hash", &format!("sha256:{hash}"));
+        let context = Object::new().object(ORIGIN, &origin);
         Ok(Some(Origin {
             run_ids: list.element(0),
             seconds: list.element(1),

@@ -4,8 +4,8 @@ use std::collections::{BTreeSet, HashSet};
 
 use extendr_api::prelude::*;
 use extendr_ffi::SEXPTYPE;
-use fitledger_core::format::json::Json;
 use fitledger_core::format::row::{Cell, Row};
+use fitledger_core::format::session_context::SessionContext;
 use fitledger_core::format::value::Value;
 use fitledger_core::ledger;
 use fitledger_core::views::best;
@@ -155,13 +155,9 @@ fn details(runs: &Runs, rows: &[usize], wanted: &[String]) -> Robj {
 }
 
 fn detail(runs: &Runs, rows: &[usize], name: &str) -> Robj {
-    let of_session = |row: usize, path: &[&str]| {
-        let context = runs.at(row).session().context.as_ref();
-        path.iter().try_fold(context?, |json, key| json.get(key))
-    };
-    let texts = |path: &[&str]| {
-        let text = |&row: &usize| of_session(row, path).and_then(Json::as_str);
-        to_r::strings(rows.iter().map(text))
+    let session = |row: usize| runs.at(row).session().context.as_ref();
+    let texts = |of: fn(&SessionContext) -> Option<&str>| {
+        to_r::strings(rows.iter().map(|&row| session(row).and_then(of)))
     };
     match name {
         "status" => to_r::strings(rows.iter().map(|&row| {
@@ -177,12 +173,12 @@ fn detail(runs: &Runs, rows: &[usize], name: &str) -> Robj {
             // SAFETY: a constant of R's.
             None => unsafe { extendr_ffi::R_NaReal },
         })),
-        "user" => texts(&["user"]),
-        "host" => texts(&["host"]),
-        "commit" => texts(&["git", "commit"]),
+        "user" => texts(SessionContext::user),
+        "host" => texts(SessionContext::host),
+        "commit" => texts(SessionContext::commit),
         "dirty" => rows
             .iter()
-            .map(|&row| of_session(row, &["git", "dirty"]).and_then(Json::as_bool))
+            .map(|&row| session(row).and_then(SessionContext::dirty))
             .map(|dirty| dirty.map_or(Rbool::na_value(), Rbool::from))
             .collect::<Logicals>()
             .into(),
@@ -207,14 +203,13 @@ fn detail(runs: &Runs, rows: &[usize], name: &str) -> Robj {
 
 /// The hash of the data, or each with its name where there are several.
 fn data(run: Run<'_>) -> Option<String> {
-    let hash = |entry: &Json| Some(entry.get("hash")?.as_str()?.to_owned());
     match run.data() {
         [] => None,
-        [(_, entry)] => hash(entry),
+        [(_, version)] => version.hash.clone(),
         several => {
             let parts: Vec<String> = several
                 .iter()
-                .filter_map(|(name, entry)| Some(format!("{name}={}", hash(entry)?)))
+                .filter_map(|(name, version)| Some(format!("{name}={}", version.hash.as_ref()?)))
                 .collect();
             Some(parts.join(" "))
         }
@@ -286,7 +281,9 @@ fn native_session_of(file: Robj, run_id: Robj) -> Robj {
         let id = R::of(&run_id).string().unwrap_or_default();
         let run = runs.get(&id);
         let session = run.and_then(|run| run.last_session().context.as_ref());
-        Ok(session.map_or(Robj::from(()), |json| to_r::value(&Value::from_json(json))))
+        Ok(session.map_or(Robj::from(()), |context| {
+            to_r::value(&Value::from_json(context.json()))
+        }))
     })
 }
 

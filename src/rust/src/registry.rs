@@ -6,7 +6,8 @@ use extendr_api::prelude::*;
 use fitledger_core::error::Error;
 use fitledger_core::format::event::{Event, EventKind};
 use fitledger_core::format::id::RunId;
-use fitledger_core::format::json::Json;
+use fitledger_core::format::model_context::ModelContext;
+use fitledger_core::format::object::Object;
 use fitledger_core::format::time::Timestamp;
 use fitledger_core::format::value::{Value, unescape_key};
 use fitledger_core::ledger::ReadSince;
@@ -71,14 +72,7 @@ fn native_models(file: Robj) -> Robj {
                 let names: Vec<&str> = current.map(|stage| stage.name.as_str()).collect();
                 to_r::strings(names.into_iter().map(Some))
             });
-            let sha256 = |version: &Version| {
-                version
-                    .entry
-                    .get("sha256")
-                    .and_then(Json::as_str)
-                    .map(str::to_owned)
-            };
-            let hashes: Vec<Option<String>> = versions.iter().map(|(_, _, v)| sha256(v)).collect();
+            let hashes = versions.iter().map(|(_, _, v)| v.entry.sha256.as_deref());
             list!(
                 model = to_r::strings(
                     versions
@@ -90,7 +84,7 @@ fn native_models(file: Robj) -> Robj {
                     .map(|(_, i, _)| *i as i32)
                     .collect::<Vec<i32>>(),
                 run_id = to_r::strings(versions.iter().map(|(_, _, v)| Some(v.run_id.as_str()))),
-                sha256 = to_r::strings(hashes.iter().map(Option::as_deref)),
+                sha256 = to_r::strings(hashes),
                 stages = List::from_values(stages.collect::<Vec<Robj>>()),
                 registered =
                     to_r::instants(versions.iter().map(|(_, _, v)| v.registered.seconds()))
@@ -149,27 +143,17 @@ fn native_version(file: Robj, name: Robj, version: Robj) -> Robj {
             let Some(version) = model.and_then(|model| model.version(number)) else {
                 return Robj::from(());
             };
-            let text = |key| {
-                version
-                    .entry
-                    .get(key)
-                    .and_then(Json::as_str)
-                    .map_or(Robj::from(()), Robj::from)
-            };
-            let size = version
-                .entry
-                .get("size")
-                .and_then(Json::as_int)
-                .unwrap_or_default();
+            let text = |text: &Option<String>| text.as_deref().map_or(Robj::from(()), Robj::from);
+            let entry = &version.entry;
             let signature = version.signature.as_ref();
             list!(
                 run_id = version.run_id.as_str(),
                 artifact = version.artifact.as_str(),
-                sha256 = text("sha256"),
-                size = size as f64,
-                file = text("file"),
-                folder = version.entry.get("folder").and_then(Json::as_bool) == Some(true),
-                stored = version.entry.get("stored").and_then(Json::as_bool) == Some(true),
+                sha256 = text(&entry.sha256),
+                size = entry.size.unwrap_or_default() as f64,
+                file = text(&entry.file),
+                folder = entry.folder,
+                stored = entry.stored,
                 registered = to_r::instants(std::iter::once(version.registered.seconds())),
                 signature =
                     signature.map_or(Robj::from(()), |json| to_r::value(&Value::from_json(json)))
@@ -200,7 +184,7 @@ fn native_stage_history(file: Robj, name: Robj) -> Robj {
                 Kind::Rollback => "rollback",
                 Kind::Refusal => "refuse",
             };
-            let why = |change: &Change| Some(change.context.get("why")?.as_str()?.to_owned());
+            let why = |change: &Change| change.context.why().map(str::to_owned);
             let figures = changes.iter().map(|change| {
                 let figures = change.figures.iter();
                 let figures = figures
@@ -287,8 +271,8 @@ fn native_register(request: Robj, name: Robj, run_id: Robj, artifact: Robj, more
         request.create = false;
         let path = absolute(&request);
         let (name, run_id) = (text(&name, "name")?, text(&run_id, "run_id")?);
-        let artifacts = from_r::own_json(R::of(&artifact))?.text().into_bytes();
-        let more = from_r::own_json(R::of(&more))?;
+        let artifacts = Object::from(&from_r::own_json(R::of(&artifact))?);
+        let more = Object::from(&from_r::own_json(R::of(&more))?);
         let mut state = State::read(&path)?;
         let mut version = 0;
         let outcome = request.append_decided(&mut Entropy::new(), |read_since| {
@@ -296,13 +280,7 @@ fn native_register(request: Robj, name: Robj, run_id: Robj, artifact: Robj, more
             let run = state.fit_run(&path, &run_id)?;
             let model = state.registry.view().model(&name);
             version = model.map_or(1, |model| model.versions.len() as i64 + 1);
-            let context = context(
-                vec![
-                    ("model".into(), Json::Str(name.clone())),
-                    ("version".into(), Json::Int(version)),
-                ],
-                more,
-            );
+            let context = ModelContext::registration(&name, version, None).extend(&more);
             let event = Event {
                 run_id: Some(run),
                 artifacts,
@@ -315,13 +293,6 @@ fn native_register(request: Robj, name: Robj, run_id: Robj, artifact: Robj, more
         let warning = outcome?;
         Ok(with_warning(Robj::from(version as f64), warning))
     })
-}
-
-fn context(mut pairs: Vec<(String, Json)>, more: Json) -> Vec<u8> {
-    if let Json::Object(more) = more {
-        pairs.extend(more);
-    }
-    Json::Object(pairs).text().into_bytes()
 }
 
 /// Moves a stage of a model, or records that a gate refused to; the version.
@@ -354,7 +325,7 @@ fn native_promote(
         let (version, expect) = (whole(&version), whole(&expect));
         let figures = from_r::metrics(R::of(&figures), "figures")?;
         let metrics = from_r::object(&figures);
-        let more = from_r::own_json(R::of(&more))?;
+        let more = Object::from(&from_r::own_json(R::of(&more))?);
         let mut state = State::read(&path)?;
         let mut chosen = 0;
         let outcome = request.append_decided(&mut Entropy::new(), |read_since| {
@@ -369,7 +340,6 @@ fn native_promote(
             if change != "refuse" && current != expect {
                 return Err(conflict(moved(&name, &stage, current, expect)));
             }
-            let mut pairs = vec![("model".to_owned(), Json::Str(name.clone()))];
             let mut undoes = None;
             chosen = match version {
                 Some(version) => version,
@@ -396,19 +366,12 @@ fn native_promote(
                 _ => Some(state.fit_run(&path, &known.run_id)?),
             };
             let previous = if change == "refuse" { expect } else { current };
-            pairs.extend([
-                ("version".to_owned(), Json::Int(chosen)),
-                ("stage".to_owned(), Json::Str(stage.clone())),
-                (
-                    "previous".to_owned(),
-                    previous.map_or(Json::Null, Json::Int),
-                ),
-            ]);
-            pairs.extend(undoes.map(|seq| ("undoes".to_owned(), Json::Int(seq.0 as i64))));
+            let undoes = undoes.map(|seq| seq.0);
+            let context = ModelContext::promotion(&name, chosen, &stage, previous, undoes);
             let event = Event {
                 run_id: run,
                 metrics,
-                context: context(pairs, more),
+                context: context.extend(&more),
                 ..Event::new(match change.as_str() {
                     "refuse" => EventKind::Refuse,
                     _ => EventKind::Promote,

@@ -1,6 +1,7 @@
 //! Verifying, checkpoints and repair.
 
 use extendr_api::prelude::*;
+use fitledger_core::format::object::Object;
 use fitledger_core::format::time::Timestamp;
 use fitledger_core::ledger::{self, Append, Session};
 use fitledger_core::views::checkpoint::{self, Checkpoint};
@@ -78,7 +79,7 @@ fn native_repair(file: Robj) -> Robj {
         let mut how = Append {
             session: Session {
                 version: 0,
-                context: b"",
+                context: &Object::new(),
                 lockfile: None,
             },
             sync: true,

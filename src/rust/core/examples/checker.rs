@@ -13,6 +13,7 @@ use std::path::Path;
 use fitledger_core::Error;
 use fitledger_core::format::event::{Event, EventKind};
 use fitledger_core::format::id::RunId;
+use fitledger_core::format::object::Object;
 use fitledger_core::format::time::Timestamp;
 use fitledger_core::ledger::{self, Append, FileStore, Memory, Session};
 use fitledger_core::platform::sys;
@@ -111,7 +112,7 @@ fn log(path: &Path, id: &str) -> Result<(), Error> {
     let mut how = Append {
         session: Session {
             version: 1,
-            context: b"",
+            context: &Object::new(),
             lockfile: None,
         },
         sync: true,

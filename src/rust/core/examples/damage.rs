@@ -11,8 +11,13 @@ use fitledger_core::format::chain::{self, Head};
 use fitledger_core::format::digest::Digest;
 use fitledger_core::format::event::{Event, EventKind};
 use fitledger_core::format::id::RunId;
+use fitledger_core::format::ledger_context::LedgerContext;
+use fitledger_core::format::object::Object;
 use fitledger_core::format::row::HEADER;
+use fitledger_core::format::run_context::SESSION;
+use fitledger_core::format::session_context::SessionContext;
 use fitledger_core::format::time::Timestamp;
+use fitledger_core::format::value::Value;
 use fitledger_core::ledger::{self, Append, FileStore, Memory, Session};
 use fitledger_core::views::checkpoint::Checkpoint;
 use fitledger_core::views::verify::{Status, verify};
@@ -55,19 +60,24 @@ impl Rows {
         let id = name.to_string().repeat(32);
         let mut rows = Vec::new();
         for i in 1..=count {
-            let (event, context) = match i {
-                1 => ("ledger", format!(r#"{{"format":1,"id":"{id}"}}"#)),
-                2 => ("session", format!(r#"{{"id":"{name}","user":"reader"}}"#)),
-                _ => ("run", format!(r#"{{"session":"{name}"}}"#)),
+            let session = name.to_string();
+            let (kind, context) = match i {
+                1 => (EventKind::Ledger, LedgerContext::object(1, &id)),
+                2 => {
+                    let recorded = Object::new().text("user", "reader");
+                    let context = SessionContext::object(&session, &recorded, None);
+                    (EventKind::Session, context)
+                }
+                _ => (EventKind::Run, Object::new().text(SESSION, &session)),
             };
             let mut event = Event {
-                context: context.into_bytes(),
-                ..Event::new(EventKind::parse(event))
+                context,
+                ..Event::new(kind)
             };
             if i > 2 {
                 event.run_id = RunId::new(&format!("{name}-{i}"));
-                event.params = format!(r#"{{"text":"{}"}}"#, "é, \\\"".repeat(i % 7)).into_bytes();
-                event.metrics = format!(r#"{{"rmse":{i}.5}}"#).into_bytes();
+                event.params = Object::new().text("text", &"é, \"".repeat(i % 7));
+                event.metrics = Object::new().value("rmse", &Value::Double(i as f64 + 0.5));
             }
             let mut row = Vec::new();
             let before = &mut Head {
@@ -699,7 +709,7 @@ fn log(path: &Path) -> Result<(), Error> {
     let mut how = Append {
         session: Session {
             version: 1,
-            context: b"",
+            context: &Object::new(),
             lockfile: None,
         },
         sync: false,

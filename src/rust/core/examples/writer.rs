@@ -11,7 +11,9 @@ use std::time::Instant;
 
 use fitledger_core::format::event::{Event, EventKind};
 use fitledger_core::format::id::RunId;
+use fitledger_core::format::object::Object;
 use fitledger_core::format::time::Timestamp;
+use fitledger_core::format::value::Value;
 use fitledger_core::ledger::{self, Append, FileStore, Memory, Session};
 use fitledger_core::platform::sys;
 
@@ -49,14 +51,14 @@ fn main() -> ExitCode {
 fn log(path: &std::path::Path, memory: &mut Memory, id: &str) -> fitledger_core::Result<()> {
     let event = Event {
         run_id: RunId::new(id),
-        params: br#"{"lambda":0.1}"#.to_vec(),
-        metrics: br#"{"rmse":1.5}"#.to_vec(),
+        params: Object::new().value("lambda", &Value::Double(0.1)),
+        metrics: Object::new().value("rmse", &Value::Double(1.5)),
         ..Event::new(EventKind::Run)
     };
     let mut how = Append {
         session: Session {
             version: 1,
-            context: br#"{"user":"writer"}"#,
+            context: &Object::new().text("user", "writer"),
             lockfile: None,
         },
         sync: true,

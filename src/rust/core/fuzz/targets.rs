@@ -12,6 +12,7 @@ use fitledger_core::format::digest::Digest;
 use fitledger_core::format::event::{Event, EventKind};
 use fitledger_core::format::id::RunId;
 use fitledger_core::format::json::Json;
+use fitledger_core::format::object::Object;
 use fitledger_core::format::row::{self, HEADER, Row};
 use fitledger_core::format::time::Timestamp;
 use fitledger_core::format::value::Value;
@@ -33,7 +34,8 @@ pub fn row(line: &[u8]) {
         // checked where it is read.
         return;
     }
-    let [params, metrics, artifacts, context] = cells;
+    let [params, metrics, artifacts, context] =
+        cells.map(|cell| Object::from_text(&cell).expect("a cell is an object"));
     let event = Event {
         kind: EventKind::parse(interned(row.event.name())),
         run_id: RunId::new(row.run_id),
@@ -175,7 +177,7 @@ fn append(path: &Path, bytes: &[u8]) {
     let mut how = Append {
         session: Session {
             version: 1,
-            context: b"",
+            context: &Object::new(),
             lockfile: None,
         },
         sync: false,

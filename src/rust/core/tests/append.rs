@@ -8,8 +8,10 @@ use fitledger_core::Error;
 use fitledger_core::format::chain::Head;
 use fitledger_core::format::event::{Event, EventKind};
 use fitledger_core::format::id::RunId;
+use fitledger_core::format::object::Object;
 use fitledger_core::format::row::HEADER;
 use fitledger_core::format::time::Timestamp;
+use fitledger_core::format::value::Value;
 use fitledger_core::ledger::{self, Append, FileStore, Memory, Session, Store};
 use fitledger_core::platform::sys::{FileId, Network};
 use fitledger_core::views::runs::Runs;
@@ -42,8 +44,8 @@ fn log(path: &Path, memory: &mut Memory, version: u64, ids: &[&str]) -> Result<H
         .map(|id| {
             let event = Event {
                 run_id: RunId::new(id),
-                params: br#"{"lambda":0.1}"#.to_vec(),
-                metrics: br#"{"rmse":1.5}"#.to_vec(),
+                params: Object::new().value("lambda", &Value::Double(0.1)),
+                metrics: Object::new().value("rmse", &Value::Double(1.5)),
                 ..Event::new(EventKind::Run)
             };
             (now, event)
@@ -52,7 +54,7 @@ fn log(path: &Path, memory: &mut Memory, version: u64, ids: &[&str]) -> Result<H
     let mut how = Append {
         session: Session {
             version,
-            context: br#"{"user":"reader"}"#,
+            context: &Object::new().text("user", "reader"),
             lockfile: None,
         },
         sync: true,
@@ -208,9 +210,7 @@ fn an_event_that_must_be_understood_stops_queries_and_writes() {
     let mut bytes = fs::read(&path).unwrap();
     let now = Timestamp::parse(b"2026-11-23T04:20:47.000000Z").unwrap();
     for name in ["upgrade!", "note"] {
-        let event = Event {
-            ..Event::new(EventKind::parse(name))
-        };
+        let event = Event::new(EventKind::parse(name));
         fitledger_core::format::chain::write_row(&mut head, now, &event, &mut bytes).unwrap();
     }
     fs::write(&path, &bytes).unwrap();
@@ -231,7 +231,7 @@ fn waiting_for_the_lock_can_be_given_up() {
     let mut how = Append {
         session: Session {
             version: 1,
-            context: b"",
+            context: &Object::new(),
             lockfile: None,
         },
         sync: false,
@@ -259,7 +259,7 @@ fn a_row_that_is_too_long_is_refused() {
     let path = folder.ledger();
     log(&path, &mut Memory::default(), 1, &["a"]).unwrap();
     let before = fs::read(&path).unwrap();
-    let params = format!("{{\"a\":\"{}\"}}", "x".repeat(16 << 20)).into_bytes();
+    let params = Object::new().text("a", &"x".repeat(16 << 20));
     let event = Event {
         run_id: RunId::new("b"),
         params,
@@ -268,7 +268,7 @@ fn a_row_that_is_too_long_is_refused() {
     let mut how = Append {
         session: Session {
             version: 1,
-            context: b"",
+            context: &Object::new(),
             lockfile: None,
         },
         sync: false,
@@ -347,7 +347,7 @@ fn network_file_systems_are_refused_or_warned_of_once() {
         let mut how = Append {
             session: Session {
                 version: 1,
-                context: b"",
+                context: &Object::new(),
                 lockfile: None,
             },
             sync: true,
@@ -418,7 +418,7 @@ fn a_birth_that_fails_leaves_a_link_alone() {
     let mut how = Append {
         session: Session {
             version: 1,
-            context: b"",
+            context: &Object::new(),
             lockfile: None,
         },
         sync: true,

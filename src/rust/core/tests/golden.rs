@@ -6,6 +6,7 @@ use fitledger_core::format::chain::{self, Head};
 use fitledger_core::format::event::{Event, EventKind};
 use fitledger_core::format::id::{RunId, Seq};
 use fitledger_core::format::json::Json;
+use fitledger_core::format::object::Object;
 use fitledger_core::format::row::HEADER;
 use fitledger_core::format::value::{Kind, Value};
 use fitledger_core::ledger;
@@ -25,12 +26,9 @@ fn the_same_events_give_the_same_bytes() {
         let row = row.unwrap();
         let [params, metrics, artifacts, context] = row.cells().map(|cell| {
             if cell.is_empty() {
-                return Vec::new();
+                return Object::new();
             }
-            Json::parse_canonical(&cell.text())
-                .unwrap()
-                .text()
-                .into_bytes()
+            Object::from(&Json::parse_canonical(&cell.text()).unwrap())
         });
         let kind = EventKind::parse(row.event.to_string().leak());
         let run_id = RunId::new(row.run_id);

@@ -16,6 +16,7 @@ use fitledger_core::error::Damage;
 use fitledger_core::format::digest::Digest;
 use fitledger_core::format::event::{Event, EventKind};
 use fitledger_core::format::id::RunId;
+use fitledger_core::format::object::Object;
 use fitledger_core::format::time::Timestamp;
 use fitledger_core::ledger::objects::{Objects, Stored, safe_file_name};
 use fitledger_core::ledger::{self, Append, FileStore, Memory, Session};
@@ -261,7 +262,7 @@ fn verifying_a_ledger_lists_what_is_wrong_with_its_artifacts() {
             format!(r#"{{"m{name}":{{"sha256":"{sha256}","size":{size},"stored":true}}}}"#);
         let event = Event {
             run_id: RunId::new(&format!("run{name}")),
-            artifacts: artifacts.into_bytes(),
+            artifacts: Object::from_text(artifacts.as_bytes()).unwrap(),
             ..Event::new(EventKind::Run)
         };
         (
@@ -272,7 +273,7 @@ fn verifying_a_ledger_lists_what_is_wrong_with_its_artifacts() {
     let mut how = Append {
         session: Session {
             version: 1,
-            context: br#"{"user":"reader"}"#,
+            context: &Object::new().text("user", "reader"),
             lockfile: None,
         },
         sync: false,

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use fitledger_core::format::event::{Event, EventKind};
 use fitledger_core::format::id::RunId;
+use fitledger_core::format::object::Object;
 use fitledger_core::format::time::Timestamp;
 use fitledger_core::ledger::objects::Objects;
 use fitledger_core::ledger::{self, Append, FileStore, Memory, Session};
@@ -44,7 +45,7 @@ fn append(path: &Path, memory: &mut Memory, events: &[Told<'_>]) {
     let mut how = Append {
         session: Session {
             version: 1,
-            context: br#"{"user":"ann"}"#,
+            context: &Object::new().text("user", "ann"),
             lockfile: None,
         },
         sync: false,
@@ -61,13 +62,13 @@ fn append(path: &Path, memory: &mut Memory, events: &[Told<'_>]) {
         let event = Event {
             kind: EventKind::parse(name),
             run_id: RunId::new(id),
-            params: params.as_bytes().to_vec(),
-            metrics: metrics.as_bytes().to_vec(),
+            params: Object::from_text(params.as_bytes()).unwrap(),
+            metrics: Object::from_text(metrics.as_bytes()).unwrap(),
             artifacts: match *name {
-                "register" => br#"{"m":{"sha256":"ab","size":1}}"#.to_vec(),
-                _ => Vec::new(),
+                "register" => Object::from_text(br#"{"m":{"sha256":"ab","size":1}}"#).unwrap(),
+                _ => Object::new(),
             },
-            context: context.as_bytes().to_vec(),
+            context: Object::from_text(context.as_bytes()).unwrap(),
         };
         (
             Timestamp::from_micros(1_795_000_000_123_456).unwrap(),

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::format::id::RunId;
+use crate::format::object::Object;
 
 macro_rules! event_kinds {
     ($($(#[$meaning:meta])* $kind:ident = $name:literal,)*) => {
@@ -106,15 +107,15 @@ impl fmt::Display for EventKind<'_> {
 
 /// An event that isn't in a ledger yet: it gets its number, its time and its hash there.
 ///
-/// The four cells are JSON objects in the one encoding; an empty object may be `{}` or nothing.
+/// An empty object is written as an empty cell.
 #[derive(Debug, Clone)]
 pub struct Event {
     pub kind: EventKind<'static>,
     pub run_id: Option<RunId>,
-    pub params: Vec<u8>,
-    pub metrics: Vec<u8>,
-    pub artifacts: Vec<u8>,
-    pub context: Vec<u8>,
+    pub params: Object,
+    pub metrics: Object,
+    pub artifacts: Object,
+    pub context: Object,
 }
 
 impl Event {
@@ -123,10 +124,10 @@ impl Event {
         Event {
             kind,
             run_id: None,
-            params: Vec::new(),
-            metrics: Vec::new(),
-            artifacts: Vec::new(),
-            context: Vec::new(),
+            params: Object::new(),
+            metrics: Object::new(),
+            artifacts: Object::new(),
+            context: Object::new(),
         }
     }
 }

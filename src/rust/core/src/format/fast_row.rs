@@ -6,6 +6,7 @@
 use crate::format::digest::HEX_LEN;
 use crate::format::event::EventKind;
 use crate::format::id::is_run_id;
+use crate::format::run_context::{SEED, SESSION};
 use crate::format::time::TIME_LEN;
 use crate::format::value::{KINDS, Kind};
 
@@ -52,14 +53,19 @@ pub fn run<'a>(line: &'a [u8], cells: &mut [impl Sink; 2]) -> Option<Run<'a>> {
     for cell in cells {
         cursor.object(cell)?;
     }
-    cursor.expect(b",\"{\"\"session\"\":\"\"")?;
+    cursor.expect(b",\"{")?;
+    cursor.key(SESSION)?;
+    cursor.expect(b"\"\"")?;
     let session = cursor.until(b'"')?;
     if !session.iter().all(u8::is_ascii_alphanumeric) {
         return None;
     }
     cursor.expect(b"\"")?;
-    let seed = match cursor.take_if(b",\"\"seed\"\":") {
-        true => Some(cursor.number()?),
+    let seed = match cursor.take_if(b",") {
+        true => {
+            cursor.key(SEED)?;
+            Some(cursor.number()?)
+        }
         false => None,
     };
     cursor.expect(b"}\",")?;
@@ -132,6 +138,13 @@ impl<'a> Cursor<'a> {
         self.expect(b",")?;
         self.expect(kind.name().as_bytes())?;
         self.expect(b",")
+    }
+
+    /// A key of the format's own, and its colon.
+    fn key(&mut self, key: &str) -> Option<()> {
+        self.expect(b"\"\"")?;
+        self.expect(key.as_bytes())?;
+        self.expect(b"\"\":")
     }
 
     /// What comes before a byte; the byte is passed by.

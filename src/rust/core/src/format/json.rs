@@ -97,6 +97,11 @@ impl Json {
         }
     }
 
+    /// The value that keys of objects within one another lead to.
+    pub fn at(&self, path: &[&str]) -> Option<&Json> {
+        path.iter().try_fold(self, |json, key| json.get(key))
+    }
+
     pub fn as_str(&self) -> Option<&str> {
         match self {
             Json::Str(x) => Some(x),

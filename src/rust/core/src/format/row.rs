@@ -9,6 +9,7 @@ use crate::format::digest::{Digest, HEX_LEN};
 use crate::format::event::{Event, EventKind, MUST_BE_KNOWN};
 use crate::format::id::{Seq, is_run_id};
 use crate::format::json::{Json, Malformed};
+use crate::format::object::Object;
 use crate::format::time::{TIME_LEN, Timestamp};
 
 /// The first line of every ledger, without its line feed.
@@ -42,19 +43,19 @@ pub fn write_body(seq: Seq, time: Timestamp, event: &Event, out: &mut Vec<u8>) {
     }
 }
 
-fn write_cell(json: &[u8], out: &mut Vec<u8>) {
-    if json.is_empty() || json == b"{}" {
+fn write_cell(object: &Object, out: &mut Vec<u8>) {
+    if object.is_empty() {
         return;
     }
-    out.push(b'"');
-    let mut rest = json;
+    out.extend_from_slice(b"\"{");
+    let mut rest = object.pairs();
     while let Some(at) = memchr::memchr(b'"', rest) {
         out.extend_from_slice(&rest[..=at]);
         out.push(b'"');
         rest = &rest[at + 1..];
     }
     out.extend_from_slice(rest);
-    out.push(b'"');
+    out.extend_from_slice(b"}\"");
 }
 
 /// A JSON cell as it stands in the file, without the quotes around it.
@@ -64,6 +65,11 @@ pub struct Cell<'a>(&'a [u8]);
 impl<'a> Cell<'a> {
     pub fn is_empty(self) -> bool {
         self.0.is_empty()
+    }
+
+    /// Whether some letters stand in it, be it as a key or in a text.
+    pub fn mentions(self, letters: &str) -> bool {
+        memchr::memmem::find(self.0, letters.as_bytes()).is_some()
     }
 
     /// The JSON text: every doubled quote becomes one.
@@ -248,12 +254,10 @@ mod tests {
 
     fn event() -> Event {
         Event {
-            kind: EventKind::Run,
             run_id: RunId::new("20261123-042047-000000000001"),
-            params: br#"{"model":"a \"b\", c"}"#.to_vec(),
-            metrics: br#"{"rmse":1.5}"#.to_vec(),
-            artifacts: b"{}".to_vec(),
-            context: Vec::new(),
+            params: Object::new().text("model", "a \"b\", c"),
+            metrics: Object::from_text(br#"{"rmse":1.5}"#).unwrap(),
+            ..Event::new(EventKind::Run)
         }
     }
 
@@ -273,7 +277,7 @@ mod tests {
         assert_eq!(row.seq, Seq(3));
         assert_eq!(row.event, EventKind::Run);
         assert_eq!(row.run_id, "20261123-042047-000000000001");
-        assert_eq!(&*row.params.text(), event().params.as_slice());
+        assert_eq!(&*row.params.text(), br#"{"model":"a \"b\", c"}"#);
         assert_eq!(
             row.metrics.pairs().unwrap(),
             [("rmse".into(), Json::Double(1.5))]

@@ -3,6 +3,7 @@
 //! JSON has no dates, no typed missing values and no infinite numbers; a value that it lacks is an
 //! object of one key that starts with `$`, and a user's key that starts so gets a second `$`.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use crate::format::json::{self, Json};
@@ -258,12 +259,17 @@ fn write_items<'a>(
 
 /// Writes a key of a user's and its colon.
 pub fn write_key(key: &str, out: &mut Vec<u8>) {
-    if is_escaped_or_tag(key) {
-        json::write_str(&format!("${key}"), out);
-    } else {
-        json::write_str(key, out);
-    }
+    json::write_str(&escape_key(key), out);
     out.push(b':');
+}
+
+/// The key of an object for a user's key.
+pub fn escape_key(key: &str) -> Cow<'_, str> {
+    if is_escaped_or_tag(key) {
+        Cow::Owned(format!("${key}"))
+    } else {
+        Cow::Borrowed(key)
+    }
 }
 
 /// The user's key behind a key of an object.

@@ -2,7 +2,7 @@
 
 use crate::format::event::EventKind;
 use crate::format::id::{Seq, is_ledger_id};
-use crate::format::json::Json;
+use crate::format::ledger_context::LedgerContext;
 use crate::format::row::Row;
 
 /// The format that this code reads and writes.
@@ -21,10 +21,9 @@ pub fn check_first(row: &Row<'_>) -> std::result::Result<(), First> {
     if row.seq != Seq(1) {
         return Ok(());
     }
-    let context = Json::parse(&row.context.text()).map_err(|_| First::Wrong)?;
-    let id = context.get("id").and_then(Json::as_str);
-    match context.get("format").and_then(Json::as_int) {
-        Some(FORMAT) if id.is_some_and(is_ledger_id) => Ok(()),
+    let context = LedgerContext::read(row.context).map_err(|_| First::Wrong)?;
+    match context.format {
+        Some(FORMAT) if context.id.as_deref().is_some_and(is_ledger_id) => Ok(()),
         Some(later) if later > FORMAT => Err(First::Newer(format!(
             "its format is {later}, this version knows {FORMAT}"
         ))),

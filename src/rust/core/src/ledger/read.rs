@@ -9,7 +9,7 @@ use crate::format::chain::Head;
 use crate::format::digest::HEX_LEN;
 use crate::format::event::EventKind;
 use crate::format::id::Seq;
-use crate::format::json::Json;
+use crate::format::ledger_context::LedgerContext;
 use crate::format::row::{HEADER, Row};
 use crate::ledger::first_row::{First, check_first};
 use crate::ledger::store::{FileStore, Store};
@@ -284,8 +284,7 @@ impl Ledger {
     /// The ledger's id, as its first row states it.
     pub fn id(&self) -> Option<String> {
         let first = self.rows().next()?.ok()?;
-        let context = Json::parse(&first.context.text()).ok()?;
-        context.get("id").and_then(Json::as_str).map(str::to_owned)
+        LedgerContext::read(first.context).ok()?.id
     }
 
     /// How many bytes there are.

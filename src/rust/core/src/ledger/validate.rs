@@ -9,6 +9,7 @@ use crate::format::event::EventKind;
 use crate::format::fast_row::{self, Plain, Sink};
 use crate::format::json::{self, Json, MAX_INT};
 use crate::format::row::{CELLS, MAX_ROW_BYTES, Row};
+use crate::format::run_context::SESSION;
 use crate::format::time::Timestamp;
 use crate::ledger::first_row::{First, check_first};
 use crate::ledger::tail::{self, FIRST_ROW, Tail};
@@ -243,7 +244,7 @@ fn check_rules(row: &Row<'_>) -> Result<(), String> {
         if !integers_within(&json, max) {
             return Err(format!("its {name} cell holds an integer beyond ±{max}"));
         }
-        session |= name == "context" && json.get("session").is_some_and(|id| id.as_str().is_some());
+        session |= name == "context" && json.get(SESSION).is_some_and(|id| id.as_str().is_some());
     }
     if let Err(First::Wrong) = check_first(row) {
         return Err("the first row, and no other, is the ledger's own".into());

@@ -20,7 +20,10 @@ pub(super) fn write_models(view: &View, out: &mut Vec<u8>) {
                 None => o.null("run"),
             }
             o.text("artifact", &version.artifact);
-            o.json("sha256", version.entry.get("sha256"));
+            match &version.entry.sha256 {
+                Some(sha256) => o.text("sha256", sha256),
+                None => o.null("sha256"),
+            }
             o.int("registered", milliseconds(version.registered));
             let here = model
                 .stages
@@ -66,7 +69,10 @@ pub(super) fn write_changes(registry: &Registry, out: &mut Vec<u8>) {
                 Kind::Refusal => "refuse",
             };
             o.text("event", event);
-            o.json("why", change.context.get("why"));
+            match change.context.why() {
+                Some(why) => o.text("why", why),
+                None => o.null("why"),
+            }
             if change.figures.is_empty() {
                 return o.null("figures");
             }

@@ -8,9 +8,10 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
 use crate::error::Error;
-use crate::format::digest::Digest;
-use crate::format::json::{self, Json};
+use crate::format::artifact::ArtifactEntry;
+use crate::format::json;
 use crate::ledger::objects::{Objects, Opened};
+use crate::page::cells::{object, write_texts};
 
 /// Of a text so much is shown.
 const MAX_TEXT_BYTES: usize = 64 << 10;
@@ -39,35 +40,31 @@ enum Preview {
 /// Writes the previews of artifacts by their hashes, as long as there is room. Bytes that aren't
 /// stored beside the ledger are never looked at.
 pub fn write<'a>(
-    entries: impl Iterator<Item = &'a Json>,
+    entries: impl Iterator<Item = &'a ArtifactEntry>,
     objects: &Objects,
     omitted: &mut Vec<String>,
     out: &mut Vec<u8>,
 ) {
-    let start = out.len();
     let mut seen = HashSet::new();
-    let mut left = 0;
-    let mut empty = true;
-    out.push(b'{');
-    for entry in entries {
-        let Some(sha256) = entry.get("sha256").and_then(Json::as_str) else {
-            continue;
-        };
-        if !is(entry, "stored") || !seen.insert(sha256) {
-            continue;
+    let (mut size, mut left) = (0, 0);
+    object(out, |o| {
+        for entry in entries {
+            let Some(sha256) = entry.sha256.as_deref() else {
+                continue;
+            };
+            if !entry.stored || !seen.insert(sha256) {
+                continue;
+            }
+            if size > MAX_ALL_BYTES {
+                left += 1;
+                continue;
+            }
+            let out = o.key(sha256);
+            let start = out.len();
+            of(entry, objects).write(out);
+            size += out.len() - start;
         }
-        if out.len() - start > MAX_ALL_BYTES {
-            left += 1;
-            continue;
-        }
-        if !std::mem::take(&mut empty) {
-            out.push(b',');
-        }
-        json::write_str(sha256, out);
-        out.push(b':');
-        of(entry, sha256, objects).write(out);
-    }
-    out.push(b'}');
+    });
     if left > 0 {
         omitted.push(format!(
             "Previews of {left} of {} artifacts: the page holds {} MB, of the newest runs, at most. \
@@ -78,28 +75,22 @@ pub fn write<'a>(
     }
 }
 
-fn is(entry: &Json, key: &str) -> bool {
-    entry.get(key).and_then(Json::as_bool) == Some(true)
-}
-
-fn of(entry: &Json, sha256: &str, objects: &Objects) -> Preview {
+fn of(entry: &ArtifactEntry, objects: &Objects) -> Preview {
     let none = |why: &str| Preview::None(why.to_owned());
-    let size = entry.get("size").and_then(Json::as_int);
-    let size = size.and_then(|size| u64::try_from(size).ok());
-    let file = entry.get("file").and_then(Json::as_str).unwrap_or_default();
+    let file = entry.file.as_deref().unwrap_or_default();
     let extension = file.rsplit_once('.').map_or("", |(_, extension)| extension);
     let extension = extension.to_ascii_lowercase();
     if extension == "rds" {
         return none("It is an R object.");
     }
-    if size.is_none_or(|size| size > MAX_FILE_BYTES) {
+    if entry.size.is_none_or(|size| size > MAX_FILE_BYTES) {
         return none("It is too large to be shown here.");
     }
-    let Some(digest) = Digest::from_hex(sha256.as_bytes()) else {
+    let Some(digest) = entry.digest() else {
         return none("It is named by no hash.");
     };
-    match objects.open(&digest, size, &mut |_| false) {
-        Ok(object) if is(entry, "folder") => {
+    match objects.open(&digest, entry.size, &mut |_| false) {
+        Ok(object) if entry.folder => {
             folder(object).unwrap_or_else(|e| none(&format!("Its archive can't be read: {e}.")))
         }
         Ok(object) => look(object, &extension).unwrap_or_else(|e| none(&format!("{e}."))),
@@ -209,46 +200,27 @@ fn table(bytes: impl Read) -> Option<Preview> {
 
 impl Preview {
     fn write(&self, out: &mut Vec<u8>) {
-        let key = |name: &str, out: &mut Vec<u8>| {
-            out.push(b',');
-            json::write_str(name, out);
-            out.push(b':');
-        };
-        let text = |name: &str, text: &str, out: &mut Vec<u8>| {
-            key(name, out);
-            json::write_str(text, out);
-        };
-        let texts = |texts: &Vec<String>, out: &mut Vec<u8>| {
-            json::write_array(texts, out, |text, out| json::write_str(text, out));
-        };
-        let kind = match self {
-            Preview::Image(..) => "image",
-            Preview::Text { .. } => "text",
-            Preview::Table { .. } => "table",
-            Preview::None(_) => "none",
-        };
-        out.extend_from_slice(b"{\"kind\":");
-        json::write_str(kind, out);
-        match self {
-            Preview::Image(kind, bytes) => {
-                text("type", kind, out);
-                text("base64", &STANDARD.encode(bytes), out);
+        object(out, |o| match self {
+            Preview::Image(ty, bytes) => {
+                o.text("kind", "image");
+                o.text("type", ty);
+                o.text("base64", &STANDARD.encode(bytes));
             }
-            Preview::Text { text: shown, cut } => {
-                text("text", shown, out);
-                key("cut", out);
-                json::write_bool(*cut, out);
+            Preview::Text { text, cut } => {
+                o.text("kind", "text");
+                o.text("text", text);
+                json::write_bool(*cut, o.key("cut"));
             }
             Preview::Table { names, rows, of } => {
-                key("names", out);
-                texts(names, out);
-                key("rows", out);
-                json::write_array(rows, out, texts);
-                key("of", out);
-                json::write_int(*of as i64, out);
+                o.text("kind", "table");
+                write_texts(names, o.key("names"));
+                json::write_array(rows, o.key("rows"), |row, out| write_texts(row, out));
+                o.int("of", *of as i64);
             }
-            Preview::None(why) => text("why", why, out),
-        }
-        out.push(b'}');
+            Preview::None(why) => {
+                o.text("kind", "none");
+                o.text("why", why);
+            }
+        });
     }
 }

@@ -3,7 +3,10 @@
 use std::collections::{HashMap, HashSet};
 
 use crate::columnar::columns::Tag;
+use crate::format::artifact::ArtifactEntry;
+use crate::format::data_version::DataVersion;
 use crate::format::json::{self, Json};
+use crate::format::session_context::SessionContext;
 use crate::format::value::Value;
 use crate::page::cells::{
     Object, milliseconds, object, write_cell, write_cells, write_column, write_list, write_usize,
@@ -42,7 +45,10 @@ impl<'a> Sessions<'a> {
 pub(super) fn write_session(session: &Session, out: &mut Vec<u8>) {
     object(out, |o| {
         o.text("id", &session.id);
-        o.json("context", session.context.as_ref());
+        o.json(
+            "context",
+            session.context.as_ref().map(SessionContext::json),
+        );
     });
 }
 
@@ -79,11 +85,13 @@ const EXTRAS: [(&str, WriteExtra); 11] = [
         !tags.is_empty()
     }),
     ("artifacts", |_, run, out| {
-        write_entries(run.artifacts(), out)
+        write_entries(run.artifacts(), ArtifactEntry::json, out)
     }),
-    ("data", |_, run, out| write_entries(run.data(), out)),
+    ("data", |_, run, out| {
+        write_entries(run.data(), DataVersion::json, out)
+    }),
     ("call", |_, run, out| {
-        run.call().map(|call| call.write(out)).is_some()
+        run.call().map(|call| call.json().write(out)).is_some()
     }),
     ("origin", |_, run, out| {
         run.origin().map(|origin| origin.write(out)).is_some()
@@ -108,9 +116,9 @@ const EXTRAS: [(&str, WriteExtra); 11] = [
     }),
 ];
 
-fn write_entries(entries: &[(String, Json)], out: &mut Vec<u8>) -> bool {
+fn write_entries<T>(entries: &[(String, T)], json: fn(&T) -> Json, out: &mut Vec<u8>) -> bool {
     let pairs = entries.iter().map(|(name, entry)| (name.as_str(), entry));
-    json::write_object(pairs, out, |entry, out| entry.write(out));
+    json::write_object(pairs, out, |entry, out| json(entry).write(out));
     !entries.is_empty()
 }
 

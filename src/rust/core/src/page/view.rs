@@ -4,9 +4,14 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::Path;
 
 use crate::error::Result;
+use crate::format::artifact::ArtifactEntry;
 use crate::format::event::EventKind;
-use crate::format::json::{self, Json, Malformed};
+use crate::format::json::{self, Malformed};
+use crate::format::ledger_context::LedgerContext;
 use crate::format::row::Row;
+use crate::format::run_context::RunContext;
+use crate::format::series;
+use crate::format::session_context::SessionContext;
 use crate::format::time::Timestamp;
 use crate::format::value::{self, Value};
 use crate::page::cells::{object, write_number};
@@ -16,7 +21,6 @@ use crate::views::fold::{Fold, Folded};
 use crate::views::parallel_read::{self, BulkFold};
 use crate::views::registry::Registry;
 use crate::views::runs::Runs;
-use crate::views::series;
 
 /// So many points of series are shown at most, those of the newest runs.
 const MAX_POINTS: usize = 1_000_000;
@@ -53,7 +57,7 @@ pub(super) struct Point {
 pub(super) enum Change {
     Run(usize),
     /// The entry of an artifact.
-    Artifact(Json),
+    Artifact(ArtifactEntry),
     Session(String),
     Registry,
 }
@@ -66,7 +70,7 @@ impl View {
     /// Takes over what a row says of a run and [`Runs`] doesn't keep.
     fn take(&mut self, row: &Row<'_>, run: usize) -> std::result::Result<(), Malformed> {
         self.push_change(row, Change::Run(run));
-        if memchr::memmem::find(row.body, b"\"\"step\"\":[").is_some() {
+        if series::may_stand_in(row.metrics) {
             for (key, json) in row.metrics.pairs()? {
                 let series = self.series_number(value::unescape_key(&key));
                 series::each_point(&json, row.time, |step, value, at| {
@@ -87,20 +91,20 @@ impl View {
             }
         }
         for (_, entry) in row.artifacts.pairs()? {
-            self.push_change(row, Change::Artifact(entry));
+            self.push_change(row, Change::Artifact(ArtifactEntry::read(entry)));
         }
-        let text = |key| -> std::result::Result<Option<String>, Malformed> {
-            let context = Json::Object(row.context.pairs()?);
-            Ok(context.get(key).and_then(Json::as_str).map(str::to_owned))
-        };
         match row.event {
             EventKind::Note => {
-                let note = text("text")?.map(|text| (row.time, text));
+                let note = RunContext::read(row.context)?
+                    .text
+                    .map(|text| (row.time, text));
                 self.notes.entry(run).or_default().extend(note);
             }
             EventKind::Void => {
                 self.void_reasons.remove(&run);
-                let reason = text("reason")?.map(|text| (run, text));
+                let reason = RunContext::read(row.context)?
+                    .reason
+                    .map(|text| (run, text));
                 self.void_reasons.extend(reason);
             }
             _ => {}
@@ -124,14 +128,15 @@ impl Fold for View {
         let known = self.runs.len();
         self.runs.apply(row)?;
         self.registry.apply(row)?;
-        let own = |key| -> std::result::Result<String, Malformed> {
-            let context = Json::Object(row.context.pairs()?);
-            let text = context.get(key).and_then(Json::as_str);
-            Ok(text.unwrap_or_default().to_owned())
-        };
         match row.event {
-            EventKind::Ledger => self.ledger = own("id")?,
-            EventKind::Session => self.push_change(row, Change::Session(own("id")?)),
+            EventKind::Ledger => {
+                self.ledger = LedgerContext::read(row.context)?.id.unwrap_or_default();
+            }
+            EventKind::Session => {
+                let context = SessionContext::read(row.context)?;
+                let id = context.id().unwrap_or_default().to_owned();
+                self.push_change(row, Change::Session(id));
+            }
             kind if kind.is_of_model() => self.push_change(row, Change::Registry),
             kind if kind.begins_run() && self.runs.len() == known => {}
             kind if kind.begins_run() || kind.continues_run() => {

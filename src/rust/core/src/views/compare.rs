@@ -3,6 +3,8 @@
 use std::collections::HashSet;
 
 use crate::format::json::Json;
+use crate::format::run_context::Call;
+use crate::format::session_context::SessionContext;
 use crate::format::value::Value;
 use crate::views::runs::Run;
 
@@ -107,40 +109,47 @@ fn seed(run: Run<'_>) -> Cells {
 fn data(run: Run<'_>) -> Cells {
     let mut cells = Vec::new();
     for (name, entry) in run.data() {
-        let mut add = |label: String, json: Option<&Json>| {
-            cells.extend(json.map(|json| (label, Value::from_json(json))));
+        let mut add = |label: String, value: Option<Value>| {
+            cells.extend(value.map(|value| (label, value)));
         };
-        add(name.clone(), entry.get("hash"));
-        for key in ["file", "size", "rows", "cols", "type"] {
-            add(format!("{name} {key}"), entry.get(key));
+        add(name.clone(), text(entry.hash.as_deref()));
+        add(format!("{name} file"), text(entry.file.as_deref()));
+        for (what, number) in [
+            ("size", entry.size),
+            ("rows", entry.rows),
+            ("cols", entry.cols),
+        ] {
+            let value = number.map(|number| Value::from_json(&Json::Int(number)));
+            add(format!("{name} {what}"), value);
         }
-        if let Some(Json::Object(columns)) = entry.get("columns") {
-            for (column, ty) in columns {
-                let column = crate::format::value::unescape_key(column);
-                add(format!("{name}${column}"), Some(ty));
-            }
+        add(format!("{name} type"), text(entry.ty.as_deref()));
+        for (column, ty) in &entry.columns {
+            add(format!("{name}${column}"), text(Some(ty)));
         }
     }
     cells
 }
 
+fn text(text: Option<&str>) -> Option<Value> {
+    text.map(|text| Value::Str(text.to_owned()))
+}
+
 fn code(run: Run<'_>) -> Cells {
     let session = run.last_session().context.as_ref();
     let call = run.call();
-    let of = |json: Option<&Json>, path: &[&str]| -> Option<Value> {
-        let found = path.iter().try_fold(json?, |json, key| json.get(key))?;
-        Some(Value::from_json(found))
-    };
     [
-        ("function", of(call, &["function"])),
-        ("version", of(call, &["version"])),
-        ("body", of(call, &["body"])),
-        ("method", of(call, &["method"])),
-        ("call", of(call, &["code"])),
-        ("script", of(session, &["script"])),
-        ("commit", of(session, &["git", "commit"])),
-        ("branch", of(session, &["git", "branch"])),
-        ("dirty", of(session, &["git", "dirty"])),
+        ("function", text(call.and_then(Call::function))),
+        ("version", text(call.and_then(Call::version))),
+        ("body", text(call.and_then(Call::body))),
+        ("method", text(call.and_then(Call::method))),
+        ("call", text(call.and_then(Call::code))),
+        ("script", text(session.and_then(SessionContext::script))),
+        ("commit", text(session.and_then(SessionContext::commit))),
+        ("branch", text(session.and_then(SessionContext::branch))),
+        (
+            "dirty",
+            session.and_then(SessionContext::dirty).map(Value::Bool),
+        ),
     ]
     .into_iter()
     .filter_map(|(name, value)| Some((name.to_owned(), value?)))
@@ -152,23 +161,17 @@ fn packages(run: Run<'_>) -> Cells {
     let Some(session) = &run.last_session().context else {
         return Vec::new();
     };
-    let r = session
-        .get("r")
-        .map(|r| ("R".to_owned(), Value::from_json(r)));
-    let packages = match session.get("packages") {
-        Some(Json::Object(packages)) => packages.as_slice(),
-        _ => &[],
-    };
-    let packages = packages
-        .iter()
-        .map(|(name, version)| (name.clone(), Value::from_json(version)));
-    r.into_iter().chain(packages).collect()
+    let r = session.r().map(|version| ("R", Some(version)));
+    r.into_iter()
+        .chain(session.packages())
+        .filter_map(|(name, version)| Some((name.to_owned(), text(version)?)))
+        .collect()
 }
 
 fn environment(run: Run<'_>) -> Cells {
-    let session = run.last_session().context.as_ref();
-    ["platform", "locale", "timezone", "rng"]
-        .into_iter()
-        .filter_map(|key| Some((key.to_owned(), Value::from_json(session?.get(key)?))))
+    let session = run.last_session().context.iter();
+    session
+        .flat_map(SessionContext::environment)
+        .map(|(name, json)| (name.to_owned(), Value::from_json(json)))
         .collect()
 }

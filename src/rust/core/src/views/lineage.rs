@@ -6,8 +6,10 @@
 use std::collections::{HashMap, HashSet};
 
 use crate::error::{Error, Result};
+use crate::format::artifact::ArtifactEntry;
+use crate::format::data_version::DataVersion;
 use crate::format::digest::Digest;
-use crate::format::json::Json;
+use crate::format::session_context::SessionContext;
 use crate::format::value::Value;
 use crate::ledger::objects::{Objects, Progress};
 use crate::views::registry::Registry;
@@ -245,44 +247,38 @@ impl Lineage {
             let Some(context) = &session.context else {
                 continue;
             };
-            if let Some(commit) = text(context, &["git", "commit"]) {
-                let commit = self.node(Kind::Commit, commit, String::new);
+            if let Some(commit) = context.commit() {
+                let commit = self.node(Kind::Commit, commit.to_owned(), String::new);
                 self.add(node, Relation::RanAt, commit);
             }
             let session = self.session(&session.id, context);
             self.add(node, Relation::RanIn, session);
         }
         for (name, entry) in run.data() {
-            if let Some(hash) = entry.get("hash").and_then(Json::as_str) {
+            if let Some(hash) = &entry.hash {
                 let data = self.node(Kind::Content, content_id(hash), || about_data(name, entry));
                 self.add(node, Relation::Used, data);
             }
         }
     }
 
-    fn session(&mut self, id: &str, context: &Json) -> usize {
+    fn session(&mut self, id: &str, context: &SessionContext) -> usize {
         if let Some(known) = self.find(Kind::Session, id) {
             return known;
         }
         let session = self.node(Kind::Session, id.to_owned(), || about_session(context));
-        if let Some(sha256) = text(context, &["lockfile", "sha256"]) {
-            let size = context
-                .get("lockfile")
-                .and_then(|lockfile| lockfile.get("size"));
+        let lockfile = context.lockfile().unwrap_or_default();
+        if let Some(sha256) = &lockfile.sha256 {
             let environment = self.node(Kind::Environment, sha256.clone(), || {
                 about_packages(context)
             });
-            self.nodes[environment].object = object(&sha256, size);
+            self.nodes[environment].object = object(&lockfile);
             self.add(session, Relation::RanWith, environment);
         }
-        let packages = match context.get("packages") {
-            Some(Json::Object(packages)) => packages.as_slice(),
-            _ => &[],
-        };
-        let r = text(context, &["r"]).map(|version| ("R".to_owned(), version));
-        let packages = packages
-            .iter()
-            .filter_map(|(name, version)| Some((name.clone(), version.as_str()?.to_owned())));
+        let r = context.r().map(|version| ("R", version));
+        let packages = context
+            .packages()
+            .filter_map(|(name, version)| Some((name, version?)));
         for (name, version) in r.into_iter().chain(packages) {
             let package = self.node(Kind::Package, format!("{name} {version}"), String::new);
             self.add(session, Relation::Loaded, package);
@@ -291,14 +287,14 @@ impl Lineage {
     }
 
     /// The bytes of an artifact, and if they are data the node that stands for the values.
-    fn artifact(&mut self, name: &str, entry: &Json) -> Option<usize> {
-        let sha256 = entry.get("sha256").and_then(Json::as_str)?;
+    fn artifact(&mut self, name: &str, entry: &ArtifactEntry) -> Option<usize> {
+        let sha256 = entry.sha256.as_ref()?;
         let id = format!("sha256:{sha256}");
         let content = self.node(Kind::Content, id, || format!("artifact `{name}`"));
-        if entry.get("stored").and_then(Json::as_bool) == Some(true) {
-            self.nodes[content].object = object(sha256, entry.get("size"));
+        if entry.stored {
+            self.nodes[content].object = object(entry);
         }
-        if let Some(hash) = entry.get("data").and_then(Json::as_str) {
+        if let Some(hash) = &entry.data {
             let data = self.node(Kind::Content, content_id(hash), || format!("data `{name}`"));
             self.add(data, Relation::StoredAs, content);
         }
@@ -314,16 +310,8 @@ pub fn content_id(hash: &str) -> String {
     }
 }
 
-fn object(sha256: &str, size: Option<&Json>) -> Option<(Digest, Option<u64>)> {
-    let size = size
-        .and_then(Json::as_int)
-        .and_then(|size| u64::try_from(size).ok());
-    Some((Digest::from_hex(sha256.as_bytes())?, size))
-}
-
-fn text(json: &Json, path: &[&str]) -> Option<String> {
-    let found = path.iter().try_fold(json, |json, key| json.get(key))?;
-    found.as_str().map(str::to_owned)
+fn object(entry: &ArtifactEntry) -> Option<(Digest, Option<u64>)> {
+    Some((entry.digest()?, entry.size))
 }
 
 fn about_run(run: Run<'_>) -> String {
@@ -335,9 +323,8 @@ fn about_run(run: Run<'_>) -> String {
         .unwrap_or_default()
 }
 
-fn about_data(name: &str, entry: &Json) -> String {
-    let number = |key| entry.get(key).and_then(Json::as_int);
-    let shape = match (number("rows"), number("cols")) {
+fn about_data(name: &str, entry: &DataVersion) -> String {
+    let shape = match (entry.rows, entry.cols) {
         (Some(rows), Some(cols)) => format!(", {rows} x {cols}"),
         (Some(rows), None) => format!(", {rows}"),
         _ => String::new(),
@@ -345,26 +332,21 @@ fn about_data(name: &str, entry: &Json) -> String {
     format!("data `{name}`{shape}")
 }
 
-fn about_session(context: &Json) -> String {
-    let git = context.get("git");
-    let dirty = git.and_then(|git| git.get("dirty")).and_then(Json::as_bool);
-    let dirty = dirty
-        .filter(|dirty| *dirty)
-        .map(|_| "changes not committed".to_owned());
-    let parts = ["user", "host", "script"].into_iter();
-    let parts: Vec<String> = parts
-        .filter_map(|key| text(context, &[key]))
-        .chain(dirty)
-        .collect();
+fn about_session(context: &SessionContext) -> String {
+    let dirty = context.dirty().filter(|dirty| *dirty);
+    let parts = [
+        context.user(),
+        context.host(),
+        context.script(),
+        dirty.map(|_| "changes not committed"),
+    ];
+    let parts: Vec<&str> = parts.into_iter().flatten().collect();
     parts.join(", ")
 }
 
-fn about_packages(context: &Json) -> String {
-    let count = match context.get("packages") {
-        Some(Json::Object(packages)) => packages.len(),
-        _ => 0,
-    };
-    match text(context, &["r"]) {
+fn about_packages(context: &SessionContext) -> String {
+    let count = context.packages().len();
+    match context.r() {
         Some(r) => format!("lockfile, R {r} and {count} packages"),
         None => format!("lockfile, {count} packages"),
     }

@@ -3,10 +3,13 @@
 use std::collections::HashMap;
 
 use crate::error::Result;
+use crate::format::artifact::ArtifactEntry;
 use crate::format::event::EventKind;
 use crate::format::id::Seq;
 use crate::format::json::{Json, Malformed};
+use crate::format::model_context::ModelContext;
 use crate::format::row::Row;
+use crate::format::session_context::SessionContext;
 use crate::format::time::Timestamp;
 use crate::ledger::Ledger;
 use crate::views::fold::{self, Fold};
@@ -38,7 +41,7 @@ pub struct Version {
     pub run_id: String,
     /// Name and entry of the artifact.
     pub artifact: String,
-    pub entry: Json,
+    pub entry: ArtifactEntry,
     pub signature: Option<Json>,
     pub registered: Timestamp,
 }
@@ -110,7 +113,7 @@ pub struct Change {
     /// What the gate measured.
     pub figures: Vec<(String, Json)>,
     /// The whole context of the row: why, the gate's verdict, its data.
-    pub context: Json,
+    pub context: ModelContext,
 }
 
 impl Registry {
@@ -124,11 +127,8 @@ impl Registry {
 
     /// Takes an event over, or says why it changes nothing.
     fn change(&mut self, row: &Row<'_>) -> std::result::Result<Option<&'static str>, Malformed> {
-        let context = Json::Object(row.context.pairs()?);
-        let (Some(name), Some(version)) = (
-            context.get("model").and_then(Json::as_str),
-            context.get("version").and_then(Json::as_int),
-        ) else {
+        let context = ModelContext::read(row.context)?;
+        let (Some(name), Some(version)) = (context.model(), context.version()) else {
             return Ok(Some("it names no model or no version"));
         };
         if !is_model_name(name) {
@@ -140,7 +140,7 @@ impl Registry {
         if row.event == EventKind::Register {
             return self.register(row, name, version, &context);
         }
-        let Some(stage) = context.get("stage").and_then(Json::as_str) else {
+        let Some(stage) = context.stage() else {
             return Ok(Some("it names no stage"));
         };
         if !is_stage_name(stage) {
@@ -153,10 +153,10 @@ impl Registry {
         if model.version(version).is_none() {
             return Ok(Some("its version is unknown"));
         }
-        let previous = context.get("previous").and_then(Json::as_int);
+        let previous = context.previous();
         let kind = match row.event {
             EventKind::Refuse => Kind::Refusal,
-            _ if context.get("undoes").is_some() => Kind::Rollback,
+            _ if context.is_rollback() => Kind::Rollback,
             _ => Kind::Promotion,
         };
         if kind != Kind::Refusal {
@@ -172,7 +172,6 @@ impl Registry {
             }
             model.point(stage, version, kind, row.seq);
         }
-        let session = context.get("session").and_then(Json::as_str);
         model.history.push(Change {
             seq: row.seq,
             time: row.time,
@@ -180,7 +179,7 @@ impl Registry {
             stage: stage.to_owned(),
             version,
             previous,
-            session: session.unwrap_or_default().to_owned(),
+            session: context.session().unwrap_or_default().to_owned(),
             figures: row.metrics.pairs()?,
             context,
         });
@@ -192,7 +191,7 @@ impl Registry {
         row: &Row<'_>,
         name: &str,
         version: i64,
-        context: &Json,
+        context: &ModelContext,
     ) -> std::result::Result<Option<&'static str>, Malformed> {
         let index = self.by_name.get(name).copied();
         let known = index.map_or(0, |index| self.models[index].versions.len());
@@ -215,8 +214,8 @@ impl Registry {
         self.models[index].versions.push(Version {
             run_id: row.run_id.to_owned(),
             artifact: crate::format::value::unescape_key(&artifact).to_owned(),
-            entry,
-            signature: context.get("signature").cloned(),
+            entry: ArtifactEntry::read(entry),
+            signature: context.signature().cloned(),
             registered: row.time,
         });
         Ok(None)
@@ -232,10 +231,9 @@ impl Fold for Registry {
     fn apply(&mut self, row: &Row<'_>) -> std::result::Result<(), Malformed> {
         self.run_ids.apply(row);
         if row.event == EventKind::Session {
-            let context = Json::Object(row.context.pairs()?);
-            let text = |key| context.get(key).and_then(Json::as_str).map(str::to_owned);
-            if let (Some(id), Some(user)) = (text("id"), text("user")) {
-                self.users.insert(id, user);
+            let context = SessionContext::read(row.context)?;
+            if let (Some(id), Some(user)) = (context.id(), context.user()) {
+                self.users.insert(id.to_owned(), user.to_owned());
             }
         }
         if row.event.is_of_model() {

@@ -7,9 +7,14 @@ use crate::columnar::blocks::{AsJson, Blocks, Fixed, LazyJson};
 use crate::columnar::columns::{Column, Columns, Tag};
 use crate::columnar::index_file::indexed;
 use crate::error::Result;
+use crate::format::artifact::ArtifactEntry;
+use crate::format::data_version::DataVersion;
 use crate::format::event::EventKind;
 use crate::format::json::{Json, Malformed};
 use crate::format::row::{Cell, Row};
+use crate::format::run_context::{Call, EndStatus, RunContext};
+use crate::format::series;
+use crate::format::session_context::SessionContext;
 use crate::format::time::Timestamp;
 use crate::format::value::{self, Value};
 use crate::ledger::Ledger;
@@ -33,9 +38,9 @@ impl Status {
     pub fn name(self) -> &'static str {
         match self {
             Status::Running => "running",
-            Status::Finished => "finished",
-            Status::Failed => "failed",
-            Status::Interrupted => "interrupted",
+            Status::Finished => EndStatus::Finished.name(),
+            Status::Failed => EndStatus::Failed.name(),
+            Status::Interrupted => EndStatus::Interrupted.name(),
         }
     }
 }
@@ -106,9 +111,9 @@ indexed!(Runs {
 #[derive(Debug, Default, Clone)]
 struct RunExtras {
     tags: Vec<(String, Json)>,
-    artifacts: Vec<(String, Json)>,
-    data: Vec<(String, Json)>,
-    call: Option<Json>,
+    artifacts: Vec<(String, ArtifactEntry)>,
+    data: Vec<(String, DataVersion)>,
+    call: Option<Call>,
     origin: Option<Json>,
     sealed: Vec<(String, Json)>,
 }
@@ -118,13 +123,20 @@ static EMPTY: std::sync::LazyLock<RunExtras> = std::sync::LazyLock::new(RunExtra
 impl RunExtras {
     /// About how many bytes of memory it takes.
     fn size(&self) -> usize {
-        let pairs = [&self.tags, &self.artifacts, &self.data, &self.sealed];
-        let pairs = pairs.into_iter().flatten();
-        let pairs: usize = pairs
-            .map(|(name, json)| 64 + name.len() + json.size())
+        let values = self.tags.iter().chain(&self.sealed);
+        let values = values.map(|(name, json)| name.len() + json.size());
+        let artifacts = self.artifacts.iter();
+        let artifacts = artifacts.map(|(name, entry)| name.len() + entry.memory());
+        let data = self.data.iter();
+        let data = data.map(|(name, version)| name.len() + version.memory());
+        let named: usize = values
+            .chain(artifacts)
+            .chain(data)
+            .map(|size| 64 + size)
             .sum();
-        let one = [&self.call, &self.origin].into_iter().flatten();
-        2 * size_of::<RunExtras>() + pairs + one.map(Json::size).sum::<usize>()
+        let call = self.call.as_ref().map(Call::json);
+        let one = call.into_iter().chain(&self.origin);
+        2 * size_of::<RunExtras>() + named + one.map(Json::size).sum::<usize>()
     }
 }
 
@@ -133,15 +145,19 @@ type ExtrasByRun = HashMap<u32, RunExtras>;
 
 impl AsJson for ExtrasByRun {
     fn json(&self) -> Json {
-        let one = |json: &Option<Json>| json.clone().unwrap_or(Json::Null);
+        let one = |json: Option<&Json>| json.cloned().unwrap_or(Json::Null);
+        fn named<T>(items: &[(String, T)], json: fn(&T) -> Json) -> Json {
+            let pairs = items.iter().map(|(name, item)| (name.clone(), json(item)));
+            Json::Object(pairs.collect())
+        }
         let json = |(&row, extras): (&u32, &RunExtras)| {
             Json::Array(vec![
                 Json::Int(i64::from(row)),
                 Json::Object(extras.tags.clone()),
-                Json::Object(extras.artifacts.clone()),
-                Json::Object(extras.data.clone()),
-                one(&extras.call),
-                one(&extras.origin),
+                named(&extras.artifacts, ArtifactEntry::json),
+                named(&extras.data, DataVersion::json),
+                one(extras.call.as_ref().map(Call::json)),
+                one(extras.origin.as_ref()),
                 Json::Object(extras.sealed.clone()),
             ])
         };
@@ -150,14 +166,18 @@ impl AsJson for ExtrasByRun {
 
     fn of_json(json: Json) -> Option<ExtrasByRun> {
         let one = |json| (json != Json::Null).then_some(json);
+        fn named<T>(json: Json, read: fn(Json) -> T) -> Option<Vec<(String, T)>> {
+            let pairs = json.into_object()?.into_iter();
+            Some(pairs.map(|(name, json)| (name, read(json))).collect())
+        }
         let extras = |json: Json| {
             let [row, tags, artifacts, data, call, origin, sealed] =
                 <[Json; 7]>::try_from(json.into_array()?).ok()?;
             let extras = RunExtras {
                 tags: tags.into_object()?,
-                artifacts: artifacts.into_object()?,
-                data: data.into_object()?,
-                call: one(call),
+                artifacts: named(artifacts, ArtifactEntry::read)?,
+                data: named(data, DataVersion::read)?,
+                call: one(call).map(Call::from_json),
                 origin: one(origin),
                 sealed: sealed.into_object()?,
             };
@@ -217,17 +237,17 @@ impl<'a> Run<'a> {
     }
 
     /// Name and entry of each artifact.
-    pub fn artifacts(self) -> &'a [(String, Json)] {
+    pub fn artifacts(self) -> &'a [(String, ArtifactEntry)] {
         &self.extras().artifacts
     }
 
     /// Name and entry of each data version.
-    pub fn data(self) -> &'a [(String, Json)] {
+    pub fn data(self) -> &'a [(String, DataVersion)] {
         &self.extras().data
     }
 
     /// The function call that the run is about, if it was one.
-    pub fn call(self) -> Option<&'a Json> {
+    pub fn call(self) -> Option<&'a Call> {
         self.extras().call.as_ref()
     }
 
@@ -347,19 +367,19 @@ impl Runs {
     }
 
     fn begin(&mut self, run: usize, row: &Row<'_>) -> std::result::Result<(), Malformed> {
-        let context = Json::Object(row.context.pairs()?);
+        let context = RunContext::read(row.context)?;
         self.began.push(row.time);
         self.status.push(match row.event {
             EventKind::Run => Status::Finished,
             _ => Status::Running,
         });
         self.void.push(false);
-        let session = self.sessions.get_mut().find_or_add(session(&context));
+        let session = self.sessions.get_mut().find_or_add(&context.session);
         self.session.push(session);
-        if let Some(origin) = context.get("origin") {
-            self.extras(run).origin = Some(origin.clone());
+        if context.origin.is_some() {
+            self.extras(run).origin.clone_from(&context.origin);
         }
-        self.record(run, row, &context)
+        self.record(run, row, context)
     }
 
     fn extras(&mut self, run: usize) -> &mut RunExtras {
@@ -371,13 +391,13 @@ impl Runs {
         &mut self,
         run: usize,
         row: &Row<'_>,
-        context: &Json,
+        context: RunContext,
     ) -> std::result::Result<(), Malformed> {
         if matches!(
             row.event,
             EventKind::Resume | EventKind::Log | EventKind::End
         ) {
-            let session = self.sessions.get_mut().find_or_add(session(context));
+            let session = self.sessions.get_mut().find_or_add(&context.session);
             self.last_session.put(run, Tag::Int, u64::from(session));
         }
         for (key, json) in row.params.pairs()? {
@@ -389,25 +409,23 @@ impl Runs {
         }
         for (name, artifact) in row.artifacts.pairs()? {
             let name = value::unescape_key(&name).to_owned();
+            let artifact = ArtifactEntry::read(artifact);
             set(&mut self.extras(run).artifacts, name, artifact);
         }
-        if let Some(seed) = context.get("seed") {
+        if let Some(seed) = &context.seed {
             self.seeds.set(run, Value::from_json(seed));
         }
-        if let Some(call) = context.get("call") {
-            self.extras(run).call = Some(call.clone());
+        if context.call.is_some() {
+            self.extras(run).call = context.call;
         }
-        for (key, json) in object(context.get("tags")) {
-            let name = value::unescape_key(key).to_owned();
-            set(&mut self.extras(run).tags, name, json.clone());
+        for (name, json) in context.tags {
+            set(&mut self.extras(run).tags, name, json);
         }
-        for (name, json) in object(context.get("data")) {
-            let name = value::unescape_key(name).to_owned();
-            set(&mut self.extras(run).data, name, json.clone());
+        for (name, version) in context.data {
+            set(&mut self.extras(run).data, name, version);
         }
-        for (key, json) in object(context.get("sealed")) {
-            let name = value::unescape_key(key).to_owned();
-            set(&mut self.extras(run).sealed, name, json.clone());
+        for (name, json) in context.sealed {
+            set(&mut self.extras(run).sealed, name, json);
             if !self.sealed.contains(&(run as u64)) {
                 self.sealed.push(run as u64);
             }
@@ -447,8 +465,8 @@ impl Fold for Runs {
 
     fn apply(&mut self, row: &Row<'_>) -> std::result::Result<(), Malformed> {
         if row.event == EventKind::Session {
-            let context = Json::Object(row.context.pairs()?);
-            if let Some(id) = context.get("id").and_then(Json::as_str) {
+            let context = SessionContext::read(row.context)?;
+            if let Some(id) = context.id() {
                 let sessions = self.sessions.get_mut();
                 let number = sessions.find_or_add(id) as usize;
                 sessions.list[number].context = Some(context);
@@ -461,27 +479,26 @@ impl Fold for Runs {
         if row.event.begins_run() {
             return self.begin(run, row);
         }
-        let context = Json::Object(row.context.pairs()?);
+        let context = RunContext::read(row.context)?;
         match row.event {
             EventKind::Resume => {
                 self.status.set(run, Status::Running);
                 self.ended.put(run, Tag::Absent, 0);
-                let session = self.sessions.get_mut().find_or_add(session(&context));
+                let session = self.sessions.get_mut().find_or_add(&context.session);
                 self.session.set(run, session);
             }
             EventKind::End => {
                 let ended = row.time.micros() as u64;
                 self.ended.put(run, Tag::Integer64, ended);
-                let status = match context.get("status").and_then(Json::as_str) {
-                    Some("failed") => Status::Failed,
-                    Some("interrupted") => Status::Interrupted,
-                    _ => Status::Finished,
+                let status = match context.status {
+                    Some(EndStatus::Failed) => Status::Failed,
+                    Some(EndStatus::Interrupted) => Status::Interrupted,
+                    Some(EndStatus::Finished) | None => Status::Finished,
                 };
                 self.status.set(run, status);
             }
             EventKind::Void => {
-                let void = context.get("void").and_then(Json::as_bool).unwrap_or(true);
-                self.void.set(run, void);
+                self.void.set(run, context.void.unwrap_or(true));
             }
             EventKind::Reveal => {
                 let looks = self.looks.bits(run) + 1;
@@ -489,7 +506,7 @@ impl Fold for Runs {
             }
             _ => {}
         }
-        self.record(run, row, &context)
+        self.record(run, row, context)
     }
 }
 
@@ -527,48 +544,22 @@ impl BulkFold for Runs {
 
 fn metrics(cell: Cell<'_>) -> std::result::Result<Vec<(String, Value)>, Malformed> {
     let last_value = |(key, json): (String, Json)| {
-        let last = match json.get("value") {
-            Some(Json::Array(series)) => series.last().map(Value::from_json),
-            _ => Some(Value::from_json(&json)),
-        };
-        last.map(|value| (value::unescape_key(&key).to_owned(), value))
+        series::last_value(&json).map(|value| (value::unescape_key(&key).to_owned(), value))
     };
     Ok(cell.pairs()?.into_iter().filter_map(last_value).collect())
 }
 
 /// The process of a session is gone if it ran where we would see it, and we don't.
-fn is_gone(session: &Json) -> bool {
-    let text = |key| session.get(key).and_then(Json::as_str);
-    let number = |key| session.get(key).and_then(Json::as_int);
-    match (
-        text("host"),
-        text("boot"),
-        text("pids"),
-        number("pid"),
-        number("started"),
-    ) {
-        (Some(host), Some(boot), Some(pids), Some(pid), Some(started)) => {
-            sys::host().as_deref() == Some(host) && sys::is_gone(boot, pids, pid, started)
-        }
-        _ => false,
-    }
+fn is_gone(session: &SessionContext) -> bool {
+    session.process().is_some_and(|process| {
+        sys::host().as_deref() == Some(process.host)
+            && sys::is_gone(process.boot, process.pids, process.pid, process.started)
+    })
 }
 
 fn values(pairs: &[(String, Json)]) -> Vec<(String, Value)> {
     let value = |(name, json): &(String, Json)| (name.clone(), Value::from_json(json));
     pairs.iter().map(value).collect()
-}
-
-fn session(context: &Json) -> &str {
-    let id = context.get("session").and_then(Json::as_str);
-    id.unwrap_or_default()
-}
-
-fn object(json: Option<&Json>) -> &[(String, Json)] {
-    match json {
-        Some(Json::Object(pairs)) => pairs,
-        _ => &[],
-    }
 }
 
 /// Sets the value of a key that may have one already. Runs have few keys or set each once.

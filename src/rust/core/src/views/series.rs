@@ -4,9 +4,11 @@ use std::time::{Duration, Instant};
 
 use crate::error::Result;
 use crate::format::event::EventKind;
-use crate::format::json::{self, Json, Malformed};
+use crate::format::json::{Json, Malformed};
+use crate::format::object::Object;
+use crate::format::series;
 use crate::format::time::Timestamp;
-use crate::format::value::{self, Value, write_key};
+use crate::format::value::{self, Value};
 use crate::ledger::Ledger;
 use crate::views::runs::Runs;
 
@@ -70,27 +72,11 @@ impl Buffer {
     }
 
     /// The metrics cell of a `log` row.
-    pub fn cell(&self) -> Vec<u8> {
-        let mut out = b"{".to_vec();
-        for (i, series) in self.series.iter().enumerate() {
-            if i > 0 {
-                out.push(b',');
-            }
-            write_key(&series.name, &mut out);
-            out.extend_from_slice(b"{\"step\":");
-            json::write_array(&series.steps, &mut out, |step, out| {
-                json::write_int(*step, out)
-            });
-            out.extend_from_slice(b",\"value\":");
-            json::write_array(&series.values, &mut out, Value::write);
-            out.extend_from_slice(b",\"time\":");
-            json::write_array(&series.times, &mut out, |time, out| {
-                json::write_double(*time, out)
-            });
-            out.push(b'}');
-        }
-        out.push(b'}');
-        out
+    pub fn cell(&self) -> Object {
+        self.series.iter().fold(Object::new(), |cell, series| {
+            let stretch = series::object(&series.steps, &series.values, &series.times);
+            cell.named_object(&series.name, &stretch)
+        })
     }
 
     /// Forgets what has been written.
@@ -154,7 +140,7 @@ fn has_metrics(event: EventKind<'_>) -> bool {
 }
 
 fn read_series(run: usize, metric: &str, json: &Json, row: Timestamp, points: &mut Vec<Point>) {
-    each_point(json, row, |step, value, at| {
+    series::each_point(json, row, |step, value, at| {
         let metric = metric.to_owned();
         points.push(Point {
             run,
@@ -164,28 +150,6 @@ fn read_series(run: usize, metric: &str, json: &Json, row: Timestamp, points: &m
             at,
         });
     });
-}
-
-/// Visits step, value and time, in seconds since 1970, of each point of a stretch of a series; of
-/// any other value nothing.
-pub fn each_point(json: &Json, row: Timestamp, mut visit: impl FnMut(i64, Value, f64)) {
-    let (Some(Json::Array(steps)), Some(Json::Array(values))) =
-        (json.get("step"), json.get("value"))
-    else {
-        return;
-    };
-    let times = match json.get("time") {
-        Some(Json::Array(times)) => times.as_slice(),
-        _ => &[],
-    };
-    for (i, (step, value)) in steps.iter().zip(values).enumerate() {
-        let at = match times.get(i) {
-            Some(Json::Double(at)) => *at,
-            _ => row.seconds(),
-        };
-        let step = step.as_int().unwrap_or_default();
-        visit(step, Value::from_json(value), at);
-    }
 }
 
 #[cfg(test)]
@@ -202,8 +166,8 @@ mod tests {
         }
         buffer.push("$acc", 1, Value::Int(1), 2.0);
         assert_eq!(
-            String::from_utf8(buffer.cell()).unwrap(),
-            r#"{"loss":{"step":[1,2,2],"value":[0.9,{"$double":"Inf"},0.6],"time":[1.5,1.5,1.5]},"$$acc":{"step":[1],"value":[1],"time":[2.0]}}"#
+            String::from_utf8(buffer.cell().pairs().to_vec()).unwrap(),
+            r#""loss":{"step":[1,2,2],"value":[0.9,{"$double":"Inf"},0.6],"time":[1.5,1.5,1.5]},"$$acc":{"step":[1],"value":[1],"time":[2.0]}"#
         );
         assert!(!buffer.is_due(start));
         assert!(buffer.is_due(start + MAX_BUFFERED_TIME));

@@ -4,12 +4,13 @@ use std::collections::HashMap;
 
 use crate::columnar::blocks::AsJson;
 use crate::format::json::Json;
+use crate::format::session_context::SessionContext;
 
 /// With what runs were made. A row may name a session that isn't there; it has no context.
 #[derive(Debug, Default)]
 pub struct Session {
     pub id: String,
-    pub context: Option<Json>,
+    pub context: Option<SessionContext>,
 }
 
 /// The sessions of a ledger, in the order in which rows first name them.
@@ -22,7 +23,8 @@ pub(super) struct Sessions {
 impl AsJson for Sessions {
     fn json(&self) -> Json {
         let json = |session: &Session| {
-            let context = session.context.clone().unwrap_or(Json::Null);
+            let context = session.context.as_ref().map(SessionContext::json);
+            let context = context.cloned().unwrap_or(Json::Null);
             Json::Array(vec![Json::Str(session.id.clone()), context])
         };
         Json::Array(self.list.iter().map(json).collect())
@@ -33,7 +35,8 @@ impl AsJson for Sessions {
         for session in json.into_array()? {
             let [id, context] = <[Json; 2]>::try_from(session.into_array()?).ok()?;
             let index = sessions.find_or_add(id.as_str()?) as usize;
-            sessions.list[index].context = (context != Json::Null).then_some(context);
+            sessions.list[index].context =
+                (context != Json::Null).then(|| SessionContext::from_json(context));
         }
         Some(sessions)
     }
@@ -42,7 +45,7 @@ impl AsJson for Sessions {
 impl Sessions {
     /// About how many bytes of memory they take.
     pub fn size(&self) -> usize {
-        let context = |session: &Session| session.context.as_ref().map_or(0, Json::size);
+        let context = |session: &Session| session.context.as_ref().map_or(0, |it| it.json().size());
         let session = |session: &Session| 256 + context(session);
         self.list.iter().map(session).sum()
     }

@@ -5,12 +5,13 @@ use std::path::Path;
 
 use crate::columnar::strings::hash;
 use crate::error::{Error, Result};
-use crate::format::digest::Digest;
+use crate::format::artifact::ArtifactEntry;
 use crate::format::event::EventKind;
 use crate::format::fast_row;
 use crate::format::id::Seq;
-use crate::format::json::{Json, Malformed};
+use crate::format::json::Malformed;
 use crate::format::row::Row;
+use crate::format::session_context::SessionContext;
 use crate::ledger::objects::Objects;
 use crate::ledger::{self, Ledger, Tail};
 use crate::views::checkpoint::Checkpoint;
@@ -228,13 +229,11 @@ impl Artifacts {
 
     fn check(&mut self, row: &Row<'_>) -> std::result::Result<(), Malformed> {
         for (what, entry) in stored(row)? {
-            let Some(sha256) = entry.get("sha256").and_then(Json::as_str) else {
+            let Some(sha256) = &entry.sha256 else {
                 continue;
             };
-            let size = entry.get("size").and_then(Json::as_int);
-            let size = size.and_then(|size| u64::try_from(size).ok());
-            let check = || check_object(&self.objects, sha256, size);
-            let known = self.seen.entry((sha256.to_owned(), size));
+            let check = || check_object(&self.objects, &entry);
+            let known = self.seen.entry((sha256.clone(), entry.size));
             if let Some(wrong) = *known.or_insert_with(check) {
                 self.problems.push(Problem {
                     row: row.seq.0,
@@ -248,29 +247,28 @@ impl Artifacts {
 }
 
 /// What a row says is stored beside the ledger: artifacts, or the lockfile of a session.
-fn stored(row: &Row<'_>) -> std::result::Result<Vec<(String, Json)>, Malformed> {
+fn stored(row: &Row<'_>) -> std::result::Result<Vec<(String, ArtifactEntry)>, Malformed> {
     if row.event == EventKind::Session {
-        let context = Json::Object(row.context.pairs()?);
-        let lockfile = context.get("lockfile").cloned();
+        let lockfile = SessionContext::read(row.context)?.lockfile();
         return Ok(lockfile
             .into_iter()
             .map(|entry| ("a lockfile".to_owned(), entry))
             .collect());
     }
-    let is_stored = |entry: &Json| entry.get("stored").and_then(Json::as_bool) == Some(true);
     let artifacts = row.artifacts.pairs()?.into_iter();
     Ok(artifacts
-        .filter(|(_, entry)| is_stored(entry))
+        .map(|(name, json)| (name, ArtifactEntry::read(json)))
+        .filter(|(_, entry)| entry.stored)
         .map(|(name, entry)| (format!("the artifact '{name}'"), entry))
         .collect())
 }
 
 /// What is wrong with the bytes that a row names, if anything.
-fn check_object(objects: &Objects, sha256: &str, size: Option<u64>) -> Option<&'static str> {
-    let Some(digest) = Digest::from_hex(sha256.as_bytes()) else {
+fn check_object(objects: &Objects, entry: &ArtifactEntry) -> Option<&'static str> {
+    let Some(digest) = entry.digest() else {
         return Some("are named by no hash");
     };
-    match objects.open(&digest, size, &mut |_| false) {
+    match objects.open(&digest, entry.size, &mut |_| false) {
         Ok(_) => None,
         Err(Error::Artifact { damage, .. }) => Some(damage.text()),
         Err(_) => Some("can't be read"),

@@ -24,6 +24,7 @@ use fitledger_core::format::digest::Digest;
 use fitledger_core::format::event::{Event, EventKind};
 use fitledger_core::format::id::RunId;
 use fitledger_core::format::json::Json;
+use fitledger_core::format::object::Object;
 use fitledger_core::format::row::{HEADER, Row};
 use fitledger_core::format::time::Timestamp;
 use fitledger_core::ledger::{self, Append, Memory, Session};
@@ -59,7 +60,7 @@ fn append(
         state.given.len() - 1
     };
     let now = Timestamp::parse(b"2026-11-23T04:20:47.000000Z").unwrap();
-    let params = format!("{{\"p\":\"{}\"}}", "x".repeat(planned.padding)).into_bytes();
+    let params = Object::new().text("p", &"x".repeat(planned.padding));
     let event = |id: &String| Event {
         run_id: RunId::new(id),
         params: params.clone(),
@@ -68,7 +69,7 @@ fn append(
     let mut how = Append {
         session: Session {
             version: planned.session,
-            context: br#"{"user":"reader"}"#,
+            context: &Object::new().text("user", "reader"),
             lockfile: None,
         },
         sync: planned.sync,

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use fitledger_core::Error;
 use fitledger_core::format::event::{Event, EventKind};
 use fitledger_core::format::id::RunId;
+use fitledger_core::format::object::Object;
 use fitledger_core::format::time::Timestamp;
 use fitledger_core::ledger::{self, Append, FileStore, Memory, Session};
 use fitledger_core::views::fold::Folded;
@@ -61,14 +62,14 @@ const NUMBERS: [&str; 6] = [
     r#"{"step":[1,2],"value":[0.5,0.4]}"#,
 ];
 
-fn object(dice: &mut Dice, values: &[&'static str]) -> Vec<u8> {
+fn object(dice: &mut Dice, values: &[&'static str]) -> Object {
     let mut pairs: Vec<String> = Vec::new();
     let start = dice.roll(KEYS.len() as u64) as usize;
     for i in 0..dice.roll(4) as usize {
         let key = KEYS[(start + i) % KEYS.len()];
         pairs.push(format!("\"{key}\":{}", dice.pick(values)));
     }
-    format!("{{{}}}", pairs.join(",")).into_bytes()
+    Object::of_pairs(pairs.join(",").into_bytes())
 }
 
 /// A ledger in which now and then something unusual happens.
@@ -115,25 +116,26 @@ pub fn write(path: &Path, dice: &mut Dice, unusual: u64) {
             }
             let time = Timestamp::from_micros(1_795_000_000_000_000 + dice.roll(5_000_000) as i64)
                 .unwrap();
+            let artifact = Object::from_text(br#"{"m":{"sha256":"x","size":3}}"#).unwrap();
             let event = Event {
                 kind: EventKind::parse(name),
                 run_id: RunId::new(&id),
                 params: object(dice, &VALUES),
                 metrics: object(dice, &NUMBERS),
                 artifacts: match dice.roll(3 * unusual) {
-                    _ if name == "register" => br#"{"m":{"sha256":"x","size":3}}"#.to_vec(),
-                    0 => br#"{"m":{"sha256":"x","size":3}}"#.to_vec(),
-                    _ => Vec::new(),
+                    _ if name == "register" => artifact.clone(),
+                    0 => artifact.clone(),
+                    _ => Object::new(),
                 },
-                context: context.as_bytes().to_vec(),
+                context: Object::from_text(context.as_bytes()).unwrap(),
             };
             events.push((time, event));
         }
-        let context = format!("{{\"user\":\"u{}\"}}", batch / 7);
+        let context = Object::new().text("user", &format!("u{}", batch / 7));
         let mut how = Append {
             session: Session {
                 version: batch / 7,
-                context: context.as_bytes(),
+                context: &context,
                 lockfile: None,
             },
             sync: false,

@@ -15,6 +15,8 @@ use std::path::Path;
 use crate::error::Result;
 use crate::format::chain::Head;
 use crate::format::event::Event;
+use crate::format::object::Object;
+use crate::format::run_context::SESSION;
 use crate::format::time::Timestamp;
 use crate::ledger::append::draft::Draft;
 use crate::ledger::append::flush::{flush, write_all};
@@ -26,6 +28,9 @@ use crate::ledger::store::Store;
 
 pub use memory::Memory;
 pub use request::{Append, Session};
+
+/// About how many bytes say of which session a row is.
+const SESSION_BYTES: usize = 32;
 
 /// Appends events as one write, each with its time, and returns the head that they make.
 ///
@@ -104,7 +109,9 @@ fn write_locked<S: Store, E: IntoIterator<Item = (Timestamp, Event)>>(
 
     let session = session::enter(store, known, how, &mut draft)?;
     for (time, mut event) in events {
-        event.context = session::joined("session", &session.id, &event.context);
+        event.context = Object::with_capacity(event.context.pairs().len() + SESSION_BYTES)
+            .text(SESSION, &session.id)
+            .extend(&event.context);
         draft.add(time, &event)?;
     }
 

@@ -7,7 +7,8 @@ use crate::format::chain::{self, Head};
 use crate::format::digest::Digest;
 use crate::format::event::{Event, EventKind};
 use crate::format::id;
-use crate::format::json::Json;
+use crate::format::ledger_context::LedgerContext;
+use crate::format::object::Object;
 use crate::format::row::{HEADER, Row};
 use crate::ledger::append::memory::Known;
 use crate::ledger::append::request::Append;
@@ -116,12 +117,8 @@ pub(in crate::ledger) fn check_birth<S: Store>(store: &S, len: u64) -> Result<()
 fn begin(len: u64, how: &mut Append<'_>) -> Start {
     let mut birth = format!("{HEADER}\n").into_bytes();
     let mut head = Head::genesis();
-    let context = Json::Object(vec![
-        ("format".into(), Json::Int(FORMAT)),
-        ("id".into(), Json::Str(id::ledger_id(how.random))),
-    ]);
     let event = Event {
-        context: context.text().into_bytes(),
+        context: LedgerContext::object(FORMAT, &id::ledger_id(how.random)),
         ..Event::new(EventKind::Ledger)
     };
     chain::write_row(&mut head, how.now, &event, &mut birth).expect("a short row");
@@ -193,14 +190,12 @@ pub(in crate::ledger) fn recover<S: Store>(
         .unwrap_or_default()
         .to_string_lossy()
         .into_owned();
-    let context = Json::Object(vec![
-        ("offset".into(), Json::Int(at as i64)),
-        ("length".into(), Json::Int(torn.len() as i64)),
-        ("sha256".into(), Json::Str(sha256)),
-        ("file".into(), Json::Str(name)),
-    ]);
     let event = Event {
-        context: context.text().into_bytes(),
+        context: Object::new()
+            .int("offset", at as i64)
+            .int("length", torn.len() as i64)
+            .text("sha256", &sha256)
+            .text("file", &name),
         ..Event::new(EventKind::Recovered)
     };
     let mut start = if head == Head::genesis() {

@@ -1,14 +1,15 @@
 //! What an append is asked for beside its events.
 
 use crate::format::id::Random;
+use crate::format::object::Object;
 use crate::format::time::Timestamp;
 
 /// With what the rows of one append were made.
 pub struct Session<'a> {
     /// Changes whenever the context does.
     pub version: u64,
-    /// The JSON object of the session's context, without its id.
-    pub context: &'a [u8],
+    /// What is recorded of the session, without its id.
+    pub context: &'a Object,
     /// The environment's lockfile, which is stored beside the ledger and named by its hash.
     pub lockfile: Option<&'a [u8]>,
 }

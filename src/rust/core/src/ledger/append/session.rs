@@ -3,9 +3,10 @@
 use std::path::Path;
 
 use crate::error::{Error, Result};
+use crate::format::artifact::ArtifactEntry;
 use crate::format::event::{Event, EventKind};
 use crate::format::id;
-use crate::format::json::{self, Json};
+use crate::format::session_context::SessionContext;
 use crate::ledger::append::draft::Draft;
 use crate::ledger::append::memory::{Known, WrittenSession};
 use crate::ledger::append::request::Append;
@@ -39,10 +40,12 @@ pub(super) fn enter<S: Store>(
         _ => {}
     }
     let id: String = id::short_id(how.random).collect();
-    let mut context = joined("id", &id, how.session.context);
-    let warning = name_lockfile(store.path(), how, &mut context).err();
+    let (lockfile, warning) = match store_lockfile(store.path(), how) {
+        Ok(lockfile) => (lockfile, None),
+        Err(warning) => (None, Some(warning)),
+    };
     let event = Event {
-        context,
+        context: SessionContext::object(&id, how.session.context, lockfile.as_ref()),
         ..Event::new(EventKind::Session)
     };
     draft.add(how.now, &event)?;
@@ -63,41 +66,18 @@ pub(super) fn enter<S: Store>(
 
 /// Stores the lockfile of a session that is about to be written. Without it the session still says
 /// which packages there were, so that is a warning.
-fn name_lockfile(
+fn store_lockfile(
     ledger: &Path,
     how: &mut Append<'_>,
-    context: &mut Vec<u8>,
-) -> std::result::Result<(), String> {
+) -> std::result::Result<Option<ArtifactEntry>, String> {
     let Some(mut text) = how.session.lockfile else {
-        return Ok(());
+        return Ok(None);
     };
-    let stored = Objects::beside(ledger)
-        .put(&mut text, how.random, &mut |_| false)
-        .map_err(|e| format!("The environment's lockfile is not on record: {e}"))?;
-    let lockfile = Json::Object(vec![
-        ("sha256".into(), Json::Str(stored.digest.to_string())),
-        ("size".into(), Json::Int(stored.size as i64)),
-    ]);
-    context.pop();
-    context.extend_from_slice(format!(",\"lockfile\":{}}}", lockfile.text()).as_bytes());
-    Ok(())
-}
-
-/// `{"key":"value"` and then the pairs of `object`.
-pub(super) fn joined(key: &str, value: &str, object: &[u8]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(object.len() + key.len() + value.len() + 8);
-    out.push(b'{');
-    json::write_str(key, &mut out);
-    out.push(b':');
-    json::write_str(value, &mut out);
-    match object {
-        b"" | b"{}" => out.push(b'}'),
-        _ => {
-            out.push(b',');
-            out.extend_from_slice(&object[1..]);
-        }
+    let stored = Objects::beside(ledger).put(&mut text, how.random, &mut |_| false);
+    match stored {
+        Ok(stored) => Ok(Some(ArtifactEntry::of_bytes(stored.digest, stored.size))),
+        Err(e) => Err(format!("The environment's lockfile is not on record: {e}")),
     }
-    out
 }
 
 fn stands<S: Store>(store: &S, session: &WrittenSession) -> Result<bool> {

@@ -1,0 +1,116 @@
+//! What a row says of an artifact.
+
+use crate::format::digest::Digest;
+use crate::format::json::Json;
+use crate::format::object::Object;
+
+const SHA256: &str = "sha256";
+const SIZE: &str = "size";
+const FILE: &str = "file";
+const STORED: &str = "stored";
+const DATA: &str = "data";
+const FOLDER: &str = "folder";
+
+/// An artifact as a row names it. Keys that this version doesn't know stay in the row alone.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct ArtifactEntry {
+    /// The hash of the bytes, in hex as the row has it.
+    pub sha256: Option<String>,
+    /// In bytes.
+    pub size: Option<u64>,
+    /// The path that the user gave; of stored bytes the name under which they are given back.
+    pub file: Option<String>,
+    /// The bytes are kept beside the ledger.
+    pub stored: bool,
+    /// The hash of the values, of an R object that may be another run's data.
+    pub data: Option<String>,
+    /// The bytes are the archive of a folder.
+    pub folder: bool,
+}
+
+impl ArtifactEntry {
+    pub fn read(json: Json) -> ArtifactEntry {
+        let mut entry = ArtifactEntry::default();
+        for (key, value) in json.into_object().unwrap_or_default() {
+            match (key.as_str(), value) {
+                (SHA256, Json::Str(hex)) => entry.sha256 = Some(hex),
+                (SIZE, Json::Int(size)) => entry.size = u64::try_from(size).ok(),
+                (FILE, Json::Str(file)) => entry.file = Some(file),
+                (STORED, Json::Bool(stored)) => entry.stored = stored,
+                (DATA, Json::Str(hash)) => entry.data = Some(hash),
+                (FOLDER, Json::Bool(folder)) => entry.folder = folder,
+                _ => {}
+            }
+        }
+        entry
+    }
+
+    /// Stored bytes that nobody has named yet.
+    pub fn of_bytes(digest: Digest, size: u64) -> ArtifactEntry {
+        ArtifactEntry {
+            sha256: Some(digest.to_string()),
+            size: Some(size),
+            ..ArtifactEntry::default()
+        }
+    }
+
+    pub fn json(&self) -> Json {
+        let text = |text: &Option<String>| text.clone().map(Json::Str);
+        let flag = |flag: bool| flag.then_some(Json::Bool(true));
+        let pairs = [
+            (SHA256, text(&self.sha256)),
+            (SIZE, self.size.map(|size| Json::Int(size as i64))),
+            (FILE, text(&self.file)),
+            (STORED, Some(Json::Bool(self.stored))),
+            (DATA, text(&self.data)),
+            (FOLDER, flag(self.folder)),
+        ];
+        let pairs = pairs.into_iter();
+        Json::Object(
+            pairs
+                .filter_map(|(key, json)| Some((key.to_owned(), json?)))
+                .collect(),
+        )
+    }
+
+    /// The bytes alone, as what isn't an artifact of the user's names them.
+    pub fn bytes_object(&self) -> Object {
+        let object = match &self.sha256 {
+            Some(hex) => Object::new().text(SHA256, hex),
+            None => Object::new(),
+        };
+        match self.size {
+            Some(size) => object.int(SIZE, size as i64),
+            None => object,
+        }
+    }
+
+    /// The hash of the bytes, if it is one.
+    pub fn digest(&self) -> Option<Digest> {
+        Digest::from_hex(self.sha256.as_deref()?.as_bytes())
+    }
+
+    /// About how many bytes of memory it takes.
+    pub fn memory(&self) -> usize {
+        let texts = [&self.sha256, &self.file, &self.data].into_iter().flatten();
+        size_of::<ArtifactEntry>() + texts.map(String::len).sum::<usize>()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_entry_reads_back() {
+        let text =
+            r#"{"sha256":"ab","size":3,"file":"m.rds","stored":true,"data":"fl1:x","folder":true}"#;
+        let entry = ArtifactEntry::read(Json::parse(text.as_bytes()).unwrap());
+        assert_eq!(entry.json().text(), text);
+        assert_eq!(entry.digest(), None);
+        let odd = br#"{"sha256":1,"size":-3,"file":null,"stored":"yes","later":true}"#;
+        let odd = ArtifactEntry::read(Json::parse(odd).unwrap());
+        assert_eq!(odd, ArtifactEntry::default());
+        assert_eq!(ArtifactEntry::read(Json::Null), odd);
+    }
+}

@@ -1,0 +1,99 @@
+//! What the context of a row says that speaks of a model version.
+
+use crate::format::json::{Json, Malformed};
+use crate::format::object::Object;
+use crate::format::row::Cell;
+use crate::format::run_context::SESSION;
+
+const MODEL: &str = "model";
+const VERSION: &str = "version";
+const STAGE: &str = "stage";
+const PREVIOUS: &str = "previous";
+const UNDOES: &str = "undoes";
+const SIGNATURE: &str = "signature";
+const WHY: &str = "why";
+
+/// The context of a `register`, `promote` or `refuse`. It is kept whole: a gate's verdict has no fixed form.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ModelContext(Json);
+
+impl ModelContext {
+    pub fn read(context: Cell<'_>) -> Result<ModelContext, Malformed> {
+        Ok(ModelContext(Json::Object(context.pairs()?)))
+    }
+
+    /// That a version of a model is made.
+    pub fn registration(model: &str, version: i64, signature: Option<&Json>) -> Object {
+        let object = Object::new().text(MODEL, model).int(VERSION, version);
+        match signature {
+            Some(signature) => object.json(SIGNATURE, signature),
+            None => object,
+        }
+    }
+
+    /// That a stage, which pointed to a version or to none, is to point to another; `undoes` is the seq of the
+    /// promotion that a rollback takes back.
+    pub fn promotion(
+        model: &str,
+        version: i64,
+        stage: &str,
+        previous: Option<i64>,
+        undoes: Option<u64>,
+    ) -> Object {
+        let object = Object::new()
+            .text(MODEL, model)
+            .int(VERSION, version)
+            .text(STAGE, stage);
+        let object = match previous {
+            Some(version) => object.int(PREVIOUS, version),
+            None => object.null(PREVIOUS),
+        };
+        match undoes {
+            Some(seq) => object.int(UNDOES, seq as i64),
+            None => object,
+        }
+    }
+
+    fn text(&self, key: &str) -> Option<&str> {
+        self.0.get(key)?.as_str()
+    }
+
+    fn int(&self, key: &str) -> Option<i64> {
+        self.0.get(key)?.as_int()
+    }
+
+    /// The session that wrote the row.
+    pub fn session(&self) -> Option<&str> {
+        self.text(SESSION)
+    }
+
+    pub fn model(&self) -> Option<&str> {
+        self.text(MODEL)
+    }
+
+    pub fn version(&self) -> Option<i64> {
+        self.int(VERSION)
+    }
+
+    pub fn stage(&self) -> Option<&str> {
+        self.text(STAGE)
+    }
+
+    /// The version to which the stage pointed.
+    pub fn previous(&self) -> Option<i64> {
+        self.int(PREVIOUS)
+    }
+
+    /// Whether it takes a promotion back.
+    pub fn is_rollback(&self) -> bool {
+        self.0.get(UNDOES).is_some()
+    }
+
+    pub fn signature(&self) -> Option<&Json> {
+        self.0.get(SIGNATURE)
+    }
+
+    pub fn why(&self) -> Option<&str> {
+        self.text(WHY)
+    }
+}

@@ -1,0 +1,191 @@
+//! What the context of a run's row says.
+
+use crate::format::data_version::DataVersion;
+use crate::format::json::{Json, Malformed};
+use crate::format::row::Cell;
+use crate::format::value::unescape_key;
+
+/// The id of the session that wrote the row.
+pub const SESSION: &str = "session";
+/// Where the row was copied from.
+pub const ORIGIN: &str = "origin";
+pub const SEED: &str = "seed";
+pub const TAGS: &str = "tags";
+/// Metrics that nobody is to see yet.
+pub const SEALED: &str = "sealed";
+const DATA: &str = "data";
+const CALL: &str = "call";
+const STATUS: &str = "status";
+const VOID: &str = "void";
+const REASON: &str = "reason";
+const TEXT: &str = "text";
+
+/// The context of a row that speaks of a run. Keys that this version doesn't know stay in the row alone.
+#[derive(Debug, Default, PartialEq)]
+pub struct RunContext {
+    /// Empty where the row names none.
+    pub session: String,
+    pub origin: Option<Json>,
+    pub seed: Option<Json>,
+    /// Name and value of each.
+    pub tags: Vec<(String, Json)>,
+    pub sealed: Vec<(String, Json)>,
+    pub data: Vec<(String, DataVersion)>,
+    pub call: Option<Call>,
+    /// Of an `end`, if it is one that this version knows.
+    pub status: Option<EndStatus>,
+    /// Of a `void`: `false` takes another one back.
+    pub void: Option<bool>,
+    pub reason: Option<String>,
+    /// Of a `note`.
+    pub text: Option<String>,
+}
+
+/// How a live run ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EndStatus {
+    Finished,
+    Failed,
+    Interrupted,
+}
+
+impl EndStatus {
+    pub const fn name(self) -> &'static str {
+        match self {
+            EndStatus::Finished => "finished",
+            EndStatus::Failed => "failed",
+            EndStatus::Interrupted => "interrupted",
+        }
+    }
+
+    fn parse(name: &str) -> Option<EndStatus> {
+        let all = [
+            EndStatus::Finished,
+            EndStatus::Failed,
+            EndStatus::Interrupted,
+        ];
+        all.into_iter().find(|status| status.name() == name)
+    }
+}
+
+impl RunContext {
+    pub fn read(context: Cell<'_>) -> Result<RunContext, Malformed> {
+        let mut read = RunContext::default();
+        for (key, value) in context.pairs()? {
+            match (key.as_str(), value) {
+                (SESSION, Json::Str(id)) => read.session = id,
+                (ORIGIN, origin) => read.origin = Some(origin),
+                (SEED, seed) => read.seed = Some(seed),
+                (TAGS, Json::Object(tags)) => read.tags = named(tags),
+                (SEALED, Json::Object(metrics)) => read.sealed = named(metrics),
+                (DATA, Json::Object(sets)) => {
+                    let version = |(name, json)| (name, DataVersion::read(json));
+                    read.data = named(sets).into_iter().map(version).collect();
+                }
+                (CALL, call) => read.call = Some(Call(call)),
+                (STATUS, Json::Str(status)) => read.status = EndStatus::parse(&status),
+                (VOID, Json::Bool(void)) => read.void = Some(void),
+                (REASON, Json::Str(reason)) => read.reason = Some(reason),
+                (TEXT, Json::Str(text)) => read.text = Some(text),
+                _ => {}
+            }
+        }
+        Ok(read)
+    }
+}
+
+/// The pairs under the names that the user gave.
+fn named(pairs: Vec<(String, Json)>) -> Vec<(String, Json)> {
+    let name = |(key, json): (String, Json)| (unescape_key(&key).to_owned(), json);
+    pairs.into_iter().map(name).collect()
+}
+
+/// The function call that a run is about. It is kept whole, since it is shown whole.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Call(Json);
+
+impl Call {
+    pub fn from_json(json: Json) -> Call {
+        Call(json)
+    }
+
+    /// All of it.
+    pub fn json(&self) -> &Json {
+        &self.0
+    }
+
+    pub fn function(&self) -> Option<&str> {
+        self.0.get("function")?.as_str()
+    }
+
+    /// Of the function's package.
+    pub fn version(&self) -> Option<&str> {
+        self.0.get("version")?.as_str()
+    }
+
+    /// The hash of a function's body that is in no package.
+    pub fn body(&self) -> Option<&str> {
+        self.0.get("body")?.as_str()
+    }
+
+    /// The method that was dispatched to.
+    pub fn method(&self) -> Option<&str> {
+        self.0.get("method")?.as_str()
+    }
+
+    /// The call's text.
+    pub fn code(&self) -> Option<&str> {
+        self.0.get("code")?.as_str()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::format::digest::Digest;
+    use crate::format::event::{Event, EventKind};
+    use crate::format::id::Seq;
+    use crate::format::object::Object;
+    use crate::format::row::{Row, write_body};
+    use crate::format::time::Timestamp;
+
+    fn read(context: &str) -> RunContext {
+        let event = Event {
+            context: Object::from_text(context.as_bytes()).unwrap(),
+            ..Event::new(EventKind::Log)
+        };
+        let time = Timestamp::from_micros(1_795_000_000_000_000).unwrap();
+        let mut line = Vec::new();
+        write_body(Seq(3), time, &event, &mut line);
+        line.push(b',');
+        line.extend_from_slice(&Digest::of(&[b"x"]).hex());
+        RunContext::read(Row::parse(&line).unwrap().context).unwrap()
+    }
+
+    #[test]
+    fn what_a_row_says_has_a_type() {
+        let context = read(
+            r#"{"session":"0a","seed":42,"tags":{"$$by":"ann"},"data":{"d":{"hash":"fl1:x"}},"status":"failed","later":1}"#,
+        );
+        let version = DataVersion {
+            hash: Some("fl1:x".into()),
+            ..DataVersion::default()
+        };
+        let expected = RunContext {
+            session: "0a".into(),
+            seed: Some(Json::Int(42)),
+            tags: vec![("$by".into(), Json::Str("ann".into()))],
+            data: vec![("d".into(), version)],
+            status: Some(EndStatus::Failed),
+            ..RunContext::default()
+        };
+        assert_eq!(context, expected);
+    }
+
+    #[test]
+    fn what_has_another_type_is_as_good_as_not_there() {
+        let odd = r#"{"session":1,"tags":"a","sealed":[1],"data":null,"status":"gone","void":"no","text":2}"#;
+        assert_eq!(read(odd), RunContext::default());
+        assert_eq!(read(""), RunContext::default());
+    }
+}

@@ -1,0 +1,54 @@
+//! A stretch of a series: what a `log` says of a metric that is written step by step.
+
+use crate::format::json::{self, Json};
+use crate::format::object::Object;
+use crate::format::row::Cell;
+use crate::format::time::Timestamp;
+use crate::format::value::Value;
+
+const STEP: &str = "step";
+const VALUE: &str = "value";
+const TIME: &str = "time";
+
+/// Steps, values, and times in seconds since 1970, as many of each.
+pub fn object(steps: &[i64], values: &[Value], times: &[f64]) -> Object {
+    Object::new()
+        .array(STEP, steps, |step, out| json::write_int(*step, out))
+        .array(VALUE, values, Value::write)
+        .array(TIME, times, |time, out| json::write_double(*time, out))
+}
+
+/// The value that a metric ends with: itself, or the last of a series, which may have none.
+pub fn last_value(metric: &Json) -> Option<Value> {
+    match metric.get(VALUE) {
+        Some(Json::Array(series)) => series.last().map(Value::from_json),
+        _ => Some(Value::from_json(metric)),
+    }
+}
+
+/// Whether a cell may hold a stretch of a series: what says no needn't be read.
+pub fn may_stand_in(metrics: Cell<'_>) -> bool {
+    metrics.mentions(STEP)
+}
+
+/// Visits step, value and time, in seconds since 1970, of each point of a stretch of a series; of
+/// any other value nothing. `row` is the time of what has none.
+pub fn each_point(metric: &Json, row: Timestamp, mut visit: impl FnMut(i64, Value, f64)) {
+    let (Some(Json::Array(steps)), Some(Json::Array(values))) =
+        (metric.get(STEP), metric.get(VALUE))
+    else {
+        return;
+    };
+    let times = match metric.get(TIME) {
+        Some(Json::Array(times)) => times.as_slice(),
+        _ => &[],
+    };
+    for (i, (step, value)) in steps.iter().zip(values).enumerate() {
+        let at = match times.get(i) {
+            Some(Json::Double(at)) => *at,
+            _ => row.seconds(),
+        };
+        let step = step.as_int().unwrap_or_default();
+        visit(step, Value::from_json(value), at);
+    }
+}

@@ -1,0 +1,138 @@
+//! What a session row says: with what the rows that name it were made.
+
+use crate::format::artifact::ArtifactEntry;
+use crate::format::json::{Json, Malformed};
+use crate::format::object::Object;
+use crate::format::row::Cell;
+
+const ID: &str = "id";
+const USER: &str = "user";
+const HOST: &str = "host";
+const PID: &str = "pid";
+const BOOT: &str = "boot";
+const PIDS: &str = "pids";
+const STARTED: &str = "started";
+const PLATFORM: &str = "platform";
+const LOCALE: &str = "locale";
+const TIMEZONE: &str = "timezone";
+const R: &str = "r";
+const RNG: &str = "rng";
+const PACKAGES: &str = "packages";
+const SCRIPT: &str = "script";
+const GIT: &str = "git";
+const COMMIT: &str = "commit";
+const BRANCH: &str = "branch";
+const DIRTY: &str = "dirty";
+const LOCKFILE: &str = "lockfile";
+
+/// The context of a session. It is kept whole, since it is shown whole; what we ask of it has a type.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SessionContext(Json);
+
+/// What tells a process from every other one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Process<'a> {
+    pub host: &'a str,
+    pub boot: &'a str,
+    /// The namespace of the pid.
+    pub pids: &'a str,
+    pub pid: i64,
+    /// In ticks of the system's clock.
+    pub started: i64,
+}
+
+impl SessionContext {
+    pub fn read(context: Cell<'_>) -> Result<SessionContext, Malformed> {
+        Ok(SessionContext(Json::Object(context.pairs()?)))
+    }
+
+    pub fn from_json(json: Json) -> SessionContext {
+        SessionContext(json)
+    }
+
+    /// The context of a new session: its id, what is recorded, and the lockfile if it is stored.
+    pub fn object(id: &str, recorded: &Object, lockfile: Option<&ArtifactEntry>) -> Object {
+        let object = Object::new().text(ID, id).extend(recorded);
+        match lockfile {
+            Some(lockfile) => object.object(LOCKFILE, &lockfile.bytes_object()),
+            None => object,
+        }
+    }
+
+    /// All of it.
+    pub fn json(&self) -> &Json {
+        &self.0
+    }
+
+    fn text(&self, path: &[&str]) -> Option<&str> {
+        self.0.at(path)?.as_str()
+    }
+
+    pub fn id(&self) -> Option<&str> {
+        self.text(&[ID])
+    }
+
+    pub fn user(&self) -> Option<&str> {
+        self.text(&[USER])
+    }
+
+    pub fn host(&self) -> Option<&str> {
+        self.text(&[HOST])
+    }
+
+    pub fn script(&self) -> Option<&str> {
+        self.text(&[SCRIPT])
+    }
+
+    pub fn commit(&self) -> Option<&str> {
+        self.text(&[GIT, COMMIT])
+    }
+
+    pub fn branch(&self) -> Option<&str> {
+        self.text(&[GIT, BRANCH])
+    }
+
+    /// Whether there were changes that weren't committed.
+    pub fn dirty(&self) -> Option<bool> {
+        self.0.at(&[GIT, DIRTY])?.as_bool()
+    }
+
+    /// The version of R.
+    pub fn r(&self) -> Option<&str> {
+        self.text(&[R])
+    }
+
+    /// Name and version of each package that was loaded.
+    pub fn packages(&self) -> impl ExactSizeIterator<Item = (&str, Option<&str>)> {
+        let packages = match self.0.get(PACKAGES) {
+            Some(Json::Object(packages)) => packages.as_slice(),
+            _ => &[],
+        };
+        packages
+            .iter()
+            .map(|(name, version)| (name.as_str(), version.as_str()))
+    }
+
+    /// What else the results may depend on, each with its name.
+    pub fn environment(&self) -> impl Iterator<Item = (&'static str, &Json)> {
+        let keys = [PLATFORM, LOCALE, TIMEZONE, RNG].into_iter();
+        keys.filter_map(|key| Some((key, self.0.get(key)?)))
+    }
+
+    /// The stored lockfile.
+    pub fn lockfile(&self) -> Option<ArtifactEntry> {
+        self.0.get(LOCKFILE).cloned().map(ArtifactEntry::read)
+    }
+
+    /// The process that wrote the session; `None` where it can't be told from others.
+    pub fn process(&self) -> Option<Process<'_>> {
+        let number = |key| self.0.get(key).and_then(Json::as_int);
+        Some(Process {
+            host: self.host()?,
+            boot: self.text(&[BOOT])?,
+            pids: self.text(&[PIDS])?,
+            pid: number(PID)?,
+            started: number(STARTED)?,
+        })
+    }
+}
