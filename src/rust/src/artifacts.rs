@@ -6,13 +6,14 @@ use fitledger_core::format::artifact::ArtifactEntry;
 use fitledger_core::format::digest::Digest;
 use fitledger_core::ledger;
 use fitledger_core::ledger::objects::{self, Objects, Stored, safe_file_name};
+use fitledger_core::views::runs::Part;
 
 use crate::append_request::Entropy;
 use crate::from_r::path;
 use crate::guard::{Failure, guard};
 use crate::r::{self, R};
 use crate::to_r;
-use crate::view_cache::RUNS;
+use crate::view_cache::{RUNS, guard_views};
 
 /// Tells R's side how far a long piece of work is, and asks whether to give up.
 fn progress(on_progress: &Robj) -> impl FnMut(u64) -> bool + '_ {
@@ -132,11 +133,13 @@ fn native_copy_object(file: Robj, sha256: Robj, size: Robj, to: Robj, on_progres
 /// @noRd
 #[extendr]
 fn native_artifacts(file: Robj, run_id: Robj) -> Robj {
-    guard(|| {
+    guard_views(|| {
         let cached = RUNS.lend(path(&file)?)?;
         let runs = cached.view();
         let id = R::of(&run_id).string().unwrap_or_default();
-        let artifacts = runs.get(&id).map_or(&[][..], |run| run.artifacts());
+        let run = runs.get(&id)?;
+        runs.load(&[], &[Part::Extras])?;
+        let artifacts = run.map_or(&[][..], |run| run.artifacts());
         let entries = || artifacts.iter().map(|(_, entry)| entry);
         let size = |entry: &ArtifactEntry| entry.size.unwrap_or_default() as f64;
         Ok(list!(

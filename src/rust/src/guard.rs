@@ -9,8 +9,6 @@ use extendr_api::prelude::*;
 use fitledger_core::Error;
 use fitledger_core::columnar::blocks::Damaged;
 
-use crate::view_cache::distrust_cache;
-
 /// Why a call failed, in the words and with the fields of its condition.
 #[derive(Debug, Default)]
 pub struct Failure {
@@ -20,6 +18,8 @@ pub struct Failure {
     pub path: Option<String>,
     /// Row and byte of the damage.
     pub location: Option<(u64, u64)>,
+    /// The file is an index that is damaged: without it the same call has its answer.
+    pub damaged_index: bool,
 }
 
 impl From<Error> for Failure {
@@ -30,7 +30,14 @@ impl From<Error> for Failure {
             hint: e.hint().to_owned(),
             path: e.path().map(|path| path.display().to_string()),
             location: e.location(),
+            damaged_index: matches!(e, Error::DamagedIndex { .. }),
         }
+    }
+}
+
+impl From<Damaged> for Failure {
+    fn from(damaged: Damaged) -> Failure {
+        Error::from(damaged).into()
     }
 }
 
@@ -80,20 +87,15 @@ thread_local! {
     static PANIC: RefCell<Option<String>> = const { RefCell::new(None) };
 }
 
-/// Runs a call. A panic becomes a failure like any other, so R goes on. A call that comes upon a damaged index
-/// is run again without it.
-pub fn guard(mut call: impl FnMut() -> Result<Robj, Failure>) -> Robj {
+/// Runs a call. A panic becomes a failure like any other, so R goes on.
+pub fn guard(call: impl FnOnce() -> Result<Robj, Failure>) -> Robj {
     static HOOK: Once = Once::new();
     HOOK.call_once(|| {
         panic::set_hook(Box::new(|info| {
             PANIC.with(|text| *text.borrow_mut() = Some(info.to_string()))
         }));
     });
-    let mut outcome = panic::catch_unwind(AssertUnwindSafe(&mut call));
-    if let Err(Some(Damaged { path })) = outcome.as_ref().map_err(|why| why.downcast_ref()) {
-        distrust_cache(path);
-        outcome = panic::catch_unwind(AssertUnwindSafe(call));
-    }
+    let outcome = panic::catch_unwind(AssertUnwindSafe(call));
     let outcome = outcome.unwrap_or_else(|_| {
         let what = PANIC
             .with(|text| text.borrow_mut().take())

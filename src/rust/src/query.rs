@@ -11,7 +11,7 @@ use fitledger_core::ledger;
 use fitledger_core::views::best;
 use fitledger_core::views::compare::{Field, compare};
 use fitledger_core::views::export;
-use fitledger_core::views::runs::{Run, Runs};
+use fitledger_core::views::runs::{ALL_PARTS, Part, Run, Runs};
 use fitledger_core::views::series;
 use fitledger_core::views::table::{self, Role};
 
@@ -20,7 +20,7 @@ use crate::from_r::path;
 use crate::guard::{Failure, guard};
 use crate::r::{R, Text};
 use crate::to_r;
-use crate::view_cache::RUNS;
+use crate::view_cache::{RUNS, guard_views};
 
 /// The columns of the runs: `list(columns, details, names, metric, count, sealed)`.
 ///
@@ -33,7 +33,7 @@ use crate::view_cache::RUNS;
 /// @noRd
 #[extendr]
 fn native_read_runs(file: Robj, wanted: Robj, details: Robj, void: Robj, best: Robj) -> Robj {
-    guard(|| {
+    guard_views(|| {
         let wanted = R::of(&wanted);
         let wanted: Option<HashSet<String>> = match wanted.is_null() {
             true => None,
@@ -44,21 +44,17 @@ fn native_read_runs(file: Robj, wanted: Robj, details: Robj, void: Robj, best: R
         let cached = RUNS.lend(path(&file)?)?;
         let runs = cached.view();
         let names = table::column_names(runs);
-        let all = R::of(&best).is_null();
         let rows = match R::of(&best).ty() {
-            SEXPTYPE::NILSXP => table::all_rows(runs, void),
+            SEXPTYPE::NILSXP => table::all_rows(runs, void)?,
             SEXPTYPE::STRSXP => {
                 let ids = texts(R::of(&best))?;
-                let chosen = ids.iter().filter_map(|id| runs.get(id));
-                chosen.map(|run| run.row).collect()
+                rows_of(runs, &ids)?
             }
-            _ => Best::of(R::of(&best))?.among(runs, &names),
+            _ => Best::of(R::of(&best))?.among(runs, &names)?,
         };
         let is_wanted = |name: &str| wanted.as_ref().is_none_or(|wanted| wanted.contains(name));
-        let columns = table::columns(runs, void, &rows, is_wanted);
-        if all {
-            table::load(&columns);
-        }
+        let columns = table::columns(runs, void, &rows, is_wanted)?;
+        runs.load(&rows, &[])?;
 
         let mut labels = vec!["run_id".to_owned(), "timestamp".to_owned()];
         let mut vectors = vec![
@@ -72,12 +68,12 @@ fn native_read_runs(file: Robj, wanted: Robj, details: Robj, void: Robj, best: R
             labels.push(column.name.clone());
             vectors.push(to_r::column(column));
         }
-        let details = self::details(runs, &rows, &details);
+        let details = self::details(runs, &rows, &details)?;
         let metric: Vec<bool> = names
             .iter()
             .map(|(_, role)| *role == Role::Metric)
             .collect();
-        let seen = runs.with_sealed().filter(|run| void || !run.is_void());
+        let seen = runs.with_sealed()?.filter(|run| void || !run.is_void());
         let hidden = seen.flat_map(|run| run.hidden());
         let sealed: BTreeSet<String> = hidden.map(|(name, _)| name).collect();
         Ok(list!(
@@ -85,7 +81,7 @@ fn native_read_runs(file: Robj, wanted: Robj, details: Robj, void: Robj, best: R
             details = details,
             names = to_r::strings(names.iter().map(|(name, _)| Some(name.as_str()))),
             metric = metric,
-            count = (runs.len() - if void { 0 } else { runs.count_void() }) as f64,
+            count = (runs.len() - if void { 0 } else { runs.count_void()? }) as f64,
             sealed = to_r::strings(sealed.iter().map(|name| Some(name.as_str())))
         )
         .into())
@@ -115,15 +111,16 @@ impl Best {
         })
     }
 
-    fn among(&self, runs: &Runs, names: &[(String, Role)]) -> Vec<usize> {
+    fn among(&self, runs: &Runs, names: &[(String, Role)]) -> Result<Vec<usize>, Failure> {
         let both = format!("metrics.{}", self.metric);
         let is_it = |(name, role): &(String, Role)| {
             *role == Role::Metric && (*name == self.metric || *name == both)
         };
         let index = names.iter().position(is_it);
         let column = index.and_then(|index| runs.metrics.iter().nth(index - runs.params.len()));
-        column.map_or(Vec::new(), |column| {
-            best::best(runs, column, self.maximize, self.n as usize)
+        Ok(match column {
+            Some(column) => best::best(runs, column, self.maximize, self.n as usize)?,
+            None => Vec::new(),
         })
     }
 }
@@ -134,6 +131,15 @@ fn named_list(names: &[String], values: Vec<Robj>) -> Robj {
     list.set_attrib("names", names)
         .expect("as many names as values");
     list
+}
+
+/// The rows of those ids that there are.
+fn rows_of(runs: &Runs, ids: &[String]) -> Result<Vec<usize>, Failure> {
+    let mut rows = Vec::with_capacity(ids.len());
+    for id in ids {
+        rows.extend(runs.get(id)?.map(|run| run.row));
+    }
+    Ok(rows)
 }
 
 /// The texts of a character vector.
@@ -149,9 +155,13 @@ fn texts(names: R) -> Result<Vec<String>, Failure> {
 }
 
 /// What is on record of the runs beside parameters and metrics.
-fn details(runs: &Runs, rows: &[usize], wanted: &[String]) -> Robj {
+fn details(runs: &Runs, rows: &[usize], wanted: &[String]) -> Result<Robj, Failure> {
+    if !wanted.is_empty() {
+        runs.load(rows, &[Part::Sessions, Part::Extras])?;
+        runs.seeds.load(rows)?;
+    }
     let vectors = wanted.iter().map(|name| detail(runs, rows, name));
-    named_list(wanted, vectors.collect())
+    Ok(named_list(wanted, vectors.collect()))
 }
 
 fn detail(runs: &Runs, rows: &[usize], name: &str) -> Robj {
@@ -248,11 +258,12 @@ fn native_read_series(file: Robj) -> Robj {
 /// @noRd
 #[extendr]
 fn native_compare(file: Robj, run_ids: Robj, only_different: Robj) -> Robj {
-    guard(|| {
+    guard_views(|| {
         let cached = RUNS.lend(path(&file)?)?;
         let runs = cached.view();
-        let ids = texts(R::of(&run_ids))?;
-        let chosen: Vec<Run<'_>> = ids.iter().filter_map(|id| runs.get(id)).collect();
+        let rows = rows_of(runs, &texts(R::of(&run_ids))?)?;
+        runs.load(&rows, &ALL_PARTS)?;
+        let chosen: Vec<Run<'_>> = rows.iter().map(|&row| runs.at(row)).collect();
         let mut fields = compare(&chosen);
         if R::of(&only_different).is_true() {
             fields.retain(Field::differs);
@@ -275,11 +286,13 @@ fn native_compare(file: Robj, run_ids: Robj, only_different: Robj) -> Robj {
 /// @noRd
 #[extendr]
 fn native_session_of(file: Robj, run_id: Robj) -> Robj {
-    guard(|| {
+    guard_views(|| {
         let cached = RUNS.lend(path(&file)?)?;
         let runs = cached.view();
         let id = R::of(&run_id).string().unwrap_or_default();
-        let run = runs.get(&id);
+        let rows = rows_of(runs, &[id])?;
+        runs.load(&rows, &[Part::Sessions])?;
+        let run = rows.first().map(|&row| runs.at(row));
         let session = run.and_then(|run| run.last_session().context.as_ref());
         Ok(session.map_or(Robj::from(()), |context| {
             to_r::value(&Value::from_json(context.json()))
@@ -329,13 +342,14 @@ fn native_events(file: Robj) -> Robj {
 /// @noRd
 #[extendr]
 fn native_run_facts(file: Robj, run_id: Robj) -> Robj {
-    guard(|| {
+    guard_views(|| {
         let cached = RUNS.lend(path(&file)?)?;
         let runs = cached.view();
         let id = R::of(&run_id).string().unwrap_or_default();
-        let Some(run) = runs.get(&id) else {
+        let Some(run) = runs.get(&id)? else {
             return Ok(Robj::from(()));
         };
+        runs.load(&[run.row], &[Part::Values])?;
         let list = |pairs| to_r::value(&Value::NamedList(pairs));
         Ok(list!(
             params = list(run.params()),
@@ -351,11 +365,13 @@ fn native_run_facts(file: Robj, run_id: Robj) -> Robj {
 /// @noRd
 #[extendr]
 fn native_sealed(file: Robj, run_id: Robj) -> Robj {
-    guard(|| {
+    guard_views(|| {
         let cached = RUNS.lend(path(&file)?)?;
         let runs = cached.view();
         let id = R::of(&run_id).string().unwrap_or_default();
-        let sealed = runs.get(&id).map_or(Vec::new(), |run| run.sealed());
+        let run = runs.get(&id)?;
+        runs.load(&[], &[Part::Extras])?;
+        let sealed = run.map_or(Vec::new(), |run| run.sealed());
         Ok(to_r::value(&Value::NamedList(sealed)))
     })
 }
@@ -365,9 +381,10 @@ fn native_sealed(file: Robj, run_id: Robj) -> Robj {
 /// @noRd
 #[extendr]
 fn native_run_ids(file: Robj) -> Robj {
-    guard(|| {
+    guard_views(|| {
         let cached = RUNS.lend(path(&file)?)?;
         let runs = cached.view();
+        runs.load(&table::all_rows(runs, true)?, &[])?;
         Ok(runs
             .iter()
             .map(|run| run.id())
@@ -381,15 +398,21 @@ fn native_run_ids(file: Robj) -> Robj {
 /// @noRd
 #[extendr]
 fn native_export_runs(file: Robj, to: Robj) -> Robj {
-    guard(|| {
+    guard_views(|| {
         let cached = RUNS.lend(path(&file)?)?;
         let runs = cached.view();
+        let rows = table::all_rows(runs, false)?;
+        let columns = table::columns(runs, false, &rows, |_| true)?;
+        runs.load(&rows, &[])?;
         let to = path(&to)?;
         let mut name = to.file_name().unwrap_or_default().to_owned();
         name.push(format!(".{}.tmp", std::process::id()));
         let unfinished = to.with_file_name(name);
         let written = std::fs::File::create(&unfinished)
-            .and_then(|out| Ok(export::write_csv(runs, std::io::BufWriter::new(out))?))
+            .and_then(|out| {
+                let out = std::io::BufWriter::new(out);
+                Ok(export::write_csv(runs, &rows, &columns, out)?)
+            })
             .and_then(|()| std::fs::rename(&unfinished, &to));
         written.map_err(|e| {
             drop(std::fs::remove_file(&unfinished));

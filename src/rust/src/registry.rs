@@ -10,17 +10,17 @@ use fitledger_core::format::model_context::ModelContext;
 use fitledger_core::format::object::Object;
 use fitledger_core::format::time::Timestamp;
 use fitledger_core::format::value::{Value, unescape_key};
-use fitledger_core::ledger::ReadSince;
-use fitledger_core::views::fold::Folded;
+use fitledger_core::ledger::{LedgerFile, ReadSince};
 use fitledger_core::views::registry::{self, Change, Kind, Model, Registry, Version};
 use fitledger_core::views::runs::Runs;
+use fitledger_core::views::view_cache::ViewGuard;
 
 use crate::append_request::{AppendRequest, Entropy, with_warning};
 use crate::from_r::{self, path};
 use crate::guard::{Failure, guard};
 use crate::r::R;
 use crate::to_r;
-use crate::view_cache::{REGISTRIES, RUNS};
+use crate::view_cache::{REGISTRIES, RUNS, guard_views};
 
 fn ask(file: &Robj, question: impl FnOnce(&Registry) -> Robj) -> Result<Robj, Failure> {
     Ok(question(REGISTRIES.lend(path(file)?)?.view()))
@@ -215,30 +215,22 @@ fn native_stage_history(file: Robj, name: Robj) -> Robj {
 
 /// What a decision about models rests on: runs and registry, as they are under the lock.
 struct State {
-    runs: Folded<Runs>,
-    registry: Folded<Registry>,
+    runs: ViewGuard<Runs, Failure>,
+    registry: ViewGuard<Registry, Failure>,
 }
 
 impl State {
     fn read(path: &Path) -> Result<State, Failure> {
-        let runs = RUNS.take(path)?;
-        let registry = REGISTRIES.take(path)?;
-        Ok(State { runs, registry })
-    }
-
-    fn put_back(self, path: &Path) {
-        RUNS.put(path, self.runs);
-        REGISTRIES.put(path, self.registry);
+        let file = LedgerFile::open(path)?;
+        Ok(State {
+            runs: RUNS.lend_of(&file)?,
+            registry: REGISTRIES.lend_of(&file)?,
+        })
     }
 
     fn catch_up(&mut self, read_since: ReadSince<'_>) -> fitledger_core::Result<()> {
-        if let Some(position) = self.runs.position().copied() {
-            self.runs.take(&read_since(&position)?)?;
-        }
-        if let Some(position) = self.registry.position().copied() {
-            self.registry.take(&read_since(&position)?)?;
-        }
-        Ok(())
+        self.runs.catch_up(read_since)?;
+        self.registry.catch_up(read_since)
     }
 
     /// The run, if its model may be registered and promoted.
@@ -247,7 +239,7 @@ impl State {
             path: path.to_owned(),
             what,
         };
-        let Some(run) = self.runs.view().get(id) else {
+        let Some(run) = self.runs.view().get(id)? else {
             return Err(conflict(format!("There is no run `{id}`")));
         };
         if let Some(why) = run.unfit() {
@@ -266,7 +258,7 @@ fn absolute(request: &AppendRequest) -> PathBuf {
 /// @noRd
 #[extendr]
 fn native_register(request: Robj, name: Robj, run_id: Robj, artifact: Robj, more: Robj) -> Robj {
-    guard(|| {
+    guard_views(|| {
         let mut request = AppendRequest::of(&request)?;
         request.create = false;
         let path = absolute(&request);
@@ -289,7 +281,6 @@ fn native_register(request: Robj, name: Robj, run_id: Robj, artifact: Robj, more
             };
             Ok(vec![(Timestamp::now(), event)])
         });
-        state.put_back(&path);
         let warning = outcome?;
         Ok(with_warning(Robj::from(version as f64), warning))
     })
@@ -313,7 +304,7 @@ fn native_promote(
     figures: Robj,
     more: Robj,
 ) -> Robj {
-    guard(|| {
+    guard_views(|| {
         let mut request = AppendRequest::of(&request)?;
         request.create = false;
         let path = absolute(&request);
@@ -379,7 +370,6 @@ fn native_promote(
             };
             Ok(vec![(Timestamp::now(), event)])
         });
-        state.put_back(&path);
         let warning = outcome?;
         Ok(with_warning(Robj::from(chosen as f64), warning))
     })

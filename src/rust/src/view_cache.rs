@@ -1,11 +1,12 @@
 //! The views of ledgers that stay between calls, and the indexes that a fresh process reads instead.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use extendr_api::prelude::*;
 use extendr_ffi::SEXPTYPE;
+use fitledger_core::ledger::LedgerFile;
 use fitledger_core::views::fold::{Fold, Folded};
 use fitledger_core::views::index_cache::{IndexCache, MAX_INDEXES_BYTES, MIN_LEDGER_BYTES};
 use fitledger_core::views::parallel_read;
@@ -19,7 +20,7 @@ use crate::r::{R, base_call};
 
 pub static RUNS: ViewCache<Runs, Failure> = ViewCache::new(read_runs);
 pub static REGISTRIES: ViewCache<Registry, Failure> =
-    ViewCache::new(|path| Ok(Registry::read(path)?));
+    ViewCache::new(|file| Ok(Registry::read(file)?));
 
 /// Where indexes go unless an option says otherwise; `None` for nowhere.
 static CACHE: Mutex<Option<PathBuf>> = Mutex::new(None);
@@ -70,30 +71,40 @@ fn odd_option() -> Failure {
     }
 }
 
-fn read_runs(path: &Path) -> Result<Folded<Runs>, Failure> {
-    let large = std::fs::metadata(path).is_ok_and(|metadata| metadata.len() >= MIN_LEDGER_BYTES);
-    let folder = match large && !DISTRUST.load(Ordering::Relaxed) {
+fn read_runs(file: &LedgerFile) -> Result<Folded<Runs>, Failure> {
+    let is_large = file.size()? >= MIN_LEDGER_BYTES;
+    let folder = match is_large && !DISTRUST.load(Ordering::Relaxed) {
         true => cache_folder()?,
         false => None,
     };
     Ok(match folder {
-        None => parallel_read::read(path)?,
+        None => parallel_read::read(file)?,
         Some(folder) => {
             let cache = IndexCache {
                 folder,
                 min_ledger_bytes: MIN_LEDGER_BYTES,
                 max_bytes: MAX_INDEXES_BYTES,
             };
-            cache.read(path)?
+            cache.read(file)?
         }
     })
 }
 
-/// Goes on without indexes, of which one turned out damaged.
-pub fn distrust_cache(damaged: &Path) {
-    DISTRUST.store(true, Ordering::Relaxed);
-    RUNS.clear();
-    drop(std::fs::remove_file(damaged));
+/// Guards a call that rests on the views: it is made again without indexes, where one turns out damaged.
+pub fn guard_views(mut call: impl FnMut() -> Result<Robj, Failure>) -> Robj {
+    guard(|| match call() {
+        Err(Failure {
+            damaged_index: true,
+            path,
+            ..
+        }) => {
+            DISTRUST.store(true, Ordering::Relaxed);
+            RUNS.clear();
+            drop(path.map(std::fs::remove_file));
+            call()
+        }
+        outcome => outcome,
+    })
 }
 
 extendr_module! {

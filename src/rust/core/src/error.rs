@@ -35,6 +35,8 @@ pub enum Error {
     Network { path: PathBuf, system: String },
     /// Somebody else was faster, or what was asked for isn't so any more.
     Conflict { path: PathBuf, what: String },
+    /// An index isn't as it was written. The ledger itself answers.
+    DamagedIndex { path: PathBuf },
     /// The system refused something; the ledger is as it was.
     Io {
         path: PathBuf,
@@ -103,6 +105,7 @@ impl Error {
             Error::Unstorable { .. } => "unstorable",
             Error::Network { .. } => "network",
             Error::Conflict { .. } => "conflict",
+            Error::DamagedIndex { .. } => "damaged_index",
             Error::Io { .. } => "io",
             Error::Remains { .. } => "remains",
             Error::DurabilityUnknown { .. } => "durability_unknown",
@@ -139,6 +142,9 @@ impl Error {
             Error::Conflict { .. } => {
                 "Nothing was changed. Look at it as it is now, then try again."
             }
+            Error::DamagedIndex { .. } => {
+                "Ask again with `options(fitledger.cache = FALSE)`: the ledger itself is not concerned."
+            }
             Error::Io { source, .. } if source.kind() == io::ErrorKind::NotFound => {
                 "Does its folder exist? `dir.create()` makes it."
             }
@@ -164,6 +170,7 @@ impl Error {
             | Error::Corrupt { path, .. }
             | Error::Network { path, .. }
             | Error::Conflict { path, .. }
+            | Error::DamagedIndex { path }
             | Error::Artifact { path, .. }
             | Error::Unstorable { path, .. }
             | Error::Io { path, .. }
@@ -231,6 +238,9 @@ impl fmt::Display for Error {
                 path.display()
             ),
             Error::Conflict { what, .. } => write!(f, "{what}."),
+            Error::DamagedIndex { path } => {
+                write!(f, "The index '{}' is damaged.", path.display())
+            }
             Error::Io {
                 path,
                 doing,

@@ -77,6 +77,7 @@ fn runs_fold_as_described() {
     assert_eq!(void, ["20261123-042047-000000000008"]);
 
     let live = runs.get("20261123-042048-00000000000z").unwrap();
+    let live = live.unwrap();
     assert_eq!(live.status(), Status::Finished);
     assert_eq!(live.seed(), Some(Value::Int(42)));
     assert_eq!(

@@ -1,16 +1,19 @@
 //! Invariant: with an index or without one, whatever became of it, the answers are the same.
 
-use std::any::Any;
 use std::fs;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, SystemTime};
 
-use fitledger_core::columnar::blocks::Damaged;
+use fitledger_core::error::Error;
+use fitledger_core::views::best::best;
+use fitledger_core::views::compare::compare;
+use fitledger_core::views::export;
 use fitledger_core::views::index_cache::IndexCache;
+use fitledger_core::views::runs::{ALL_PARTS, Part, Run, Runs};
+use fitledger_core::views::table;
 
-use random::{Dice, generic, path, words, write};
+use random::{Dice, generic, open, path, words, write};
 use wait::wait_until;
 
 mod random;
@@ -32,12 +35,82 @@ fn indexes(cache: &IndexCache) -> Vec<PathBuf> {
 }
 
 /// What the runs are by way of the index; an error if a part of it turned out damaged.
-fn ask(cache: &IndexCache, path: &Path) -> Result<String, Box<dyn Any + Send>> {
-    catch_unwind(AssertUnwindSafe(|| words(cache.read(path).unwrap().view())))
+fn ask(cache: &IndexCache, path: &Path) -> Result<String, Error> {
+    words(cache.read(&open(path)).unwrap().view())
 }
 
 fn truth(path: &Path) -> String {
-    words(generic(path).unwrap().view())
+    words(generic(path).unwrap().view()).unwrap()
+}
+
+type Question = fn(&Runs) -> Result<String, Error>;
+
+/// Questions that need a part of an index each.
+const QUESTIONS: [Question; 8] = [
+    words,
+    |runs| {
+        let mut answers = String::new();
+        for metric in runs.metrics.iter() {
+            let rows = best(runs, metric, true, 3)?;
+            answers += &table(runs, &rows)?;
+        }
+        Ok(answers)
+    },
+    |runs| table(runs, &table::all_rows(runs, false)?),
+    |runs| {
+        let rows = table::all_rows(runs, false)?;
+        let columns = table::columns(runs, false, &rows, |_| true)?;
+        runs.load(&rows, &[])?;
+        let mut csv = Vec::new();
+        export::write_csv(runs, &rows, &columns, &mut csv).unwrap();
+        Ok(String::from_utf8(csv).unwrap())
+    },
+    |runs| {
+        of_some(runs, &[Part::Values], |run| {
+            format!("{:?}{:?}{:?}", run.params(), run.metrics(), run.seed())
+        })
+    },
+    |runs| {
+        of_some(runs, &[Part::Sessions], |run| {
+            let sessions = (run.session(), run.last_session());
+            format!("{sessions:?}{}{:?}", run.is_lost(), run.unfit())
+        })
+    },
+    |runs| {
+        let hidden = runs.with_sealed()?.map(|run| format!("{:?}", run.hidden()));
+        let hidden: String = hidden.collect();
+        let extras = of_some(runs, &[Part::Extras], |run| {
+            format!("{:?}{:?}{:?}", run.artifacts(), run.tags(), run.data())
+        })?;
+        Ok(hidden + &extras)
+    },
+    |runs| {
+        let rows: Vec<usize> = (0..runs.len()).step_by(50).collect();
+        runs.load(&rows, &ALL_PARTS)?;
+        let chosen: Vec<Run<'_>> = rows.iter().map(|&row| runs.at(row)).collect();
+        Ok(format!("{:?}", compare(&chosen)))
+    },
+];
+
+fn table(runs: &Runs, rows: &[usize]) -> Result<String, Error> {
+    let mut answer = String::new();
+    for column in table::columns(runs, false, rows, |_| true)? {
+        let values: Vec<_> = rows.iter().map(|&row| column.values.get(row)).collect();
+        answer += &format!("{}{:?}{values:?}", column.name, column.ty);
+    }
+    Ok(answer)
+}
+
+fn of_some(runs: &Runs, parts: &[Part], say: fn(Run<'_>) -> String) -> Result<String, Error> {
+    let mut answer = String::new();
+    for row in (0..runs.len()).step_by(17) {
+        runs.load(&[row], &[])?;
+        let id = runs.at(row).id().to_owned();
+        let run = runs.get(&id)?.expect("its id is known");
+        runs.load(&[row], parts)?;
+        answer += &format!("{id}{:?}{:?}{}", run.began(), run.ended(), say(run));
+    }
+    Ok(answer)
 }
 
 #[test]
@@ -55,10 +128,53 @@ fn an_index_changes_no_answer() {
             assert_eq!(ask(&cache, &path).unwrap(), truth(&path));
         }
         // A view from an index follows the ledger as any other does.
-        let mut folded = cache.read(&path).unwrap();
+        let mut folded = cache.read(&open(&path)).unwrap();
         write(&path, &mut dice, 2);
-        folded.catch_up(&path).unwrap();
-        assert_eq!(words(folded.view()), truth(&path));
+        folded.catch_up(&open(&path)).unwrap();
+        assert_eq!(words(folded.view()).unwrap(), truth(&path));
+        fs::remove_file(&path).unwrap();
+        fs::remove_dir_all(&cache.folder).unwrap();
+    }
+}
+
+#[test]
+fn each_question_loads_what_it_reads() {
+    let path = path("cache-questions");
+    drop(fs::remove_file(&path));
+    let cache = cache("cache-questions");
+    write(&path, &mut Dice(4), 5);
+    ask(&cache, &path).unwrap();
+    let truth = generic(&path).unwrap();
+    for question in QUESTIONS {
+        let folded = cache.read(&open(&path)).unwrap();
+        assert_eq!(
+            question(folded.view()).unwrap(),
+            question(truth.view()).unwrap()
+        );
+    }
+    fs::remove_file(&path).unwrap();
+    fs::remove_dir_all(&cache.folder).unwrap();
+}
+
+#[test]
+fn an_index_that_turns_out_damaged_when_rows_are_added_is_not_used() {
+    let path = path("cache-added");
+    drop(fs::remove_file(&path));
+    let cache = cache("cache-added");
+    let mut dice = Dice(6);
+    for _ in 0..30 {
+        write(&path, &mut dice, 3);
+        assert_eq!(ask(&cache, &path).unwrap(), truth(&path));
+        let index = indexes(&cache).remove(0);
+        let mut bytes = fs::read(&index).unwrap();
+        let at = dice.roll(bytes.len() as u64) as usize;
+        bytes[at] ^= 1 << dice.roll(8);
+        fs::write(&index, &bytes).unwrap();
+        write(&path, &mut dice, 3);
+        match ask(&cache, &path) {
+            Ok(answer) => assert_eq!(answer, truth(&path)),
+            Err(e) => assert_eq!(e.class(), "damaged_index"),
+        }
         fs::remove_file(&path).unwrap();
         fs::remove_dir_all(&cache.folder).unwrap();
     }
@@ -79,7 +195,8 @@ fn a_damaged_index_is_no_answer() {
     ask(&cache, &ours).unwrap();
     let index = indexes(&cache).remove(0);
     let whole = fs::read(&index).unwrap();
-    let expected = truth(&ours);
+    let truth = generic(&ours).unwrap();
+    let expected = QUESTIONS.map(|question| question(truth.view()).unwrap());
     let mut damaged = 0;
     for round in 0..600 {
         let mut bytes = whole.clone();
@@ -92,14 +209,17 @@ fn a_damaged_index_is_no_answer() {
             _ => bytes = of_other.clone(),
         }
         fs::write(&index, &bytes).unwrap();
-        match ask(&cache, &ours) {
-            Ok(words) => assert_eq!(words, expected),
-            Err(why) => {
-                assert_eq!(why.downcast::<Damaged>().unwrap().path, index);
+        let which = dice.roll(QUESTIONS.len() as u64) as usize;
+        let (question, expected) = (QUESTIONS[which], &expected[which]);
+        match question(cache.read(&open(&ours)).unwrap().view()) {
+            Ok(answer) => assert_eq!(answer, *expected),
+            Err(e) => {
+                assert!(matches!(&e, Error::DamagedIndex { path } if *path == index));
                 damaged += 1;
                 // Whoever asks again without it has the answer.
                 fs::remove_file(&index).unwrap();
-                assert_eq!(ask(&cache, &ours).unwrap(), expected);
+                let again = question(cache.read(&open(&ours)).unwrap().view());
+                assert_eq!(again.unwrap(), *expected);
             }
         }
     }
@@ -156,7 +276,7 @@ fn many_read_while_the_ledger_grows() {
                                 .for_each(|index| drop(fs::remove_file(index)));
                             continue;
                         }
-                        _ => cache.read(path).unwrap(),
+                        _ => cache.read(&open(path)).unwrap(),
                     };
                     assert!(now.view().len() >= runs);
                     runs = now.view().len();

@@ -1,5 +1,5 @@
 //! Invariant: the folders of the core are layers. Each imports only from those before it, and within a folder no
-//! two modules import each other, be it by way of others.
+//! two modules import each other, be it by way of others. No more do those of the binding crate.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -38,13 +38,30 @@ fn faults(sources: &Sources) -> Vec<String> {
         LAYERS.iter().position(|known| *known == layer)
     };
     let mut faults = Vec::new();
-    // The modules of each folder, and which of them imports which; the folder's own file is `mod`.
-    let mut graphs: BTreeMap<String, BTreeMap<String, BTreeSet<String>>> = BTreeMap::new();
     for (module, text) in sources.iter().filter(|(module, _)| !module.is_empty()) {
         if rank(module).is_none() {
             faults.push(format!("{module} is in no known layer"));
             continue;
         }
+        for imported in imports(text) {
+            match resolve(&imported, sources) {
+                Some(imported) if rank(&imported) > rank(module) => {
+                    faults.push(format!("{module} imports {imported}, which is above it"));
+                }
+                _ => {}
+            }
+        }
+    }
+    faults.extend(circles(sources));
+    faults
+}
+
+/// Modules that import each other, in words, and imports that can't be followed.
+fn circles(sources: &Sources) -> Vec<String> {
+    let mut faults = Vec::new();
+    // The modules of each folder, and which of them imports which; the folder's own file is `mod`.
+    let mut graphs: BTreeMap<String, BTreeMap<String, BTreeSet<String>>> = BTreeMap::new();
+    for (module, text) in sources.iter().filter(|(module, _)| !module.is_empty()) {
         if text.lines().any(|line| line.starts_with("use super::")) {
             faults.push(format!("{module} imports from `super`, not from `crate`"));
         }
@@ -53,11 +70,8 @@ fn faults(sources: &Sources) -> Vec<String> {
                 faults.push(format!("{module} imports {imported} from the crate's root"));
                 continue;
             };
-            if rank(&imported) > rank(module) {
-                faults.push(format!("{module} imports {imported}, which is above it"));
-            }
             let (folder, from, to) = split(module, &imported);
-            if from != to && !folder.is_empty() {
+            if from != to {
                 let graph = graphs.entry(folder).or_default();
                 graph.entry(from).or_default().insert(to);
             }
@@ -72,6 +86,7 @@ fn faults(sources: &Sources) -> Vec<String> {
         let mut done = BTreeSet::new();
         for start in graph.keys() {
             if let Some(circle) = circle(graph, &mut vec![start], &mut done) {
+                let folder = if folder.is_empty() { "src" } else { folder };
                 faults.push(format!("in {folder}: {}", circle.join(" → ")));
                 break;
             }
@@ -184,6 +199,15 @@ fn the_core_is_in_layers() {
 }
 
 #[test]
+fn no_modules_of_the_binding_import_each_other() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../src");
+    let mut sources = Sources::new();
+    read_sources(&folder, "", &mut sources);
+    assert!(sources.len() > 1, "there is no binding");
+    assert_eq!(circles(&sources), Vec::<String>::new());
+}
+
+#[test]
 fn what_breaks_the_rule_is_found() {
     let fault = |changes: &[(&str, &str)]| {
         let modules = [
@@ -246,6 +270,17 @@ fn what_breaks_the_rule_is_found() {
     assert_eq!(
         fault(&[lock, ("ledger::read", read)]),
         "in ledger: append → read → append"
+    );
+    let flat = [
+        ("from_r", "use crate::guard::Failure;"),
+        ("guard", "use crate::view_cache::distrust;"),
+        ("view_cache", "use crate::from_r::path;"),
+        ("", "mod from_r;"),
+    ];
+    let flat = flat.map(|(module, text)| (module.to_owned(), text.to_owned()));
+    assert_eq!(
+        circles(&Sources::from(flat)),
+        ["in src: from_r → guard → view_cache → from_r"]
     );
     assert_eq!(
         fault(&[("format::row", "use crate::Error;")]),

@@ -6,6 +6,7 @@ use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
+use crate::error::Error;
 use crate::format::digest::Digest;
 use crate::format::json::Json;
 use crate::format::time::Timestamp;
@@ -77,10 +78,18 @@ pub struct Source {
     pub file: File,
 }
 
-/// That a block isn't what was written. Whoever asks the question anew, without the file, gets the answer.
-#[derive(Debug)]
-pub struct Damaged {
-    pub path: PathBuf,
+/// That a block of a file isn't what was written. Whoever asks anew, without the file, gets the answer.
+#[derive(Debug, Clone)]
+pub struct Damaged(Arc<Source>);
+
+pub type Result<T> = std::result::Result<T, Damaged>;
+
+impl From<Damaged> for Error {
+    fn from(Damaged(source): Damaged) -> Error {
+        Error::DamagedIndex {
+            path: source.path.clone(),
+        }
+    }
 }
 
 /// Bytes in a file.
@@ -112,15 +121,14 @@ impl Stored {
         seen
     }
 
-    /// An unwinding with [`Damaged`]: a view that is asked a question can't answer without its blocks, and has
-    /// nobody to say so to.
-    pub fn damaged(&self) -> ! {
-        let path = self.source.path.clone();
-        std::panic::resume_unwind(Box::new(Damaged { path }))
+    fn damaged(&self) -> Damaged {
+        Damaged(Arc::clone(&self.source))
     }
 }
 
 /// Some values, in memory or still in a file.
+///
+/// What reads values can't fail, so they are loaded before. What changes them loads them itself.
 #[derive(Debug)]
 pub struct Block<T> {
     values: OnceLock<Vec<T>>,
@@ -162,25 +170,37 @@ impl<T> Block<T> {
 }
 
 impl<T: Fixed> Block<T> {
-    pub fn values(&self) -> &[T] {
-        self.values.get_or_init(|| self.load())
+    /// The values, which are brought into memory.
+    pub fn load(&self) -> Result<&[T]> {
+        match self.values.get() {
+            Some(values) => Ok(values),
+            None => self.load_stored(),
+        }
     }
 
-    fn load(&self) -> Vec<T> {
+    #[cold]
+    fn load_stored(&self) -> Result<&[T]> {
         let stored = self.stored.as_ref().expect("in memory or in a file");
         let values = stored.read(|bytes| bytes.chunks_exact(T::SIZE).map(T::decode).collect());
-        values.flatten().unwrap_or_else(|| stored.damaged())
+        let values: Vec<T> = values.flatten().ok_or_else(|| stored.damaged())?;
+        Ok(self.values.get_or_init(|| values))
+    }
+
+    /// The values that were loaded.
+    pub fn values(&self) -> &[T] {
+        debug_assert!(self.values.get().is_some(), "read before it was loaded");
+        self.load().expect("what is read was loaded before")
     }
 
     /// The values, of which those in the file are no copy any more.
-    pub fn values_mut(&mut self) -> &mut Vec<T> {
-        self.values();
+    pub fn values_mut(&mut self) -> Result<&mut Vec<T>> {
+        self.load()?;
         self.stored = None;
-        self.values.get_mut().expect("they were loaded")
+        Ok(self.values.get_mut().expect("they were loaded"))
     }
 }
 
-/// Something that is kept as JSON in a file until it is looked at.
+/// Something that is kept as JSON in a file until it is loaded.
 #[derive(Debug, Default)]
 pub struct LazyJson<T> {
     value: OnceLock<T>,
@@ -202,26 +222,40 @@ impl<T: AsJson> LazyJson<T> {
         }
     }
 
-    pub fn get(&self) -> &T {
-        self.value.get_or_init(|| match self.json.in_file() {
+    /// The value, which is brought into memory.
+    pub fn load(&self) -> Result<&T> {
+        if let Some(value) = self.value.get() {
+            return Ok(value);
+        }
+        let value = match self.json.in_file() {
             None => T::default(),
             Some(stored) => {
                 let json = stored.read(|bytes| Json::parse(bytes).ok());
                 let value = json.flatten().and_then(T::of_json);
-                value.unwrap_or_else(|| stored.damaged())
+                value.ok_or_else(|| stored.damaged())?
             }
-        })
+        };
+        Ok(self.value.get_or_init(|| value))
     }
 
-    /// The value, if it was looked at.
-    pub fn seen(&self) -> Option<&T> {
+    /// The value that was loaded.
+    pub fn get(&self) -> &T {
+        debug_assert!(
+            self.value.get().is_some() || self.json.in_file().is_none(),
+            "read before it was loaded"
+        );
+        self.load().expect("what is read was loaded before")
+    }
+
+    /// The value, if it is in memory.
+    pub fn loaded(&self) -> Option<&T> {
         self.value.get()
     }
 
-    pub fn get_mut(&mut self) -> &mut T {
-        self.get();
+    pub fn get_mut(&mut self) -> Result<&mut T> {
+        self.load()?;
         self.json = Block::default();
-        self.value.get_mut().expect("it was looked at")
+        Ok(self.value.get_mut().expect("it was loaded"))
     }
 
     /// Its JSON, if the file hasn't got it.
@@ -283,20 +317,30 @@ impl<T: Fixed> Blocks<T> {
         block.values().get(index % BLOCK).copied()
     }
 
-    pub fn set(&mut self, index: usize, value: T) {
-        self.blocks[index / BLOCK].values_mut()[index % BLOCK] = value;
+    /// The same of one that is brought into memory.
+    pub fn load_at(&self, index: usize) -> Result<Option<T>> {
+        match self.blocks.get(index / BLOCK) {
+            Some(block) => Ok(block.load()?.get(index % BLOCK).copied()),
+            None => Ok(None),
+        }
     }
 
-    pub fn push(&mut self, value: T) {
+    pub fn set(&mut self, index: usize, value: T) -> Result<()> {
+        self.blocks[index / BLOCK].values_mut()?[index % BLOCK] = value;
+        Ok(())
+    }
+
+    pub fn push(&mut self, value: T) -> Result<()> {
         if self.len % BLOCK == 0 {
             self.blocks.push(Block::default());
         }
         let last = self.blocks.last_mut().expect("a block");
-        last.values_mut().push(value);
+        last.values_mut()?.push(value);
         self.len += 1;
+        Ok(())
     }
 
-    pub fn extend(&mut self, mut values: &[T]) {
+    pub fn extend(&mut self, mut values: &[T]) -> Result<()> {
         while !values.is_empty() {
             if self.len % BLOCK == 0 {
                 self.blocks.push(Block::default());
@@ -304,44 +348,59 @@ impl<T: Fixed> Blocks<T> {
             let room = BLOCK - self.len % BLOCK;
             let (now, later) = values.split_at(room.min(values.len()));
             let last = self.blocks.last_mut().expect("a block");
-            last.values_mut().extend_from_slice(now);
+            last.values_mut()?.extend_from_slice(now);
             self.len += now.len();
             values = later;
         }
+        Ok(())
     }
 
     /// Grows or shrinks to a length.
-    pub fn resize(&mut self, len: usize, value: T) {
-        self.truncate(len);
+    pub fn resize(&mut self, len: usize, value: T) -> Result<()> {
+        self.truncate(len)?;
         while self.len < len {
             let missing = len - self.len;
             let room = BLOCK - self.len % BLOCK;
             if room == BLOCK {
                 self.blocks.push(Block::default());
             }
-            let last = self.blocks.last_mut().expect("a block").values_mut();
+            let last = self.blocks.last_mut().expect("a block").values_mut()?;
             last.resize(last.len() + room.min(missing), value);
             self.len += room.min(missing);
         }
+        Ok(())
     }
 
-    pub fn truncate(&mut self, len: usize) {
+    pub fn truncate(&mut self, len: usize) -> Result<()> {
         if len >= self.len {
-            return;
+            return Ok(());
         }
         self.blocks.truncate(len.div_ceil(BLOCK));
         if len % BLOCK != 0 {
             let last = self.blocks.last_mut().expect("a block");
-            last.values_mut().truncate(len % BLOCK);
+            last.values_mut()?.truncate(len % BLOCK);
         }
         self.len = len;
+        Ok(())
     }
 
     /// Brings all of it into memory.
-    pub fn load(&self) {
-        for block in &self.blocks {
-            block.values();
+    pub fn load(&self) -> Result<()> {
+        self.blocks
+            .iter()
+            .try_for_each(|block| block.load().map(drop))
+    }
+
+    /// Brings the values at some indexes into memory.
+    pub fn load_rows(&self, rows: &[usize]) -> Result<()> {
+        let mut last = None;
+        for row in rows {
+            let block = row / BLOCK;
+            if last.replace(block) != Some(block) {
+                self.blocks.get(block).map_or(Ok(&[][..]), Block::load)?;
+            }
         }
+        Ok(())
     }
 
     /// The values from one index to another, in pieces.
@@ -380,15 +439,15 @@ mod tests {
             .iter()
             .enumerate()
         {
-            blocks.resize(len, round as u32);
+            blocks.resize(len, round as u32).unwrap();
             plain.resize(len, round as u32);
             same(&blocks, &plain);
             let more: Vec<u32> = (0..BLOCK as u32 + 7).collect();
-            blocks.extend(&more);
+            blocks.extend(&more).unwrap();
             plain.extend(&more);
-            blocks.push(9);
+            blocks.push(9).unwrap();
             plain.push(9);
-            blocks.set(len, 11);
+            blocks.set(len, 11).unwrap();
             plain[len] = 11;
             same(&blocks, &plain);
             let range = len..len + BLOCK + 3;

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use crate::columnar::blocks::{BLOCK, Blocks, Fixed};
+use crate::columnar::blocks::{BLOCK, Blocks, Fixed, Result};
 use crate::columnar::index_file::indexed;
 use crate::columnar::index_file::{Indexed, Reader, Writer};
 use crate::columnar::strings::StringTable;
@@ -108,14 +108,14 @@ impl Column {
         }
     }
 
-    pub fn set(&mut self, row: usize, value: Value) {
+    pub fn set(&mut self, row: usize, value: Value) -> Result<()> {
         let (tag, bits) = match value {
             Value::Null => (Tag::Null, 0),
             Value::Redacted => (Tag::Redacted, 0),
             Value::Bool(x) => (Tag::Bool, u64::from(x)),
             Value::Int(x) => (Tag::Int, x as u64),
             Value::Double(x) => (Tag::Double, x.to_bits()),
-            Value::Str(x) => (Tag::Text, self.texts.add(&x) as u64),
+            Value::Str(x) => (Tag::Text, self.texts.add(&x)? as u64),
             Value::Na(kind) => (Tag::Na, kind as u64),
             Value::Integer64(x) => (Tag::Integer64, x as u64),
             Value::Date(x) => (Tag::Date, x as u64),
@@ -125,41 +125,45 @@ impl Column {
                 let mut json = Vec::new();
                 other.write(&mut json);
                 let json = String::from_utf8(json).expect("only UTF-8 was written");
-                (Tag::Other, self.others.add(&json) as u64)
+                (Tag::Other, self.others.add(&json)? as u64)
             }
         };
-        self.put(row, tag, bits);
+        self.put(row, tag, bits)
     }
 
-    pub fn set_text(&mut self, row: usize, text: &str) {
-        let index = self.texts.add(text);
-        self.put(row, Tag::Text, index as u64);
+    pub fn set_text(&mut self, row: usize, text: &str) -> Result<()> {
+        let index = self.texts.add(text)?;
+        self.put(row, Tag::Text, index as u64)
     }
 
     /// Sets a cell whose value the bits are.
-    pub fn put(&mut self, row: usize, tag: Tag, bits: u64) {
+    pub fn put(&mut self, row: usize, tag: Tag, bits: u64) -> Result<()> {
         self.sorts |= 1 << tag as u8;
         if row < self.tags.len() {
-            self.tags.set(row, tag);
-            self.bits.set(row, bits);
-            return;
+            self.tags.set(row, tag)?;
+            return self.bits.set(row, bits);
         }
-        self.tags.resize(row, Tag::Absent);
-        self.bits.resize(row, 0);
-        self.tags.push(tag);
-        self.bits.push(bits);
+        self.tags.resize(row, Tag::Absent)?;
+        self.bits.resize(row, 0)?;
+        self.tags.push(tag)?;
+        self.bits.push(bits)
     }
 
-    /// Takes over the cells of another column from row `to` on.
-    pub fn append(&mut self, to: usize, other: &Column, rows: std::ops::Range<usize>) {
+    /// Takes over the cells of another column, all in memory, from row `to` on.
+    pub fn append(
+        &mut self,
+        to: usize,
+        other: &Column,
+        rows: std::ops::Range<usize>,
+    ) -> Result<()> {
         if !other.is_present(&rows) {
-            return;
+            return Ok(());
         }
         self.sorts |= other.sorts;
-        self.tags.resize(to, Tag::Absent);
-        self.bits.resize(to, 0);
+        self.tags.resize(to, Tag::Absent)?;
+        self.bits.resize(to, 0)?;
         for tags in other.tags.slices(rows.clone()) {
-            self.tags.extend(tags);
+            self.tags.extend(tags)?;
         }
         let cells = || {
             other
@@ -168,33 +172,27 @@ impl Column {
                 .zip(other.bits.slices(rows.clone()))
         };
         if !other.has(Tag::Text) && !other.has(Tag::Other) {
-            cells().for_each(|(_, bits)| self.bits.extend(bits));
-            return;
+            return cells().try_for_each(|(_, bits)| self.bits.extend(bits));
         }
-        let texts: Vec<usize> = other
-            .texts
-            .iter()
-            .map(|text| self.texts.add(text))
-            .collect();
-        let others: Vec<usize> = other
-            .others
-            .iter()
-            .map(|json| self.others.add(json))
-            .collect();
+        let texts = other.texts.iter().map(|text| self.texts.add(text));
+        let texts = texts.collect::<Result<Vec<usize>>>()?;
+        let others = other.others.iter().map(|json| self.others.add(json));
+        let others = others.collect::<Result<Vec<usize>>>()?;
         for (tags, bits) in cells() {
             let bits = tags.iter().zip(bits).map(|(tag, &bits)| match tag {
                 Tag::Text => texts[bits as usize] as u64,
                 Tag::Other => others[bits as usize] as u64,
                 _ => bits,
             });
-            self.bits.extend(&bits.collect::<Vec<u64>>());
+            self.bits.extend(&bits.collect::<Vec<u64>>())?;
         }
+        Ok(())
     }
 
     /// Forgets the cells from a row on.
-    pub fn truncate(&mut self, length: usize) {
-        self.tags.truncate(length);
-        self.bits.truncate(length);
+    pub fn truncate(&mut self, length: usize) -> Result<()> {
+        self.tags.truncate(length)?;
+        self.bits.truncate(length)
     }
 
     /// Whether any of some rows has a value.
@@ -214,6 +212,11 @@ impl Column {
 
     pub fn bits(&self, row: usize) -> u64 {
         self.bits.get(row).unwrap_or_default()
+    }
+
+    /// The same of a cell that is brought into memory.
+    pub fn load_bits(&self, row: usize) -> Result<u64> {
+        Ok(self.bits.load_at(row)?.unwrap_or_default())
     }
 
     /// A value that is neither a single atomic one nor missing.
@@ -260,10 +263,45 @@ impl Column {
         cells.next().unwrap_or_default()
     }
 
-    /// Brings the cells into memory that are still in an index.
-    pub fn load(&self) {
-        self.tags.load();
-        self.bits.load();
+    /// Brings all cells into memory, but not what the bits of a text or another sort stand for.
+    pub fn load_cells(&self) -> Result<()> {
+        self.tags.load()?;
+        self.bits.load()
+    }
+
+    /// Brings into memory what the values of some rows are.
+    pub fn load(&self, rows: &[usize]) -> Result<()> {
+        self.tags.load_rows(rows)?;
+        self.bits.load_rows(rows)?;
+        self.load_table(Tag::Text, &self.texts, rows)?;
+        self.load_table(Tag::Other, &self.others, rows)
+    }
+
+    /// Brings into memory of what kinds the values of some rows are.
+    pub fn load_kinds(&self, rows: &[usize]) -> Result<()> {
+        self.tags.load_rows(rows)?;
+        if self.has(Tag::Na) || self.has(Tag::Other) {
+            let told_by_bits = |row: &&usize| matches!(self.tag(**row), Tag::Na | Tag::Other);
+            for &row in rows.iter().filter(told_by_bits) {
+                self.bits.load_at(row)?;
+            }
+            self.load_table(Tag::Other, &self.others, rows)?;
+        }
+        Ok(())
+    }
+
+    /// Brings into memory what the bits of some rows' cells with a tag stand for.
+    fn load_table(&self, tag: Tag, table: &StringTable, rows: &[usize]) -> Result<()> {
+        match self.has(tag) {
+            true if table.len() < rows.len() => table.load(),
+            true => {
+                let of_tag = rows.iter().filter(|&&row| self.tag(row) == tag);
+                of_tag
+                    .map(|&row| self.bits(row) as usize)
+                    .try_for_each(|index| table.load_at(index))
+            }
+            false => Ok(()),
+        }
     }
 
     /// The kind of all values that there are, if no cell ever was of another sort.
@@ -321,9 +359,9 @@ impl Columns {
         index
     }
 
-    pub fn set(&mut self, name: &str, row: usize, value: Value) {
+    pub fn set(&mut self, name: &str, row: usize, value: Value) -> Result<()> {
         let index = self.find_or_add(name);
-        self.columns[index].set(row, value);
+        self.columns[index].set(row, value)
     }
 
     /// Whether the column at an index has this name.
@@ -333,10 +371,14 @@ impl Columns {
             .is_some_and(|column| column.name.as_bytes() == name)
     }
 
-    pub fn truncate(&mut self, length: usize) {
-        for column in &mut self.columns {
-            column.truncate(length);
-        }
+    pub fn truncate(&mut self, length: usize) -> Result<()> {
+        let mut columns = self.columns.iter_mut();
+        columns.try_for_each(|column| column.truncate(length))
+    }
+
+    /// Brings into memory what the values of some rows are.
+    pub fn load(&self, rows: &[usize]) -> Result<()> {
+        self.columns.iter().try_for_each(|column| column.load(rows))
     }
 
     pub fn at(&mut self, index: usize) -> &mut Column {
@@ -375,13 +417,19 @@ impl Columns {
     }
 
     /// Takes over rows of other columns.
-    pub fn append(&mut self, to: usize, other: &Columns, rows: std::ops::Range<usize>) {
+    pub fn append(
+        &mut self,
+        to: usize,
+        other: &Columns,
+        rows: std::ops::Range<usize>,
+    ) -> Result<()> {
         for column in &other.columns {
             if column.is_present(&rows) {
                 let index = self.find_or_add(&column.name);
-                self.columns[index].append(to, column, rows.clone());
+                self.columns[index].append(to, column, rows.clone())?;
             }
         }
+        Ok(())
     }
 }
 
@@ -409,11 +457,11 @@ mod tests {
         ];
         let mut column = Column::new("a");
         for (row, value) in values.iter().enumerate() {
-            column.set(2 * row + 1, value.clone());
+            column.set(2 * row + 1, value.clone()).unwrap();
         }
         let mut copy = Column::new("a");
-        copy.set(1, Value::Str("first".into()));
-        copy.append(3, &column, 0..100);
+        copy.set(1, Value::Str("first".into())).unwrap();
+        copy.append(3, &column, 0..100).unwrap();
         for (row, value) in values.iter().enumerate() {
             assert_eq!(column.get(2 * row + 1).as_ref(), Some(value));
             assert_eq!(column.get(2 * row), None);

@@ -1,6 +1,6 @@
 //! Many texts, each once, and the index of each.
 
-use crate::columnar::blocks::{Block, Blocks};
+use crate::columnar::blocks::{Block, Blocks, Result};
 use crate::columnar::index_file::indexed;
 
 /// Texts in the order in which they were first added, and a table to find them by.
@@ -19,6 +19,14 @@ indexed!(StringTable { pages, ends, table });
 
 /// A page that has as much takes no further text.
 const PAGE_BYTES: usize = 1 << 20;
+
+/// Where the search for a text ends.
+enum Slot {
+    /// That of the text, which has this index.
+    Of(usize),
+    /// One where the text could be put.
+    Free(usize),
+}
 
 impl StringTable {
     pub fn len(&self) -> usize {
@@ -55,64 +63,92 @@ impl StringTable {
         (0..self.len()).map(|index| self.get(index))
     }
 
-    pub fn find(&self, text: &str) -> Option<usize> {
-        match self.table.is_empty() {
-            true => None,
-            false => self.search(text.as_bytes(), hash(text.as_bytes())).ok(),
+    /// Brings the text at an index into memory.
+    pub fn load_at(&self, index: usize) -> Result<()> {
+        if let Some(before) = index.checked_sub(1) {
+            self.ends.load_at(before)?;
         }
+        let end = self.ends.load_at(index)?.expect("a text's index");
+        self.pages[(end >> 32) as usize].load().map(drop)
     }
 
-    /// The index of a text, or the slot where it would be.
-    fn search(&self, text: &[u8], hash: u64) -> std::result::Result<usize, usize> {
+    /// Brings all texts into memory.
+    pub fn load(&self) -> Result<()> {
+        self.ends.load()?;
+        self.pages.iter().try_for_each(|page| page.load().map(drop))
+    }
+
+    /// The index of a text.
+    pub fn find(&self, text: &str) -> Result<Option<usize>> {
+        if self.table.is_empty() {
+            return Ok(None);
+        }
+        Ok(match self.search(text.as_bytes(), hash(text.as_bytes()))? {
+            Slot::Of(index) => Some(index),
+            Slot::Free(_) => None,
+        })
+    }
+
+    fn search(&self, text: &[u8], hash: u64) -> Result<Slot> {
         let mask = self.table.len() - 1;
         let mut slot = (hash >> 32) as usize & mask;
         loop {
-            let entry = self.table.get(slot).expect("a slot of the table");
+            let entry = self.table.load_at(slot)?.expect("a slot of the table");
             if entry == 0 {
-                return Err(slot);
+                return Ok(Slot::Free(slot));
             }
             let index = entry as u32 as usize - 1;
-            if entry >> 32 == hash >> 32 && self.bytes(index) == text {
-                return Ok(index);
+            if entry >> 32 == hash >> 32 {
+                self.load_at(index)?;
+                if self.bytes(index) == text {
+                    return Ok(Slot::Of(index));
+                }
             }
             slot = (slot + 1) & mask;
         }
     }
 
     /// Adds a text and gives its index, or the one that it has already.
-    pub fn add(&mut self, text: &str) -> usize {
-        let (Ok(index) | Err(index)) = self.add_new(text.as_bytes(), hash(text.as_bytes()));
-        index
+    pub fn add(&mut self, text: &str) -> Result<usize> {
+        let (index, _) = self.insert(text.as_bytes(), hash(text.as_bytes()))?;
+        Ok(index)
     }
 
-    /// Adds a text in UTF-8; its index is an error if it is there already.
-    pub fn add_new(&mut self, text: &[u8], hash: u64) -> std::result::Result<usize, usize> {
-        self.reserve(1);
-        let slot = match self.search(text, hash) {
-            Ok(index) => return Err(index),
-            Err(slot) => slot,
+    /// Adds a text in UTF-8 and gives its index; `None` if it is there already.
+    pub fn add_new(&mut self, text: &[u8], hash: u64) -> Result<Option<usize>> {
+        let (index, is_new) = self.insert(text, hash)?;
+        Ok(is_new.then_some(index))
+    }
+
+    /// The index of a text, and whether it is new.
+    fn insert(&mut self, text: &[u8], hash: u64) -> Result<(usize, bool)> {
+        self.reserve(1)?;
+        let slot = match self.search(text, hash)? {
+            Slot::Of(index) => return Ok((index, false)),
+            Slot::Free(slot) => slot,
         };
-        if self
-            .pages
-            .last()
-            .is_none_or(|page| page.values().len() >= PAGE_BYTES)
-        {
+        let is_full = match self.pages.last() {
+            Some(page) => page.load()?.len() >= PAGE_BYTES,
+            None => true,
+        };
+        if is_full {
             self.pages.push(Block::default());
         }
         let number = self.pages.len() - 1;
-        let page = self.pages[number].values_mut();
+        let page = self.pages[number].values_mut()?;
         page.extend_from_slice(text);
-        self.ends.push((number as u64) << 32 | page.len() as u64);
-        self.table.set(slot, hash >> 32 << 32 | self.len() as u64);
-        Ok(self.len() - 1)
+        self.ends.push((number as u64) << 32 | page.len() as u64)?;
+        self.table.set(slot, hash >> 32 << 32 | self.len() as u64)?;
+        Ok((self.len() - 1, true))
     }
 
     /// Makes room for more texts.
-    pub fn reserve(&mut self, more: usize) {
+    pub fn reserve(&mut self, more: usize) -> Result<()> {
         let wanted = 2 * (self.len() + more);
         if wanted <= self.table.len() {
-            return;
+            return Ok(());
         }
+        self.table.load()?;
         let mut table = vec![0; wanted.next_power_of_two().max(8)];
         let mask = table.len() - 1;
         for entry in self.table.iter().filter(|&entry| entry != 0) {
@@ -123,7 +159,7 @@ impl StringTable {
             table[slot] = entry;
         }
         self.table = Blocks::default();
-        self.table.extend(&table);
+        self.table.extend(&table)
     }
 }
 
@@ -152,20 +188,21 @@ mod tests {
         };
         for i in 0..5000 {
             let text = text(i);
-            assert_eq!(texts.find(&text), None);
-            assert_eq!(texts.add(&text), i);
+            assert_eq!(texts.find(&text).unwrap(), None);
+            assert_eq!(texts.add(&text).unwrap(), i);
         }
         for (i, known) in texts.iter().enumerate() {
             assert_eq!(known, text(i));
-            assert_eq!(texts.find(known), Some(i));
+            assert_eq!(texts.find(known).unwrap(), Some(i));
         }
         for i in 0..5000 {
-            assert_eq!(texts.add(&text(i)), i);
+            assert_eq!(texts.add(&text(i)).unwrap(), i);
             let known = texts.add_new(text(i).as_bytes(), hash(text(i).as_bytes()));
-            assert_eq!(known, Err(i));
+            assert_eq!(known.unwrap(), None);
         }
         // Texts of one hash are told apart.
-        assert_eq!(texts.add_new(b"other", hash(b"run-0")), Ok(5000));
+        let other = texts.add_new(b"other", hash(b"run-0"));
+        assert_eq!(other.unwrap(), Some(5000));
         assert_eq!(texts.get(5000), "other");
     }
 }

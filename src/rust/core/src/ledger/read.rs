@@ -1,7 +1,6 @@
 //! Reading a ledger without a lock: rows that a writer hasn't finished yet aren't seen.
 
-use std::fs::{File, OpenOptions};
-use std::io::{self, Read, Seek};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
@@ -11,8 +10,8 @@ use crate::format::event::EventKind;
 use crate::format::id::Seq;
 use crate::format::ledger_context::LedgerContext;
 use crate::format::row::{HEADER, Row};
+use crate::ledger::file::{LedgerFile, check_start};
 use crate::ledger::first_row::{First, check_first};
-use crate::ledger::store::{FileStore, Store};
 use crate::ledger::tail::{self, Tail};
 use crate::ledger::validate::validate;
 use crate::platform::sys;
@@ -50,24 +49,38 @@ pub struct Ledger {
     after: Option<Position>,
 }
 
+/// So many bytes hold the first row: it is short.
+const FIRST_BYTES: usize = 1 << 12;
+
 /// Reads a ledger's file.
 pub fn read(path: &Path) -> Result<Ledger> {
-    let ledger = read_bytes(path, &mut open(path)?)?;
-    check_start(path, &ledger.bytes)?;
-    Ok(ledger)
+    LedgerFile::open(path)?.read()
 }
 
-/// Reads what was appended after a position; everything if its row isn't there any more.
-pub fn read_since(path: &Path, position: Option<&Position>) -> Result<Ledger> {
-    let Some(position) = position else {
-        return read(path);
-    };
-    let store = FileStore::of(open(path)?, path).map_err(|e| Error::io(path, "look at", e))?;
-    let size = store.size().map_err(|e| Error::io(path, "look at", e))?;
-    since(path, size, &|bytes, at| store.read_at(bytes, at), position)
+impl LedgerFile {
+    /// Reads all of it.
+    pub fn read(&self) -> Result<Ledger> {
+        let ledger = self.read_unchecked()?;
+        check_start(self.path(), &ledger.bytes)?;
+        Ok(ledger)
+    }
+
+    /// Reads what was appended after a position; everything if its row isn't there any more.
+    pub fn read_since(&self, position: &Position) -> Result<Ledger> {
+        let read_at = |bytes: &mut [u8], at| self.read_at(bytes, at);
+        since(self.path(), self.size()?, &read_at, position)
+    }
+
+    fn read_unchecked(&self) -> Result<Ledger> {
+        Ok(Ledger {
+            path: self.path().to_owned(),
+            bytes: self.bytes(0, self.size()?)?,
+            after: None,
+        })
+    }
 }
 
-/// The same for a file that is open already, up to a byte.
+/// Reads what was appended after a position to a file that is open, up to a byte.
 pub fn since(path: &Path, end: u64, read_at: ReadAt<'_>, position: &Position) -> Result<Ledger> {
     let reading = |e| Error::io(path, "read", e);
     let after = position
@@ -93,78 +106,31 @@ pub fn since(path: &Path, end: u64, read_at: ReadAt<'_>, position: &Position) ->
 /// An unfinished row at the end is looked at again under the lock, if that can be had: then no
 /// writer is at it.
 pub fn examine(path: &Path) -> Result<(Ledger, Tail)> {
-    let mut file = open(path)?;
-    let ledger = read_bytes(path, &mut file)?;
+    let file = LedgerFile::open(path)?;
+    let ledger = file.read_unchecked()?;
     check_header(&ledger)?;
     let tail = ledger.tail();
     let Tail::Torn { head, at } = tail else {
         return Ok((ledger, tail));
     };
-    if !sys::try_lock(&file).unwrap_or(true) {
+    if !sys::try_lock(file.file()).unwrap_or(true) {
         return Ok((ledger, Tail::Pending { head, at }));
     }
-    let again = file.rewind().map_err(|e| Error::io(path, "read", e));
-    let again = again.and_then(|()| read_bytes(path, &mut file));
-    drop(sys::unlock(&file));
+    let again = file.read_unchecked();
+    drop(sys::unlock(file.file()));
     let ledger = again?;
     let tail = ledger.tail();
     Ok((ledger, tail))
 }
 
-/// Refuses a file that can't be appended to because it is something else.
-pub fn check(path: &Path) -> Result<()> {
-    let mut file = match open(path) {
-        Err(Error::NotFound { .. }) => return Ok(()),
-        opened => opened?,
-    };
-    let mut start = Vec::new();
-    let read = file
-        .by_ref()
-        .take(HEADER.len() as u64 + 1)
-        .read_to_end(&mut start);
-    read.map_err(|e| Error::io(path, "read", e))?;
-    check_start(path, &start)
-}
-
-/// Opens a ledger's file to read it; a pipe or a folder is refused.
-pub fn open(path: &Path) -> Result<File> {
-    let mut options = OpenOptions::new();
-    let opened = sys::never_block(options.read(true)).open(path);
-    let file = opened.map_err(|e| match e.kind() {
-        io::ErrorKind::NotFound => Error::NotFound {
-            path: path.to_owned(),
-        },
-        _ => Error::io(path, "open", e),
-    })?;
-    let metadata = file.metadata().map_err(|e| Error::io(path, "look at", e))?;
-    if !metadata.is_file() {
-        return Err(Error::NotALedger {
-            path: path.to_owned(),
-            why: not_a_file(&metadata).into(),
-        });
-    }
-    Ok(file)
-}
-
 /// The id of a ledger, as its first row states it.
-pub fn id(file: &File) -> Option<String> {
-    let mut bytes = vec![0; 1 << 16];
-    let read = sys::read_full(file, &mut bytes, 0).ok()?;
+pub fn id(read_at: ReadAt<'_>) -> Option<String> {
+    let mut bytes = vec![0; FIRST_BYTES];
+    let read = read_at(&mut bytes, 0).ok()?;
     bytes.truncate(read);
     let path = PathBuf::new();
     let after = None;
     Ledger { path, bytes, after }.id()
-}
-
-fn read_bytes(path: &Path, file: &mut File) -> Result<Ledger> {
-    let mut bytes = Vec::new();
-    file.read_to_end(&mut bytes)
-        .map_err(|e| Error::io(path, "read", e))?;
-    Ok(Ledger {
-        path: path.to_owned(),
-        bytes,
-        after: None,
-    })
 }
 
 /// A damaged header over rows that are a ledger's is damage at row 0.
@@ -189,40 +155,6 @@ fn check_header(ledger: &Ledger) -> Result<()> {
         row: 0,
         byte: same as u64,
         why: "the header is not a ledger's".into(),
-    })
-}
-
-pub fn not_a_file(metadata: &std::fs::Metadata) -> &'static str {
-    if metadata.is_dir() {
-        "it is a folder"
-    } else {
-        "it is not a regular file"
-    }
-}
-
-/// Accepts a file that begins with the ledger's header, or with less than that: a birth that
-/// was cut short. Names what else it is.
-pub fn check_start(path: &Path, start: &[u8]) -> Result<()> {
-    let header = HEADER.as_bytes();
-    let shared = start.len().min(header.len());
-    if start[..shared] == header[..shared] && start.get(header.len()).is_none_or(|&b| b == b'\n') {
-        return Ok(());
-    }
-    let path = path.to_owned();
-    let why = if start.starts_with(b"\"run_id\",\"timestamp\"")
-        || start.starts_with(b"run_id,timestamp")
-    {
-        return Err(Error::PlainCsv { path });
-    } else if start.starts_with(b"\xef\xbb\xbf") {
-        "it begins with a byte order mark; save it as UTF-8 without one"
-    } else if start.starts_with(HEADER.as_bytes()) && start.get(header.len()) == Some(&b'\r') {
-        "its lines end in CR LF, as some editors and git settings leave them"
-    } else {
-        "its first line is not a ledger's header"
-    };
-    Err(Error::NotALedger {
-        path,
-        why: why.into(),
     })
 }
 

@@ -9,6 +9,7 @@ use crate::ledger::append::Append;
 use crate::ledger::append::flush::write_all;
 use crate::ledger::append::lock::lock_current;
 use crate::ledger::append::recovery::{check_birth, find_tail, recover};
+use crate::ledger::file::check_start;
 use crate::ledger::read;
 use crate::ledger::store::{FileStore, Store};
 use crate::ledger::tail::{FIRST_ROW, Tail};
@@ -24,8 +25,7 @@ pub struct SetAside {
 /// Sets everything from the first row on that doesn't hold aside, into a file of its own, and
 /// says so in a `recovered` row. `None` when every row holds.
 pub fn repair(path: &Path, how: &mut Append<'_>) -> Result<Option<SetAside>> {
-    // Opened to read first, so that a ledger that isn't there isn't made.
-    let mut open = || FileStore::open_to_read(path).and_then(|_| FileStore::open(path));
+    let mut open = || FileStore::open_existing(path);
     let mut store = lock_current(&mut open, path, how.give_up).map_err(not_found(path))?;
     let outcome = repair_locked(&mut store, how);
     drop(store.unlock());
@@ -43,7 +43,7 @@ pub fn repair(path: &Path, how: &mut Append<'_>) -> Result<Option<SetAside>> {
 
 fn repair_locked<S: Store>(store: &mut S, how: &mut Append<'_>) -> Result<Option<SetAside>> {
     let bytes = read_all(store)?;
-    read::check_start(store.path(), &bytes)?;
+    check_start(store.path(), &bytes)?;
     let tail = match bytes.get(FIRST_ROW as usize..) {
         Some(rows) => validate(rows),
         None if bytes.is_empty() => return Ok(None),
@@ -94,7 +94,7 @@ fn settle_locked<S: Store>(store: &mut S) -> Result<(String, Head)> {
             tail => tail.head(),
         },
     };
-    let id = read::read(&path)?.id().filter(|_| head != Head::genesis());
+    let id = read::id(&|bytes, at| store.read_at(bytes, at)).filter(|_| head != Head::genesis());
     let Some(id) = id else {
         let why = "it holds no row yet".to_owned();
         return Err(Error::NotALedger { path, why });

@@ -179,6 +179,9 @@ fn write_codes(
 ) {
     const MISSING: i64 = -1;
     const REDACTED: i64 = -2;
+    let add = |levels: &mut StringTable, text: &str| {
+        levels.add(text).expect("the texts are in memory") as i64
+    };
     let mut levels = StringTable::default();
     let mut of_text: Vec<Option<i64>> = vec![None; column.texts.len()];
     let mut codes = Vec::new();
@@ -186,11 +189,11 @@ fn write_codes(
         let code = match row.map(|row| (row, column.tag(row))) {
             Some((row, Tag::Text)) => {
                 let text = column.bits(row) as usize;
-                *of_text[text].get_or_insert_with(|| levels.add(column.texts.get(text)) as i64)
+                *of_text[text].get_or_insert_with(|| add(&mut levels, column.texts.get(text)))
             }
             Some((_, Tag::Redacted)) => REDACTED,
             Some((row, _)) => match column.other(row) {
-                Some(Value::Code(text)) => levels.add(&text) as i64,
+                Some(Value::Code(text)) => add(&mut levels, &text),
                 _ => MISSING,
             },
             None => MISSING,

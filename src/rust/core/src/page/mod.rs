@@ -17,9 +17,9 @@ use std::path::Path;
 use crate::error::Result;
 use crate::format::json;
 use crate::format::time::Timestamp;
-use crate::ledger;
 use crate::ledger::objects::Objects;
-use crate::views::fold::{FileStamp, Fold, Folded};
+use crate::ledger::{FileStamp, LedgerFile};
+use crate::views::fold::{Fold, Folded};
 use crate::views::runs::{Run, Status};
 use crate::views::sessions::Session;
 use crate::views::verify;
@@ -98,20 +98,20 @@ impl Page {
 
     /// Takes over what is new; everything, where the file is another one by now.
     pub fn catch_up(&mut self, path: &Path) -> Result<()> {
-        let now = FileStamp::of(path);
-        let known = self.stamp.zip(now);
-        if known.is_some_and(|(known, now)| !known.may_have_grown(now)) {
+        let file = LedgerFile::open(path)?;
+        let now = file.stamp()?;
+        if self.stamp.is_some_and(|known| !known.may_have_grown(now)) {
             self.folded = Folded::default();
             self.restarts += 1;
         }
-        self.stamp = now;
+        self.stamp = Some(now);
         let position = self.folded.position();
-        let appended = position.map(|position| ledger::read_since(path, Some(position)));
+        let appended = position.map(|position| file.read_since(position));
         match appended.transpose()? {
             Some(rows) if !rows.is_whole() => self.folded.take(&rows)?,
             _ => {
                 let had_rows = position.is_some();
-                self.folded = View::read(path)?;
+                self.folded = View::read(&file)?;
                 // A ledger without rows isn't another one each time that it is read.
                 self.restarts += u64::from(had_rows || self.folded.position().is_some());
             }

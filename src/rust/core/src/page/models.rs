@@ -15,7 +15,8 @@ pub(super) fn write_models(view: &View, out: &mut Vec<u8>) {
         object(out, |o| {
             o.text("model", &model.name);
             o.int("version", number);
-            match view.runs.get(&version.run_id) {
+            let run = view.runs.get(&version.run_id);
+            match run.expect("no index is behind a page") {
                 Some(run) => o.int("run", run.row as i64),
                 None => o.null("run"),
             }

@@ -1,12 +1,11 @@
 //! The fold of everything that the page shows, and of what is new in it.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::path::Path;
 
 use crate::error::Result;
 use crate::format::artifact::ArtifactEntry;
 use crate::format::event::EventKind;
-use crate::format::json::{self, Malformed};
+use crate::format::json;
 use crate::format::ledger_context::LedgerContext;
 use crate::format::row::Row;
 use crate::format::run_context::RunContext;
@@ -14,10 +13,11 @@ use crate::format::series;
 use crate::format::session_context::SessionContext;
 use crate::format::time::Timestamp;
 use crate::format::value::{self, Value};
+use crate::ledger::LedgerFile;
 use crate::page::cells::{object, write_number};
 use crate::page::hidden::Hidden;
 use crate::views::batch::Batch;
-use crate::views::fold::{Fold, Folded};
+use crate::views::fold::{Fold, Folded, Refusal};
 use crate::views::parallel_read::{self, BulkFold};
 use crate::views::registry::Registry;
 use crate::views::runs::Runs;
@@ -68,7 +68,7 @@ impl View {
     }
 
     /// Takes over what a row says of a run and [`Runs`] doesn't keep.
-    fn take(&mut self, row: &Row<'_>, run: usize) -> std::result::Result<(), Malformed> {
+    fn take(&mut self, row: &Row<'_>, run: usize) -> std::result::Result<(), Refusal> {
         self.push_change(row, Change::Run(run));
         if series::may_stand_in(row.metrics) {
             for (key, json) in row.metrics.pairs()? {
@@ -124,7 +124,7 @@ impl View {
 }
 
 impl Fold for View {
-    fn apply(&mut self, row: &Row<'_>) -> std::result::Result<(), Malformed> {
+    fn apply(&mut self, row: &Row<'_>) -> std::result::Result<(), Refusal> {
         let known = self.runs.len();
         self.runs.apply(row)?;
         self.registry.apply(row)?;
@@ -140,7 +140,7 @@ impl Fold for View {
             kind if kind.is_of_model() => self.push_change(row, Change::Registry),
             kind if kind.begins_run() && self.runs.len() == known => {}
             kind if kind.begins_run() || kind.continues_run() => {
-                if let Some(run) = self.runs.get(row.run_id).map(|run| run.row) {
+                if let Some(run) = self.runs.get(row.run_id)?.map(|run| run.row) {
                     self.take(row, run)?;
                 }
             }
@@ -153,8 +153,8 @@ impl Fold for View {
         self.runs.size() + self.registry.size() + size_of::<Point>() * self.points.len()
     }
 
-    fn read(path: &Path) -> Result<Folded<View>> {
-        let folded: Folded<View> = parallel_read::read(path)?;
+    fn read(file: &LedgerFile) -> Result<Folded<View>> {
+        let folded: Folded<View> = parallel_read::read(file)?;
         let position = folded.position().copied();
         let mut view: View = folded.into_view();
         view.changes.clear();
@@ -166,7 +166,7 @@ impl BulkFold for View {
     fn add(&mut self, batch: &Batch, rows: std::ops::Range<usize>) -> Option<()> {
         for row in rows.clone() {
             let (id, hash) = batch.id(row);
-            self.registry.run_ids.begin(id, hash);
+            self.registry.run_ids.begin(id, hash).ok()?;
         }
         self.runs.add(batch, rows)
     }

@@ -1,5 +1,6 @@
 //! Finished runs that were read together, by columns, before a view takes them over.
 
+use crate::columnar::blocks::Result;
 use crate::columnar::columns::{Column, Columns};
 use crate::columnar::strings::hash;
 use crate::format::time::Timestamp;
@@ -42,11 +43,11 @@ impl Batch {
     }
 
     /// Forgets values of a run that wasn't ended.
-    pub fn drop_unfinished(&mut self) {
+    pub fn drop_unfinished(&mut self) -> Result<()> {
         let length = self.len();
-        self.params.truncate(length);
-        self.metrics.truncate(length);
-        self.seeds.truncate(length);
+        self.params.truncate(length)?;
+        self.metrics.truncate(length)?;
+        self.seeds.truncate(length)
     }
 
     /// The id of a run, and its hash.

@@ -1,12 +1,12 @@
 //! Which runs are the best.
 
-use crate::columnar::blocks::BLOCK;
+use crate::columnar::blocks::{BLOCK, Result};
 use crate::columnar::columns::{Column, Tag};
 use crate::views::runs::{Runs, Status};
 
 /// The rows of the best finished runs by a metric, the best one first and of equals the first one.
 /// Void runs are none of them, and neither are those without the metric.
-pub fn best(runs: &Runs, metric: &Column, maximize: bool, n: usize) -> Vec<usize> {
+pub fn best(runs: &Runs, metric: &Column, maximize: bool, n: usize) -> Result<Vec<usize>> {
     /// So many more than are wanted are kept before the worst of them are dropped.
     const SPARE: usize = 1000;
     let sign = if maximize { -1.0 } else { 1.0 };
@@ -17,7 +17,8 @@ pub fn best(runs: &Runs, metric: &Column, maximize: bool, n: usize) -> Vec<usize
     let mut found: Vec<(f64, usize)> = Vec::new();
     // Once there are enough, what comes later must be better than the worst of them.
     let mut worst = None;
-    for (block, (status, void)) in runs.states().enumerate() {
+    metric.load_cells()?;
+    for (block, (status, void)) in runs.states()?.enumerate() {
         let (tags, bits) = metric.cells(block);
         for (i, (tag, &bits)) in tags.iter().zip(bits).enumerate() {
             let number = sign
@@ -40,5 +41,5 @@ pub fn best(runs: &Runs, metric: &Column, maximize: bool, n: usize) -> Vec<usize
     }
     found.sort_unstable_by(better);
     found.truncate(n);
-    found.into_iter().map(|(_, row)| row).collect()
+    Ok(found.into_iter().map(|(_, row)| row).collect())
 }

@@ -4,19 +4,22 @@ use std::io::Write;
 
 use crate::format::value::Value;
 use crate::views::runs::Runs;
-use crate::views::table;
+use crate::views::table::Column;
 
-/// Writes `run_id`, `timestamp`, the parameters and the metrics, one row a run that isn't void.
-pub fn write_csv(runs: &Runs, out: impl Write) -> csv::Result<()> {
-    let rows = runs.valid();
-    let columns = table::columns(runs, false, &rows, |_| true);
+/// Writes `run_id`, `timestamp` and some columns, one row a run that isn't void.
+pub fn write_csv(
+    runs: &Runs,
+    rows: &[usize],
+    columns: &[Column<'_>],
+    out: impl Write,
+) -> csv::Result<()> {
     let mut csv = csv::Writer::from_writer(out);
     let names = columns.iter().map(|column| column.name.as_str());
     csv.write_record(["run_id", "timestamp"].into_iter().chain(names))?;
-    for &row in &rows {
+    for &row in rows {
         csv.write_field(runs.at(row).id())?;
         csv.write_field(runs.at(row).began().text())?;
-        for column in &columns {
+        for column in columns {
             csv.write_field(text(column.values.get(row).as_ref()))?;
         }
         csv.write_record(None::<&[u8]>)?;

@@ -1,47 +1,53 @@
 //! A view of a ledger that stays, and is brought up to date by what was appended since.
 
-use std::path::Path;
-use std::time::SystemTime;
-
-use crate::error::Result;
+use crate::columnar::blocks::Damaged;
+use crate::error::{Error, Result};
 use crate::format::event::EventKind;
 use crate::format::json::Malformed;
 use crate::format::row::Row;
-use crate::ledger::{self, Ledger, Position};
+use crate::ledger::{self, Ledger, LedgerFile, Position};
+
+/// Why a view can't take a row over.
+#[derive(Debug)]
+pub enum Refusal {
+    /// A cell doesn't say what it should.
+    Malformed(Malformed),
+    /// The index that the view rests on doesn't.
+    Damaged(Damaged),
+}
+
+impl From<Malformed> for Refusal {
+    fn from(malformed: Malformed) -> Refusal {
+        Refusal::Malformed(malformed)
+    }
+}
+
+impl From<Damaged> for Refusal {
+    fn from(damaged: Damaged) -> Refusal {
+        Refusal::Damaged(damaged)
+    }
+}
+
+impl Refusal {
+    /// The same as an error of a ledger's row.
+    pub fn of_row(self, row: &Row<'_>, ledger: &Ledger) -> Error {
+        match self {
+            Refusal::Malformed(Malformed(why)) => ledger.damaged(row, why),
+            Refusal::Damaged(damaged) => damaged.into(),
+        }
+    }
+}
 
 /// What the events of a ledger add up to, one after the other.
 pub trait Fold: Default {
-    fn apply(&mut self, row: &Row<'_>) -> std::result::Result<(), Malformed>;
+    fn apply(&mut self, row: &Row<'_>) -> std::result::Result<(), Refusal>;
 
     /// About how many bytes of memory it takes.
     fn size(&self) -> usize;
 
     /// The view of a whole ledger.
-    fn read(path: &Path) -> Result<Folded<Self>> {
-        Folded::default().taken(&ledger::read(path)?)
-    }
-}
-
-/// What a file looked like. A ledger only grows: where it has the same size and was written to
-/// nevertheless, somebody did something else to it.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct FileStamp {
-    size: u64,
-    modified: Option<SystemTime>,
-}
-
-impl FileStamp {
-    pub fn of(path: &Path) -> Option<FileStamp> {
-        let metadata = std::fs::metadata(path).ok()?;
-        Some(FileStamp {
-            size: metadata.len(),
-            modified: metadata.modified().ok(),
-        })
-    }
-
-    /// Whether a file that looked like this may have only grown since.
-    pub fn may_have_grown(self, now: FileStamp) -> bool {
-        now == self || now.size > self.size
+    fn read(file: &LedgerFile) -> Result<Folded<Self>> {
+        Folded::default().taken(&file.read()?)
     }
 }
 
@@ -72,13 +78,17 @@ impl<F: Fold> Folded<F> {
     }
 
     /// Reads what is new.
-    pub fn catch_up(&mut self, path: &Path) -> Result<()> {
-        if self.position.is_none() {
-            *self = F::read(path)?;
-            return Ok(());
+    pub fn catch_up(&mut self, file: &LedgerFile) -> Result<()> {
+        match &self.position {
+            Some(position) => {
+                let appended = file.read_since(position)?;
+                self.take(&appended)
+            }
+            None => {
+                *self = F::read(file)?;
+                Ok(())
+            }
         }
-        let appended = ledger::read_since(path, self.position.as_ref())?;
-        self.take(&appended)
     }
 
     /// Takes rows over; all of them, where what was known isn't there any more. After an error the
@@ -99,7 +109,7 @@ impl<F: Fold> Folded<F> {
                 return Err(ledger::newer(rows.path(), &row));
             }
             let applied = self.view.apply(&row);
-            applied.map_err(|Malformed(why)| rows.damaged(&row, why))?;
+            applied.map_err(|refusal| refusal.of_row(&row, rows))?;
             self.position = Some(rows.position_after(&row));
         }
         Ok(self)

@@ -10,11 +10,11 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::columnar::index_file;
 use crate::columnar::index_file::indexed;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::format::chain::Head;
 use crate::format::digest::Digest;
 use crate::format::id::Seq;
-use crate::ledger::{self, Position};
+use crate::ledger::{self, LedgerFile, Position};
 use crate::platform::sys;
 use crate::views::fold::{Fold, Folded};
 use crate::views::parallel_read;
@@ -75,13 +75,12 @@ struct Before {
 }
 
 impl Before {
-    fn of(path: &Path) -> Option<Before> {
-        let file = ledger::open(path).ok()?;
-        let metadata = file.metadata().ok()?;
-        let modified = metadata.modified().ok()?.duration_since(UNIX_EPOCH).ok()?;
+    fn of(file: &LedgerFile) -> Option<Before> {
+        let stamp = file.stamp().ok()?;
+        let modified = stamp.modified?.duration_since(UNIX_EPOCH).ok()?;
         Some(Before {
-            ledger: ledger::id(&file)?,
-            size: metadata.len(),
+            ledger: ledger::id(&|bytes, at| file.read_at(bytes, at))?,
+            size: stamp.size,
             modified: u64::try_from(modified.as_nanos()).ok()?,
         })
     }
@@ -89,29 +88,30 @@ impl Before {
 
 impl IndexCache {
     /// All runs of a ledger, ready to catch up.
-    pub fn read(&self, path: &Path) -> Result<Folded<Runs>> {
-        let Some(before) = Before::of(path).filter(|before| before.size >= self.min_ledger_bytes)
+    pub fn read(&self, file: &LedgerFile) -> Result<Folded<Runs>> {
+        let Some(before) = Before::of(file).filter(|before| before.size >= self.min_ledger_bytes)
         else {
-            return parallel_read::read(path);
+            return parallel_read::read(file);
         };
-        let index = self.index(path, &before);
-        let known = open(&index, path, &before);
-        let covered = known
-            .as_ref()
-            .and_then(Folded::position)
-            .map_or(0, |position| position.end);
-        let folded = match known {
-            None => parallel_read::read(path)?,
-            Some(known) => match parallel_read::extend(path, known) {
-                Some(folded) => folded,
-                None => {
-                    let mut known = open(&index, path, &before).unwrap_or_default();
-                    known.catch_up(path)?;
-                    known
+        let index = self.index(file.path(), &before);
+        let known = open(&index, file, &before);
+        let end = |known: &Folded<Runs>| known.position().map_or(0, |position| position.end);
+        let mut covered = known.as_ref().map_or(0, end);
+        let folded = match known.and_then(|known| parallel_read::extend(file, known)) {
+            Some(folded) => folded,
+            None if covered == 0 => parallel_read::read(file)?,
+            None => {
+                let mut known = open(&index, file, &before).unwrap_or_default();
+                match known.catch_up(file) {
+                    Err(Error::DamagedIndex { .. }) => {
+                        covered = 0;
+                        parallel_read::read(file)?
+                    }
+                    outcome => outcome.map(|()| known)?,
                 }
-            },
+            }
         };
-        let end = folded.position().map_or(0, |position| position.end);
+        let end = end(&folded);
         if (end - covered.min(end)).saturating_mul(STALE) > covered {
             return Ok(self.replace(&index, before, folded));
         }
@@ -212,7 +212,7 @@ fn is_ours(name: &str) -> bool {
 }
 
 /// The runs as an index has them, if it is of this ledger and the ledger has only grown since.
-fn open(index: &Path, path: &Path, before: &Before) -> Option<Folded<Runs>> {
+fn open(index: &Path, file: &LedgerFile, before: &Before) -> Option<Folded<Runs>> {
     let content: Content = index_file::read(index)?;
     let (size, modified) = (content.size, content.modified);
     if content.ledger != before.ledger
@@ -225,8 +225,7 @@ fn open(index: &Path, path: &Path, before: &Before) -> Option<Folded<Runs>> {
         end: content.end,
         head: Head { seq, hash },
     };
-    let ledger = ledger::open(path).ok()?;
-    let read_at = |bytes: &mut [u8], at| sys::read_full(&ledger, bytes, at);
+    let read_at = |bytes: &mut [u8], at| file.read_at(bytes, at);
     if !position.stands(&read_at).ok()? {
         return None;
     }

@@ -8,7 +8,6 @@
 use std::fs::File;
 use std::io;
 use std::ops::Range;
-use std::path::Path;
 use std::thread;
 
 use crate::columnar::columns::{Columns, Tag};
@@ -21,7 +20,7 @@ use crate::format::id::Seq;
 use crate::format::row::{MAX_ROW_BYTES, Row};
 use crate::format::time::Timestamp;
 use crate::format::value::Value;
-use crate::ledger::{self, FIRST_ROW, Position};
+use crate::ledger::{self, FIRST_ROW, LedgerFile, Position};
 use crate::platform::sys;
 use crate::views::batch::Batch;
 use crate::views::fold::{Fold, Folded};
@@ -36,40 +35,42 @@ pub trait BulkFold: Fold {
 }
 
 /// A view of a whole ledger, ready to catch up.
-pub fn read<F: BulkFold>(path: &Path) -> Result<Folded<F>> {
-    read_in_parts(path, sys::threads_for)
+pub fn read<F: BulkFold>(file: &LedgerFile) -> Result<Folded<F>> {
+    read_in_parts(file, sys::threads_for)
 }
 
 /// The same, in as many parts as a number of bytes is worth.
-pub fn read_in_parts<F: BulkFold>(path: &Path, parts: fn(u64) -> u64) -> Result<Folded<F>> {
-    if let Some(followed) = try_read(path, parts) {
-        return Ok(followed);
+pub fn read_in_parts<F: BulkFold>(file: &LedgerFile, parts: fn(u64) -> u64) -> Result<Folded<F>> {
+    if let Some(folded) = try_read(file, parts) {
+        return Ok(folded);
     }
     let mut folded = Folded::default();
-    folded.take(&ledger::read(path)?)?;
+    folded.take(&file.read()?)?;
     Ok(folded)
 }
 
 /// `None` where the generic way must look.
-fn try_read<F: BulkFold>(path: &Path, parts: fn(u64) -> u64) -> Option<Folded<F>> {
-    let file = ledger::open(path).ok()?;
-    let size = file.metadata().ok()?.len();
+fn try_read<F: BulkFold>(file: &LedgerFile, parts: fn(u64) -> u64) -> Option<Folded<F>> {
+    let size = file.size().ok()?;
     if size < FIRST_ROW {
         return None;
     }
-    ledger::check(path).ok()?;
-    take(&file, Folded::default(), FIRST_ROW..size, parts(size))
+    file.check_header().ok()?;
+    let parts = parts(size);
+    take(file.file(), Folded::default(), FIRST_ROW..size, parts)
 }
 
 /// Takes over what was appended to a ledger since; `None` where the generic way must look.
-pub fn extend<F: BulkFold>(path: &Path, known: Folded<F>) -> Option<Folded<F>> {
-    let file = ledger::open(path).ok()?;
-    let size = file.metadata().ok()?.len();
+pub fn extend<F: BulkFold>(file: &LedgerFile, known: Folded<F>) -> Option<Folded<F>> {
+    let size = file.size().ok()?;
     let start = known.position()?.end;
     match size {
         _ if size == start => Some(known),
         _ if size < start => None,
-        _ => take(&file, known, start..size, sys::threads_for(size - start)),
+        _ => {
+            let parts = sys::threads_for(size - start);
+            take(file.file(), known, start..size, parts)
+        }
     }
 }
 
@@ -217,7 +218,7 @@ impl Part {
                     }
                 }
                 None => {
-                    self.batch.drop_unfinished();
+                    self.batch.drop_unfinished().ok()?;
                     let start = self.bytes.len();
                     self.bytes.extend_from_slice(line);
                     let kept = start..self.bytes.len();
@@ -256,7 +257,7 @@ impl Memory {
         }
         if let Some(seed) = run.seed {
             let (tag, bits) = number(seed)?;
-            batch.seeds.put(row, tag, bits);
+            batch.seeds.put(row, tag, bits).ok()?;
         }
         batch.finish(run.id, began, self.session_number);
         Some(run.seq)
@@ -310,10 +311,10 @@ impl Sink for Cells<'_> {
             Plain::Text(text) => column.set_text(self.row, std::str::from_utf8(text).ok()?),
             Plain::Number(text) => {
                 let (tag, bits) = number(text)?;
-                column.put(self.row, tag, bits);
+                column.put(self.row, tag, bits)
             }
         }
-        Some(())
+        .ok()
     }
 }
 

@@ -6,13 +6,13 @@ use crate::error::Result;
 use crate::format::artifact::ArtifactEntry;
 use crate::format::event::EventKind;
 use crate::format::id::Seq;
-use crate::format::json::{Json, Malformed};
+use crate::format::json::Json;
 use crate::format::model_context::ModelContext;
 use crate::format::row::Row;
 use crate::format::session_context::SessionContext;
 use crate::format::time::Timestamp;
 use crate::ledger::Ledger;
-use crate::views::fold::{self, Fold};
+use crate::views::fold::{self, Fold, Refusal};
 use crate::views::run_ids::{RunIds, WithoutEffect};
 
 /// All models of a ledger, in the order of their first versions.
@@ -126,7 +126,7 @@ impl Registry {
     }
 
     /// Takes an event over, or says why it changes nothing.
-    fn change(&mut self, row: &Row<'_>) -> std::result::Result<Option<&'static str>, Malformed> {
+    fn change(&mut self, row: &Row<'_>) -> std::result::Result<Option<&'static str>, Refusal> {
         let context = ModelContext::read(row.context)?;
         let (Some(name), Some(version)) = (context.model(), context.version()) else {
             return Ok(Some("it names no model or no version"));
@@ -134,7 +134,7 @@ impl Registry {
         if !is_model_name(name) {
             return Ok(Some("its model has a name that none can have"));
         }
-        if self.run_ids.find(row.run_id).is_none() {
+        if self.run_ids.find(row.run_id)?.is_none() {
             return Ok(Some("its run has not begun"));
         }
         if row.event == EventKind::Register {
@@ -192,7 +192,7 @@ impl Registry {
         name: &str,
         version: i64,
         context: &ModelContext,
-    ) -> std::result::Result<Option<&'static str>, Malformed> {
+    ) -> std::result::Result<Option<&'static str>, Refusal> {
         let index = self.by_name.get(name).copied();
         let known = index.map_or(0, |index| self.models[index].versions.len());
         if version != known as i64 + 1 {
@@ -228,8 +228,8 @@ impl Fold for Registry {
         self.run_ids.size() + self.models.iter().map(model).sum::<usize>()
     }
 
-    fn apply(&mut self, row: &Row<'_>) -> std::result::Result<(), Malformed> {
-        self.run_ids.apply(row);
+    fn apply(&mut self, row: &Row<'_>) -> std::result::Result<(), Refusal> {
+        self.run_ids.apply(row)?;
         if row.event == EventKind::Session {
             let context = SessionContext::read(row.context)?;
             if let (Some(id), Some(user)) = (context.id(), context.user()) {

@@ -2,6 +2,7 @@
 
 use std::io;
 
+use crate::columnar::blocks::{BLOCK, Result};
 use crate::columnar::index_file::indexed;
 use crate::columnar::index_file::{Indexed, Reader, Writer};
 use crate::columnar::strings::{StringTable, hash};
@@ -37,7 +38,7 @@ impl RunIds {
     }
 
     /// The row of a run that has begun.
-    pub fn find(&self, id: &str) -> Option<usize> {
+    pub fn find(&self, id: &str) -> Result<Option<usize>> {
         self.ids.find(id)
     }
 
@@ -45,32 +46,40 @@ impl RunIds {
         self.ids.get(row)
     }
 
+    /// Brings the ids of some rows into memory.
+    pub fn load(&self, rows: &[usize]) -> Result<()> {
+        match rows.len() < BLOCK {
+            true => rows.iter().try_for_each(|&row| self.ids.load_at(row)),
+            false => self.ids.load(),
+        }
+    }
+
     /// The row of the run that an event begins, or that it speaks of; `None` if it has no effect, or is no
     /// event of a run.
-    pub fn apply(&mut self, row: &Row<'_>) -> Option<usize> {
+    pub fn apply(&mut self, row: &Row<'_>) -> Result<Option<usize>> {
         let (run, why) = match row.event {
             kind if kind.begins_run() => {
                 let id = row.run_id.as_bytes();
-                (self.begin(id, hash(id)), HAD_BEGUN)
+                (self.begin(id, hash(id))?, HAD_BEGUN)
             }
-            kind if kind.continues_run() => (self.find(row.run_id), HAS_NOT_BEGUN),
-            _ => return None,
+            kind if kind.continues_run() => (self.find(row.run_id)?, HAS_NOT_BEGUN),
+            _ => return Ok(None),
         };
         if run.is_none() {
             let seq = row.seq;
             self.without_effect.push(WithoutEffect { seq, why });
         }
-        run
+        Ok(run)
     }
 
     /// The row of a run that begins, unless it has already.
-    pub fn begin(&mut self, id: &[u8], hash: u64) -> Option<usize> {
-        self.ids.add_new(id, hash).ok()
+    pub fn begin(&mut self, id: &[u8], hash: u64) -> Result<Option<usize>> {
+        self.ids.add_new(id, hash)
     }
 
     /// Makes room for more runs.
-    pub fn reserve(&mut self, more: usize) {
-        self.ids.reserve(more);
+    pub fn reserve(&mut self, more: usize) -> Result<()> {
+        self.ids.reserve(more)
     }
 }
 

@@ -1,12 +1,11 @@
 //! Runs: what the events of a ledger add up to.
 
 use std::collections::HashMap;
-use std::path::Path;
 
-use crate::columnar::blocks::{AsJson, Blocks, Fixed, LazyJson};
+use crate::columnar::blocks::{AsJson, Blocks, Fixed, LazyJson, Result};
 use crate::columnar::columns::{Column, Columns, Tag};
 use crate::columnar::index_file::indexed;
-use crate::error::Result;
+use crate::error;
 use crate::format::artifact::ArtifactEntry;
 use crate::format::data_version::DataVersion;
 use crate::format::event::EventKind;
@@ -17,10 +16,10 @@ use crate::format::series;
 use crate::format::session_context::SessionContext;
 use crate::format::time::Timestamp;
 use crate::format::value::{self, Value};
-use crate::ledger::Ledger;
+use crate::ledger::{Ledger, LedgerFile};
 use crate::platform::sys;
 use crate::views::batch::Batch;
-use crate::views::fold::{self, Fold, Folded};
+use crate::views::fold::{self, Fold, Folded, Refusal};
 use crate::views::parallel_read::{self, BulkFold};
 use crate::views::run_ids::RunIds;
 use crate::views::sessions::{Session, Sessions};
@@ -187,7 +186,20 @@ impl AsJson for ExtrasByRun {
     }
 }
 
-/// A run.
+/// What of runs a question may be about, beside their ids, times, status and how often they were revealed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// Parameters, metrics, seeds.
+    Values,
+    Sessions,
+    /// What few runs have: tags, artifacts, data, calls, origins, sealed metrics.
+    Extras,
+}
+
+/// All there is.
+pub const ALL_PARTS: [Part; 3] = [Part::Values, Part::Sessions, Part::Extras];
+
+/// A run, as far as it is in memory: [`Runs::load`] sees to that where the runs come from an index.
 #[derive(Clone, Copy)]
 pub struct Run<'a> {
     runs: &'a Runs,
@@ -313,7 +325,7 @@ impl<'a> Run<'a> {
 
 impl Runs {
     /// Folds the events in their order.
-    pub fn fold(ledger: &Ledger) -> Result<Runs> {
+    pub fn fold(ledger: &Ledger) -> error::Result<Runs> {
         fold::fold(ledger)
     }
 
@@ -333,27 +345,65 @@ impl Runs {
         (0..self.len()).map(|row| self.at(row))
     }
 
-    pub fn get(&self, id: &str) -> Option<Run<'_>> {
-        self.run_ids.find(id).map(|row| self.at(row))
+    /// The run of an id, in memory but for its [`Part`]s.
+    pub fn get(&self, id: &str) -> Result<Option<Run<'_>>> {
+        let Some(row) = self.run_ids.find(id)? else {
+            return Ok(None);
+        };
+        self.load(&[row], &[])?;
+        Ok(Some(self.at(row)))
+    }
+
+    /// Brings runs into memory, with these parts of them: what reads them can't fail.
+    pub fn load(&self, rows: &[usize], parts: &[Part]) -> Result<()> {
+        self.run_ids.load(rows)?;
+        self.began.load_rows(rows)?;
+        self.status.load_rows(rows)?;
+        self.void.load_rows(rows)?;
+        self.ended.load(rows)?;
+        self.looks.load(rows)?;
+        for part in parts {
+            match part {
+                Part::Values => {
+                    self.params.load(rows)?;
+                    self.metrics.load(rows)?;
+                    self.seeds.load(rows)?;
+                }
+                Part::Sessions => {
+                    self.session.load_rows(rows)?;
+                    self.last_session.load(rows)?;
+                    self.sessions.load()?;
+                }
+                Part::Extras => {
+                    self.extras.load()?;
+                }
+            }
+        }
+        Ok(())
     }
 
     /// The rows of the runs that are not void.
-    pub fn valid(&self) -> Vec<usize> {
+    pub fn valid(&self) -> Result<Vec<usize>> {
+        self.void.load()?;
         let rows = self.void.iter().enumerate();
-        rows.filter_map(|(row, void)| (!void).then_some(row))
-            .collect()
+        Ok(rows
+            .filter_map(|(row, void)| (!void).then_some(row))
+            .collect())
     }
 
     /// How many runs are void.
-    pub fn count_void(&self) -> usize {
+    pub fn count_void(&self) -> Result<usize> {
+        self.void.load()?;
         let voids = self.void.slices(0..self.len()).flatten();
-        voids.filter(|&&void| void).count()
+        Ok(voids.filter(|&&void| void).count())
     }
 
     /// The status of the runs and whether they are void, block by block.
-    pub fn states(&self) -> impl Iterator<Item = (&[Status], &[bool])> {
+    pub fn states(&self) -> Result<impl Iterator<Item = (&[Status], &[bool])>> {
+        self.status.load()?;
+        self.void.load()?;
         let all = 0..self.len();
-        self.status.slices(all.clone()).zip(self.void.slices(all))
+        Ok(self.status.slices(all.clone()).zip(self.void.slices(all)))
     }
 
     /// The sessions, in the order in which rows first name them.
@@ -361,29 +411,33 @@ impl Runs {
         self.sessions.get().list.iter()
     }
 
-    /// The runs that have sealed metrics.
-    pub fn with_sealed(&self) -> impl Iterator<Item = Run<'_>> {
-        self.sealed.iter().map(|&row| self.at(row as usize))
+    /// The runs that have sealed metrics, with these in memory.
+    pub fn with_sealed(&self) -> Result<impl Iterator<Item = Run<'_>>> {
+        let rows: Vec<usize> = self.sealed.iter().map(|&row| row as usize).collect();
+        if !rows.is_empty() {
+            self.load(&rows, &[Part::Extras])?;
+        }
+        Ok(rows.into_iter().map(|row| self.at(row)))
     }
 
-    fn begin(&mut self, run: usize, row: &Row<'_>) -> std::result::Result<(), Malformed> {
+    fn begin(&mut self, run: usize, row: &Row<'_>) -> std::result::Result<(), Refusal> {
         let context = RunContext::read(row.context)?;
-        self.began.push(row.time);
+        self.began.push(row.time)?;
         self.status.push(match row.event {
             EventKind::Run => Status::Finished,
             _ => Status::Running,
-        });
-        self.void.push(false);
-        let session = self.sessions.get_mut().find_or_add(&context.session);
-        self.session.push(session);
+        })?;
+        self.void.push(false)?;
+        let session = self.sessions.get_mut()?.find_or_add(&context.session);
+        self.session.push(session)?;
         if context.origin.is_some() {
-            self.extras(run).origin.clone_from(&context.origin);
+            self.extras(run)?.origin.clone_from(&context.origin);
         }
         self.record(run, row, context)
     }
 
-    fn extras(&mut self, run: usize) -> &mut RunExtras {
-        self.extras.get_mut().entry(run as u32).or_default()
+    fn extras(&mut self, run: usize) -> Result<&mut RunExtras> {
+        Ok(self.extras.get_mut()?.entry(run as u32).or_default())
     }
 
     /// Takes over what a row says of parameters, metrics and the rest: the last value wins.
@@ -392,47 +446,48 @@ impl Runs {
         run: usize,
         row: &Row<'_>,
         context: RunContext,
-    ) -> std::result::Result<(), Malformed> {
+    ) -> std::result::Result<(), Refusal> {
         if matches!(
             row.event,
             EventKind::Resume | EventKind::Log | EventKind::End
         ) {
-            let session = self.sessions.get_mut().find_or_add(&context.session);
-            self.last_session.put(run, Tag::Int, u64::from(session));
+            let session = self.sessions.get_mut()?.find_or_add(&context.session);
+            self.last_session.put(run, Tag::Int, u64::from(session))?;
         }
         for (key, json) in row.params.pairs()? {
             let name = value::unescape_key(&key);
-            self.params.set(name, run, Value::from_json(&json));
+            self.params.set(name, run, Value::from_json(&json))?;
         }
         for (name, value) in metrics(row.metrics)? {
-            self.metrics.set(&name, run, value);
+            self.metrics.set(&name, run, value)?;
         }
         for (name, artifact) in row.artifacts.pairs()? {
             let name = value::unescape_key(&name).to_owned();
             let artifact = ArtifactEntry::read(artifact);
-            set(&mut self.extras(run).artifacts, name, artifact);
+            set(&mut self.extras(run)?.artifacts, name, artifact);
         }
         if let Some(seed) = &context.seed {
-            self.seeds.set(run, Value::from_json(seed));
+            self.seeds.set(run, Value::from_json(seed))?;
         }
         if context.call.is_some() {
-            self.extras(run).call = context.call;
+            self.extras(run)?.call = context.call;
         }
         for (name, json) in context.tags {
-            set(&mut self.extras(run).tags, name, json);
+            set(&mut self.extras(run)?.tags, name, json);
         }
         for (name, version) in context.data {
-            set(&mut self.extras(run).data, name, version);
+            set(&mut self.extras(run)?.data, name, version);
         }
         for (name, json) in context.sealed {
-            set(&mut self.extras(run).sealed, name, json);
+            set(&mut self.extras(run)?.sealed, name, json);
             if !self.sealed.contains(&(run as u64)) {
                 self.sealed.push(run as u64);
             }
         }
-        if self.at(run).looks() > 0 {
+        if self.looks.load_bits(run)? > 0 {
+            self.extras.load()?;
             for (name, value) in self.at(run).sealed() {
-                self.metrics.set(&name, run, value);
+                self.metrics.set(&name, run, value)?;
             }
         }
         Ok(())
@@ -454,26 +509,26 @@ impl Fold for Runs {
                 .sum::<usize>()
             + self
                 .extras
-                .seen()
+                .loaded()
                 .map_or(0, |extras| extras.values().map(RunExtras::size).sum())
-            + self.sessions.seen().map_or(0, Sessions::size)
+            + self.sessions.loaded().map_or(0, Sessions::size)
     }
 
-    fn read(path: &Path) -> Result<Folded<Runs>> {
-        parallel_read::read(path)
+    fn read(file: &LedgerFile) -> error::Result<Folded<Runs>> {
+        parallel_read::read(file)
     }
 
-    fn apply(&mut self, row: &Row<'_>) -> std::result::Result<(), Malformed> {
+    fn apply(&mut self, row: &Row<'_>) -> std::result::Result<(), Refusal> {
         if row.event == EventKind::Session {
             let context = SessionContext::read(row.context)?;
             if let Some(id) = context.id() {
-                let sessions = self.sessions.get_mut();
+                let sessions = self.sessions.get_mut()?;
                 let number = sessions.find_or_add(id) as usize;
                 sessions.list[number].context = Some(context);
             }
             return Ok(());
         }
-        let Some(run) = self.run_ids.apply(row) else {
+        let Some(run) = self.run_ids.apply(row)? else {
             return Ok(());
         };
         if row.event.begins_run() {
@@ -482,27 +537,27 @@ impl Fold for Runs {
         let context = RunContext::read(row.context)?;
         match row.event {
             EventKind::Resume => {
-                self.status.set(run, Status::Running);
-                self.ended.put(run, Tag::Absent, 0);
-                let session = self.sessions.get_mut().find_or_add(&context.session);
-                self.session.set(run, session);
+                self.status.set(run, Status::Running)?;
+                self.ended.put(run, Tag::Absent, 0)?;
+                let session = self.sessions.get_mut()?.find_or_add(&context.session);
+                self.session.set(run, session)?;
             }
             EventKind::End => {
                 let ended = row.time.micros() as u64;
-                self.ended.put(run, Tag::Integer64, ended);
+                self.ended.put(run, Tag::Integer64, ended)?;
                 let status = match context.status {
                     Some(EndStatus::Failed) => Status::Failed,
                     Some(EndStatus::Interrupted) => Status::Interrupted,
                     Some(EndStatus::Finished) | None => Status::Finished,
                 };
-                self.status.set(run, status);
+                self.status.set(run, status)?;
             }
             EventKind::Void => {
-                self.void.set(run, context.void.unwrap_or(true));
+                self.void.set(run, context.void.unwrap_or(true))?;
             }
             EventKind::Reveal => {
-                let looks = self.looks.bits(run) + 1;
-                self.looks.put(run, Tag::Int, looks);
+                let looks = self.looks.load_bits(run)? + 1;
+                self.looks.put(run, Tag::Int, looks)?;
             }
             _ => {}
         }
@@ -514,31 +569,32 @@ impl BulkFold for Runs {
     /// A run that has begun already is a matter for the generic way.
     fn add(&mut self, batch: &Batch, rows: std::ops::Range<usize>) -> Option<()> {
         let to = self.len();
-        self.run_ids.reserve(rows.len());
+        self.run_ids.reserve(rows.len()).ok()?;
         for row in rows.clone() {
             let (id, hash) = batch.id(row);
-            self.run_ids.begin(id, hash)?;
+            self.run_ids.begin(id, hash).ok()??;
         }
-        self.began.extend(&batch.began[rows.clone()]);
-        self.status.resize(to + rows.len(), Status::Finished);
-        self.void.resize(to + rows.len(), false);
+        self.began.extend(&batch.began[rows.clone()]).ok()?;
+        let length = to + rows.len();
+        self.status.resize(length, Status::Finished).ok()?;
+        self.void.resize(length, false).ok()?;
         let mut sessions: Vec<Option<u32>> = vec![None; batch.sessions.list.len()];
         for &session in &batch.session[rows.clone()] {
             let number = match sessions[session as usize] {
                 Some(number) => number,
                 None => {
                     let id = &batch.sessions.at(session).id;
-                    let number = self.sessions.get_mut().find_or_add(id);
+                    let number = self.sessions.get_mut().ok()?.find_or_add(id);
                     sessions[session as usize] = Some(number);
                     number
                 }
             };
-            self.session.push(number);
+            self.session.push(number).ok()?;
         }
-        self.params.append(to, &batch.params, rows.clone());
-        self.metrics.append(to, &batch.metrics, rows.clone());
-        self.seeds.append(to, &batch.seeds, rows);
-        Some(())
+        let (params, metrics) = (&batch.params, &batch.metrics);
+        self.params.append(to, params, rows.clone()).ok()?;
+        self.metrics.append(to, metrics, rows.clone()).ok()?;
+        self.seeds.append(to, &batch.seeds, rows).ok()
     }
 }
 

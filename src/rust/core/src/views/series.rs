@@ -105,7 +105,7 @@ pub fn points(ledger: &Ledger, runs: &Runs) -> Result<Vec<Point>> {
         if !has_metrics(row.event) || row.metrics.is_empty() {
             continue;
         }
-        let Some(run) = runs.get(row.run_id).map(|run| run.row) else {
+        let Some(run) = runs.get(row.run_id)?.map(|run| run.row) else {
             continue;
         };
         let pairs = row

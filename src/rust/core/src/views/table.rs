@@ -1,10 +1,9 @@
 //! Runs as a table: one row a run, one column a parameter or metric.
 
-use std::cell::LazyCell;
 use std::collections::HashSet;
-use std::panic::resume_unwind;
 use std::thread;
 
+use crate::columnar::blocks::Result;
 use crate::columnar::columns::{self, Tag};
 use crate::format::value::{Kind, Value};
 use crate::platform::sys;
@@ -72,54 +71,63 @@ fn unique(name: String, taken: &mut HashSet<String>) -> String {
 }
 
 /// The rows of the runs that a table is about: those that aren't void, or all.
-pub fn all_rows(runs: &Runs, void: bool) -> Vec<usize> {
+pub fn all_rows(runs: &Runs, void: bool) -> Result<Vec<usize>> {
     match void {
-        true => (0..runs.len()).collect(),
+        true => Ok((0..runs.len()).collect()),
         false => runs.valid(),
     }
 }
 
-/// The columns of parameters and metrics that are wanted, for the runs in some rows. Their type
-/// is that of all runs which the table is about.
+/// The columns of parameters and metrics that are wanted, for the runs in some rows: these values
+/// are brought into memory. Their type is that of all runs which the table is about.
 pub fn columns<'a>(
     runs: &'a Runs,
     void: bool,
     rows: &'a [usize],
     wanted: impl Fn(&str) -> bool,
-) -> Vec<Column<'a>> {
+) -> Result<Vec<Column<'a>>> {
     let all = runs.params.iter().chain(runs.metrics.iter());
-    let about_all = void || runs.count_void() == 0;
-    let all_rows = LazyCell::new(|| all_rows(runs, void));
-    let ty = |values: &columns::Column| match values.only() {
-        Some(kind) if about_all => Type::Atomic(kind),
-        _ => common_type(values, &all_rows),
-    };
-    column_names(runs)
-        .into_iter()
-        .zip(all)
+    let names = column_names(runs).into_iter().zip(all);
+    let chosen: Vec<(String, &columns::Column)> = names
         .filter(|((name, _), _)| wanted(name))
-        .map(|((name, _), values)| Column {
-            name,
-            ty: ty(values),
-            values,
-            rows,
-        })
-        .collect()
+        .map(|((name, _), values)| (name, values))
+        .collect();
+    let about_all = void || runs.count_void()? == 0;
+    let known_type = |values: &columns::Column| values.only().filter(|_| about_all);
+    let all_rows = match chosen
+        .iter()
+        .all(|(_, values)| known_type(values).is_some())
+    {
+        true => Vec::new(),
+        false => all_rows(runs, void)?,
+    };
+    on_every_processor(&chosen, |(_, values)| {
+        values.load(rows)?;
+        match known_type(values) {
+            Some(_) => Ok(()),
+            None => values.load_kinds(&all_rows),
+        }
+    })?;
+    let column = |(name, values): (String, &'a columns::Column)| Column {
+        name,
+        ty: match known_type(values) {
+            Some(kind) => Type::Atomic(kind),
+            None => common_type(values, &all_rows),
+        },
+        values,
+        rows,
+    };
+    Ok(chosen.into_iter().map(column).collect())
 }
 
-/// Brings columns into memory that are still in an index, on every processor.
-pub fn load(columns: &[Column<'_>]) {
-    let share = columns.len().div_ceil(sys::processors()).max(1);
+fn on_every_processor<T: Sync>(items: &[T], load: impl Fn(&T) -> Result<()> + Sync) -> Result<()> {
+    let share = items.len().div_ceil(sys::processors()).max(1);
     thread::scope(|scope| {
-        let shares = columns.chunks(share);
-        let loading = shares.map(|columns| {
-            scope.spawn(move || columns.iter().for_each(|column| column.values.load()))
-        });
-        for loaded in loading.collect::<Vec<_>>() {
-            // What a damaged index unwinds with is for the one who asks.
-            loaded.join().unwrap_or_else(|why| resume_unwind(why));
-        }
-    });
+        let shares = items.chunks(share);
+        let loading = shares.map(|items| scope.spawn(|| items.iter().try_for_each(&load)));
+        let mut loaded = loading.collect::<Vec<_>>().into_iter();
+        loaded.try_for_each(|loaded| loaded.join().expect("loading doesn't panic"))
+    })
 }
 
 impl<'a> Column<'a> {

@@ -15,7 +15,7 @@ use crate::format::session_context::SessionContext;
 use crate::ledger::objects::Objects;
 use crate::ledger::{self, Ledger, Tail};
 use crate::views::checkpoint::Checkpoint;
-use crate::views::fold::Fold;
+use crate::views::fold::{Fold, Refusal};
 use crate::views::registry::Registry;
 
 /// The verdict.
@@ -197,16 +197,18 @@ fn problems(ledger: &Ledger) -> Result<Vec<Problem>> {
 
 fn look(ledger: &Ledger, registry: &mut Registry, artifacts: &mut Artifacts) -> Result<()> {
     for line in ledger.lines() {
-        let begun = fast_row::run_id(line).and_then(|id| registry.run_ids.begin(id, hash(id)));
-        if begun.is_some() {
-            continue;
+        if let Some(id) = fast_row::run_id(line) {
+            if registry.run_ids.begin(id, hash(id))?.is_some() {
+                continue;
+            }
         }
         let row = Row::parse(line).expect("the row holds");
         if matches!(row.event, EventKind::MustBeKnown(_)) {
             return Err(ledger::newer(ledger.path(), &row));
         }
-        let looked = registry.apply(&row).and_then(|()| artifacts.check(&row));
-        looked.map_err(|Malformed(why)| ledger.damaged(&row, why))?;
+        let checked = artifacts.check(&row).map_err(Refusal::from);
+        let looked = registry.apply(&row).and(checked);
+        looked.map_err(|refusal| refusal.of_row(&row, ledger))?;
     }
     Ok(())
 }

@@ -3,8 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-use crate::error::Error;
-use crate::views::fold::{FileStamp, Fold, Folded};
+use crate::error::{Error, Result};
+use crate::ledger::{FileStamp, LedgerFile, ReadSince};
+use crate::views::fold::{Fold, Folded};
 
 /// Views of so many ledgers stay at most …
 const MAX_VIEWS: usize = 8;
@@ -14,17 +15,20 @@ const MAX_VIEWS_BYTES: usize = 256 << 20;
 /// The views of the ledgers that were asked last, the last one first. `E` is why one can't be read.
 pub struct ViewCache<F, E> {
     views: Mutex<Vec<(PathBuf, View<F>)>>,
-    read: fn(&Path) -> Result<Folded<F>, E>,
+    read: fn(&LedgerFile) -> std::result::Result<Folded<F>, E>,
 }
 
 struct View<F> {
     folded: Folded<F>,
+    /// Of the file before it was read.
     stamp: FileStamp,
 }
 
 impl<F: Fold, E: From<Error>> ViewCache<F, E> {
     /// A cache of views that are read so where they are not in it.
-    pub const fn new(read: fn(&Path) -> Result<Folded<F>, E>) -> ViewCache<F, E> {
+    pub const fn new(
+        read: fn(&LedgerFile) -> std::result::Result<Folded<F>, E>,
+    ) -> ViewCache<F, E> {
         ViewCache {
             views: Mutex::new(Vec::new()),
             read,
@@ -39,29 +43,29 @@ impl<F: Fold, E: From<Error>> ViewCache<F, E> {
 
     /// The view of a ledger, brought up to date. While it is out nobody else has it: another
     /// call in between reads for itself.
-    pub fn take(&self, path: &Path) -> Result<Folded<F>, E> {
+    fn take(&self, file: &LedgerFile) -> std::result::Result<View<F>, E> {
         let known = {
-            let path = absolute(path);
+            let path = absolute(file.path());
             let mut views = self.views.lock().unwrap_or_else(PoisonError::into_inner);
             let index = views.iter().position(|(known, _)| *known == path);
             index.map(|index| views.remove(index).1)
         };
-        let stamp = FileStamp::of(path);
-        let grown = |view: &View<F>| stamp.is_some_and(|now| view.stamp.may_have_grown(now));
-        match known.filter(grown) {
-            None => (self.read)(path),
+        let stamp = file.stamp()?;
+        let folded = match known.filter(|known| known.stamp.may_have_grown(stamp)) {
+            None => (self.read)(file)?,
             Some(View { mut folded, .. }) => {
-                folded.catch_up(path)?;
-                Ok(folded)
+                folded.catch_up(file)?;
+                folded
             }
-        }
+        };
+        Ok(View { folded, stamp })
     }
 
     /// Puts a view in for the next question.
-    pub fn put(&self, path: &Path, folded: Folded<F>) {
-        if let Some(stamp) = folded.position().and_then(|_| FileStamp::of(path)) {
+    fn put(&self, path: &Path, view: View<F>) {
+        if view.folded.position().is_some() {
             let mut views = self.views.lock().unwrap_or_else(PoisonError::into_inner);
-            views.insert(0, (absolute(path), View { folded, stamp }));
+            views.insert(0, (absolute(path), view));
             let mut size = 0;
             views.retain(|(_, view)| {
                 size += view.folded.view().size();
@@ -72,12 +76,16 @@ impl<F: Fold, E: From<Error>> ViewCache<F, E> {
     }
 
     /// Lends the view of a ledger out, until the guard is dropped.
-    pub fn lend(&'static self, path: PathBuf) -> Result<ViewGuard<F, E>, E> {
-        let folded = self.take(&path)?;
+    pub fn lend(&'static self, path: PathBuf) -> std::result::Result<ViewGuard<F, E>, E> {
+        self.lend_of(&LedgerFile::open(&path)?)
+    }
+
+    /// The same of a file that is open already.
+    pub fn lend_of(&'static self, file: &LedgerFile) -> std::result::Result<ViewGuard<F, E>, E> {
         Ok(ViewGuard {
             cache: self,
-            path,
-            folded,
+            path: file.path().to_owned(),
+            view: self.take(file)?,
         })
     }
 }
@@ -86,12 +94,21 @@ impl<F: Fold, E: From<Error>> ViewCache<F, E> {
 pub struct ViewGuard<F: Fold + 'static, E: From<Error> + 'static> {
     cache: &'static ViewCache<F, E>,
     path: PathBuf,
-    folded: Folded<F>,
+    view: View<F>,
 }
 
 impl<F: Fold, E: From<Error>> ViewGuard<F, E> {
     pub fn view(&self) -> &F {
-        self.folded.view()
+        self.view.folded.view()
+    }
+
+    /// Takes over what was appended meanwhile, as who holds the lock reads it.
+    pub fn catch_up(&mut self, read_since: ReadSince<'_>) -> Result<()> {
+        let folded = &mut self.view.folded;
+        if let Some(position) = folded.position().copied() {
+            folded.take(&read_since(&position)?)?;
+        }
+        Ok(())
     }
 }
 
@@ -100,7 +117,9 @@ impl<F: Fold, E: From<Error>> Drop for ViewGuard<F, E> {
         if std::thread::panicking() {
             return;
         }
-        self.cache.put(&self.path, std::mem::take(&mut self.folded));
+        let stamp = self.view.stamp;
+        let folded = std::mem::take(&mut self.view.folded);
+        self.cache.put(&self.path, View { folded, stamp });
     }
 }
 

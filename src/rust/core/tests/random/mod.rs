@@ -8,9 +8,9 @@ use fitledger_core::format::event::{Event, EventKind};
 use fitledger_core::format::id::RunId;
 use fitledger_core::format::object::Object;
 use fitledger_core::format::time::Timestamp;
-use fitledger_core::ledger::{self, Append, FileStore, Memory, Session};
+use fitledger_core::ledger::{self, Append, FileStore, LedgerFile, Memory, Session};
 use fitledger_core::views::fold::Folded;
-use fitledger_core::views::runs::Runs;
+use fitledger_core::views::runs::{ALL_PARTS, Runs};
 
 pub struct Dice(pub u64);
 
@@ -155,7 +155,8 @@ pub fn write(path: &Path, dice: &mut Dice, unusual: u64) {
 }
 
 /// All that runs have, in words.
-pub fn words(runs: &Runs) -> String {
+pub fn words(runs: &Runs) -> Result<String, Error> {
+    runs.load(&(0..runs.len()).collect::<Vec<_>>(), &ALL_PARTS)?;
     let mut out = String::new();
     for column in runs.params.iter().chain(runs.metrics.iter()) {
         writeln!(out, "column {}", column.name).unwrap();
@@ -197,10 +198,10 @@ pub fn words(runs: &Runs) -> String {
             run.last_session()
         )
         .unwrap();
-        assert_eq!(runs.get(run.id()).map(|found| found.row), Some(run.row));
+        assert_eq!(runs.get(run.id())?.map(|found| found.row), Some(run.row));
     }
     writeln!(out, "{:?}", runs.run_ids.without_effect).unwrap();
-    out
+    Ok(out)
 }
 
 /// The runs as the events make them, one by one.
@@ -208,6 +209,11 @@ pub fn generic(path: &Path) -> Result<Folded<Runs>, Error> {
     let mut folded = Folded::default();
     folded.take(&ledger::read(path)?)?;
     Ok(folded)
+}
+
+/// A ledger that is there.
+pub fn open(path: &Path) -> LedgerFile {
+    LedgerFile::open(path).unwrap()
 }
 
 /// A path for a test's ledger.

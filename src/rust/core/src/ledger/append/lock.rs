@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::error::{Error, Result};
-use crate::ledger::read;
+use crate::ledger::file::not_a_file;
 use crate::ledger::store::Store;
 
 /// So many times a lock is tried without a pause …
@@ -40,7 +40,7 @@ fn refuse_open(path: &Path, e: io::Error) -> Error {
     match std::fs::metadata(path) {
         Ok(metadata) if !metadata.is_file() => Error::NotALedger {
             path: path.to_owned(),
-            why: read::not_a_file(&metadata).into(),
+            why: not_a_file(&metadata).into(),
         },
         Err(_) if e.kind() == io::ErrorKind::NotFound && in_a_folder(path) => Error::NotFound {
             path: path.to_owned(),

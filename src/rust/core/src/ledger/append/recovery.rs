@@ -12,6 +12,7 @@ use crate::format::object::Object;
 use crate::format::row::{HEADER, Row};
 use crate::ledger::append::memory::Known;
 use crate::ledger::append::request::Append;
+use crate::ledger::file::check_start;
 use crate::ledger::first_row::{FORMAT, First, check_first};
 use crate::ledger::read;
 use crate::ledger::store::{PIECE_BYTES, Store};
@@ -92,7 +93,7 @@ pub(in crate::ledger) fn check_birth<S: Store>(store: &S, len: u64) -> Result<()
         .read_at(&mut start, 0)
         .map_err(|e| Error::io(path, "read", e))?;
     start.truncate(read);
-    read::check_start(path, &start)?;
+    check_start(path, &start)?;
     let first = start.get(FIRST_ROW as usize..).unwrap_or(&[]);
     let line = memchr::memchr(b'\n', first).map(|length| &first[..length]);
     let Some(Ok(row)) = line.map(Row::parse) else {
