@@ -473,7 +473,7 @@ rows[["writers"]] <- function(size) {
           sprintf("params <- %s; metrics <- %s", deparse1(params), deparse1(metrics)),
           "log_run(file, params, metrics)",
           "invisible(file.create(tempfile('ready', dirname(file))))",
-          "while (!file.exists(file.path(dirname(file), 'go'))) Sys.sleep(0.001)",
+          "while (dir.exists(dirname(file)) && !file.exists(file.path(dirname(file), 'go'))) Sys.sleep(0.001)",
           sprintf("for (i in 1:%d) log_run(file, params, metrics)", each),
           "unclass(Sys.time())"
         )

@@ -51,7 +51,7 @@ run_apart <- function(code, times = 1, env = character(), wait = TRUE) {
     withr::with_envvar(c(env, R_LIBS = libraries), {
       system2(
         file.path(R.home("bin"), "Rscript"), c("--vanilla", shQuote(script), i),
-        stdout = logs[[i]], stderr = logs[[i]], wait = wait && i == times, timeout = if (wait && i == times) 300 else 0
+        stdout = logs[[i]], stderr = logs[[i]], wait = wait && i == times, timeout = if (wait && i == times) patience else 0
       )
     })
   }

@@ -25,9 +25,9 @@ local_view <- function(file, env = parent.frame()) {
   )
 }
 
-# Sends bytes as they are; what came back until the other side closed. The timeout is for what hangs.
+# Sends bytes as they are; what came back until the other side closed.
 talk <- function(port, bytes) {
-  connection <- socketConnection("127.0.0.1", port, open = "r+b", blocking = TRUE, timeout = 300)
+  connection <- socketConnection("127.0.0.1", port, open = "r+b", blocking = TRUE, timeout = patience)
   on.exit(close(connection))
   writeBin(if (is.raw(bytes)) bytes else charToRaw(bytes), connection)
   answer <- raw()

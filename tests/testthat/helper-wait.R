@@ -1,6 +1,8 @@
-# Waits until a condition, asked again and again, is TRUE. The bound is for what hangs: five minutes
-# are more than a busy machine takes.
-wait_until <- function(condition, what, patience = 300) {
+# In seconds: what takes longer hangs, on a busy machine too.
+patience <- 900
+
+# Waits until a condition, asked again and again, is TRUE, or fails with what it waited for.
+wait_until <- function(condition, what) {
   condition <- substitute(condition)
   caller <- parent.frame()
   deadline <- Sys.time() + patience
