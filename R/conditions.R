@@ -103,9 +103,11 @@ describe <- function(x) {
   if (is.atomic(x) || is.list(x)) paste0("a ", kind, " of length ", length(x)) else paste0("a ", typeof(x))
 }
 
-# The known names that somebody may have meant.
-near_names <- function(name, known) {
-  if (!length(known)) {
+# The known names that somebody may have meant. How far two names are apart takes the product of
+# their lengths to compute, and nobody types long ones by hand.
+near_names <- function(name, known, longest = 200) {
+  known <- known[nchar(known) <= longest]
+  if (!length(known) || nchar(name) > longest) {
     return(character())
   }
   distance <- drop(utils::adist(name, known, ignore.case = TRUE))

@@ -266,10 +266,10 @@ node_words <- function(nodes) {
 #' @export
 plot.fitledger_lineage <- function(x, ..., main = "Lineage") {
   check_no_dots(...)
-  edges <- x$edges[x$nodes$kind[x$edges$to] != "package" & x$nodes$kind[x$edges$from] != "package", ]
-  depth <- node_depths(x, edges)
-  nodes <- nodes_to_draw(x, depth)
-  edges <- edges[edges$from %in% nodes & edges$to %in% nodes, ]
+  aside <- x$nodes$kind == "package" & !x$nodes$start
+  depth <- node_depths(x)
+  nodes <- nodes_to_draw(depth, aside)
+  edges <- x$edges[x$edges$from %in% nodes & x$edges$to %in% nodes, ]
   at <- node_places(depth, nodes)
   labels <- vapply(nodes, function(node) node_label(x$nodes[node, ]), character(1))
   old <- graphics::par(mar = c(1, 1, 3, 1), xpd = NA)
@@ -279,7 +279,7 @@ plot.fitledger_lineage <- function(x, ..., main = "Lineage") {
   graphics::title(main)
   tallest <- 0.6 / abs(graphics::strheight("Mg\nMg")) / 1.5
   size <- min(1, 0.9 / max(graphics::strwidth(labels)) / max(table(at$y)), tallest)
-  left <- sum(x$nodes$kind != "package") - length(nodes)
+  left <- sum(!aside) - length(nodes)
   if (left > 0) {
     graphics::mtext(paste("and", left, "more nodes, see as.data.frame()"), 1, cex = 0.8)
   }
@@ -299,10 +299,9 @@ plot.fitledger_lineage <- function(x, ..., main = "Lineage") {
 }
 
 # A picture holds so many that one can still read them.
-nodes_to_draw <- function(x, depth, steps = 12, beside = 8) {
-  drawn <- x$nodes$kind != "package" & depth < steps
-  place <- stats::ave(seq_along(depth), depth, drawn, FUN = seq_along)
-  which(drawn & place <= beside)
+nodes_to_draw <- function(depth, aside, steps = 12, beside = 8) {
+  near <- which(!aside & depth < steps)
+  near[stats::ave(near, depth[near], FUN = seq_along) <= beside]
 }
 
 node_label <- function(node) {
@@ -317,23 +316,48 @@ node_label <- function(node) {
   paste0(name, "\n", trimws(pad(label, min(28, nchar(label, "width"))), "right"))
 }
 
-# How many steps each node is from where the trace began, by the longest way.
-node_depths <- function(x, edges) {
-  depth <- ifelse(x$nodes$start, 0, -1)
+# How many steps each node is from where the trace began, by the longest way. Content can lead
+# back to where one was: two runs, each with the other's artifact as its data. Such steps back
+# don't count.
+node_depths <- function(x) {
   down <- x$direction == "down"
-  for (i in seq_len(nrow(x$nodes))) {
-    near <- if (down) edges$to else edges$from
-    far <- if (down) edges$from else edges$to
-    new <- depth
-    for (edge in which(depth[near] >= 0)) {
-      new[far[[edge]]] <- max(new[far[[edge]]], depth[near[[edge]]] + 1)
-    }
-    if (identical(new, depth)) {
-      break
-    }
-    depth <- new
+  near <- if (down) x$edges$to else x$edges$from
+  far <- if (down) x$edges$from else x$edges$to
+  ahead <- split(far, factor(near, seq_len(nrow(x$nodes))))
+  order <- topological_order(which(x$nodes$start), ahead)
+  place <- match(seq_along(ahead), order)
+  depth <- rep(0, length(ahead))
+  for (node in order) {
+    onward <- ahead[[node]][place[ahead[[node]]] > place[[node]]]
+    depth[onward] <- pmax(depth[onward], depth[[node]] + 1)
   }
   depth
+}
+
+# The nodes that some lead to, each before those ahead of it but for steps back: the reverse of
+# the order in which a depth-first search leaves them.
+topological_order <- function(starts, ahead) {
+  seen <- logical(length(ahead))
+  tried <- left <- path <- integer(length(ahead))
+  count <- 0
+  for (start in starts[!seen[starts]]) {
+    path[[1]] <- start
+    steps <- 1
+    while (steps > 0) {
+      node <- path[[steps]]
+      seen[[node]] <- TRUE
+      tried[[node]] <- tried[[node]] + 1L
+      if (tried[[node]] > length(ahead[[node]])) {
+        count <- count + 1
+        left[[count]] <- node
+        steps <- steps - 1
+      } else if (!seen[[ahead[[node]][[tried[[node]]]]]]) {
+        steps <- steps + 1
+        path[[steps]] <- ahead[[node]][[tried[[node]]]]
+      }
+    }
+  }
+  rev(left[seq_len(count)])
 }
 
 node_places <- function(depth, nodes) {

@@ -83,3 +83,10 @@ test_that("what the core has to say is a warning with a class, and not part of t
   expect_warning(id <- signal_warning(result, NULL), "on %s%n {NFS}", fixed = TRUE, class = "fitledger_warning_network")
   expect_identical(id, "id")
 })
+
+test_that("near names are offered among names that somebody may type", {
+  expect_identical(near_names("rsme", c("lambda", "rmse", "mse")), c("rmse", "mse"))
+  expect_identical(near_names("rsme", c(strrep("rsme", 10000), "rmse")), "rmse")
+  expect_identical(near_names(strrep("a", 30000), c("a", strrep("a", 29999))), character())
+  expect_identical(near_names("a", character()), character())
+})

@@ -151,6 +151,61 @@ test_that("it can be drawn", {
   expect_silent(plot(trace_lineage(chain$file, data = chain$raw), main = "Down"))
 })
 
+test_that("what leads back to where one was can be drawn and printed, up and down", {
+  withr::local_options(fitledger.context = character())
+  grDevices::pdf(NULL)
+  withr::defer(grDevices::dev.off())
+  for (runs in c(1, 2, 3, 7)) {
+    file <- local_ledger()
+    content <- function(i) data.frame(i = i %% runs)
+    ids <- vapply(seq_len(runs), function(i) {
+      log_run(file, list(i = i), list(), artifacts = list(out = content(i)), data = content(i - 1))
+    }, "")
+    for (lineage in list(trace_lineage(file, ids[[1]]), trace_lineage(file, data = content(0)))) {
+      expect_silent(plot(lineage))
+      expect_match(utils::capture.output(print(lineage)), "see above", all = FALSE)
+    }
+  }
+})
+
+lineage_of <- function(from, to, count) {
+  nodes <- data.frame(kind = "run", start = seq_len(count) == 1)
+  list(nodes = nodes, edges = data.frame(from = from, to = to), direction = "up")
+}
+
+test_that("a node is as deep as the longest way to it", {
+  set.seed(1)
+  for (case in 1:50) {
+    count <- sample(2:12, 1)
+    from <- sample(count - 1, 2 * count, replace = TRUE)
+    to <- from + ceiling(stats::runif(length(from)) * (count - from))
+    names <- c(1, 1 + sample(count - 1))
+    depth <- node_depths(lineage_of(names[from], names[to], count))
+    longest <- c(0, rep(-Inf, count - 1))
+    for (step in seq_len(count)) {
+      for (edge in seq_along(from)) longest[to[edge]] <- max(longest[to[edge]], longest[from[edge]] + 1)
+    }
+    expect_identical(depth[names][is.finite(longest)], longest[is.finite(longest)])
+  }
+})
+
+test_that("long chains and wide fans are drawn, as much as one can read", {
+  count <- 20000
+  expect_identical(node_depths(lineage_of(2:count - 1L, 2:count, count)), seq_len(count) - 1)
+  expect_identical(node_depths(lineage_of(rep(1L, count - 1), 2:count, count)), c(0, rep(1, count - 1)))
+})
+
+test_that("what rests on a package can be drawn", {
+  chain <- local_chain()
+  grDevices::pdf(NULL)
+  withr::defer(grDevices::dev.off())
+  lineage <- trace_lineage(chain$file, package = "fitledger")
+  depth <- node_depths(lineage)
+  expect_true(all(depth[lineage$nodes$start] == 0))
+  expect_true(all(depth[lineage$nodes$kind == "run"] > 0))
+  expect_silent(plot(lineage))
+})
+
 test_that("there must be one thing to begin at", {
   chain <- local_chain()
   expect_snapshot_conditions({
