@@ -41,6 +41,8 @@ if [ "$makevars" = src/Makevars.win ]; then
   esac
 fi
 
+# In one step, for another installation from this folder may be reading it.
 sed -e "s|@CARGO_BIN@|$(dirname "$(command -v cargo)")|" \
     -e "s|@CARGO_FLAGS@|$flags|" \
-    -e "s|@TARGET@|$target|" "$makevars.in" > "$makevars"
+    -e "s|@TARGET@|$target|" "$makevars.in" > "$makevars.$$"
+mv "$makevars.$$" "$makevars"
