@@ -6,6 +6,7 @@ use std::thread;
 use std::time::{Duration, SystemTime};
 
 use fitledger_core::error::Error;
+use fitledger_core::format::digest::Digest;
 use fitledger_core::views::best::best;
 use fitledger_core::views::compare::compare;
 use fitledger_core::views::export;
@@ -394,4 +395,153 @@ fn without_a_folder_the_ledger_is_read() {
     assert_eq!(ask(&cache, &path).unwrap(), truth(&path));
     assert!(indexes(&cache).is_empty());
     fs::remove_file(&path).unwrap();
+}
+
+/// A ledger, and an index of it from when it said something else: the length, the hashes and the
+/// time are the same.
+#[cfg(unix)]
+fn forged(name: &str) -> (PathBuf, IndexCache, String, String) {
+    let (path, cache) = (path(name), cache(name));
+    drop(fs::remove_file(&path));
+    write(&path, &mut Dice(3), 5);
+    let whole = fs::read(&path).unwrap();
+    let modified = fs::metadata(&path).unwrap().modified().unwrap();
+    let rewrite = |bytes: &[u8]| {
+        fs::write(&path, bytes).unwrap();
+        let file = fs::File::options().append(true).open(&path).unwrap();
+        file.set_modified(modified).unwrap();
+    };
+    let mut edited = whole.clone();
+    let digit = edited.windows(4).rposition(|four| four == b"0.25").unwrap();
+    edited[digit + 3] = b'6';
+    rewrite(&edited);
+    let told = ask(&cache, &path).unwrap();
+    rewrite(&whole);
+    let expected = truth(&path);
+    assert_ne!(told, expected);
+    (path, cache, told, expected)
+}
+
+/// Believed where it is ours alone, and only there.
+#[test]
+#[cfg(unix)]
+fn an_index_that_others_may_have_written_is_not_believed() {
+    use std::os::unix::fs::{PermissionsExt, chown, symlink};
+    let (path, cache, told, expected) = forged("cache-planted");
+    let index = indexes(&cache).remove(0);
+    let forgery = fs::read(&index).unwrap();
+    let elsewhere = path.with_extension("elsewhere");
+    let mode = |path: &Path, mode| {
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    };
+    fs::write(&elsewhere, &forgery).unwrap();
+    mode(&elsewhere, 0o600);
+    let put = |bytes: &[u8]| {
+        drop(fs::remove_file(&index));
+        fs::write(&index, bytes).unwrap();
+        mode(&index, 0o600);
+    };
+    let is_root = fs::metadata("/proc/self").is_ok_and(|it| {
+        use std::os::unix::fs::MetadataExt;
+        it.uid() == 0
+    });
+
+    put(&forgery);
+    assert_eq!(ask(&cache, &path).unwrap(), told, "ours alone");
+
+    for shared in [0o620, 0o602, 0o666] {
+        put(&forgery);
+        mode(&index, shared);
+        assert_eq!(ask(&cache, &path).unwrap(), expected, "{shared:o}");
+    }
+    put(b"");
+    fs::remove_file(&index).unwrap();
+    symlink(&elsewhere, &index).unwrap();
+    assert_eq!(ask(&cache, &path).unwrap(), expected, "a link");
+    assert!(!fs::symlink_metadata(&index).unwrap().is_symlink());
+    assert_eq!(fs::read(&elsewhere).unwrap(), forgery);
+
+    fs::remove_file(&index).unwrap();
+    let made = std::process::Command::new("mkfifo").arg(&index).status();
+    assert!(made.unwrap().success());
+    assert_eq!(ask(&cache, &path).unwrap(), expected, "a FIFO");
+
+    fs::remove_file(&index).unwrap();
+    fs::create_dir(&index).unwrap();
+    assert_eq!(ask(&cache, &path).unwrap(), expected, "a folder");
+    fs::remove_dir(&index).unwrap();
+
+    if is_root {
+        put(&forgery);
+        chown(&index, Some(65534), None).unwrap();
+        assert_eq!(ask(&cache, &path).unwrap(), expected, "another's");
+    }
+
+    for shared in [0o770, 0o707, 0o1777] {
+        put(&forgery);
+        mode(&cache.folder, shared);
+        assert!(cache.is_shared());
+        assert_eq!(ask(&cache, &path).unwrap(), expected, "{shared:o}");
+        assert_eq!(fs::read(&index).unwrap(), forgery, "nothing is written");
+        mode(&cache.folder, 0o700);
+    }
+    if is_root {
+        put(&forgery);
+        chown(&cache.folder, Some(65534), None).unwrap();
+        assert_eq!(ask(&cache, &path).unwrap(), expected, "another's folder");
+        chown(&cache.folder, Some(0), None).unwrap();
+    }
+    // A link that the user has made to a folder of theirs is theirs.
+    put(&forgery);
+    let real = path.with_extension("real");
+    drop(fs::remove_dir_all(&real));
+    fs::rename(&cache.folder, &real).unwrap();
+    symlink(&real, &cache.folder).unwrap();
+    assert_eq!(ask(&cache, &path).unwrap(), told, "a link of ours");
+
+    for file in [&path, &elsewhere, &cache.folder] {
+        fs::remove_file(file).unwrap();
+    }
+    fs::remove_dir_all(&real).unwrap();
+}
+
+/// An index may say anything of its blocks, under a digest that is right.
+#[test]
+fn blocks_that_are_not_in_the_file_are_no_blocks() {
+    let (path, cache) = (path("cache-sizes"), cache("cache-sizes"));
+    drop(fs::remove_file(&path));
+    write(&path, &mut Dice(7), 5);
+    let expected = truth(&path);
+    ask(&cache, &path).unwrap();
+    let index = indexes(&cache).remove(0);
+    let whole = fs::read(&index).unwrap();
+    let trailer = whole.len() - (8 + 32 + 24);
+    let number = |at: usize| u64::from_le_bytes(whole[at..at + 8].try_into().unwrap());
+    let start = number(trailer);
+    // Where the directory has a place, a size, and the digest of what is there.
+    let names_a_block = |&entry: &usize| {
+        let (at, size) = (number(entry), number(entry + 8));
+        at.checked_add(size).is_some_and(|end| end <= start) && {
+            let block = &whole[at as usize..(at + size) as usize];
+            Digest::of(&[block]).bytes()[..] == whole[entry + 16..entry + 48]
+        }
+    };
+    let entries: Vec<usize> = (start as usize..=trailer - 48)
+        .filter(names_a_block)
+        .collect();
+    assert!(entries.len() > 20);
+    for entry in entries {
+        for (offset, was) in [(0, number(entry)), (8, number(entry + 8))] {
+            for odd in [start + 1, 1 << 40, 1 << 62, u64::MAX - was, u64::MAX] {
+                let mut bytes = whole.clone();
+                bytes[entry + offset..][..8].copy_from_slice(&odd.to_le_bytes());
+                let digest = Digest::of(&[&bytes[start as usize..trailer]]);
+                bytes[trailer + 8..trailer + 40].copy_from_slice(digest.bytes());
+                fs::write(&index, &bytes).unwrap();
+                assert_eq!(ask(&cache, &path).unwrap(), expected, "{entry}: {odd}");
+            }
+        }
+    }
+    fs::remove_file(&path).unwrap();
+    fs::remove_dir_all(&cache.folder).unwrap();
 }

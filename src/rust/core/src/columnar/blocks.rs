@@ -110,6 +110,9 @@ impl Stored {
             static BYTES: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
         }
         let mut bytes = BYTES.take();
+        bytes
+            .try_reserve(self.size.saturating_sub(bytes.len()))
+            .ok()?;
         bytes.resize(self.size.max(bytes.len()), 0);
         let block = &mut bytes[..self.size];
         let read = sys::read_full(&self.source.file, block, self.at).ok()?;

@@ -1,7 +1,7 @@
 //! The file of an index: the blocks of a view's arrays, then a directory that says where each is.
 //!
 //! An index is a cache: it can be deleted at any time, its format may change with any version, and
-//! what isn't just as it was written is as good as not there.
+//! what isn't just as it was written, or is where others could have put it, is as good as not there.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -80,19 +80,28 @@ pub struct Reader {
     directory: Vec<u8>,
     at: usize,
     source: Arc<Source>,
+    /// Where the blocks end.
+    end: u64,
 }
 
-/// Reads the directory of an index; blocks are read when they are needed.
-pub fn read<T: Indexed>(path: &Path) -> Option<T> {
-    let file = File::open(path).ok()?;
-    let size = file.metadata().ok()?.len();
+/// Reads the directory of an index of at most so many bytes; blocks are read when they are needed.
+pub fn read<T: Indexed>(path: &Path, max_bytes: u64) -> Option<T> {
+    let file = sys::no_follow(File::options().read(true)).open(path).ok()?;
+    let metadata = file.metadata().ok()?;
+    if !metadata.is_file() || !sys::is_private(&metadata) || metadata.len() > max_bytes {
+        return None;
+    }
+    let size = metadata.len();
     let at = size.checked_sub(TRAILER as u64)?;
     let mut trailer = [0; TRAILER];
     if sys::read_full(&file, &mut trailer, at).ok()? < TRAILER || !trailer.ends_with(MAGIC) {
         return None;
     }
     let start = u64::decode(&trailer[..8])?;
-    let mut directory = vec![0; usize::try_from(at.checked_sub(start)?).ok()?];
+    let length = usize::try_from(at.checked_sub(start)?).ok()?;
+    let mut directory = Vec::new();
+    directory.try_reserve_exact(length).ok()?;
+    directory.resize(length, 0);
     let read = sys::read_full(&file, &mut directory, start).ok()?;
     if read < directory.len() || Digest::of(&[&directory]).bytes() != &trailer[8..40] {
         return None;
@@ -102,6 +111,7 @@ pub fn read<T: Indexed>(path: &Path) -> Option<T> {
         directory,
         at: 0,
         source: Arc::new(Source { path, file }),
+        end: start,
     })
 }
 
@@ -176,8 +186,12 @@ impl<T: Fixed> Indexed for Block<T> {
 
     fn read(from: &mut Reader) -> Option<Block<T>> {
         let at = u64::read(from)?;
-        let size = usize::try_from(u64::read(from)?).ok()?;
+        let size = u64::read(from)?;
         let digest = Digest::read(from)?;
+        if at.checked_add(size)? > from.end {
+            return None;
+        }
+        let size = usize::try_from(size).ok()?;
         Some(Block::stored(Stored {
             source: Arc::clone(&from.source),
             at,
@@ -196,7 +210,13 @@ impl<T: Fixed> Indexed for Blocks<T> {
     fn read(from: &mut Reader) -> Option<Blocks<T>> {
         let length = usize::try_from(u64::read(from)?).ok()?;
         let count = length.div_ceil(BLOCK);
-        let blocks: Option<Vec<Block<T>>> = (0..count).map(|_| Block::read(from)).collect();
+        let block = |i: usize| {
+            let size = BLOCK.min(length - i * BLOCK) * T::SIZE;
+            let block: Block<T> = Block::read(from)?;
+            let is_whole = block.in_file().is_some_and(|stored| stored.size == size);
+            is_whole.then_some(block)
+        };
+        let blocks: Option<Vec<Block<T>>> = (0..count).map(block).collect();
         Some(Blocks::of(blocks?, length))
     }
 }

@@ -193,6 +193,14 @@ mod imp {
         builder.recursive(true).mode(0o700).create(path)
     }
 
+    /// Whether nobody else can have made or changed something: it is ours, and others may not write
+    /// to it.
+    pub fn is_private(metadata: &Metadata) -> bool {
+        // SAFETY: takes nothing and can't fail.
+        let user = unsafe { libc::geteuid() };
+        metadata.uid() == user && metadata.mode() & 0o022 == 0
+    }
+
     /// Makes a new file that is nobody else's business.
     pub fn private_file(path: &Path) -> io::Result<File> {
         let mut options = OpenOptions::new();
@@ -415,6 +423,11 @@ mod imp {
     /// A folder of the user's, with the access that its parent gives.
     pub fn private_folder(path: &Path) -> io::Result<()> {
         std::fs::create_dir_all(path)
+    }
+
+    /// A folder of the user's gives others no access.
+    pub fn is_private(_metadata: &Metadata) -> bool {
+        true
     }
 
     pub fn private_file(path: &Path) -> io::Result<File> {

@@ -1,7 +1,8 @@
 //! Indexes of large ledgers in a folder, so that a fresh process needn't read all of the file.
 //!
 //! An index is bound to a ledger by its id and by the row up to which it was read. Nothing here is
-//! an error: where there is no index, or one in doubt, the ledger itself is read.
+//! an error: where there is no index, or one in doubt, the ledger itself is read. An index answers
+//! in the ledger's place, so one that somebody else may have written is in doubt.
 
 use std::fs::{self, File};
 use std::io::{self, BufWriter};
@@ -87,21 +88,27 @@ impl Before {
 }
 
 impl IndexCache {
+    /// Whether others can put files into the folder, or take ours away: then it isn't used.
+    pub fn is_shared(&self) -> bool {
+        let metadata = fs::metadata(&self.folder);
+        metadata.is_ok_and(|metadata| metadata.is_dir() && !sys::is_private(&metadata))
+    }
+
     /// All runs of a ledger, ready to catch up.
     pub fn read(&self, file: &LedgerFile) -> Result<Folded<Runs>> {
-        let Some(before) = Before::of(file).filter(|before| before.size >= self.min_ledger_bytes)
-        else {
+        let before = Before::of(file).filter(|before| before.size >= self.min_ledger_bytes);
+        let Some(before) = before.filter(|_| !self.is_shared()) else {
             return parallel_read::read(file);
         };
         let index = self.index(file.path(), &before);
-        let known = open(&index, file, &before);
+        let known = self.open(&index, file, &before);
         let end = |known: &Folded<Runs>| known.position().map_or(0, |position| position.end);
         let mut covered = known.as_ref().map_or(0, end);
         let folded = match known.and_then(|known| parallel_read::extend(file, known)) {
             Some(folded) => folded,
             None if covered == 0 => parallel_read::read(file)?,
             None => {
-                let mut known = open(&index, file, &before).unwrap_or_default();
+                let mut known = self.open(&index, file, &before).unwrap_or_default();
                 match known.catch_up(file) {
                     Err(Error::DamagedIndex { .. }) => {
                         covered = 0;
@@ -123,6 +130,29 @@ impl IndexCache {
         let path = path.as_os_str().as_encoded_bytes();
         let name = Digest::of(&[before.ledger.as_bytes(), b"\n", path]).to_string();
         self.folder.join(&name[..NAME]).with_extension(INDEX)
+    }
+
+    /// The runs as an index has them, if it is of this ledger and the ledger has only grown since.
+    fn open(&self, index: &Path, file: &LedgerFile, before: &Before) -> Option<Folded<Runs>> {
+        let content: Content = index_file::read(index, self.max_bytes)?;
+        let (size, modified) = (content.size, content.modified);
+        if content.ledger != before.ledger
+            || (before.size, before.modified) != (size, modified) && before.size <= size
+        {
+            return None;
+        }
+        let (seq, hash) = (Seq(content.seq), content.hash);
+        let position = Position {
+            end: content.end,
+            head: Head { seq, hash },
+        };
+        let read_at = |bytes: &mut [u8], at| file.read_at(bytes, at);
+        if !position.stands(&read_at).ok()? {
+            return None;
+        }
+        let used = sys::no_follow(File::options().append(true)).open(index);
+        drop(used.and_then(|file| file.set_modified(SystemTime::now())));
+        Some(Folded::at(content.runs, position))
     }
 
     /// Writes the index of what was read. Others that write it do so under names of their own, and
@@ -151,6 +181,9 @@ impl IndexCache {
 
     fn store(&self, index: &Path, content: &Content) -> io::Result<()> {
         sys::private_folder(&self.folder)?;
+        if self.is_shared() {
+            return Err(io::ErrorKind::PermissionDenied.into());
+        }
         let mut random = [0; 8];
         sys::random(&mut random)?;
         let random = u64::from_le_bytes(random);
@@ -209,27 +242,4 @@ fn is_ours(name: &str) -> bool {
         [name, random, UNFINISHED] => is_hex(name, NAME) && is_hex(random, RANDOM),
         _ => false,
     }
-}
-
-/// The runs as an index has them, if it is of this ledger and the ledger has only grown since.
-fn open(index: &Path, file: &LedgerFile, before: &Before) -> Option<Folded<Runs>> {
-    let content: Content = index_file::read(index)?;
-    let (size, modified) = (content.size, content.modified);
-    if content.ledger != before.ledger
-        || (before.size, before.modified) != (size, modified) && before.size <= size
-    {
-        return None;
-    }
-    let (seq, hash) = (Seq(content.seq), content.hash);
-    let position = Position {
-        end: content.end,
-        head: Head { seq, hash },
-    };
-    let read_at = |bytes: &mut [u8], at| file.read_at(bytes, at);
-    if !position.stands(&read_at).ok()? {
-        return None;
-    }
-    let used = File::options().append(true).open(index);
-    drop(used.and_then(|file| file.set_modified(SystemTime::now())));
-    Some(Folded::at(content.runs, position))
 }
