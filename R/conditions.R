@@ -26,6 +26,7 @@
 #' | `fitledger_error_server` | the server of a live view did not start | |
 #' | `fitledger_error_exists` | a file would be overwritten | `path` |
 #' | `fitledger_error_io` | the system refused something | `path` |
+#' | `fitledger_error_interrupted` | a time limit of R's was reached while the call waited or was at long work; the message is R's | |
 #' | `fitledger_error_network` | the file is on a network file system whose locks can't be relied on | `path` |
 #' | `fitledger_error_remains` | a failed write left an unfinished row behind | `path` |
 #' | `fitledger_error_durability_unknown` | the disk did not confirm the write | `path` |

@@ -3,14 +3,50 @@
 
 signal_failure <- function(result, call = rlang::caller_env(), hint = result$hint) {
   if (!inherits(result, "fitledger_failure")) {
-    return(result)
+    return(signal_notice(result))
   }
   if (result$class == "interrupted") {
-    rlang::interrupt()
+    signal_again(result$signal, call)
   }
   fields <- result[c("path", "row", "byte")]
   fields <- fields[!vapply(fields, is.null, logical(1))]
   rlang::inject(abort(result$class, result$message, hint, !!!fields, call = call))
+}
+
+# What R signalled while the compiled code asked whether to go on: an interrupt, or an error such
+# as that of `setTimeLimit()`, which keeps its text for those who know it by that.
+signal_again <- function(signal, call) {
+  if (!inherits(signal, "error")) {
+    rlang::interrupt()
+  }
+  signal["call"] <- list(if (is.environment(call)) rlang::frame_call(call) else call)
+  class(signal) <- c("fitledger_error_interrupted", "fitledger_error", class(signal))
+  stop(signal)
+}
+
+signal_notice <- function(result) {
+  notice <- attr(result, "notice", exact = TRUE)
+  if (is.null(notice)) {
+    return(result)
+  }
+  attr(result, "notice") <- NULL
+  rlang::inform(notice, class = "fitledger_message")
+  result
+}
+
+# The compiled code waits two seconds for a ledger's lock and then gives R the word.
+wait_while_busy <- function(native, ...) {
+  result <- native(...)
+  if (is_failure(result, "busy")) {
+    rlang::inform(
+      paste0("Waiting for another process to finish writing to '", result$path, "'."),
+      class = c("fitledger_message_waiting", "fitledger_message")
+    )
+    while (is_failure(result, "busy")) {
+      result <- native(...)
+    }
+  }
+  result
 }
 
 signal_warning <- function(result, call) {
@@ -31,16 +67,16 @@ is_failure <- function(result, class) {
 log_event_native <- function(file, event, run_id, params = NULL, metrics = NULL, artifacts = NULL,
                              seed = NULL, tags = NULL, sealed = NULL, more = NULL,
                              call = rlang::caller_env()) {
-  result <- native_log_event(
-    append_request(file), event, run_id, params, metrics, artifacts, seed, tags, sealed, more
+  result <- wait_while_busy(
+    native_log_event, append_request(file), event, run_id, params, metrics, artifacts, seed, tags, sealed, more
   )
   signal_warning(signal_failure(result, call), call)
 }
 
 log_runs_native <- function(file, params, metrics, rows, origin = NULL, sealed = list(), seed = NULL,
                             tags = NULL, more = NULL, call = rlang::caller_env()) {
-  result <- native_log_runs(
-    append_request(file), params, metrics, sealed, rows, seed, tags, more, origin
+  result <- wait_while_busy(
+    native_log_runs, append_request(file), params, metrics, sealed, rows, seed, tags, more, origin
   )
   signal_warning(signal_failure(result, call), call)
 }
@@ -102,11 +138,11 @@ verify_native <- function(file, checkpoint, call) {
 }
 
 checkpoint_native <- function(file, call) {
-  signal_failure(native_checkpoint(file), call)
+  signal_failure(wait_while_busy(native_checkpoint, file), call)
 }
 
 repair_native <- function(file, call) {
-  signal_failure(native_repair(file), call)
+  signal_failure(wait_while_busy(native_repair, file), call)
 }
 
 buffer_open <- function(run_id) {
@@ -118,7 +154,7 @@ buffer_push <- function(run_id, metrics, step, call) {
 }
 
 buffer_flush <- function(file, run_id, close, call = rlang::caller_env()) {
-  result <- native_buffer_flush(append_request(file), run_id, close)
+  result <- wait_while_busy(native_buffer_flush, append_request(file), run_id, close)
   signal_warning(signal_failure(result, call), call)
 }
 
@@ -195,12 +231,12 @@ is_name_native <- function(name, stage) {
 }
 
 register_native <- function(file, name, run_id, artifact, more, call) {
-  result <- native_register(append_request(file), name, run_id, artifact, more)
+  result <- wait_while_busy(native_register, append_request(file), name, run_id, artifact, more)
   signal_warning(signal_failure(result, call), call)
 }
 
 promote_native <- function(file, change, name, version, stage, expect, figures, more, call) {
-  result <- native_promote(append_request(file), change, name, version, stage, expect, figures, more)
+  result <- wait_while_busy(native_promote, append_request(file), change, name, version, stage, expect, figures, more)
   signal_warning(signal_failure(result, call), call)
 }
 

@@ -35,8 +35,10 @@
 #' `tools::R_user_dir("fitledger", "cache")`, so that a fresh session reads only the
 #' columns that a question needs, and what was appended since. Indexes take 1 GB at
 #' most; those used longest ago go first. They can be deleted at any time, and one
-#' that isn't as it was written is not used. `options(fitledger.cache = FALSE)` goes
-#' without, as `R CMD check` does; a path is another folder for them.
+#' that isn't as it was written is not used. Neither is one that somebody else may have
+#' written: its folder must be yours, and no other user may write to it.
+#' `options(fitledger.cache = FALSE)` goes without, as `R CMD check` does; a path is
+#' another folder for them.
 #'
 #' Rows that were read before are not read again. What somebody does to them in a
 #' ledger that has grown since, an edit within a row say, shows in

@@ -14,3 +14,15 @@ wait_until <- function(condition, what) {
     Sys.sleep(0.005)
   }
 }
+
+# Has another process hold a ledger's lock until the path that this returns exists, or the test ends.
+local_lock <- function(file, env = parent.frame()) {
+  skip_if(!nzchar(Sys.which("flock")), "flock is not here")
+  held <- withr::local_tempfile(.local_envir = env)
+  free <- withr::local_tempfile(.local_envir = env)
+  withr::defer(file.create(free), envir = env)
+  script <- paste("touch", shQuote(held), "; until [ -e", shQuote(free), "]; do sleep 0.05; done")
+  system2("flock", c(shQuote(file), "sh", "-c", shQuote(script)), wait = FALSE)
+  wait_until(file.exists(held), "another process to hold the lock")
+  free
+}

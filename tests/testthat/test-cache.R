@@ -97,6 +97,27 @@ test_that("whatever became of an index, the answers are the same", {
   expect_identical(ask_afresh(file, cache), without)
 })
 
+test_that("a folder that others can write to is not used, and that is said once", {
+  skip_on_cran()
+  skip_on_os("windows")
+  file <- large_ledger()
+  cache <- local_cache()
+  dir.create(cache, mode = "0755")
+  Sys.chmod(cache, "0777", use_umask = FALSE)
+  withr::local_options(fitledger.cache = FALSE)
+  without <- best_run(file, "rmse")
+  copies <- replicate(3, local_ledger(parent.frame(3)))
+  file.copy(file, copies)
+  withr::local_options(fitledger.cache = cache)
+  expect_message(shared <- best_run(copies[[1]], "rmse"), basename(cache), fixed = TRUE, class = "fitledger_message")
+  expect_identical(shared, without)
+  expect_no_message(expect_identical(best_run(copies[[2]], "rmse"), without))
+  expect_identical(dir(cache), character())
+  Sys.chmod(cache, "0755", use_umask = FALSE)
+  expect_identical(best_run(copies[[3]], "rmse"), without)
+  expect_length(dir(cache), 1)
+})
+
 test_that("an index is right while eight processes append", {
   skip_on_cran()
   file <- large_ledger()

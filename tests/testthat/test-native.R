@@ -35,3 +35,70 @@ test_that("a panic is a failure like any other, and R goes on", {
   log_run(file, list(a = 1), list(m = 1))
   expect_equal(nrow(read_runs(file)), 1)
 })
+
+test_that("a long wait for the lock says once what it waits for", {
+  file <- local_ledger()
+  log_run(file, list(a = 1), list(m = 1))
+  free <- local_lock(file)
+  said <- character()
+  withCallingHandlers(
+    log_run(file, list(a = 2), list(m = 2)),
+    fitledger_message_waiting = function(m) {
+      said <<- c(said, conditionMessage(m))
+      file.create(free)
+      invokeRestart("muffleMessage")
+    }
+  )
+  expect_match(said, basename(file), fixed = TRUE)
+  expect_length(said, 1)
+  expect_identical(read_runs(file)$a, c(1, 2))
+
+  answers <- list("busy", "busy", "busy", "done")
+  native <- function(x) {
+    answer <- answers[[1]]
+    answers <<- answers[-1]
+    if (answer == "busy") structure(list(class = "busy", path = x), class = "fitledger_failure") else answer
+  }
+  expect_message(result <- wait_while_busy(native, "%s {x}"), "'%s {x}'", fixed = TRUE, class = "fitledger_message")
+  expect_identical(result, "done")
+  expect_length(answers, 0)
+})
+
+test_that("a time limit that ends a wait is an error to catch, an interrupt an interrupt", {
+  file <- local_ledger()
+  log_run(file, list(a = 1), list(m = 1))
+  run <- start_run(file)
+  log_metrics(run, loss = 1, step = 1)
+  before <- bytes(file)
+  free <- local_lock(file)
+  withr::defer(setTimeLimit())
+  # The limit is set when the wait has begun.
+  while_waiting <- function(call, now) {
+    withCallingHandlers(call, fitledger_message_waiting = function(m) {
+      now()
+      invokeRestart("muffleMessage")
+    })
+  }
+  limited <- function() setTimeLimit(elapsed = 1, transient = TRUE)
+  calls <- list(
+    quote(log_run(file, list(a = 2), list(m = 2))), quote(end_run(run)), quote(log_note(file, run$run_id, "x")),
+    quote(checkpoint_ledger(file)), quote(repair_ledger(file)), quote(with_run(file, list(), function(run) NULL))
+  )
+  for (call in calls) {
+    e <- tryCatch(while_waiting(eval(call), limited), error = identity)
+    expect_s3_class(e, "fitledger_error_interrupted")
+    expect_s3_class(e, "fitledger_error")
+    # R's own words, by which others know it.
+    expect_identical(conditionMessage(e), gettext("reached elapsed time limit", domain = "R"))
+  }
+  interrupted <- tryCatch(
+    while_waiting(log_run(file, list(a = 2), list(m = 2)), function() tools::pskill(Sys.getpid(), tools::SIGINT)),
+    interrupt = function(i) "interrupted"
+  )
+  expect_identical(interrupted, "interrupted")
+  expect_identical(bytes(file), before)
+  file.create(free)
+  end_run(run)
+  expect_identical(read_metrics(file)$value, 1)
+  expect_identical(verify_ledger(file)$status, "ok")
+})

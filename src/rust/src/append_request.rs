@@ -131,7 +131,7 @@ impl AppendRequest {
             sync: self.sync,
             now: Timestamp::now(),
             random: &mut |bytes| entropy.fill(bytes),
-            give_up: &mut r::interrupted,
+            give_up: &mut r::patience(&self.path),
         };
         ledger::append_decided(
             || match self.create {

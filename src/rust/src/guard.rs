@@ -9,6 +9,8 @@ use extendr_api::prelude::*;
 use fitledger_core::Error;
 use fitledger_core::columnar::blocks::Damaged;
 
+use crate::r::{self, GivenUp};
+
 /// Why a call failed, in the words and with the fields of its condition.
 #[derive(Debug, Default)]
 pub struct Failure {
@@ -20,6 +22,8 @@ pub struct Failure {
     pub location: Option<(u64, u64)>,
     /// The file is an index that is damaged: without it the same call has its answer.
     pub damaged_index: bool,
+    /// What R is to signal in the failure's place.
+    pub signal: Option<Robj>,
 }
 
 impl From<Error> for Failure {
@@ -31,6 +35,7 @@ impl From<Error> for Failure {
             path: e.path().map(|path| path.display().to_string()),
             location: e.location(),
             damaged_index: matches!(e, Error::DamagedIndex { .. }),
+            signal: None,
         }
     }
 }
@@ -61,11 +66,38 @@ impl Failure {
         }
     }
 
+    /// A file that is not to be replaced, and what it is.
+    pub fn exists(path: &Path, what: &str) -> Failure {
+        Failure {
+            class: "exists",
+            message: format!("'{}' exists and is {what}.", path.display()),
+            hint: "Choose another path, or remove the file first.".into(),
+            path: Some(path.display().to_string()),
+            ..Failure::default()
+        }
+    }
+
+    /// A failure to go on, with its reason: `busy` is for R to say so and to call again.
+    fn with_reason(self, given_up: Option<GivenUp>) -> Failure {
+        match given_up {
+            Some(GivenUp::Signal(signal)) => Failure {
+                signal: Some(signal),
+                ..self
+            },
+            Some(GivenUp::Busy(path)) => Failure {
+                class: "busy",
+                path: Some(path.display().to_string()),
+                ..self
+            },
+            None => self,
+        }
+    }
+
     fn into_robj(self) -> Robj {
         let text = |text: String| Robj::from(text.replace('\0', "\\0"));
         let number = |number: Option<u64>| number.map_or(Robj::from(()), |n| Robj::from(n as f64));
         let mut list = List::from_names_and_values(
-            ["class", "message", "hint", "path", "row", "byte"],
+            ["class", "message", "hint", "path", "row", "byte", "signal"],
             [
                 Robj::from(self.class),
                 text(self.message),
@@ -73,6 +105,7 @@ impl Failure {
                 self.path.map_or(Robj::from(()), text),
                 number(self.location.map(|(row, _)| row)),
                 number(self.location.map(|(_, byte)| byte)),
+                self.signal.unwrap_or(Robj::from(())),
             ],
         )
         .expect("as many names as values")
@@ -108,5 +141,9 @@ pub fn guard(call: impl FnOnce() -> Result<Robj, Failure>) -> Robj {
             ..Failure::default()
         })
     });
-    outcome.unwrap_or_else(Failure::into_robj)
+    let given_up = r::given_up();
+    outcome.unwrap_or_else(|failure| match failure.class {
+        "interrupted" => failure.with_reason(given_up).into_robj(),
+        _ => failure.into_robj(),
+    })
 }

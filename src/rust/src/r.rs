@@ -1,6 +1,11 @@
 //! R objects as borrowed values, for the length of one call.
 
 use std::borrow::Cow;
+use std::cell::RefCell;
+use std::ffi::c_void;
+use std::path::{Path, PathBuf};
+use std::ptr::null_mut;
+use std::time::{Duration, Instant};
 
 use extendr_api::Robj;
 use extendr_ffi::{
@@ -16,10 +21,16 @@ use extendr_ffi::{
 )]
 unsafe extern "C" {
     fn Rf_getCharCE(x: SEXP) -> i32;
-    fn R_ToplevelExec(
-        f: unsafe extern "C" fn(*mut std::ffi::c_void),
-        data: *mut std::ffi::c_void,
-    ) -> i32;
+    fn R_ToplevelExec(f: unsafe extern "C" fn(*mut c_void), data: *mut c_void) -> i32;
+    fn R_tryCatch(
+        body: unsafe extern "C" fn(*mut c_void) -> SEXP,
+        body_data: *mut c_void,
+        conditions: SEXP,
+        handler: unsafe extern "C" fn(SEXP, *mut c_void) -> SEXP,
+        handler_data: *mut c_void,
+        finally: Option<unsafe extern "C" fn(*mut c_void)>,
+        finally_data: *mut c_void,
+    ) -> SEXP;
     fn R_CheckUserInterrupt();
     fn SETCAR(x: SEXP, y: SEXP) -> SEXP;
 }
@@ -360,12 +371,79 @@ fn eval(call: SEXP) -> Option<Robj> {
     }
 }
 
-/// Whether the user wants to stop. R may run its event loop here.
+/// Why a call was given up before it was done.
+pub enum GivenUp {
+    /// R has something to signal: an interrupt, or an error such as a time limit that is reached.
+    Signal(Robj),
+    /// Others hold the lock of this file.
+    Busy(PathBuf),
+}
+
+thread_local! {
+    static GIVEN_UP: RefCell<Option<GivenUp>> = const { RefCell::new(None) };
+}
+
+/// Why the last question whether to go on was answered with no.
+pub fn given_up() -> Option<GivenUp> {
+    GIVEN_UP.take()
+}
+
+/// Whether to stop: the user has interrupted, or a time limit is reached. R may run its event loop
+/// here, and other errors that this brings are a reason to stop, too.
 pub fn interrupted() -> bool {
-    unsafe extern "C" fn check(_: *mut std::ffi::c_void) {
-        // SAFETY: a jump ends in `R_ToplevelExec`; no Rust frame with anything to drop is between.
-        unsafe { R_CheckUserInterrupt() }
+    struct Look {
+        classes: Robj,
+        signal: Option<Robj>,
     }
-    // SAFETY: `check` uses no data.
-    unsafe { R_ToplevelExec(check, std::ptr::null_mut()) == 0 }
+    unsafe extern "C" fn check(_: *mut c_void) -> SEXP {
+        // SAFETY: a jump ends in `R_tryCatch`; no Rust frame with anything to drop is between.
+        unsafe {
+            R_CheckUserInterrupt();
+            R_NilValue
+        }
+    }
+    unsafe extern "C" fn keep(condition: SEXP, look: *mut c_void) -> SEXP {
+        // SAFETY: `look` is what `catch` has handed on.
+        unsafe {
+            (*look.cast::<Look>()).signal = Some(Robj::from_sexp(condition));
+            R_NilValue
+        }
+    }
+    unsafe extern "C" fn catch(look: *mut c_void) {
+        // SAFETY: `look` is a live `Look`, and `check` takes no data.
+        unsafe {
+            let classes = R::of(&(*look.cast::<Look>()).classes).0;
+            R_tryCatch(check, null_mut(), classes, keep, look, None, null_mut());
+        }
+    }
+    let mut look = Look {
+        classes: Robj::from(["error", "interrupt"]),
+        signal: None,
+    };
+    // SAFETY: what jumps past `R_tryCatch` ends here.
+    let done = unsafe { R_ToplevelExec(catch, (&raw mut look).cast()) } != 0;
+    let stop = !done || look.signal.is_some();
+    if let Some(signal) = look.signal {
+        GIVEN_UP.set(Some(GivenUp::Signal(signal)));
+    }
+    stop
+}
+
+/// So long a call waits for a lock before R says what it waits for.
+const QUIET_WAIT: Duration = Duration::from_secs(2);
+
+/// What is asked while waiting for the lock of a file: whether to stop, or to give R the word.
+pub fn patience(path: &Path) -> impl FnMut() -> bool {
+    let mut began = None;
+    move || {
+        let began = *began.get_or_insert_with(Instant::now);
+        if interrupted() {
+            return true;
+        }
+        let is_long = began.elapsed() >= QUIET_WAIT;
+        if is_long {
+            GIVEN_UP.set(Some(GivenUp::Busy(path.to_owned())));
+        }
+        is_long
+    }
 }

@@ -63,9 +63,9 @@ fn parse_checkpoint(text: &str) -> Result<Checkpoint, Failure> {
 #[extendr]
 fn native_checkpoint(file: Robj) -> Robj {
     guard(|| {
-        Ok(Robj::from(
-            checkpoint::take(&path(&file)?, &mut r::interrupted)?.to_string(),
-        ))
+        let path = path(&file)?;
+        let checkpoint = checkpoint::take(&path, &mut r::patience(&path))?;
+        Ok(Robj::from(checkpoint.to_string()))
     })
 }
 
@@ -75,6 +75,7 @@ fn native_checkpoint(file: Robj) -> Robj {
 #[extendr]
 fn native_repair(file: Robj) -> Robj {
     guard(|| {
+        let path = path(&file)?;
         let mut entropy = Entropy::new();
         let mut how = Append {
             session: Session {
@@ -85,9 +86,9 @@ fn native_repair(file: Robj) -> Robj {
             sync: true,
             now: Timestamp::now(),
             random: &mut |bytes| entropy.fill(bytes),
-            give_up: &mut r::interrupted,
+            give_up: &mut r::patience(&path),
         };
-        Ok(match ledger::repair(&path(&file)?, &mut how)? {
+        Ok(match ledger::repair(&path, &mut how)? {
             None => Robj::from(()),
             Some(aside) => list!(byte = aside.at as f64, bytes = aside.bytes as f64).into(),
         })

@@ -1,6 +1,7 @@
 //! The views of ledgers that stay between calls, and the indexes that a fresh process reads instead.
 
-use std::path::PathBuf;
+use std::cell::RefCell;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
@@ -26,6 +27,11 @@ pub static REGISTRIES: ViewCache<Registry, Failure> =
 static CACHE: Mutex<Option<PathBuf>> = Mutex::new(None);
 /// Set when an index turned out damaged: from then on this process goes without.
 static DISTRUST: AtomicBool = AtomicBool::new(false);
+
+thread_local! {
+    /// What the user is to be told.
+    static NOTICE: RefCell<Option<String>> = const { RefCell::new(None) };
+}
 
 /// Names the folder for indexes, or `NULL` for none.
 ///
@@ -85,13 +91,44 @@ fn read_runs(file: &LedgerFile) -> Result<Folded<Runs>, Failure> {
                 min_ledger_bytes: MIN_LEDGER_BYTES,
                 max_bytes: MAX_INDEXES_BYTES,
             };
+            if cache.is_shared() {
+                say_once(&cache.folder);
+            }
             cache.read(file)?
         }
     })
 }
 
-/// Guards a call that rests on the views: it is made again without indexes, where one turns out damaged.
-pub fn guard_views(mut call: impl FnMut() -> Result<Robj, Failure>) -> Robj {
+/// Notes that a folder isn't used, unless that was said of it, or it is the usual one: the user
+/// hasn't chosen that.
+fn say_once(folder: &Path) {
+    static SAID: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
+    let mut said = SAID.lock().unwrap_or_else(PoisonError::into_inner);
+    let usual = CACHE.lock().unwrap_or_else(PoisonError::into_inner);
+    if usual.as_deref() != Some(folder) && !said.iter().any(|known| known == folder) {
+        said.push(folder.to_owned());
+        NOTICE.set(Some(format!(
+            "No index is kept in '{}', as `options(fitledger.cache)` asks for: others can write to it.",
+            folder.display()
+        )));
+    }
+}
+
+/// Guards a call that rests on the views: it is made again without indexes, where one turns out
+/// damaged. What there is to say of them becomes the attribute `notice` of the result.
+pub fn guard_views(call: impl FnMut() -> Result<Robj, Failure>) -> Robj {
+    let mut result = guard_damaged(call);
+    if !R::of(&result).is_null() {
+        if let Some(notice) = NOTICE.take() {
+            result
+                .set_attrib("notice", notice)
+                .expect("a vector takes an attribute");
+        }
+    }
+    result
+}
+
+fn guard_damaged(mut call: impl FnMut() -> Result<Robj, Failure>) -> Robj {
     guard(|| match call() {
         Err(Failure {
             damaged_index: true,
