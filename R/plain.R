@@ -167,8 +167,8 @@ guess_metrics <- function(columns) {
 #' text that begins with `=` for a formula.
 #'
 #' @param file Path of the ledger.
-#' @param to Path of the CSV file to write. An earlier export is replaced; any
-#'   other file is an error.
+#' @param to Path of the CSV file to write. An earlier export is replaced;
+#'   anything else that is there, a link too, is an error.
 #' @returns `to`, invisibly.
 #' @inheritSection log_run Errors
 #' @export
@@ -180,13 +180,6 @@ guess_metrics <- function(columns) {
 export_runs <- function(file, to) {
   file <- check_path(file, "file")
   to <- check_path(to, "to")
-  if (file.exists(to) && !is_plain(to)) {
-    abort(
-      "exists", paste0("'", to, "' exists and is not an earlier export."),
-      "Choose another path, or remove the file first.",
-      path = to
-    )
-  }
   export_runs_native(file, to, environment())
   invisible(to)
 }

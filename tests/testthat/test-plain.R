@@ -96,6 +96,30 @@ test_that("an export reads back, by us and by read.csv", {
   expect_identical(dir(dirname(to), paste0(basename(to), ".")), character())
 })
 
+test_that("an export follows no link and waits for no pipe", {
+  skip_on_os("windows")
+  file <- local_ledger()
+  log_run(file, list(a = 1), list(m = 1))
+  folder <- withr::local_tempdir()
+  earlier <- export_runs(file, file.path(folder, "earlier.csv"))
+  before <- bytes(earlier)
+  log_run(file, list(a = 2), list(m = 2))
+  to <- file.path(folder, "to.csv")
+  for (target in c(earlier, file.path(folder, "nothing"), to)) {
+    file.symlink(target, to)
+    expect_error(export_runs(file, to), "is a symbolic link", class = "fitledger_error_exists")
+    expect_identical(Sys.readlink(to), target)
+    unlink(to)
+  }
+  expect_identical(bytes(earlier), before)
+  system2("mkfifo", shQuote(to))
+  expect_error(export_runs(file, to), "is a pipe", class = "fitledger_error_exists")
+  unlink(to)
+  dir.create(to)
+  expect_error(export_runs(file, to), "is a folder", class = "fitledger_error_exists")
+  expect_setequal(dir(folder), c("earlier.csv", "to.csv"))
+})
+
 test_that("an export replaces nothing but an export", {
   file <- local_ledger()
   log_run(file, list(a = 1), list(m = 1))
@@ -104,6 +128,18 @@ test_that("an export replaces nothing but an export", {
   expect_error(export_runs(file, other), class = "fitledger_error_exists")
   expect_error(export_runs(file, file), class = "fitledger_error_exists")
   expect_identical(readLines(other), "precious")
+  # Tables of other writers, the chapter's own logger first.
+  tables <- list(
+    c('"run_id","timestamp","model","test_rmse"', '"a1","2026-11-23 04:20:47","ridge",1.96'),
+    c("run_id,timestamp,model,test_rmse", "a1,2026-11-23 04:20:47,ridge,1.96"),
+    c("run_id,timestamp,model,test_rmse", "a1,2026-11-23T04:20:47.123456Z,ridge,1.96", "my notes"),
+    character()
+  )
+  for (table in tables) {
+    writeLines(table, other)
+    expect_error(export_runs(file, other), "not an earlier export", class = "fitledger_error_exists")
+    expect_identical(readLines(other), table)
+  }
   expect_error(export_runs(tempfile(), tempfile()), class = "fitledger_error_not_found")
   expect_error(export_runs(file, file.path(tempfile(), "x.csv")), class = "fitledger_error_io")
 })

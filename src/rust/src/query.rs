@@ -399,12 +399,17 @@ fn native_run_ids(file: Robj) -> Robj {
 #[extendr]
 fn native_export_runs(file: Robj, to: Robj) -> Robj {
     guard_views(|| {
+        let to = path(&to)?;
+        match export::in_the_way(&to) {
+            Ok(None) => {}
+            Ok(Some(what)) => return Err(Failure::exists(&to, what)),
+            Err(e) => return Err(Failure::unwritten(&to, &e)),
+        }
         let cached = RUNS.lend(path(&file)?)?;
         let runs = cached.view();
         let rows = table::all_rows(runs, false)?;
         let columns = table::columns(runs, false, &rows, |_| true)?;
         runs.load(&rows, &[])?;
-        let to = path(&to)?;
         let mut name = to.file_name().unwrap_or_default().to_owned();
         name.push(format!(".{}.tmp", std::process::id()));
         let unfinished = to.with_file_name(name);

@@ -1,8 +1,12 @@
 //! Runs as a plain wide CSV, for programs that know nothing of ledgers.
 
-use std::io::Write;
+use std::fs::{self, File};
+use std::io::{self, BufReader, Read, Seek, Write};
+use std::path::Path;
 
+use crate::format::time::Timestamp;
 use crate::format::value::Value;
+use crate::platform::sys;
 use crate::views::runs::Runs;
 use crate::views::table::Column;
 
@@ -26,6 +30,48 @@ pub fn write_csv(
     }
     csv.flush()?;
     Ok(())
+}
+
+/// What stands in the way of an export: anything but an earlier one. A link isn't followed: where it
+/// leads is for the user to say.
+pub fn in_the_way(to: &Path) -> io::Result<Option<&'static str>> {
+    let metadata = match fs::symlink_metadata(to) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
+        looked => looked?,
+    };
+    if !metadata.is_file() {
+        return Ok(Some(sys::kind_of_file(metadata.file_type())));
+    }
+    let file = sys::no_follow(File::options().read(true)).open(to)?;
+    Ok((!is_export(file)?).then_some("not an earlier export"))
+}
+
+/// Whether a file is as [`write_csv`] writes it. Other writers of such tables quote the header, or
+/// write times another way.
+fn is_export(mut file: impl Read + Seek) -> io::Result<bool> {
+    const START: &[u8] = b"run_id,timestamp";
+    let mut start = Vec::new();
+    file.by_ref()
+        .take(START.len() as u64 + 1)
+        .read_to_end(&mut start)?;
+    if !start.starts_with(START) || !matches!(start.last(), Some(b',' | b'\n')) {
+        return Ok(false);
+    }
+    file.rewind()?;
+    let mut csv = csv::Reader::from_reader(BufReader::new(file));
+    let mut row = csv::ByteRecord::new();
+    loop {
+        match csv.read_byte_record(&mut row) {
+            Ok(true) if row.get(1).and_then(Timestamp::parse).is_some() => {}
+            Ok(more) => return Ok(!more),
+            Err(e) => {
+                return match e.into_kind() {
+                    csv::ErrorKind::Io(e) => Err(e),
+                    _ => Ok(false),
+                };
+            }
+        }
+    }
 }
 
 /// A value as R's `read.csv()` takes it, or as its JSON where a cell can't say it.
@@ -67,6 +113,33 @@ fn number(x: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_export_is_known_from_other_tables() {
+        let time = "2026-11-23T04:20:47.123456Z";
+        let known = |text: &str| is_export(io::Cursor::new(text.as_bytes())).unwrap();
+        for ours in [
+            "run_id,timestamp\n".to_owned(),
+            "run_id,timestamp,lambda\n".to_owned(),
+            format!("run_id,timestamp,a\nx,{time},1\ny,{time},\"2\n3\"\n"),
+        ] {
+            assert!(known(&ours), "{ours}");
+        }
+        for other in [
+            String::new(),
+            "run_id,timestamp".to_owned(),
+            "run_id,timestamps,lambda\n".to_owned(),
+            format!("\"run_id\",\"timestamp\",\"a\"\n\"x\",\"{time}\",1\n"),
+            format!("\u{feff}run_id,timestamp,a\nx,{time},1\n"),
+            "run_id,timestamp,a\nx,2026-11-23 04:20:47,1\n".to_owned(),
+            "run_id,timestamp,a\nx,2026-11-23T04:20:47Z,1\n".to_owned(),
+            format!("run_id,timestamp,a\nx,{time},1\ny,,2\n"),
+            format!("run_id,timestamp,a\nx,{time},1\ny,{time},1,2\n"),
+            format!("run_id,timestamp,a\nx,{time},1\nmy notes\n"),
+        ] {
+            assert!(!known(&other), "{other}");
+        }
+    }
 
     #[test]
     fn cells_are_what_read_csv_takes() {
