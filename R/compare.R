@@ -15,11 +15,13 @@
 #' @param ... Must be empty: arguments after it are given by name.
 #' @param only_different `FALSE` to see what is the same, too.
 #' @returns A data frame of class `fitledger_comparison`, a row for each field:
-#'   `kind` (`"param"`, `"metric"`, `"tag"`, `"seed"`, `"data"`, `"code"`,
-#'   `"package"`, `"environment"`), `field`, then for each run a column, named by
+#'   `kind` (`"parameter"`, `"metric"`, `"tag"`, `"seed"`, `"data"`, `"code"`,
+#'   `"package"`, `"environment"`, `"session"`), `field`, then for each run a column, named by
 #'   its id, of its values as text, to the last bit; `NA` where a run recorded
 #'   nothing. Data are compared by hash, rows, columns and the type of each column.
-#'   Sealed metrics are left out.
+#'   Sealed metrics are left out. Of a run that several sessions worked on, the last
+#'   session's code, packages and environment are compared, and `sessions` says how
+#'   many there were.
 #' @inheritSection read_runs Errors
 #' @export
 #' @examples

@@ -12,7 +12,7 @@
 #' file, found anywhere, says where it came from (`artifact =`).
 #'
 #' Stored bytes are hashed again on the way. What doesn't verify any more, and runs that are
-#' void or failed, are marked.
+#' void, failed or interrupted, are marked.
 #'
 #' @param file Path of the ledger.
 #' @param what Where to begin: `"name@stage"` or `"name/version"` of a model, or the id of a

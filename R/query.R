@@ -138,7 +138,7 @@ detail_columns <- c(
 
 # The details that names may mean.
 details_named <- function(names) {
-  intersect(detail_columns, sub("^details\\.", "", names))
+  intersect(detail_columns, sub("^details\\.([a-z]+)(\\.[0-9]+)?$", "\\1", names))
 }
 
 # The names that a condition speaks of; all of ours where it may compute them.
@@ -161,8 +161,9 @@ computing <- c(
 
 # Runs as columns: `frame` with those asked for, `details` likewise, `names` of
 # all parameters and metrics, `metric`, which of them are metrics (NULL where
-# nobody knows), `count`, how many runs there are, and `sealed`, names of metrics that
-# are hidden. `best` as in `read_runs_native()`.
+# nobody knows), `detail_names`, what all details are called beside them, `count`,
+# how many runs there are, and `sealed`, names of metrics that are hidden. `best` as
+# in `read_runs_native()`.
 run_table <- function(file, columns, details, void, best = NULL, call = rlang::caller_env()) {
   flush_before_reading(file)
   result <- read_runs_native(file, columns, details, void, best)
@@ -202,9 +203,7 @@ take_rows <- function(frame, rows) {
 
 # Ours give way to the user's names.
 detail_names <- function(names, table) {
-  taken <- names %in% table$names
-  names[taken] <- paste0("details.", names[taken])
-  names
+  if (is.null(table$detail_names)) names else unname(table$detail_names[names])
 }
 
 # All columns of a table, as a list.

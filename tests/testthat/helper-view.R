@@ -10,10 +10,48 @@ shown <- function(file, ...) {
   jsonlite::parse_json(page_json(view_runs(file, ..., open = FALSE)), bigint_as_char = TRUE)
 }
 
-column <- function(data, name, kind = "params") {
-  columns <- data$runs[[kind]]
-  columns[[match(name, vapply(columns, `[[`, "", "name"))]]
+column <- function(data, name, kind = "parameter") {
+  is_it <- vapply(data$runs$columns, function(column) column$name == name && column$kind == kind, NA)
+  data$runs$columns[[which(is_it)]]
 }
+
+# What a list with something for each of `n` runs has for each, NULL for none.
+spread <- function(list, items, n) {
+  items <- list[[items]]
+  if (!is.null(list$at)) {
+    all <- vector("list", n)
+    all[unlist(list$at) + 1] <- items
+    return(all)
+  }
+  if (is.null(list$times)) items else rep(items, unlist(list$times))
+}
+
+# What each run has of what many have in common.
+of_runs <- function(levels, n) {
+  lapply(spread(levels, "codes", n), function(code) {
+    if (is.null(code)) NULL else if (code < 0) list(NULL, NULL, "NA", "NULL")[[-code]] else levels$levels[[code + 1]]
+  })
+}
+
+# The values of a column, one a run.
+values_of <- function(data, name, kind = "parameter") {
+  column <- column(data, name, kind)
+  if (is.null(column$codes)) spread(column, "values", data$runs$n) else of_runs(column, data$runs$n)
+}
+
+# What a run recorded of its data, its call and its sessions, by kind and name.
+facts_of <- function(data, place) {
+  facts <- of_runs(data$runs$facts, data$runs$n)[[place + 1]]
+  # Kind and set, then names and values in turn.
+  named <- lapply(facts, function(group) {
+    pairs <- matrix(group[-(1:2)], 2)
+    rlang::set_names(pairs[2, ], paste(group[[1]], unlist(pairs[1, ])))
+  })
+  unlist(named, recursive = FALSE)
+}
+
+# The hash of an artifact's content.
+content <- function(data, entry) sub("sha256:", "", data$nodes[[entry$content + 1]][[2]])
 
 # The server of a live view, gone with the test: its port, and the path of its page.
 local_view <- function(file, env = parent.frame()) {

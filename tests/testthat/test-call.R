@@ -492,7 +492,7 @@ test_that("the chapter's failure shows: a package was updated and a default shif
   expect_identical(runs$learning_rate, c(0.3, 0.1))
   compared <- compare_runs(file, runs)
   shown <- function(kind, field) unlist(compared[compared$kind == kind & compared$field == field, 3:4], use.names = FALSE)
-  expect_identical(shown("param", "learning_rate"), c("0.3", "0.1"))
+  expect_identical(shown("parameter", "learning_rate"), c("0.3", "0.1"))
   expect_identical(shown("package", "tinyboost"), c("1.0.0", "1.1.0"))
   expect_false("rounds" %in% compared$field)
 })

@@ -33,6 +33,24 @@ test_that("many runs fold into blocks, equal ones differ in nothing", {
   expect_identical(nrow(compare_runs(file, read_runs(file))), 2L)
 })
 
+test_that("of a run of several sessions the last is compared, and their number", {
+  file <- local_ledger()
+  withr::local_options(fitledger.context = character())
+  other <- log_run(file, list(k = 1), list(m = 1))
+  run <- start_run(file, list(k = 1))
+  options(fitledger.context = "packages")
+  run <- start_run(file, resume = run$run_id)
+  end_run(run, list(m = 1))
+  compared <- compare_runs(file, c(other, run$run_id))
+  expect_true(all(c("package", "session") %in% compared$kind))
+  sessions <- compared[compared$kind == "session", ]
+  expect_identical(sessions$field, "sessions")
+  expect_identical(sessions[[run$run_id]], "2")
+  expect_identical(sessions[[other]], NA_character_)
+  package <- compared[compared$field == "rlang", ]
+  expect_identical(package[[run$run_id]], as.character(getNamespaceVersion("rlang")))
+})
+
 test_that("runs must be there", {
   file <- local_ledger()
   id <- log_run(file, list(k = 1), list(m = 1))

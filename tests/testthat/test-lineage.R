@@ -32,6 +32,34 @@ test_that("up from a stage to data, over the runs whose artifacts it used", {
   )
 })
 
+test_that("a run rests on every session that worked on it", {
+  file <- local_ledger()
+  withr::local_options(fitledger.context = character())
+  run <- start_run(file, list(k = 1))
+  options(fitledger.context = "user")
+  log_metrics(start_run(file, resume = run$run_id), m = 1)
+  options(fitledger.context = "host")
+  end_run(start_run(file, resume = run$run_id))
+  edges <- as.data.frame(trace_lineage(file, run$run_id))
+  events <- read_ledger(file)
+  sessions <- sub('.*"id":"(\\w{12})".*', "\\1", events$context[events$event == "session"])
+  expect_identical(edges$to[edges$relation == "ran in"], paste0("session:", sessions))
+})
+
+test_that("an interrupted run is marked, as a failed one is", {
+  file <- local_ledger()
+  ids <- vapply(c("interrupted", "failed"), function(status) {
+    run <- start_run(file)
+    end_run(run, status = status)
+    run$run_id
+  }, "")
+  problems <- vapply(ids, function(id) {
+    nodes <- trace_lineage(file, id)$nodes
+    nodes$problem[nodes$id == id]
+  }, "")
+  expect_identical(unname(problems), c("the run was interrupted", "the run has failed"))
+})
+
 test_that("it prints as a tree, in 80 columns", {
   withr::local_options(fitledger.context = character(), width = 80)
   local_reproducible_output(unicode = FALSE)

@@ -1,33 +1,20 @@
 // The page: header, views, and the state they share.
 
-import { createContext, render, type ComponentChild } from "preact";
-import { useContext, useEffect, useMemo, useRef, useState } from "preact/hooks";
-import { Compare } from "./compare.tsx";
-import { Ledger, type PageData } from "./data.ts";
-import { Integrity, verdict } from "./integrity.tsx";
-import { follow, type Connection } from "./live.ts";
-import { Models } from "./models.tsx";
-import { Plots } from "./plots.tsx";
-import { chooseRows, type Rows } from "./rows.ts";
-import { RunPage } from "./run.tsx";
-import { fromHash, initial, kept, toHash, type State, type View } from "./state.ts";
-import { Runs } from "./table.tsx";
-import { bytes, count, time } from "./text.ts";
-
-export interface App {
-  ledger: Ledger;
-  state: State;
-  rows: Rows;
-  /** Changes what is shown; a step back in the browser's history undoes it unless it only refines the last one. */
-  go: (change: Partial<State>, refine?: boolean) => void;
-  /** The address of a changed state, for links. */
-  href: (change: Partial<State>) => string;
-  /** Says something to who can't see it. */
-  say: (text: string) => void;
-}
-
-const Context = createContext<App | null>(null);
-export const useApp = () => useContext(Context)!;
+import { render, type ComponentChild } from "preact";
+import { useEffect, useMemo, useRef, useState } from "preact/hooks";
+import { Ledger } from "./data/ledger.ts";
+import { follow, type Connection } from "./data/live.ts";
+import type { PageData } from "./data/page.ts";
+import { AppContext, type App } from "./parts/context.ts";
+import { bytes, count, time } from "./parts/text.ts";
+import { chooseRows } from "./query/rows.ts";
+import { fromHash, initial, kept, toHash, type State, type View } from "./query/state.ts";
+import { Compare } from "./views/compare.tsx";
+import { Integrity, verdict } from "./views/integrity.tsx";
+import { Models } from "./views/models.tsx";
+import { Plots } from "./views/plots.tsx";
+import { RunPage } from "./views/run.tsx";
+import { Runs } from "./views/table.tsx";
 
 type Theme = "auto" | "light" | "dark";
 
@@ -156,7 +143,7 @@ function Page({ ledger, version, connection, why = "" }: { ledger: Ledger; versi
   };
 
   return (
-    <Context.Provider value={app}>
+    <AppContext.Provider value={app}>
       <a class="skip" href="#main" onClick={(event) => { event.preventDefault(); main.current?.focus(); }}>Skip to the content</a>
       <header class="top">
         <div class="name">
@@ -191,7 +178,7 @@ function Page({ ledger, version, connection, why = "" }: { ledger: Ledger; versi
         {state.view === "integrity" && <Integrity />}
       </main>
       <div class="hidden" role="status" aria-live="polite">{said}</div>
-    </Context.Provider>
+    </AppContext.Provider>
   );
 }
 

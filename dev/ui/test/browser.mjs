@@ -36,7 +36,7 @@ export function folder() {
 /** The page as R would write it. */
 export function writePage(data, path = join(folder(), "page.html")) {
   const json = JSON.stringify(data).replaceAll("<", "\\u003c").replaceAll("\u2028", "\\u2028").replaceAll("\u2029", "\\u2029");
-  writeFileSync(path, template.replace(place, () => place.replace("></", `>${json}</`)));
+  writeFileSync(path, template.replace(place, () => place.replace("></", () => `>${json}</`)));
   return path;
 }
 
@@ -94,11 +94,16 @@ export const noR = (() => {
   }
 })();
 
+/** The data in a page. */
+export function pageData(page) {
+  const [, json] = /<script id="ledger" type="application\/json">(.*?)<\/script>/s.exec(readFileSync(page, "utf8"));
+  return JSON.parse(json);
+}
+
 /** The page that view_runs() writes of the demonstration ledger, and its data. */
 export function demonstration() {
   const path = folder();
   execFileSync("Rscript", [join(here, "demo.R"), path], { stdio: "pipe", env: { ...process.env, LC_ALL: "C.UTF-8" } });
   const page = join(path, "page.html");
-  const [, json] = /<script id="ledger" type="application\/json">(.*?)<\/script>/s.exec(readFileSync(page, "utf8"));
-  return { folder: path, page, data: JSON.parse(json) };
+  return { folder: path, page, data: pageData(page) };
 }

@@ -5,6 +5,9 @@ import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { demonstration, eventually, launch, noR, open, writePage } from "./browser.mjs";
 import { madeLedger } from "./made.mjs";
+import { load } from "./modules.mjs";
+
+const { Ledger } = await load("data/ledger.ts");
 
 const skip = noR || false;
 if (noR) console.error(noR);
@@ -62,8 +65,9 @@ test("runs: sorted by mouse and by keyboard, what has no value last", { skip }, 
 
 test("runs: the best is marked, lowest or highest", { skip }, () => use("", async (page) => {
   const { data } = demo;
-  const rmse = data.runs.metrics.find(({ name }) => name === "test_rmse").values;
-  const candidates = rmse.map((value, place) => [value, place]).filter(([value, place]) => value !== null && !data.runs.void.includes(place) && !data.runs.status[place]);
+  const ledger = new Ledger(structuredClone(data));
+  const rmse = ledger.column("metric", "test_rmse");
+  const candidates = data.runs.id.map((_, place) => [rmse.value(place), place]).filter(([value, place]) => value !== null && ledger.status(place) === "finished");
   const lowest = candidates.reduce((a, b) => (b[0] < a[0] ? b : a))[1];
   const highest = candidates.reduce((a, b) => (b[0] > a[0] ? b : a))[1];
   await eventually(async () => assert.equal(await page.locator(".row.best .id a").getAttribute("title"), data.runs.id[lowest]));
@@ -162,7 +166,7 @@ test("runs: CSV of what is shown and of everything", { skip }, () => use("#where
   assert.match(lines[1], /^20\d{6}-\d{6}-\w{12},20\d\d-\d\d-\d\dT.*Z,finished,loess,/);
   const all = await downloaded(page, () => page.getByRole("button", { name: "Everything" }).click());
   assert.equal(all.bytes.toString("utf8").split("\r\n").length, 47);
-  const value = demo.data.runs.metrics[0].values[0];
+  const value = new Ledger(structuredClone(demo.data)).column("metric", "test_rmse").value(0);
   assert(all.bytes.includes(String(value)), "numbers are whole");
 }));
 

@@ -1,13 +1,22 @@
 // The page's own modules, for tests that need no browser.
 
 import { build } from "esbuild";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import { fileURLToPath } from "node:url";
+import { fileURLToPath, pathToFileURL } from "node:url";
 
-const source = join(dirname(fileURLToPath(import.meta.url)), "../src");
+export const source = join(dirname(fileURLToPath(import.meta.url)), "../src");
 
-export async function load(...names) {
-  const contents = names.map((name) => `export * from "./${name}.ts";`).join("\n");
-  const result = await build({ stdin: { contents, resolveDir: source }, bundle: true, write: false, format: "esm" });
-  return import(`data:text/javascript;base64,${Buffer.from(result.outputFiles[0].text).toString("base64")}`);
+/** What some files of `src` export. */
+export async function load(...files) {
+  const contents = files.map((file) => `export * from "./${file}";`).join("\n");
+  const folder = mkdtempSync(join(tmpdir(), "fitledger-modules-"));
+  try {
+    const outfile = join(folder, "modules.mjs");
+    await build({ stdin: { contents, resolveDir: source }, bundle: true, outfile, format: "esm" });
+    return await import(pathToFileURL(outfile));
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
 }

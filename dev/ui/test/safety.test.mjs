@@ -22,22 +22,34 @@ const hostile = [
 function hostileLedger(text) {
   const data = madeLedger(6);
   const { runs } = data;
+  const find = (name) => runs.columns.find((column) => column.name === name);
+  const whole = (column, changes) => { for (const key of ["values", "levels", "codes", "at", "times"]) delete column[key]; Object.assign(column, changes); };
   runs.id[0] = text;
-  runs.void = [5];
-  runs.params[4] = { name: "note", type: "character", levels: [text], codes: [0, 0, 0, 0, 0, 0] };
-  runs.params.push({ name: text, type: "character", levels: [text, "a"], codes: [0, 1, 0, 1, 0, 1] }, { name: "mixed", type: "mixed", values: [{ t: "code", v: text }, 1, null, null, null, null] });
-  runs.metrics.push({ name: text, type: "double", values: [1, 2, 3, 4, 5, 6] });
-  runs.tags = { 0: { [text]: { t: "character", v: text } } };
+  whole(find("status"), { levels: ["finished", "void"], codes: [0, 0, 0, 0, 0, 1] });
+  whole(find("note"), { levels: [text], codes: [0, 0, 0, 0, 0, 0] });
+  for (const name of ["user", "host", "commit", "data"]) whole(find(name), { levels: [text], codes: [0, 0, 0, 0, 0, 0] });
+  runs.columns.push(
+    { kind: "parameter", name: text, label: `params.${text}`, type: "character", levels: [text, "a"], codes: [0, 1, 0, 1, 0, 1] },
+    { kind: "parameter", name: "mixed", label: "mixed", type: "mixed", values: [{ t: "code", v: text }, { t: "vector", v: text, json: text }, null, { na: text }, { null: null }, { redacted: true }] },
+    { kind: "metric", name: text, label: `metrics.${text}`, type: "double", values: [1, 2, 3, 4, 5, 6] },
+    { kind: "tag", name: text, label: `tags$${text}`, type: "character", levels: [text], codes: [0], at: [0] },
+  );
   const sha256 = "ab".repeat(32);
   const bytes = (kind) => `${kind}${"cd".repeat(31)}`;
-  runs.artifacts = { 0: { [text]: { sha256, size: 3, file: text, stored: true }, image: { sha256: bytes("aa"), stored: true }, vector: { sha256: bytes("bb"), stored: true }, table: { sha256: bytes("cc"), stored: true }, none: { sha256: bytes("dd"), stored: true } } };
-  runs.data = { 0: { [text]: { hash: text, rows: 1, cols: 1, columns: { [text]: text } } } };
+  const contents = [sha256, ...["aa", "bb", "cc", "dd"].map(bytes)].map((hash) => ["content", `sha256:${hash}`, text]);
+  data.nodes = [...contents, ["content", `label:${text}`, text], ["commit", text, text], ["session", "abcdefghijkm", text], ["environment", text, text], ["version", `${text}/1`, text], ["stage", `${text}@${text}`, text], ["run", text, text]];
+  const [used, commit, session, environment, version, stage, run] = [5, 6, 7, 8, 9, 10, 11];
+  runs.artifacts = { 0: { [text]: { content: 0, size: 3, file: text, stored: true }, image: { content: 1, stored: true }, vector: { content: 2, stored: true }, table: { content: 3, stored: true }, none: { content: 4, stored: true } } };
+  runs.made = { 0: contents.map((_, content) => [content, "was made by", -1]) };
+  runs.lineage = { levels: [{ label: text, problem: text, edges: [[-1, "ran at", commit], [-1, text, session], [-1, "used", used]] }], codes: [0], times: [6] };
+  runs.facts = { levels: [[["data", null, text, text], ["data", text, `${text} rows`, 1, `${text}$${text}`, text], ["code", null, text, text], ["session", null, text, 2]]], codes: [0], at: [0] };
   runs.call = { 0: { function: text, code: text, method: text } };
   runs.origin = { 0: { file: text } };
   runs.notes = { 0: [{ time: 0, text }] };
   runs.void_reason = { 5: text };
   runs.sealed = { 0: [text] };
-  data.sessions[0].context = { id: "abcdefghijkm", user: text, host: text, script: text, r: text, packages: { [text]: text }, git: { commit: text, branch: text, dirty: true }, lockfile: { sha256 }, [text]: text };
+  Object.assign(data.sessions[0], { context: { id: "abcdefghijkm", user: text, host: text, script: text, r: text, git: { commit: text, branch: text, dirty: true }, lockfile: { sha256 }, [text]: text }, facts: [["package", null, text, text], ["environment", null, text, { t: text, v: text }]], edges: [[-1, "ran with", environment]] });
+  data.edges = [[version, "is", 0], [version, "was registered from", run], [stage, "points to", version]];
   data.file = text;
   data.series = { 0: { [text]: { step: [1, 2, 3], value: [1, 2, 3], time: [1, 2, 3] } } };
   data.previews = {

@@ -19,7 +19,7 @@ pub struct Failure {
     pub hint: String,
     pub path: Option<String>,
     /// Row and byte of the damage.
-    pub location: Option<(u64, u64)>,
+    pub location: Option<Box<(u64, u64)>>,
     /// The file is an index that is damaged: without it the same call has its answer.
     pub damaged_index: bool,
     /// What R is to signal in the failure's place.
@@ -33,7 +33,7 @@ impl From<Error> for Failure {
             message: e.to_string(),
             hint: e.hint().to_owned(),
             path: e.path().map(|path| path.display().to_string()),
-            location: e.location(),
+            location: e.location().map(Box::new),
             damaged_index: matches!(e, Error::DamagedIndex { .. }),
             signal: None,
         }
@@ -103,8 +103,8 @@ impl Failure {
                 text(self.message),
                 text(self.hint),
                 self.path.map_or(Robj::from(()), text),
-                number(self.location.map(|(row, _)| row)),
-                number(self.location.map(|(_, byte)| byte)),
+                number(self.location.as_ref().map(|row_and_byte| row_and_byte.0)),
+                number(self.location.as_ref().map(|row_and_byte| row_and_byte.1)),
                 self.signal.unwrap_or(Robj::from(())),
             ],
         )

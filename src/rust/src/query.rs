@@ -5,11 +5,11 @@ use std::collections::{BTreeSet, HashSet};
 use extendr_api::prelude::*;
 use extendr_ffi::SEXPTYPE;
 use fitledger_core::format::row::{Cell, Row};
-use fitledger_core::format::session_context::SessionContext;
 use fitledger_core::format::value::Value;
 use fitledger_core::ledger;
 use fitledger_core::views::best;
 use fitledger_core::views::compare::{Field, compare};
+use fitledger_core::views::details::{DETAILS, Detail};
 use fitledger_core::views::export;
 use fitledger_core::views::runs::{ALL_PARTS, Part, Run, Runs};
 use fitledger_core::views::series;
@@ -22,13 +22,14 @@ use crate::r::{R, Text};
 use crate::to_r;
 use crate::view_cache::{RUNS, guard_views};
 
-/// The columns of the runs: `list(columns, details, names, metric, count, sealed)`.
+/// The columns of the runs: `list(columns, details, names, metric, detail_names, count, sealed)`.
 ///
 /// `columns` and `details` are named lists of vectors. `names` are those of all parameters and
-/// metrics, and `metric` says which of them are metrics; `sealed` are those of the metrics that are
-/// hidden. `wanted` is `NULL` for all of them; `details` names those that are wanted. `best` is
-/// `NULL`, the ids of the runs that are wanted, or `list(metric, maximize, n)` for the best finished
-/// runs alone.
+/// metrics, and `metric` says which of them are metrics; `detail_names` are those by which the
+/// details stand beside them, by their own; `sealed` are those of the metrics that are hidden.
+/// `wanted` is `NULL` for all of them; `details` names those that are wanted. `best` is `NULL`,
+/// the ids of the runs that are wanted, or `list(metric, maximize, n)` for the best finished runs
+/// alone.
 ///
 /// @noRd
 #[extendr]
@@ -81,6 +82,7 @@ fn native_read_runs(file: Robj, wanted: Robj, details: Robj, void: Robj, best: R
             details = details,
             names = to_r::strings(names.iter().map(|(name, _)| Some(name.as_str()))),
             metric = metric,
+            detail_names = detail_names(&names),
             count = (runs.len() - if void { 0 } else { runs.count_void()? }) as f64,
             sealed = to_r::strings(sealed.iter().map(|name| Some(name.as_str())))
         )
@@ -154,6 +156,19 @@ fn texts(names: R) -> Result<Vec<String>, Failure> {
     Ok((0..names.len()).filter_map(text).collect())
 }
 
+/// The names of all details beside those of parameters and metrics, by their own.
+fn detail_names(names: &[(String, Role)]) -> Robj {
+    let mut own: Vec<&str> = DETAILS.iter().map(|detail| detail.name()).collect();
+    own.push("tags");
+    let labels = table::detail_names(names, &own);
+    let mut labels = to_r::strings(labels.iter().map(|label| Some(label.as_str())));
+    let own = to_r::strings(own.iter().map(|name| Some(*name)));
+    labels
+        .set_attrib("names", own)
+        .expect("as many names as labels");
+    labels
+}
+
 /// What is on record of the runs beside parameters and metrics.
 fn details(runs: &Runs, rows: &[usize], wanted: &[String]) -> Result<Robj, Failure> {
     if !wanted.is_empty() {
@@ -165,64 +180,22 @@ fn details(runs: &Runs, rows: &[usize], wanted: &[String]) -> Result<Robj, Failu
 }
 
 fn detail(runs: &Runs, rows: &[usize], name: &str) -> Robj {
-    let session = |row: usize| runs.at(row).session().context.as_ref();
-    let texts = |of: fn(&SessionContext) -> Option<&str>| {
-        to_r::strings(rows.iter().map(|&row| session(row).and_then(of)))
+    let Some(detail) = Detail::named(name) else {
+        let tags = rows
+            .iter()
+            .map(|&row| to_r::value(&Value::NamedList(runs.at(row).tags())));
+        return List::from_values(tags.collect::<Vec<Robj>>()).into();
     };
-    match name {
-        "status" => to_r::strings(rows.iter().map(|&row| {
-            let run = runs.at(row);
-            Some(match run.is_void() {
-                true => "void",
-                false if run.is_lost() => "lost",
-                false => run.status().name(),
-            })
-        })),
-        "duration" => to_r::doubles(rows.iter().map(|&row| match runs.at(row).ended() {
-            Some(ended) => (ended.micros() - runs.at(row).began().micros()) as f64 / 1e6,
-            // SAFETY: a constant of R's.
-            None => unsafe { extendr_ffi::R_NaReal },
-        })),
-        "user" => texts(SessionContext::user),
-        "host" => texts(SessionContext::host),
-        "commit" => texts(SessionContext::commit),
-        "dirty" => rows
-            .iter()
-            .map(|&row| session(row).and_then(SessionContext::dirty))
-            .map(|dirty| dirty.map_or(Rbool::na_value(), Rbool::from))
-            .collect::<Logicals>()
-            .into(),
-        "seed" => to_r::column(&table::Column::of(name.to_owned(), &runs.seeds, rows)),
-        "data" => {
-            let data: Vec<Option<String>> = rows.iter().map(|&row| data(runs.at(row))).collect();
-            to_r::strings(data.iter().map(Option::as_deref))
-        }
-        "tags" => {
-            let tags = rows
-                .iter()
-                .map(|&row| to_r::value(&Value::NamedList(runs.at(row).tags())));
-            List::from_values(tags.collect::<Vec<Robj>>()).into()
-        }
-        _ => rows
-            .iter()
-            .map(|&row| runs.at(row).looks() as i32)
-            .collect::<Vec<i32>>()
-            .into(),
-    }
-}
-
-/// The hash of the data, or each with its name where there are several.
-fn data(run: Run<'_>) -> Option<String> {
-    match run.data() {
-        [] => None,
-        [(_, version)] => version.hash.clone(),
-        several => {
-            let parts: Vec<String> = several
-                .iter()
-                .filter_map(|(name, version)| Some(format!("{name}={}", version.hash.as_ref()?)))
-                .collect();
-            Some(parts.join(" "))
-        }
+    let column = detail.column(runs, rows, |run| run.is_lost());
+    let vector = to_r::column(&table::Column {
+        name: name.to_owned(),
+        ty: detail.ty(runs, rows),
+        values: &column,
+        rows,
+    });
+    match detail {
+        Detail::Duration => to_r::doubles(R::of(&vector).doubles().iter().copied()),
+        _ => vector,
     }
 }
 

@@ -10,6 +10,8 @@ use fitledger_core::format::time::Timestamp;
 use fitledger_core::ledger::objects::Objects;
 use fitledger_core::ledger::{self, Append, FileStore, Memory, Session};
 use fitledger_core::page::{About, Page, Since, write_embedded};
+use fitledger_core::views::compare::compare;
+use fitledger_core::views::runs::Runs;
 use serde_json::Value;
 
 use wait::wait_until;
@@ -104,49 +106,84 @@ fn mark(json: &Value) -> String {
     json["mark"].as_str().unwrap().to_owned()
 }
 
+/// What a list with something for each run has for one.
+fn item<'a>(list: &'a Value, items: &str, run: usize) -> Option<&'a Value> {
+    let numbers = |key| {
+        let numbers = list.get(key)?.as_array()?.iter();
+        Some(numbers.map(|number| number.as_u64().unwrap() as usize))
+    };
+    let index = match (numbers("at"), numbers("times")) {
+        (Some(mut at), _) => at.position(|row| row == run)?,
+        (_, Some(times)) => {
+            let mut ends = times.scan(0, |end, length| {
+                *end += length;
+                Some(*end)
+            });
+            ends.position(|end| run < end)?
+        }
+        _ => run,
+    };
+    Some(&list[items][index])
+}
+
 /// The value of a run in a column of the whole, with its type unless it is missing.
 fn cell(column: &Value, run: usize) -> Value {
-    let row = match column.get("at") {
-        None => Some(run),
-        Some(at) => {
-            let mut at = at.as_array().unwrap().iter();
-            at.position(|row| *row == run)
-        }
-    };
-    let Some(row) = row else {
-        return Value::Null;
-    };
     let value = match column.get("codes") {
-        None => column["values"][row].clone(),
-        Some(codes) => match codes[row].as_i64().unwrap() {
+        None => item(column, "values", run).cloned().unwrap_or(Value::Null),
+        Some(_) => match item(column, "codes", run).map_or(-1, |code| code.as_i64().unwrap()) {
             -1 => Value::Null,
             -2 => serde_json::json!({"redacted": true}),
+            -3 => Value::from("NA"),
+            -4 => Value::from("NULL"),
             code => column["levels"][code as usize].clone(),
         },
     };
-    match column["type"].as_str().unwrap() {
-        _ if value.is_null() || value.get("redacted").is_some() => value,
-        "mixed" => value["v"].clone(),
-        _ => value,
+    match value.get("v") {
+        Some(value) => value.clone(),
+        None => value,
     }
+}
+
+/// What a run has of what many have in common.
+fn level(levels: &Value, run: usize) -> Option<&Value> {
+    let code = item(levels, "codes", run)?.as_i64()?;
+    levels["levels"].get(usize::try_from(code).ok()?)
 }
 
 /// Name and bare value of everything that a run has, from the whole and from a patch.
 fn values_of_whole(whole: &Value, kind: &str, run: usize) -> BTreeMap<String, Value> {
-    let columns = whole["runs"][kind].as_array().unwrap().iter();
-    let cells = columns.map(|column| {
-        let name = column["name"].as_str().unwrap().to_owned();
-        (name, cell(column, run))
-    });
+    let columns = whole["runs"]["columns"].as_array().unwrap().iter();
+    let cells = columns
+        .filter(|column| column["kind"] == kind)
+        .map(|column| {
+            let name = column["name"].as_str().unwrap().to_owned();
+            (name, cell(column, run))
+        });
     cells.filter(|(_, value)| !value.is_null()).collect()
 }
 
 fn values_of_patch(run: &Value, kind: &str) -> BTreeMap<String, Value> {
     let pairs = run[kind].as_object().unwrap().iter();
-    let bare = |value: &Value| value.get("v").unwrap_or(value).clone();
+    let bare = |value: &Value| match (value.get("v"), value.get("na")) {
+        (Some(value), _) => value.clone(),
+        (_, Some(_)) => Value::from("NA"),
+        _ => value.clone(),
+    };
     pairs
         .map(|(name, value)| (name.clone(), bare(value)))
         .filter(|(_, value)| !value.is_null())
+        .collect()
+}
+
+/// Edges with the nodes that they name in place of these nodes' numbers.
+fn edges(edges: &Value, nodes: &Value) -> Value {
+    let node = |number: &Value| match number.as_u64() {
+        Some(number) => nodes[number as usize].clone(),
+        None => Value::Null,
+    };
+    let edges = edges.as_array().unwrap().iter();
+    edges
+        .map(|edge| serde_json::json!([node(&edge[0]), edge[1], node(&edge[2])]))
         .collect()
 }
 
@@ -225,7 +262,8 @@ fn patches_add_up_to_the_whole() {
     append(&path, &mut memory, &EVENTS[..1]);
     let mut page = Page::read(&path).unwrap();
     let mut since = mark(&everything(&page, &objects));
-    let mut runs: BTreeMap<usize, Value> = BTreeMap::new();
+    let mut runs: BTreeMap<usize, (Value, Value)> = BTreeMap::new();
+    let mut heads = Value::Null;
     let mut points: BTreeMap<(usize, String), Vec<Value>> = BTreeMap::new();
     let mut last = Value::Null;
     for event in &EVENTS[1..] {
@@ -243,7 +281,11 @@ fn patches_add_up_to_the_whole() {
             Since::Nothing
         ));
         for (row, run) in told["patch"]["runs"].as_object().unwrap() {
-            runs.insert(row.parse().unwrap(), run.clone());
+            let nodes = told["patch"]["nodes"].clone();
+            runs.insert(row.parse().unwrap(), (run.clone(), nodes));
+        }
+        if let Some(columns) = told["patch"].get("columns") {
+            heads = columns.clone();
         }
         for (row, metrics) in told["patch"]["series"].as_object().unwrap() {
             for (metric, curve) in metrics.as_object().unwrap() {
@@ -259,24 +301,37 @@ fn patches_add_up_to_the_whole() {
     let whole = everything(&page, &objects);
     assert_eq!(everything(&Page::read(&path).unwrap(), &objects), whole);
     assert_eq!(whole["runs"]["n"], 4);
-    for (row, run) in &runs {
-        for kind in ["params", "metrics"] {
+    for (row, (run, nodes)) in &runs {
+        for kind in ["parameter", "metric", "tag", "seed", "detail"] {
             assert_eq!(
                 values_of_whole(&whole, kind, *row),
                 values_of_patch(run, kind),
                 "{kind} of run {row}"
             );
         }
-        let status = &whole["runs"]["status"][row.to_string()];
-        assert_eq!(status.as_str().unwrap_or("finished"), run["status"]);
-        let voids = whole["runs"]["void"].as_array().unwrap();
-        assert_eq!(
-            voids.contains(&Value::from(*row)),
-            run.get("void").is_some()
-        );
-        for key in ["tags", "notes", "looks", "sealed", "ended", "void_reason"] {
+        for key in ["notes", "sealed", "ended", "void_reason"] {
             let of_whole = whole["runs"][key].get(row.to_string());
             assert_eq!(of_whole, run.get(key), "{key} of run {row}");
+        }
+        let facts = level(&whole["runs"]["facts"], *row);
+        assert_eq!(facts.unwrap_or(&serde_json::json!([])), &run["facts"]);
+        let lineage = level(&whole["runs"]["lineage"], *row).unwrap();
+        assert_eq!(
+            edges(&lineage["edges"], &whole["nodes"]),
+            edges(&run["lineage"]["edges"], nodes)
+        );
+        for key in ["label", "problem"] {
+            assert_eq!(lineage[key], run["lineage"][key]);
+        }
+    }
+    for (head, column) in heads
+        .as_array()
+        .unwrap()
+        .iter()
+        .zip(whole["runs"]["columns"].as_array().unwrap())
+    {
+        for key in ["kind", "name", "label", "type"] {
+            assert_eq!(head[key], column[key], "{head}");
         }
     }
     assert_eq!(
@@ -288,7 +343,10 @@ fn patches_add_up_to_the_whole() {
     );
     assert_eq!(last, serde_json::json!([whole["models"], whole["stages"]]));
     assert_eq!(whole["models"][0]["stages"][0], "production");
-    assert_eq!(cell(&whole["runs"]["metrics"][0], 1), 0.30000000000000004);
+    assert_eq!(
+        values_of_whole(&whole, "metric", 1)["rmse"],
+        0.30000000000000004
+    );
 }
 
 #[test]
@@ -371,7 +429,7 @@ fn an_edit_in_place_means_to_begin_anew() {
     let told = page.write_since(&since, &about(&objects), &mut Vec::new());
     assert!(matches!(told, Since::Everything));
     let whole = everything(&page, &objects);
-    assert_eq!(values_of_whole(&whole, "params", 0)["k"], 2.5);
+    assert_eq!(values_of_whole(&whole, "parameter", 0)["k"], 2.5);
 }
 
 #[test]
@@ -392,8 +450,56 @@ fn a_session_is_told_when_it_begins() {
     page.catch_up(&path).unwrap();
     let whole = everything(&page, &objects);
     assert_eq!(sessions.as_array().unwrap().len(), 1);
-    let of_b = whole["runs"]["session"][1].as_u64().unwrap();
-    assert_eq!(sessions[0]["id"], whole["sessions"][of_b as usize]["id"]);
+    let of_b = level(&whole["runs"]["session"], 1).unwrap().as_u64();
+    assert_eq!(
+        sessions[0]["id"],
+        whole["sessions"][of_b.unwrap() as usize]["id"]
+    );
+}
+
+#[test]
+fn an_interrupted_run_of_two_sessions_rests_on_both() {
+    let folder = Folder::new("page-two-sessions");
+    let (path, objects) = (folder.ledger(), Objects::beside(&folder.ledger()));
+    let run = ("run", "b", r#"{"k":1}"#, "", "");
+    let start = ("start", "a", r#"{"k":1}"#, "", "");
+    append(&path, &mut Memory::default(), &[run, start]);
+    let end = ("end", "a", "", "", r#"{"status":"interrupted"}"#);
+    let resumed = [("resume", "a", "", "", ""), end];
+    append(&path, &mut Memory::default(), &resumed);
+
+    let runs = Runs::fold(&ledger::read(&path).unwrap()).unwrap();
+    let run = runs.get("a").unwrap().unwrap();
+    let sessions: Vec<&str> = run.sessions().iter().map(|s| s.id.as_str()).collect();
+    assert_eq!(sessions.len(), 2);
+    assert_eq!(run.last_session().id, sessions[1]);
+    let fields = compare(&[runs.get("b").unwrap().unwrap(), run]);
+    let differing: Vec<_> = fields.iter().filter(|field| field.differs()).collect();
+    assert_eq!(differing.len(), 1);
+    assert_eq!(
+        (differing[0].kind, &*differing[0].cells),
+        ("session", &[None, Some("2".to_owned())][..])
+    );
+    assert_eq!(fields[0].kind, "parameter");
+
+    let whole = everything(&Page::read(&path).unwrap(), &objects);
+    let lineage = level(&whole["runs"]["lineage"], 1).unwrap();
+    assert_eq!(lineage["problem"], "the run was interrupted");
+    let edges = edges(&lineage["edges"], &whole["nodes"]);
+    let ran_in = edges.as_array().unwrap().iter();
+    let ran_in: Vec<_> = ran_in.filter(|edge| edge[1] == "ran in").collect();
+    assert_eq!(ran_in.len(), 2);
+    assert!(
+        ran_in
+            .iter()
+            .zip(&sessions)
+            .all(|(edge, id)| edge[2][1] == **id)
+    );
+    let shown = level(&whole["runs"]["session"], 1)
+        .unwrap()
+        .as_u64()
+        .unwrap();
+    assert_eq!(whole["sessions"][shown as usize]["id"], sessions[1]);
 }
 
 #[test]

@@ -4,7 +4,9 @@
 //! that answer every other question, so that the page can't say anything else.
 
 mod cells;
+mod columns;
 mod hidden;
+mod lineage;
 mod models;
 mod preview;
 mod runs;
@@ -19,12 +21,15 @@ use crate::format::json;
 use crate::format::time::Timestamp;
 use crate::ledger::objects::Objects;
 use crate::ledger::{FileStamp, LedgerFile};
+use crate::views::compare;
 use crate::views::fold::{Fold, Folded};
 use crate::views::runs::{Run, Status};
 use crate::views::sessions::Session;
 use crate::views::verify;
 use cells::{milliseconds, object, write_texts};
+use columns::{Head, heads, write_heads};
 use hidden::Hidden;
+use lineage::Nodes;
 use models::{write_changes, write_integrity, write_models};
 use runs::{Sessions, write_run, write_runs, write_session};
 use view::{Change, View};
@@ -59,6 +64,9 @@ pub struct Page {
     lost: HashSet<usize>,
     losses: u64,
     stamp: Option<FileStamp>,
+    /// The columns, and the row with which they last became others.
+    heads: Vec<Head>,
+    heads_seq: u64,
 }
 
 /// What has changed since a mark.
@@ -117,6 +125,11 @@ impl Page {
             }
         }
         self.look_for_lost_runs();
+        let heads = heads(self.view(), &hidden(self.view()));
+        if heads != self.heads {
+            self.heads = heads;
+            self.heads_seq = self.seq();
+        }
         Ok(())
     }
 
@@ -160,9 +173,10 @@ impl Page {
     /// Writes everything.
     pub fn write(&self, about: &About<'_>, out: &mut Vec<u8>) {
         let view = self.view();
-        let hidden = Hidden::of(view.runs.iter());
+        let hidden = hidden(view);
         let mut omitted = about.remarks.to_vec();
         let sessions = Sessions::of(&view.runs);
+        let mut nodes = Nodes::default();
         object(out, |o| {
             o.int("format", FORMAT);
             o.text("file", about.file);
@@ -178,11 +192,12 @@ impl Page {
                 Some(report) => write_integrity(report, o.key("integrity")),
                 None => o.null("integrity"),
             }
-            json::write_array(&sessions.list, o.key("sessions"), |session, out| {
-                write_session(session, out);
-            });
+            write_texts(&compare::KINDS, o.key("kinds"));
             object(o.key("runs"), |o| {
-                write_runs(view, &sessions, &hidden, &self.lost, o);
+                write_runs(view, &sessions, &mut nodes, &hidden, &self.lost, o);
+            });
+            json::write_array(&sessions.list, o.key("sessions"), |session, out| {
+                write_session(session, &mut nodes, out);
             });
             let points = view.newest_points(&mut omitted);
             view.write_points(points, &hidden, o.key("series"));
@@ -191,6 +206,8 @@ impl Page {
             preview::write(entries, about.objects, &mut omitted, o.key("previews"));
             write_models(view, o.key("models"));
             write_changes(&view.registry, o.key("stages"));
+            nodes.write_registry(&view.registry, &view.runs, o.key("edges"));
+            nodes.write(o.key("nodes"));
             write_texts(&omitted, o.key("omitted"));
         });
     }
@@ -235,19 +252,23 @@ impl Page {
             Change::Artifact(entry) => Some(entry),
             _ => None,
         });
+        let mut nodes = Nodes::default();
         object(out, |o| {
             o.int("format", FORMAT);
             o.int("seq", now.seq as i64);
             o.text("mark", &mark_text(now));
             object(o.key("patch"), |o| {
-                json::write_array(&sessions, o.key("sessions"), |session, out| {
-                    write_session(session, out);
-                });
+                if known.seq < self.heads_seq {
+                    write_heads(&self.heads, o.key("columns"));
+                }
                 object(o.key("runs"), |o| {
                     for &row in &runs {
-                        let is_lost = self.lost.contains(&row);
-                        write_run(view, view.runs.at(row), is_lost, &hidden, o.row(row));
+                        let (run, is_lost) = (view.runs.at(row), self.lost.contains(&row));
+                        write_run(view, run, is_lost, &mut nodes, &hidden, o.row(row));
                     }
+                });
+                json::write_array(&sessions, o.key("sessions"), |session, out| {
+                    write_session(session, &mut nodes, out);
                 });
                 view.write_points(points, &hidden, o.key("series"));
                 let mut omitted = Vec::new();
@@ -259,6 +280,12 @@ impl Page {
                     write_models(view, o.key("models"));
                     write_changes(&view.registry, o.key("stages"));
                 }
+                // Another run may have made the bytes that a version is.
+                let moves = |change| matches!(change, &Change::Registry | &Change::Artifact(_));
+                if changes().any(moves) {
+                    nodes.write_registry(&view.registry, &view.runs, o.key("edges"));
+                }
+                nodes.write(o.key("nodes"));
             });
         });
         Since::Patch
@@ -285,4 +312,10 @@ pub fn write_embedded(json: &[u8], mut out: impl Write) -> io::Result<()> {
         rest = &rest[at + length..];
     }
     out.write_all(rest)
+}
+
+/// What the page must not show. Its runs were read from the ledger itself, and are in memory.
+fn hidden(view: &View) -> Hidden {
+    let sealed = view.runs.with_sealed();
+    Hidden::of(sealed.expect("nothing is left in an index"))
 }

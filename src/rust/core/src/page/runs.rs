@@ -2,68 +2,91 @@
 
 use std::collections::{HashMap, HashSet};
 
-use crate::columnar::columns::Tag;
-use crate::format::artifact::ArtifactEntry;
-use crate::format::data_version::DataVersion;
 use crate::format::json::{self, Json};
 use crate::format::session_context::SessionContext;
 use crate::format::value::Value;
 use crate::page::cells::{
-    Object, milliseconds, object, write_cell, write_cells, write_column, write_list, write_usize,
+    Levels, Object, milliseconds, object, write_cells, write_fact, write_list, write_number,
+    write_usize,
 };
+use crate::page::columns::write_columns;
 use crate::page::hidden::Hidden;
+use crate::page::lineage::Nodes;
 use crate::page::view::View;
-use crate::views::runs::{Run, Runs, Status};
+use crate::views::compare::{self, Fact};
+use crate::views::details::{DETAILS, Detail};
+use crate::views::lineage;
+use crate::views::runs::{Run, Runs};
 use crate::views::sessions::Session;
 
 /// The sessions of runs, in the order in which runs name them.
 pub(super) struct Sessions<'a> {
     pub list: Vec<&'a Session>,
-    of_run: Vec<usize>,
+    by_id: HashMap<&'a str, usize>,
 }
 
 impl<'a> Sessions<'a> {
     pub(super) fn of(runs: &'a Runs) -> Sessions<'a> {
-        let mut list: Vec<&Session> = Vec::new();
-        let mut by_id: HashMap<&str, usize> = HashMap::new();
-        let mut last = 0;
-        let of_run = runs.iter().map(|run| {
-            let session = run.session();
-            if list.get(last).is_none_or(|known| known.id != session.id) {
-                last = *by_id.entry(&session.id).or_insert(list.len());
-                if last == list.len() {
-                    list.push(session);
+        let (list, by_id) = (Vec::new(), HashMap::new());
+        let mut sessions = Sessions { list, by_id };
+        let mut last = "";
+        for session in runs.iter().flat_map(Run::sessions) {
+            if sessions.list.is_empty() || session.id != last {
+                last = &session.id;
+                let next = sessions.list.len();
+                if *sessions.by_id.entry(last).or_insert(next) == next {
+                    sessions.list.push(session);
                 }
             }
-            last
-        });
-        let of_run = of_run.collect();
-        Sessions { list, of_run }
+        }
+        sessions
     }
 }
 
-pub(super) fn write_session(session: &Session, out: &mut Vec<u8>) {
+/// The context of a session without the packages, which are among its facts.
+pub(super) fn write_session(session: &Session, nodes: &mut Nodes, out: &mut Vec<u8>) {
     object(out, |o| {
         o.text("id", &session.id);
-        o.json(
-            "context",
-            session.context.as_ref().map(SessionContext::json),
-        );
+        match session.context.as_ref().map(SessionContext::json) {
+            Some(Json::Object(pairs)) => {
+                let others = pairs.iter().filter(|(key, _)| key != "packages");
+                let others = others.map(|(key, json)| (key.as_str(), json));
+                json::write_object(others, o.key("context"), |json, out| json.write(out));
+            }
+            other => o.json("context", other),
+        }
+        let facts = compare::session_facts(session.context.as_ref());
+        write_facts(&facts, o.key("facts"));
+        nodes.write_session(session, o.key("edges"));
     });
 }
 
-fn status(run: Run<'_>, is_lost: bool) -> &'static str {
-    match is_lost {
-        true => "lost",
-        false => run.status().name(),
-    }
+/// By kind and data set that they are a part of, the names and values one after the other.
+fn write_facts(facts: &[Fact], out: &mut Vec<u8>) {
+    let of = |fact: &Fact| (fact.kind, fact.part_of.clone());
+    write_list(facts.chunk_by(|a, b| of(a) == of(b)), out, |facts, out| {
+        out.push(b'[');
+        json::write_str(facts[0].kind, out);
+        out.push(b',');
+        match &facts[0].part_of {
+            Some(set) => json::write_str(set, out),
+            None => out.extend_from_slice(b"null"),
+        }
+        for fact in facts {
+            out.push(b',');
+            json::write_str(&fact.name, out);
+            out.push(b',');
+            write_fact(&fact.value, out);
+        }
+        out.push(b']');
+    });
 }
 
 /// Writes what a run has, or says that it has nothing.
 type WriteExtra = fn(&View, Run<'_>, &mut Vec<u8>) -> bool;
 
 /// What few runs have.
-const EXTRAS: [(&str, WriteExtra); 11] = [
+const EXTRAS: [(&str, WriteExtra); 6] = [
     ("ended", |_, run, out| {
         let ended = run
             .ended()
@@ -74,21 +97,6 @@ const EXTRAS: [(&str, WriteExtra); 11] = [
         let names = run.hidden();
         json::write_array(&names, out, |(name, _), out| json::write_str(name, out));
         !names.is_empty()
-    }),
-    ("looks", |_, run, out| {
-        json::write_int(i64::from(run.looks()), out);
-        run.looks() > 0
-    }),
-    ("tags", |_, run, out| {
-        let tags = run.tags();
-        write_cells(tags.iter().map(|(name, value)| (name.as_str(), value)), out);
-        !tags.is_empty()
-    }),
-    ("artifacts", |_, run, out| {
-        write_entries(run.artifacts(), ArtifactEntry::json, out)
-    }),
-    ("data", |_, run, out| {
-        write_entries(run.data(), DataVersion::json, out)
     }),
     ("call", |_, run, out| {
         run.call().map(|call| call.json().write(out)).is_some()
@@ -106,83 +114,101 @@ const EXTRAS: [(&str, WriteExtra); 11] = [
         });
         !notes.is_empty()
     }),
-    ("void", |_, run, out| {
-        json::write_bool(true, out);
-        run.is_void()
-    }),
     ("void_reason", |view, run, out| {
         let reason = view.void_reasons.get(&run.row);
         reason.map(|reason| json::write_str(reason, out)).is_some() && run.is_void()
     }),
 ];
 
-fn write_entries<T>(entries: &[(String, T)], json: fn(&T) -> Json, out: &mut Vec<u8>) -> bool {
-    let pairs = entries.iter().map(|(name, entry)| (name.as_str(), entry));
-    json::write_object(pairs, out, |entry, out| json(entry).write(out));
-    !entries.is_empty()
+/// The entries of artifacts by their names, the hash as the node of the content.
+fn write_artifacts(run: Run<'_>, nodes: &mut Nodes, out: &mut Vec<u8>) {
+    let entries = run.artifacts().iter();
+    let entries = entries.map(|(name, entry)| (name.as_str(), (name, entry)));
+    json::write_object(entries, out, |(name, entry), out| {
+        let json = entry.json();
+        let Json::Object(pairs) = &json else {
+            return json.write(out);
+        };
+        object(out, |o| {
+            if let Some(content) = lineage::content(name, entry) {
+                o.int("content", nodes.find_or_add(&content) as i64);
+            }
+            for (key, json) in pairs.iter().filter(|(key, _)| key != "sha256") {
+                json.write(o.key(key));
+            }
+        });
+    });
 }
 
-/// All runs, column by column.
+/// What each run has, by its JSON; an empty list is nothing.
+fn levels<'a>(runs: &'a Runs, mut write: impl FnMut(Run<'a>, &mut Vec<u8>)) -> Levels {
+    let mut levels = Levels::default();
+    let mut json = Vec::new();
+    for run in runs.iter() {
+        json.clear();
+        write(run, &mut json);
+        levels.push((json != b"[]").then_some(&json));
+    }
+    levels
+}
+
+/// All runs: their columns, what many have in common, and what few have.
 pub(super) fn write_runs(
     view: &View,
     sessions: &Sessions<'_>,
+    nodes: &mut Nodes,
     hidden: &Hidden,
     lost: &HashSet<usize>,
     o: &mut Object<'_>,
 ) {
     let runs = &view.runs;
-    let n = runs.len();
-    let all: Vec<usize> = (0..n).collect();
-    o.int("n", n as i64);
+    o.int("n", runs.len() as i64);
     write_list(runs.iter(), o.key("id"), |run, out| {
         json::write_str(run.id(), out);
     });
     write_list(runs.iter(), o.key("began"), |run, out| {
         json::write_int(milliseconds(run.began()), out);
     });
-    json::write_array(&sessions.of_run, o.key("session"), |&index, out| {
-        write_usize(index, out);
+    let is_lost = |run: Run<'_>| lost.contains(&run.row);
+    write_columns(view, hidden, is_lost, o.key("columns"));
+
+    let session = levels(runs, |run, out| {
+        write_usize(sessions.by_id[run.last_session().id.as_str()], out);
     });
-    object(o.key("status"), |o| {
-        let unfinished = runs.iter().filter(|run| run.status() != Status::Finished);
-        for run in unfinished {
-            o.text(&run.row.to_string(), status(run, lost.contains(&run.row)));
+    session.write(o.key("session"));
+    let facts = levels(runs, |run, out| write_facts(&compare::run_facts(run), out));
+    facts.write(o.key("facts"));
+    // A node's label is that by which it is first named, and what a run made comes first.
+    let mut made = Vec::new();
+    let lineage = levels(runs, |run, out| {
+        if !run.artifacts().is_empty() {
+            let mut edges = Vec::new();
+            nodes.write_made(run, &mut edges);
+            made.push((run, edges));
+        }
+        nodes.write_run(run, out);
+    });
+    lineage.write(o.key("lineage"));
+    object(o.key("artifacts"), |o| {
+        for (run, _) in &made {
+            write_artifacts(*run, nodes, o.row(run.row));
         }
     });
-    write_list(runs.params.iter(), o.key("params"), |column, out| {
-        write_column(&column.name, column, &all, n, out);
+    object(o.key("made"), |o| {
+        for (run, edges) in &made {
+            o.row(run.row).extend(edges);
+        }
     });
-    write_list(
-        runs.metrics.iter(),
-        o.key("metrics"),
-        |column, out| match hidden.runs(&column.name) {
-            None => write_column(&column.name, column, &all, n, out),
-            Some(_) => {
-                let shown = |row: &usize| !hidden.has(&column.name, *row);
-                let shown: Vec<usize> = all.iter().copied().filter(shown).collect();
-                write_column(&column.name, column, &shown, n, out);
-            }
-        },
-    );
-    if all.iter().any(|&row| runs.seeds.tag(row) != Tag::Absent) {
-        write_column("seed", &runs.seeds, &all, n, o.key("seed"));
-    } else {
-        o.null("seed");
-    }
     let mut written = Vec::new();
     for (key, write) in EXTRAS {
-        let of_runs = runs.iter().filter_map(|run| {
-            written.clear();
-            write(view, run, &mut written).then(|| (run.row, written.clone()))
+        object(o.key(key), |o| {
+            for run in runs.iter() {
+                written.clear();
+                if write(view, run, &mut written) {
+                    o.row(run.row).extend(&written);
+                }
+            }
         });
-        match key {
-            "void" => write_list(of_runs, o.key(key), |(row, _), out| {
-                write_usize(row, out);
-            }),
-            _ => object(o.key(key), |o| {
-                of_runs.for_each(|(row, written)| o.row(row).extend(written));
-            }),
-        }
     }
 }
 
@@ -191,27 +217,43 @@ pub(super) fn write_run(
     view: &View,
     run: Run<'_>,
     is_lost: bool,
+    nodes: &mut Nodes,
     hidden: &Hidden,
     out: &mut Vec<u8>,
 ) {
     let write = |cells: Vec<(String, Value)>, out: &mut Vec<u8>| {
-        write_cells(
-            cells.iter().map(|(name, value)| (name.as_str(), value)),
-            out,
-        );
+        let cells = cells.iter().map(|(name, value)| (name.as_str(), value));
+        write_cells(cells, out);
     };
     object(out, |o| {
         o.text("id", run.id());
         o.int("began", milliseconds(run.began()));
-        o.text("session", &run.session().id);
-        o.text("status", status(run, is_lost));
-        write(run.params(), o.key("params"));
+        o.text("session", &run.last_session().id);
+        write(run.params(), o.key("parameter"));
         let mut metrics = run.metrics();
         metrics.retain(|(name, _)| !hidden.has(name, run.row));
-        write(metrics, o.key("metrics"));
-        if let Some(seed) = run.seed() {
-            write_cell(&seed, o.key("seed"));
+        write(metrics, o.key("metric"));
+        write(run.tags(), o.key("tag"));
+        write(
+            run.seed()
+                .map(|seed| ("seed".to_owned(), seed))
+                .into_iter()
+                .collect(),
+            o.key("seed"),
+        );
+        let details = DETAILS.iter().filter(|&&detail| detail != Detail::Seed);
+        let details = details.map(|detail| (detail.name(), detail.of(run, is_lost)));
+        json::write_object(details, o.key("detail"), |value, out| match value {
+            Some(Value::Difftime(seconds)) => write_number(seconds, out),
+            Some(value) => write_fact(&value, out),
+            None => out.extend_from_slice(b"null"),
+        });
+        write_facts(&compare::run_facts(run), o.key("facts"));
+        if !run.artifacts().is_empty() {
+            nodes.write_made(run, o.key("made"));
+            write_artifacts(run, nodes, o.key("artifacts"));
         }
+        nodes.write_run(run, o.key("lineage"));
         let mut written = Vec::new();
         for (key, write) in EXTRAS {
             written.clear();

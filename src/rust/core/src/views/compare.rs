@@ -1,12 +1,56 @@
-//! Runs side by side: what each recorded, field by field.
+//! Runs side by side: what each recorded, fact by fact.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use crate::format::json::Json;
 use crate::format::run_context::Call;
 use crate::format::session_context::SessionContext;
 use crate::format::value::Value;
 use crate::views::runs::Run;
+
+/// The kinds of facts, in the order in which they are compared.
+pub const KINDS: [&str; 9] = [
+    "parameter",
+    "metric",
+    "tag",
+    "seed",
+    "data",
+    "code",
+    "package",
+    "environment",
+    "session",
+];
+
+/// Something that a run recorded.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Fact {
+    pub kind: &'static str,
+    pub name: String,
+    /// The data set that it is a part of. A run without the set has nothing to say of its parts.
+    pub part_of: Option<String>,
+    pub value: Value,
+}
+
+impl Fact {
+    fn new(kind: &'static str, name: impl Into<String>, value: Value) -> Fact {
+        Fact {
+            kind,
+            name: name.into(),
+            part_of: None,
+            value,
+        }
+    }
+
+    fn key(&self) -> (&str, Option<&str>, &str) {
+        (self.kind, self.part_of.as_deref(), &self.name)
+    }
+
+    /// The data set that it is of.
+    fn set(&self) -> Option<&str> {
+        let own = (self.kind == "data").then_some(self.name.as_str());
+        self.part_of.as_deref().or(own)
+    }
+}
 
 /// Something that runs recorded, and what each of them says of it.
 #[derive(Debug, Clone, PartialEq)]
@@ -31,39 +75,35 @@ impl Field {
     }
 }
 
-type Cells = Vec<(String, Value)>;
-type View = fn(Run<'_>) -> Cells;
+/// What a run says, by kind, set and name.
+type Said<'a> = HashMap<(&'a str, Option<&'a str>, &'a str), &'a Value>;
 
 /// All fields of some runs. Two cells have one text if and only if they have one value.
 pub fn compare(chosen: &[Run<'_>]) -> Vec<Field> {
-    let kinds: [(&'static str, View); 8] = [
-        ("param", |run| run.params()),
-        ("metric", |run| run.metrics()),
-        ("tag", |run| run.tags()),
-        ("seed", seed),
-        ("data", data),
-        ("code", code),
-        ("package", packages),
-        ("environment", environment),
-    ];
-    let sets: HashSet<&str> = chosen
+    let facts: Vec<Vec<Fact>> = chosen.iter().map(|&run| facts(run)).collect();
+    let said: Vec<Said<'_>> = facts
         .iter()
-        .flat_map(|run| run.data().iter().map(|(set, _)| set.as_str()))
+        .map(|facts| facts.iter().map(|fact| (fact.key(), &fact.value)).collect())
         .collect();
+    let sets: Vec<HashSet<&str>> = facts
+        .iter()
+        .map(|facts| facts.iter().filter_map(Fact::set).collect())
+        .collect();
+    let mut seen = HashSet::new();
     let mut fields = Vec::new();
-    for (kind, of) in kinds {
-        let columns: Vec<Cells> = chosen.iter().map(|&run| of(run)).collect();
-        let mut seen = HashSet::new();
-        for (name, _) in columns.iter().flatten() {
-            if seen.insert(name.as_str()) {
+    for kind in KINDS {
+        for fact in facts.iter().flatten().filter(|fact| fact.kind == kind) {
+            if seen.insert(fact.key()) {
+                let values = said.iter().map(|said| said.get(&fact.key()).copied());
+                let is_concerned = |sets: &HashSet<&str>| {
+                    let set = fact.part_of.as_deref();
+                    set.is_none_or(|set| sets.contains(set))
+                };
                 fields.push(Field {
                     kind,
-                    name: name.clone(),
-                    cells: texts(&columns, name),
-                    concerned: chosen
-                        .iter()
-                        .map(|&run| kind != "data" || concerns(run, name, &sets))
-                        .collect(),
+                    name: fact.name.clone(),
+                    cells: texts(values.collect()),
+                    concerned: sets.iter().map(is_concerned).collect(),
                 });
             }
         }
@@ -71,25 +111,16 @@ pub fn compare(chosen: &[Run<'_>]) -> Vec<Field> {
     fields
 }
 
-/// A run without a data set has nothing to say of its parts.
-fn concerns(run: Run<'_>, name: &str, sets: &HashSet<&str>) -> bool {
-    let is_part = |set: &str| {
-        let rest = name.strip_prefix(set);
-        rest.is_some_and(|rest| rest.starts_with([' ', '$']))
-    };
-    sets.contains(name) || run.data().iter().any(|(set, _)| is_part(set))
-}
-
 /// What each run says of a field: in words, or in JSON where words would hide that values differ.
-fn texts(columns: &[Cells], name: &str) -> Vec<Option<String>> {
-    let value = |cells: &Cells| {
-        let (_, value) = cells.iter().find(|(key, _)| key == name)?;
+fn texts(values: Vec<Option<&Value>>) -> Vec<Option<String>> {
+    let both = |value: &Value| {
         let mut json = Vec::new();
         value.write(&mut json);
         let json = String::from_utf8(json).expect("JSON is UTF-8");
-        Some((value.to_string(), json))
+        (value.to_string(), json)
     };
-    let texts: Vec<Option<(String, String)>> = columns.iter().map(value).collect();
+    let texts: Vec<Option<(String, String)>> =
+        values.into_iter().map(|value| value.map(both)).collect();
     let ambiguous = texts.iter().flatten().any(|(words, json)| {
         let mut others = texts.iter().flatten();
         others.any(|other| other.0 == *words && other.1 != *json)
@@ -100,78 +131,111 @@ fn texts(columns: &[Cells], name: &str) -> Vec<Option<String>> {
         .collect()
 }
 
-fn seed(run: Run<'_>) -> Cells {
-    let seed = run.seed().into_iter();
-    seed.map(|seed| ("seed".to_owned(), seed)).collect()
+/// Everything that a run recorded; of its sessions the last.
+fn facts(run: Run<'_>) -> Vec<Fact> {
+    let of = |kind: &'static str, values: Vec<(String, Value)>| {
+        values
+            .into_iter()
+            .map(move |(name, value)| Fact::new(kind, name, value))
+    };
+    let mut facts: Vec<Fact> = of("parameter", run.params())
+        .chain(of("metric", run.metrics()))
+        .chain(of("tag", run.tags()))
+        .collect();
+    facts.extend(run.seed().map(|seed| Fact::new("seed", "seed", seed)));
+    facts.extend(run_facts(run));
+    facts.extend(session_facts(run.last_session().context.as_ref()));
+    facts
 }
 
-/// The hash of each data set under its name, then its rows, columns, and the type of each column.
-fn data(run: Run<'_>) -> Cells {
-    let mut cells = Vec::new();
-    for (name, entry) in run.data() {
-        let mut add = |label: String, value: Option<Value>| {
-            cells.extend(value.map(|value| (label, value)));
-        };
-        add(name.clone(), text(entry.hash.as_deref()));
-        add(format!("{name} file"), text(entry.file.as_deref()));
-        for (what, number) in [
-            ("size", entry.size),
-            ("rows", entry.rows),
-            ("cols", entry.cols),
-        ] {
-            let value = number.map(|number| Value::from_json(&Json::Int(number)));
-            add(format!("{name} {what}"), value);
-        }
-        add(format!("{name} type"), text(entry.ty.as_deref()));
-        for (column, ty) in &entry.columns {
-            add(format!("{name}${column}"), text(Some(ty)));
-        }
+/// What a run recorded of its data, its call and its sessions; several sessions are worth a word,
+/// since only the last is compared.
+pub fn run_facts(run: Run<'_>) -> Vec<Fact> {
+    let mut facts = data(run);
+    let call = run.call();
+    facts.extend(said(
+        "code",
+        [
+            ("function", text(call.and_then(Call::function))),
+            ("version", text(call.and_then(Call::version))),
+            ("body", text(call.and_then(Call::body))),
+            ("method", text(call.and_then(Call::method))),
+            ("call", text(call.and_then(Call::code))),
+        ],
+    ));
+    let sessions = run.sessions().len();
+    if sessions > 1 {
+        facts.push(Fact::new(
+            "session",
+            "sessions",
+            Value::Int(sessions as i32),
+        ));
     }
-    cells
+    facts
+}
+
+/// With what the runs of a session were made.
+pub fn session_facts(context: Option<&SessionContext>) -> Vec<Fact> {
+    let Some(context) = context else {
+        return Vec::new();
+    };
+    let code = said(
+        "code",
+        [
+            ("script", text(context.script())),
+            ("commit", text(context.commit())),
+            ("branch", text(context.branch())),
+            ("dirty", context.dirty().map(Value::Bool)),
+        ],
+    );
+    let r = said("package", [("R", text(context.r()))]);
+    let packages = context
+        .packages()
+        .filter_map(|(name, version)| Some(Fact::new("package", name, text(version)?)));
+    let environment = context
+        .environment()
+        .map(|(name, json)| Fact::new("environment", name, Value::from_json(json)));
+    code.chain(r).chain(packages).chain(environment).collect()
 }
 
 fn text(text: Option<&str>) -> Option<Value> {
     text.map(|text| Value::Str(text.to_owned()))
 }
 
-fn code(run: Run<'_>) -> Cells {
-    let session = run.last_session().context.as_ref();
-    let call = run.call();
-    [
-        ("function", text(call.and_then(Call::function))),
-        ("version", text(call.and_then(Call::version))),
-        ("body", text(call.and_then(Call::body))),
-        ("method", text(call.and_then(Call::method))),
-        ("call", text(call.and_then(Call::code))),
-        ("script", text(session.and_then(SessionContext::script))),
-        ("commit", text(session.and_then(SessionContext::commit))),
-        ("branch", text(session.and_then(SessionContext::branch))),
-        (
-            "dirty",
-            session.and_then(SessionContext::dirty).map(Value::Bool),
-        ),
-    ]
-    .into_iter()
-    .filter_map(|(name, value)| Some((name.to_owned(), value?)))
-    .collect()
+/// The facts of a kind that there are.
+fn said<const N: usize>(
+    kind: &'static str,
+    values: [(&'static str, Option<Value>); N],
+) -> impl Iterator<Item = Fact> {
+    let values = values.into_iter();
+    values.filter_map(move |(name, value)| Some(Fact::new(kind, name, value?)))
 }
 
-/// R and the packages that were loaded when the run last said something.
-fn packages(run: Run<'_>) -> Cells {
-    let Some(session) = &run.last_session().context else {
-        return Vec::new();
-    };
-    let r = session.r().map(|version| ("R", Some(version)));
-    r.into_iter()
-        .chain(session.packages())
-        .filter_map(|(name, version)| Some((name.to_owned(), text(version)?)))
-        .collect()
-}
-
-fn environment(run: Run<'_>) -> Cells {
-    let session = run.last_session().context.iter();
-    session
-        .flat_map(SessionContext::environment)
-        .map(|(name, json)| (name.to_owned(), Value::from_json(json)))
-        .collect()
+/// The hash of each data set under its name, then its rows, columns, and the type of each column.
+fn data(run: Run<'_>) -> Vec<Fact> {
+    let mut facts = Vec::new();
+    for (set, entry) in run.data() {
+        let hash = text(entry.hash.as_deref());
+        facts.extend(hash.map(|hash| Fact::new("data", set, hash)));
+        let mut part = |name: String, value: Option<Value>| {
+            facts.extend(value.map(|value| Fact {
+                part_of: Some(set.clone()),
+                ..Fact::new("data", name, value)
+            }));
+        };
+        part(format!("{set} file"), text(entry.file.as_deref()));
+        for (what, number) in [
+            ("size", entry.size),
+            ("rows", entry.rows),
+            ("cols", entry.cols),
+        ] {
+            let number = number.map(|number| Value::from_json(&Json::Int(number)));
+            part(format!("{set} {what}"), number);
+        }
+        part(format!("{set} type"), text(entry.ty.as_deref()));
+        for (column, ty) in &entry.columns {
+            part(format!("{set}${column}"), text(Some(ty)));
+        }
+    }
+    facts
 }

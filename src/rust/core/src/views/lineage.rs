@@ -14,6 +14,7 @@ use crate::format::value::Value;
 use crate::ledger::objects::{Objects, Progress};
 use crate::views::registry::Registry;
 use crate::views::runs::{Run, Runs};
+use crate::views::sessions::Session;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Kind {
@@ -100,6 +101,223 @@ pub enum Direction {
     Down,
 }
 
+/// A node as the ledger names it, before the nodes are put together.
+#[derive(Debug, Clone)]
+pub struct Named<'a> {
+    pub kind: Kind,
+    pub id: String,
+    pub about: About<'a>,
+}
+
+/// What a node's label is about.
+#[derive(Debug, Clone, Copy)]
+pub enum About<'a> {
+    Nothing,
+    /// Name and entry.
+    Artifact(&'a str, &'a ArtifactEntry),
+    Data(&'a str, &'a DataVersion),
+    /// The values that an artifact holds, by its name.
+    Values(&'a str),
+    /// The contexts of sessions.
+    Session(&'a SessionContext),
+    Environment(&'a SessionContext),
+}
+
+impl<'a> Named<'a> {
+    fn new(kind: Kind, id: impl Into<String>, about: About<'a>) -> Named<'a> {
+        let id = id.into();
+        Named { kind, id, about }
+    }
+
+    /// The stored bytes that it stands for.
+    fn object(&self) -> Option<(Digest, Option<u64>)> {
+        match self.about {
+            About::Artifact(_, entry) if entry.stored => object(entry),
+            About::Environment(context) => object(&context.lockfile()?),
+            _ => None,
+        }
+    }
+}
+
+impl About<'_> {
+    /// What a node is, in a few words.
+    pub fn label(self) -> String {
+        match self {
+            About::Nothing => String::new(),
+            About::Artifact(name, _) => format!("artifact `{name}`"),
+            About::Data(name, entry) => about_data(name, entry),
+            About::Values(name) => format!("data `{name}`"),
+            About::Session(context) => about_session(context),
+            About::Environment(context) => about_packages(context),
+        }
+    }
+}
+
+/// An edge as the ledger tells it.
+pub type Told<'a> = (Named<'a>, Relation, Named<'a>);
+
+/// The edges from what a run made.
+pub fn artifact_edges(run: Run<'_>) -> Vec<Told<'_>> {
+    let mut edges = Vec::new();
+    for (name, entry) in run.artifacts() {
+        if let Some(content) = artifact(name, entry, &mut edges) {
+            let run = Named::new(Kind::Run, run.id(), About::Nothing);
+            edges.push((content, Relation::MadeBy, run));
+        }
+    }
+    edges
+}
+
+/// The edges to what a run rests on.
+pub fn run_edges(run: Run<'_>) -> Vec<Told<'_>> {
+    let this = || Named::new(Kind::Run, run.id(), About::Nothing);
+    let mut edges = Vec::new();
+    for session in run.sessions() {
+        let Some(context) = &session.context else {
+            continue;
+        };
+        if let Some(commit) = context.commit() {
+            let commit = Named::new(Kind::Commit, commit, About::Nothing);
+            edges.push((this(), Relation::RanAt, commit));
+        }
+        let session = Named::new(Kind::Session, &*session.id, About::Session(context));
+        edges.push((this(), Relation::RanIn, session));
+    }
+    for (name, entry) in run.data() {
+        if let Some(hash) = &entry.hash {
+            let data = Named::new(Kind::Content, content_id(hash), About::Data(name, entry));
+            edges.push((this(), Relation::Used, data));
+        }
+    }
+    edges
+}
+
+/// The edges from a session to its environment and packages.
+pub fn session_edges(session: &Session) -> Vec<Told<'_>> {
+    let Some(context) = &session.context else {
+        return Vec::new();
+    };
+    let this = || Named::new(Kind::Session, &*session.id, About::Session(context));
+    let mut edges = Vec::new();
+    if let Some(sha256) = context.lockfile().and_then(|lockfile| lockfile.sha256) {
+        let environment = Named::new(Kind::Environment, sha256, About::Environment(context));
+        edges.push((this(), Relation::RanWith, environment));
+    }
+    let r = context.r().map(|version| format!("R {version}"));
+    let packages = context
+        .packages()
+        .filter_map(|(name, version)| Some(format!("{name} {}", version?)));
+    for id in r.into_iter().chain(packages) {
+        let package = Named::new(Kind::Package, id, About::Nothing);
+        edges.push((this(), Relation::Loaded, package));
+    }
+    edges
+}
+
+/// The edges from stages to versions, and from these to content and runs.
+pub fn registry_edges<'a>(registry: &'a Registry, runs: &Runs) -> Vec<Told<'a>> {
+    let makers = Makers::of(runs, registry);
+    let mut edges = Vec::new();
+    for model in &registry.models {
+        let version_node = |number: i64| {
+            let id = format!("{}/{number}", model.name);
+            Named::new(Kind::Version, id, About::Nothing)
+        };
+        for (number, version) in (1..).zip(&model.versions) {
+            let Some(content) = artifact(&version.artifact, &version.entry, &mut edges) else {
+                continue;
+            };
+            let run = || Named::new(Kind::Run, &*version.run_id, About::Nothing);
+            let several = makers.several(&content.id);
+            edges.push((version_node(number), Relation::IsArtifact, content.clone()));
+            edges.push((content, Relation::MadeBy, run()));
+            // Runs may have made the same bytes; this is the one that was registered.
+            if several {
+                edges.push((version_node(number), Relation::RegisteredFrom, run()));
+            }
+        }
+        for stage in &model.stages {
+            let id = format!("{}@{}", model.name, stage.name);
+            let stage_node = Named::new(Kind::Stage, id, About::Nothing);
+            let version = version_node(stage.current());
+            edges.push((stage_node, Relation::PointsTo, version));
+        }
+    }
+    edges
+}
+
+/// Which runs made what is registered.
+struct Makers<'a>(HashMap<String, HashSet<&'a str>>);
+
+impl<'a> Makers<'a> {
+    fn of(runs: &'a Runs, registry: &'a Registry) -> Makers<'a> {
+        let sha256 = |entry: &ArtifactEntry| {
+            let sha256 = entry.sha256.as_ref();
+            sha256.map(|sha256| format!("sha256:{sha256}"))
+        };
+        let mut makers: HashMap<String, HashSet<&str>> = HashMap::new();
+        for version in registry.models.iter().flat_map(|model| &model.versions) {
+            if let Some(id) = sha256(&version.entry) {
+                makers.entry(id).or_default().insert(&version.run_id);
+            }
+        }
+        if !makers.is_empty() {
+            for run in runs.iter() {
+                for id in run
+                    .artifacts()
+                    .iter()
+                    .filter_map(|(_, entry)| sha256(entry))
+                {
+                    if let Some(makers) = makers.get_mut(&id) {
+                        makers.insert(run.id());
+                    }
+                }
+            }
+        }
+        Makers(makers)
+    }
+
+    fn several(&self, content: &str) -> bool {
+        self.0.get(content).is_some_and(|makers| makers.len() > 1)
+    }
+}
+
+/// The bytes of an artifact.
+pub fn content<'a>(name: &'a str, entry: &'a ArtifactEntry) -> Option<Named<'a>> {
+    let sha256 = entry.sha256.as_ref()?;
+    let about = About::Artifact(name, entry);
+    Some(Named::new(Kind::Content, format!("sha256:{sha256}"), about))
+}
+
+/// The bytes of an artifact; if they are data, an edge from the node that stands for the values.
+fn artifact<'a>(
+    name: &'a str,
+    entry: &'a ArtifactEntry,
+    edges: &mut Vec<Told<'a>>,
+) -> Option<Named<'a>> {
+    let content = content(name, entry)?;
+    if let Some(hash) = &entry.data {
+        let data = Named::new(Kind::Content, content_id(hash), About::Values(name));
+        edges.push((data, Relation::StoredAs, content.clone()));
+    }
+    Some(content)
+}
+
+/// What is wrong with a run that others rest on, if anything.
+pub fn problem(run: Run<'_>) -> Option<String> {
+    run.unfit().map(|why| format!("the run {why}"))
+}
+
+/// What a run is, in a few words: the learner, where a parameter says it.
+pub fn run_label(run: Run<'_>) -> String {
+    let texts = run.params_named(&["learner", "model"]).into_iter();
+    let mut texts = texts.filter(|value| matches!(value, Value::Str(_)));
+    texts
+        .next()
+        .map(|value| value.to_string())
+        .unwrap_or_default()
+}
+
 #[derive(Debug, Default)]
 pub struct Lineage {
     pub nodes: Vec<Node>,
@@ -114,31 +332,24 @@ impl Lineage {
     pub fn of(runs: &Runs, registry: &Registry) -> Lineage {
         let mut lineage = Lineage::default();
         for run in runs.iter() {
-            lineage.add_run(run);
+            let node = lineage.add_node(Kind::Run, run.id().to_owned(), || run_label(run));
+            lineage.nodes[node].problem = problem(run);
+            lineage.add_edges(artifact_edges(run));
+            lineage.add_edges(run_edges(run));
+        }
+        let mut seen = HashSet::new();
+        for session in runs.iter().flat_map(Run::sessions) {
+            if seen.insert(session.id.as_str()) {
+                lineage.add_edges(session_edges(session));
+            }
         }
         for model in &registry.models {
-            for (number, version) in (1..).zip(&model.versions) {
+            for number in 1..=model.versions.len() {
                 let id = format!("{}/{number}", model.name);
-                let node = lineage.node(Kind::Version, id, String::new);
-                if let Some(content) = lineage.artifact(&version.artifact, &version.entry) {
-                    lineage.add(node, Relation::IsArtifact, content);
-                    let run = lineage.node(Kind::Run, version.run_id.clone(), String::new);
-                    lineage.add(content, Relation::MadeBy, run);
-                    // Runs may have made the same bytes; this is the one that was registered.
-                    let makers = lineage.up.get(&content).map_or(0, Vec::len);
-                    if makers > 1 {
-                        lineage.add(node, Relation::RegisteredFrom, run);
-                    }
-                }
-            }
-            for stage in &model.stages {
-                let id = format!("{}@{}", model.name, stage.name);
-                let node = lineage.node(Kind::Stage, id, String::new);
-                let version = format!("{}/{}", model.name, stage.current());
-                let version = lineage.node(Kind::Version, version, String::new);
-                lineage.add(node, Relation::PointsTo, version);
+                lineage.add_node(Kind::Version, id, String::new);
             }
         }
+        lineage.add_edges(registry_edges(registry, runs));
         lineage
     }
 
@@ -211,7 +422,24 @@ impl Lineage {
         Ok(())
     }
 
-    fn node(&mut self, kind: Kind, id: String, label: impl FnOnce() -> String) -> usize {
+    fn add_edges(&mut self, edges: Vec<Told<'_>>) {
+        for (from, relation, to) in edges {
+            let [from, to] = [from, to].map(|node| self.add_named(node));
+            self.add(from, relation, to);
+        }
+    }
+
+    fn add_named(&mut self, named: Named<'_>) -> usize {
+        let object = named.object();
+        let node = self.add_node(named.kind, named.id, || named.about.label());
+        if object.is_some() {
+            self.nodes[node].object = object;
+        }
+        node
+    }
+
+    /// The label is that by which the node is first named.
+    fn add_node(&mut self, kind: Kind, id: String, label: impl FnOnce() -> String) -> usize {
         let next = self.nodes.len();
         let known = *self.by_id.entry((kind, id.clone())).or_insert(next);
         if known == next {
@@ -234,72 +462,6 @@ impl Lineage {
             self.down.entry(to).or_default().push(edge);
         }
     }
-
-    fn add_run(&mut self, run: Run<'_>) {
-        let node = self.node(Kind::Run, run.id().to_owned(), || about_run(run));
-        self.nodes[node].problem = run.unfit().map(|why| format!("the run {why}"));
-        for (name, entry) in run.artifacts() {
-            if let Some(content) = self.artifact(name, entry) {
-                self.add(content, Relation::MadeBy, node);
-            }
-        }
-        for session in [run.session(), run.last_session()] {
-            let Some(context) = &session.context else {
-                continue;
-            };
-            if let Some(commit) = context.commit() {
-                let commit = self.node(Kind::Commit, commit.to_owned(), String::new);
-                self.add(node, Relation::RanAt, commit);
-            }
-            let session = self.session(&session.id, context);
-            self.add(node, Relation::RanIn, session);
-        }
-        for (name, entry) in run.data() {
-            if let Some(hash) = &entry.hash {
-                let data = self.node(Kind::Content, content_id(hash), || about_data(name, entry));
-                self.add(node, Relation::Used, data);
-            }
-        }
-    }
-
-    fn session(&mut self, id: &str, context: &SessionContext) -> usize {
-        if let Some(known) = self.find(Kind::Session, id) {
-            return known;
-        }
-        let session = self.node(Kind::Session, id.to_owned(), || about_session(context));
-        let lockfile = context.lockfile().unwrap_or_default();
-        if let Some(sha256) = &lockfile.sha256 {
-            let environment = self.node(Kind::Environment, sha256.clone(), || {
-                about_packages(context)
-            });
-            self.nodes[environment].object = object(&lockfile);
-            self.add(session, Relation::RanWith, environment);
-        }
-        let r = context.r().map(|version| ("R", version));
-        let packages = context
-            .packages()
-            .filter_map(|(name, version)| Some((name, version?)));
-        for (name, version) in r.into_iter().chain(packages) {
-            let package = self.node(Kind::Package, format!("{name} {version}"), String::new);
-            self.add(session, Relation::Loaded, package);
-        }
-        session
-    }
-
-    /// The bytes of an artifact, and if they are data the node that stands for the values.
-    fn artifact(&mut self, name: &str, entry: &ArtifactEntry) -> Option<usize> {
-        let sha256 = entry.sha256.as_ref()?;
-        let id = format!("sha256:{sha256}");
-        let content = self.node(Kind::Content, id, || format!("artifact `{name}`"));
-        if entry.stored {
-            self.nodes[content].object = object(entry);
-        }
-        if let Some(hash) = &entry.data {
-            let data = self.node(Kind::Content, content_id(hash), || format!("data `{name}`"));
-            self.add(data, Relation::StoredAs, content);
-        }
-        Some(content)
-    }
 }
 
 /// A hash stands for itself, anything else is a label.
@@ -312,15 +474,6 @@ pub fn content_id(hash: &str) -> String {
 
 fn object(entry: &ArtifactEntry) -> Option<(Digest, Option<u64>)> {
     Some((entry.digest()?, entry.size))
-}
-
-fn about_run(run: Run<'_>) -> String {
-    let telling = run.params().into_iter().find(|(name, value)| {
-        matches!(name.as_str(), "learner" | "model") && matches!(value, Value::Str(_))
-    });
-    telling
-        .map(|(_, value)| value.to_string())
-        .unwrap_or_default()
 }
 
 fn about_data(name: &str, entry: &DataVersion) -> String {

@@ -4,6 +4,7 @@ pub mod batch;
 pub mod best;
 pub mod checkpoint;
 pub mod compare;
+pub mod details;
 pub mod export;
 pub mod fold;
 pub mod index_cache;

@@ -75,11 +75,14 @@ pub struct Runs {
     session: Blocks<u32>,
     /// The number of the one in which it last said something, if that may be another.
     last_session: Column,
+    /// All of them, of the runs that several sessions speak of.
+    several_sessions: LazyJson<SessionsByRun>,
     /// In microseconds, of those that ended after they had begun.
     ended: Column,
     pub params: Columns,
     /// Of a series the last value.
     pub metrics: Columns,
+    pub tags: Columns,
     pub seeds: Column,
     /// How often the sealed metrics were shown.
     looks: Column,
@@ -96,9 +99,11 @@ indexed!(Runs {
     void,
     session,
     last_session,
+    several_sessions,
     ended,
     params,
     metrics,
+    tags,
     seeds,
     looks,
     sealed,
@@ -109,7 +114,6 @@ indexed!(Runs {
 /// What few runs have.
 #[derive(Debug, Default, Clone)]
 struct RunExtras {
-    tags: Vec<(String, Json)>,
     artifacts: Vec<(String, ArtifactEntry)>,
     data: Vec<(String, DataVersion)>,
     call: Option<Call>,
@@ -122,7 +126,7 @@ static EMPTY: std::sync::LazyLock<RunExtras> = std::sync::LazyLock::new(RunExtra
 impl RunExtras {
     /// About how many bytes of memory it takes.
     fn size(&self) -> usize {
-        let values = self.tags.iter().chain(&self.sealed);
+        let values = self.sealed.iter();
         let values = values.map(|(name, json)| name.len() + json.size());
         let artifacts = self.artifacts.iter();
         let artifacts = artifacts.map(|(name, entry)| name.len() + entry.memory());
@@ -152,7 +156,6 @@ impl AsJson for ExtrasByRun {
         let json = |(&row, extras): (&u32, &RunExtras)| {
             Json::Array(vec![
                 Json::Int(i64::from(row)),
-                Json::Object(extras.tags.clone()),
                 named(&extras.artifacts, ArtifactEntry::json),
                 named(&extras.data, DataVersion::json),
                 one(extras.call.as_ref().map(Call::json)),
@@ -170,10 +173,9 @@ impl AsJson for ExtrasByRun {
             Some(pairs.map(|(name, json)| (name, read(json))).collect())
         }
         let extras = |json: Json| {
-            let [row, tags, artifacts, data, call, origin, sealed] =
-                <[Json; 7]>::try_from(json.into_array()?).ok()?;
+            let [row, artifacts, data, call, origin, sealed] =
+                <[Json; 6]>::try_from(json.into_array()?).ok()?;
             let extras = RunExtras {
-                tags: tags.into_object()?,
                 artifacts: named(artifacts, ArtifactEntry::read)?,
                 data: named(data, DataVersion::read)?,
                 call: one(call).map(Call::from_json),
@@ -186,13 +188,38 @@ impl AsJson for ExtrasByRun {
     }
 }
 
+/// The numbers of sessions in the order in which they first speak of a run, by the rows of the runs.
+#[derive(Debug, Default)]
+struct SessionsByRun(HashMap<u32, Vec<u32>>);
+
+impl AsJson for SessionsByRun {
+    fn json(&self) -> Json {
+        let number = |&number: &u32| Json::Int(i64::from(number));
+        let json = |(row, sessions): (&u32, &Vec<u32>)| {
+            Json::Array(std::iter::once(row).chain(sessions).map(number).collect())
+        };
+        Json::Array(self.0.iter().map(json).collect())
+    }
+
+    fn of_json(json: Json) -> Option<SessionsByRun> {
+        let number = |json: &Json| u32::try_from(json.as_int()?).ok();
+        let one = |json: Json| {
+            let numbers: Option<Vec<u32>> = json.into_array()?.iter().map(number).collect();
+            let mut sessions = numbers?;
+            (sessions.len() > 1).then(|| (sessions.remove(0), sessions))
+        };
+        let by_run: Option<_> = json.into_array()?.into_iter().map(one).collect();
+        by_run.map(SessionsByRun)
+    }
+}
+
 /// What of runs a question may be about, beside their ids, times, status and how often they were revealed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Part {
     /// Parameters, metrics, seeds.
     Values,
     Sessions,
-    /// What few runs have: tags, artifacts, data, calls, origins, sealed metrics.
+    /// Tags, and what few runs have: artifacts, data, calls, origins, sealed metrics.
     Extras,
 }
 
@@ -236,6 +263,13 @@ impl<'a> Run<'a> {
         self.runs.params.row(self.row)
     }
 
+    /// Its values of parameters that are called so.
+    pub fn params_named(self, names: &[&str]) -> Vec<Value> {
+        let columns = self.runs.params.iter();
+        let named = columns.filter(|column| names.contains(&column.name.as_str()));
+        named.filter_map(|column| column.get(self.row)).collect()
+    }
+
     pub fn metrics(self) -> Vec<(String, Value)> {
         self.runs.metrics.row(self.row)
     }
@@ -245,7 +279,7 @@ impl<'a> Run<'a> {
     }
 
     pub fn tags(self) -> Vec<(String, Value)> {
-        values(&self.extras().tags)
+        self.runs.tags.row(self.row)
     }
 
     /// Name and entry of each artifact.
@@ -288,6 +322,15 @@ impl<'a> Run<'a> {
         }
     }
 
+    /// All sessions that speak of it, in the order in which they first do.
+    pub fn sessions(self) -> Vec<&'a Session> {
+        let sessions = self.runs.sessions.get();
+        match self.runs.several_sessions.get().0.get(&(self.row as u32)) {
+            Some(several) => several.iter().map(|&number| sessions.at(number)).collect(),
+            None => vec![self.session()],
+        }
+    }
+
     /// Metrics that were sealed, whether or not they have been revealed since.
     pub fn sealed(self) -> Vec<(String, Value)> {
         values(&self.extras().sealed)
@@ -309,6 +352,15 @@ impl<'a> Run<'a> {
             Status::Failed => Some("has failed"),
             Status::Interrupted => Some("was interrupted"),
             _ => None,
+        }
+    }
+
+    /// Its status in the words of a reader, given whether the run is lost.
+    pub fn status_name(self, is_lost: bool) -> &'static str {
+        match self.is_void() {
+            true => "void",
+            false if is_lost => "lost",
+            false => self.status().name(),
         }
     }
 
@@ -372,9 +424,11 @@ impl Runs {
                 Part::Sessions => {
                     self.session.load_rows(rows)?;
                     self.last_session.load(rows)?;
+                    self.several_sessions.load()?;
                     self.sessions.load()?;
                 }
                 Part::Extras => {
+                    self.tags.load(rows)?;
                     self.extras.load()?;
                 }
             }
@@ -440,6 +494,25 @@ impl Runs {
         Ok(self.extras.get_mut()?.entry(run as u32).or_default())
     }
 
+    /// Takes over that a session speaks of a run.
+    fn speak(&mut self, run: usize, session: u32) -> Result<()> {
+        self.session.load_rows(&[run])?;
+        self.last_session.load(&[run])?;
+        let first = self.session.get(run).expect("a run's row");
+        let last = match self.last_session.tag(run) {
+            Tag::Int => self.last_session.bits(run) as u32,
+            _ => first,
+        };
+        if session != last {
+            let several = &mut self.several_sessions.get_mut()?.0;
+            let known = several.entry(run as u32).or_insert_with(|| vec![first]);
+            if !known.contains(&session) {
+                known.push(session);
+            }
+        }
+        self.last_session.put(run, Tag::Int, u64::from(session))
+    }
+
     /// Takes over what a row says of parameters, metrics and the rest: the last value wins.
     fn record(
         &mut self,
@@ -452,7 +525,7 @@ impl Runs {
             EventKind::Resume | EventKind::Log | EventKind::End
         ) {
             let session = self.sessions.get_mut()?.find_or_add(&context.session);
-            self.last_session.put(run, Tag::Int, u64::from(session))?;
+            self.speak(run, session)?;
         }
         for (key, json) in row.params.pairs()? {
             let name = value::unescape_key(&key);
@@ -473,7 +546,7 @@ impl Runs {
             self.extras(run)?.call = context.call;
         }
         for (name, json) in context.tags {
-            set(&mut self.extras(run)?.tags, name, json);
+            self.tags.set(&name, run, Value::from_json(&json))?;
         }
         for (name, version) in context.data {
             set(&mut self.extras(run)?.data, name, version);
@@ -503,6 +576,7 @@ impl Fold for Runs {
             + self.session.size()
             + self.params.size()
             + self.metrics.size()
+            + self.tags.size()
             + [&self.seeds, &self.ended, &self.last_session, &self.looks]
                 .map(Column::size)
                 .iter()
@@ -512,6 +586,10 @@ impl Fold for Runs {
                 .loaded()
                 .map_or(0, |extras| extras.values().map(RunExtras::size).sum())
             + self.sessions.loaded().map_or(0, Sessions::size)
+            + self
+                .several_sessions
+                .loaded()
+                .map_or(0, |several| 128 * several.0.len())
     }
 
     fn read(file: &LedgerFile) -> error::Result<Folded<Runs>> {
@@ -540,6 +618,7 @@ impl Fold for Runs {
                 self.status.set(run, Status::Running)?;
                 self.ended.put(run, Tag::Absent, 0)?;
                 let session = self.sessions.get_mut()?.find_or_add(&context.session);
+                self.speak(run, session)?;
                 self.session.set(run, session)?;
             }
             EventKind::End => {

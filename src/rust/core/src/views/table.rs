@@ -33,17 +33,23 @@ pub enum Role {
     Metric,
 }
 
+/// What names of the user's give way to.
+const OWN_NAMES: [&str; 2] = ["run_id", "timestamp"];
+
 /// The names of the columns that the parameters and metrics of a ledger make, in their order.
 ///
-/// A name that is both becomes `params.x` and `metrics.x`.
+/// A name that is both becomes `params.x` and `metrics.x`. No two columns have one name.
 pub fn column_names(runs: &Runs) -> Vec<(String, Role)> {
+    let own = |name: &str| OWN_NAMES.contains(&name);
     let params = runs.params.iter().map(|column| {
         let name = column.name.as_str();
-        (name, Role::Param, runs.metrics.contains(name), "params")
+        let both = runs.metrics.contains(name) || own(name);
+        (name, Role::Param, both, "params")
     });
     let metrics = runs.metrics.iter().map(|column| {
         let name = column.name.as_str();
-        (name, Role::Metric, runs.params.contains(name), "metrics")
+        let both = runs.params.contains(name) || own(name);
+        (name, Role::Metric, both, "metrics")
     });
     let all = runs.params.iter().chain(runs.metrics.iter());
     let mut taken: HashSet<String> = all.map(|column| column.name.clone()).collect();
@@ -60,6 +66,18 @@ pub fn column_names(runs: &Runs) -> Vec<(String, Role)> {
         .collect()
 }
 
+/// The names of further columns beside those of the parameters and metrics, which come first: where
+/// one is taken, ours becomes `details.x`.
+pub fn detail_names(names: &[(String, Role)], details: &[&str]) -> Vec<String> {
+    let mut taken: HashSet<String> = names.iter().map(|(name, _)| name.clone()).collect();
+    let detail = |&name: &&str| match taken.insert(name.to_owned()) {
+        true => name.to_owned(),
+        false => unique(format!("details.{name}"), &mut taken),
+    };
+    details.iter().map(detail).collect()
+}
+
+/// A name that isn't taken: itself, or with a number.
 fn unique(name: String, taken: &mut HashSet<String>) -> String {
     let mut candidate = name.clone();
     let mut count = 1;
@@ -138,6 +156,14 @@ impl<'a> Column<'a> {
             values,
             rows,
         }
+    }
+}
+
+/// The type of a column of some runs.
+pub fn column_type(values: &columns::Column, rows: &[usize]) -> Type {
+    match values.only() {
+        Some(kind) => Type::Atomic(kind),
+        None => common_type(values, rows),
     }
 }
 

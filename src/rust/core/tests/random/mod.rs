@@ -194,8 +194,8 @@ pub fn words(runs: &Runs) -> Result<String, Error> {
             "{} {:?} {:?} {:?}",
             run.looks(),
             run.sealed(),
-            run.session(),
-            run.last_session()
+            run.sessions(),
+            (run.session(), run.last_session())
         )
         .unwrap();
         assert_eq!(runs.get(run.id())?.map(|found| found.row), Some(run.row));

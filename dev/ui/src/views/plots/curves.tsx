@@ -2,11 +2,11 @@
 
 import { line } from "d3-shape";
 import { useMemo, useRef, useState } from "preact/hooks";
-import { useApp } from "../app.tsx";
-import { numberOf, type Ledger, type Series } from "../data.ts";
-import { bestMetric, shownColumns } from "../rows.ts";
-import { shortId } from "../table.tsx";
-import { cell, count, duration, short } from "../text.ts";
+import type { Ledger } from "../../data/ledger.ts";
+import { numberOf, type Series } from "../../data/page.ts";
+import { useApp } from "../../parts/context.ts";
+import { cell, count, duration, short, shortId } from "../../parts/text.ts";
+import { bestMetric, shownColumns } from "../../query/rows.ts";
 import { Axes, Check, heightFor, ofNumbers, palette, Save, Select, Tooltip, useSize, type Box } from "./chart.tsx";
 
 const mostRuns = 24;
@@ -88,7 +88,7 @@ export function Curves() {
   }
 
   const name = (place: number) => {
-    const telling = shownColumns(ledger, state).filter(({ kind, num }) => kind === "param" && new Set(places.map((place) => num[place])).size > 1).slice(0, 2);
+    const telling = shownColumns(ledger, state).filter(({ kind, num }) => kind === "parameter" && new Set(places.map((place) => num[place])).size > 1).slice(0, 2);
     return telling.length ? telling.map((column) => `${column.name} ${cell(column, place)}`).join(", ") : shortId(ledger.ids[place]);
   };
   const xWord = (value: number) => (clock ? duration(value) : `step ${short(value)}`);

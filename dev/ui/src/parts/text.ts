@@ -1,6 +1,7 @@
 // Values as text: short for tables, whole for the page of a run, plain for CSV.
 
-import { isFields, type Column, type Json, type Preview } from "./data.ts";
+import type { Column } from "../data/column.ts";
+import { isFields, type Json, type Preview } from "../data/page.ts";
 
 /** A number to so many significant digits, without zeros that say nothing. */
 export function short(x: number, digits = 5): string {
@@ -34,6 +35,12 @@ export const bytes = (n: number): string => {
 export const shortHash = (text: string) =>
   text.replace(/^((?:sha256|fl1):[0-9a-f]{8})[0-9a-f]{56}$/, "$1…").replace(/^([0-9a-f]{10})[0-9a-f]{30}(?:[0-9a-f]{24})?$/, "$1");
 
+/** The id of a run without its date and time, which stand beside it. */
+export const shortId = (id: string) => id.replace(/^\d{8}-\d{6}-(\w{12})$/, "$1");
+
+/** What a user's column is, before its name. */
+export const described = ({ kind, label }: Column) => (kind === "parameter" || kind === "metric" || kind === "tag" ? `${kind} ${label}` : label);
+
 /** A value that the ledger writes with its type. */
 function tagged(tag: string, value: Json): string {
   if (tag === "$na") return "NA";
@@ -49,6 +56,8 @@ export function plain(value: Json | undefined): string {
   if (!isFields(value)) return String(value);
   if (value.redacted === true) return "(redacted)";
   if ("v" in value && "t" in value) return plain(value.v);
+  if ("na" in value) return "NA";
+  if ("null" in value) return "NULL";
   const [[key, inner] = ["", null], ...more] = Object.entries(value);
   if (key.startsWith("$") && !more.length) return tagged(key, inner);
   return Object.entries(value).map(([key, item]) => `${key}: ${plain(item)}`).join(", ");

@@ -1,7 +1,7 @@
 // Conditions as R has them: `lambda > 1 & model == "ridge"`. A parser of our own, since what stands in a
 // permalink must never be run as code. NA is null; a row for which a condition is NA is left out.
 
-import { compareTexts, type Column } from "./data.ts";
+import { compareTexts, type Column } from "../data/column.ts";
 
 type Cell = number | string | boolean | null;
 type Shape = "number" | "text" | "logical" | "time" | "date" | "na";

@@ -1,4 +1,4 @@
-// Conditions mean on the page what they mean in R.
+// Conditions, orders and the best on the page are what they are in R.
 
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
@@ -6,15 +6,38 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { load } from "./modules.mjs";
 
-const { Ledger, parseWhere, quoteName, WhereError } = await load("data", "where");
-const { data, answers } = JSON.parse(readFileSync(join(import.meta.dirname, "where.json"), "utf8"));
-const ledger = new Ledger(data);
+const { Ledger, bestRun, chooseRows, initial, parseWhere, quoteName, WhereError } =
+  await load("data/ledger.ts", "query/rows.ts", "query/state.ts", "query/where.ts");
+const read = (name) => JSON.parse(readFileSync(join(import.meta.dirname, "../../../tests/testthat/fixtures/contract", name), "utf8"));
+const answers = read("answers.json");
+const ledger = new Ledger(read("page.json"));
 const places = Array.from({ length: ledger.n }, (_, place) => place).filter((place) => ledger.status(place) !== "void");
 
-test(`${answers.length} conditions find the runs that read_runs() finds`, () => {
-  for (const { where, rows } of answers) {
+test("runs, statuses and columns are those of read_runs()", () => {
+  assert.deepEqual(ledger.ids, answers.runs);
+  assert.deepEqual(ledger.ids.map((_, place) => ledger.status(place)), answers.statuses);
+  assert.deepEqual([...ledger.columns().keys()].filter((label) => !label.startsWith("tags$")), answers.labels);
+});
+
+test(`${answers.where.length} conditions find the runs that read_runs() finds`, () => {
+  for (const { where, rows } of answers.where) {
     const fits = parseWhere(where, ledger.columns());
     assert.deepEqual(places.filter(fits), rows, where);
+  }
+});
+
+test(`${answers.sort.length} orders are those of order()`, () => {
+  for (const { by, descending, rows } of answers.sort) {
+    assert.deepEqual([...chooseRows(ledger, { ...initial, sort: by, descending }).places], rows, `${by}, ${descending ? "descending" : "ascending"}`);
+  }
+});
+
+test(`${answers.best.length} times the best run is that of best_run()`, () => {
+  const labels = new Map(ledger.of("metric").map(({ name, label }) => [name, label]));
+  for (const { metric, maximize, where = "", rows } of answers.best) {
+    const state = { ...initial, best: labels.get(metric), maximize, where };
+    assert.equal(chooseRows(ledger, state).best, rows[0] ?? null, JSON.stringify({ metric, maximize, where }));
+    if (!where) assert.equal(bestRun(ledger, state, () => true), rows[0] ?? null);
   }
 });
 
@@ -38,8 +61,8 @@ test("what isn't understood is refused, with words and a place", () => {
 });
 
 test("a name in a condition is that column, whatever it is", () => {
-  for (const label of ledger.columns().keys()) {
-    const column = ledger.columns().get(label);
+  for (const [label, column] of ledger.columns()) {
+    if (column.type === "mixed") continue;
     const fits = parseWhere(`!is.na(${quoteName(label)})`, ledger.columns());
     assert.deepEqual(places.filter(fits), places.filter((place) => !Number.isNaN(column.num[place])), label);
   }

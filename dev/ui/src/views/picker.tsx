@@ -1,10 +1,10 @@
 // Which columns the table shows, and in which order.
 
 import { useRef, useState } from "preact/hooks";
-import { useApp } from "./app.tsx";
-import { shownColumns } from "./rows.ts";
-import { kindNames, Menu } from "./table.tsx";
-import { count } from "./text.ts";
+import { useApp } from "../parts/context.ts";
+import { Menu } from "../parts/menu.tsx";
+import { count } from "../parts/text.ts";
+import { shownColumns } from "../query/rows.ts";
 
 const mostListed = 200;
 
@@ -15,6 +15,10 @@ export function Picker() {
   const list = useRef<HTMLUListElement>(null);
   const shown = shownColumns(ledger, state).map(({ label }) => label);
   const chosen = new Set(shown);
+  const kindOf = (label: string) => {
+    const { kind } = ledger.columns().get(label)!;
+    return kind === "run" || kind === "detail" || kind === "seed" ? "" : kind;
+  };
   const hit = (label: string) => label.toLowerCase().includes(search.toLowerCase());
   const others = [...ledger.columns().keys()].filter((label) => !chosen.has(label) && label !== "run_id" && hit(label));
 
@@ -48,7 +52,7 @@ export function Picker() {
           onChange={() => go({ columns: visible ? shown.filter((other) => other !== label) : [...shown, label] }, true)} />
         <span>{label}</span>
       </label>
-      <span class="muted">{kindNames[ledger.columns().get(label)!.kind]}</span>
+      <span class="muted">{kindOf(label)}</span>
       {visible && <span class="handle" aria-hidden="true">⠿</span>}
     </li>
   );

@@ -1,10 +1,9 @@
 // The registry: models, their versions, their stages and how these moved.
 
-import { useApp } from "./app.tsx";
-import { isFields, type Fields, type Json, type StageChange, type Version } from "./data.ts";
-import { LineageGraph } from "./lineage.tsx";
-import { shortId } from "./table.tsx";
-import { count, plain, short, shortHash, time } from "./text.ts";
+import { isFields, type Fields, type Json, type StageChange, type Version } from "../data/page.ts";
+import { useApp } from "../parts/context.ts";
+import { LineageGraph } from "../parts/lineage_graph.tsx";
+import { count, plain, short, shortHash, shortId, time } from "../parts/text.ts";
 
 export function Models() {
   const { ledger, state } = useApp();
@@ -45,7 +44,7 @@ function Model({ name, open }: { name: string; open: boolean }) {
       {open && (
         <>
           <h3>What {chosen} rests on</h3>
-          <LineageGraph start={{ kind: chosen.includes("@") ? "stage" : "version", id: chosen, label: chosen.includes("@") ? "stage" : "version" }} />
+          <LineageGraph kind={chosen.includes("@") ? "stage" : "version"} id={chosen} />
         </>
       )}
     </section>

@@ -2,11 +2,10 @@
 
 import { line } from "d3-shape";
 import { useMemo, useRef, useState } from "preact/hooks";
-import { useApp } from "../app.tsx";
-import type { Column } from "../data.ts";
-import { bestMetric, bestRun, varies } from "../rows.ts";
-import { shortId } from "../table.tsx";
-import { cell, count } from "../text.ts";
+import type { Column } from "../../data/column.ts";
+import { useApp } from "../../parts/context.ts";
+import { cell, count, shortId } from "../../parts/text.ts";
+import { bestMetric, bestRun, varies } from "../../query/rows.ts";
 import { Axes, Check, dots, groupsBy, heightFor, Legend, Save, scaleOf, Select, Tooltip, useSize, type Box } from "./chart.tsx";
 
 const mostJoined = 200;
@@ -14,7 +13,7 @@ const reach = 24;
 
 /** The parameter that is most likely meant: a number that varies. */
 function likelyX(columns: Column[], n: number): Column | undefined {
-  const params = columns.filter(({ kind }) => kind === "param");
+  const params = columns.filter(({ kind }) => kind === "parameter");
   return params.find((column) => column.numeric && varies(column, n)) ?? params.find((column) => varies(column, n)) ?? params[0];
 }
 

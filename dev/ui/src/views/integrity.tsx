@@ -1,8 +1,8 @@
 // Whether the ledger holds, and up to where.
 
-import { useApp } from "./app.tsx";
-import type { Integrity as Found } from "./data.ts";
-import { count, time } from "./text.ts";
+import type { Integrity as Found } from "../data/page.ts";
+import { useApp } from "../parts/context.ts";
+import { count, time } from "../parts/text.ts";
 
 interface Verdict {
   short: string;

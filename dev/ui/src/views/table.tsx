@@ -2,12 +2,14 @@
 
 import { useEffect, useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
 import type { TargetedEvent, TargetedMouseEvent } from "preact";
-import { useApp } from "./app.tsx";
-import type { Column, Ledger } from "./data.ts";
+import type { Column } from "../data/column.ts";
+import type { Ledger } from "../data/ledger.ts";
+import { useApp } from "../parts/context.ts";
+import { Menu } from "../parts/menu.tsx";
+import { cell, count, csv, described, download, short, shortId, whole } from "../parts/text.ts";
+import { bestMetric, shownColumns } from "../query/rows.ts";
+import { quoteName } from "../query/where.ts";
 import { Picker } from "./picker.tsx";
-import { bestMetric, shownColumns } from "./rows.ts";
-import { cell, count, csv, download, short, whole } from "./text.ts";
-import { quoteName } from "./where.ts";
 
 export const rowHeight = 30;
 // Browsers draw nothing beyond some height (Firefox from 17 million pixels); more rows scroll in larger steps.
@@ -106,7 +108,7 @@ function ConditionError() {
 
 /** A condition on columns that are there. */
 function exampleCondition(ledger: Ledger): string {
-  const columns = [...ledger.of("param"), ...ledger.of("metric")].slice(0, 100);
+  const columns = [...ledger.of("parameter"), ...ledger.of("metric")].slice(0, 100);
   const number = columns.find(({ type }) => type === "double" || type === "integer");
   const text = columns.find(({ type, levels }) => type === "character" && levels.length > 0 && levels[0].length < 20);
   const parts = [
@@ -114,33 +116,6 @@ function exampleCondition(ledger: Ledger): string {
     text && `${quoteName(text.label)} == ${JSON.stringify(text.levels[0])}`,
   ];
   return parts.filter(Boolean).join(" & ") || 'status == "finished"';
-}
-
-export function Menu({ label, children }: { label: string; children: preact.ComponentChildren }) {
-  const menu = useRef<HTMLDetailsElement>(null);
-  useEffect(() => {
-    const close = (event: Event) => {
-      const element = menu.current;
-      if (!element?.open) return;
-      if (event instanceof KeyboardEvent) {
-        if (event.key !== "Escape") return;
-        element.querySelector("summary")!.focus();
-      } else if (element.contains(event.target as Node)) return;
-      element.open = false;
-    };
-    addEventListener("pointerdown", close);
-    addEventListener("keydown", close);
-    return () => {
-      removeEventListener("pointerdown", close);
-      removeEventListener("keydown", close);
-    };
-  }, []);
-  return (
-    <details class="menu" ref={menu}>
-      <summary>{label}</summary>
-      <div class="panel">{children}</div>
-    </details>
-  );
 }
 
 function useWindow(places: Uint32Array, version: number) {
@@ -288,7 +263,7 @@ function Table() {
     return (
       <div role="columnheader" key={column.label} class={column.numeric ? "number" : undefined}
         aria-sort={sorted ? (state.descending ? "descending" : "ascending") : "none"}>
-        <button type="button" onClick={() => sortBy(column)} title={`${kindNames[column.kind]} ${column.label}`}>
+        <button type="button" onClick={() => sortBy(column)} title={described(column)}>
           <span class="label">{label}</span>
           <span class="arrow" aria-hidden="true">{sorted ? (state.descending ? "↓" : "↑") : ""}</span>
         </button>
@@ -348,11 +323,6 @@ function Table() {
     </>
   );
 }
-
-export const kindNames = { run: "", param: "parameter", metric: "metric", detail: "" };
-
-/** Without its date and time, which stand beside it. */
-export const shortId = (id: string) => id.replace(/^\d{8}-\d{6}-(\w{12})$/, "$1");
 
 function Summary() {
   const { ledger, state, rows, go, href } = useApp();

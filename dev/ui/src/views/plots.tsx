@@ -1,11 +1,11 @@
 // The plots, of the runs that the table shows.
 
-import { useApp } from "./app.tsx";
+import { useApp } from "../parts/context.ts";
+import { count } from "../parts/text.ts";
+import type { Plot } from "../query/state.ts";
 import { Curves } from "./plots/curves.tsx";
 import { Parallel } from "./plots/parallel.tsx";
 import { Scatter } from "./plots/scatter.tsx";
-import type { Plot } from "./state.ts";
-import { count } from "./text.ts";
 
 const names: { [plot in Plot]: string } = { scatter: "Metric by parameter", parallel: "Parallel coordinates", curves: "Learning curves" };
 

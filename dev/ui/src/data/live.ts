@@ -1,6 +1,6 @@
 // Follows a live server: the whole data once, then only what is new.
 
-import type { PageData, Patch } from "./data.ts";
+import type { PageData, Patch } from "./page.ts";
 
 export type Connection = "waiting" | "live" | "gone";
 

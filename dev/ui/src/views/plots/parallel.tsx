@@ -3,11 +3,12 @@
 import { brushY, type D3BrushEvent } from "d3-brush";
 import { select } from "d3-selection";
 import { useEffect, useMemo, useRef } from "preact/hooks";
-import { useApp } from "../app.tsx";
-import { own, type Column } from "../data.ts";
-import { bestMetric, varies } from "../rows.ts";
-import { count, short } from "../text.ts";
-import { quoteName } from "../where.ts";
+import type { Column } from "../../data/column.ts";
+import { own } from "../../data/page.ts";
+import { useApp } from "../../parts/context.ts";
+import { count, short } from "../../parts/text.ts";
+import { bestMetric, varies } from "../../query/rows.ts";
+import { quoteName } from "../../query/where.ts";
 import { groupsBy, heightFor, Legend, Save, scaleOf, Select, useSize, type Scale } from "./chart.tsx";
 
 const mostAxes = 12;
@@ -22,7 +23,7 @@ interface Axis {
 type Range = [number, number];
 
 function usualAxes(columns: Column[], metric: Column | undefined, n: number): string[] {
-  const params = columns.filter(({ kind, type }) => kind === "param" && type !== "mixed").slice(0, 200);
+  const params = columns.filter(({ kind, type }) => kind === "parameter" && type !== "mixed").slice(0, 200);
   const told = params.filter((column) => varies(column, n) && (column.type !== "character" || column.levels.length <= 30)).slice(0, 6);
   return [...told, ...(metric ? [metric] : [])].map(({ label }) => label);
 }

@@ -3,8 +3,8 @@
 import { scaleLinear, scaleLog, scaleUtc } from "d3-scale";
 import type { ComponentChildren, RefObject } from "preact";
 import { useLayoutEffect, useState } from "preact/hooks";
-import { compareTexts, type Column } from "../data.ts";
-import { download, short } from "../text.ts";
+import { compareTexts, type Column } from "../../data/column.ts";
+import { download, short } from "../../parts/text.ts";
 
 export interface Tick {
   at: number;

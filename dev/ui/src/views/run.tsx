@@ -1,10 +1,11 @@
 // Everything on record of one run.
 
-import { useApp } from "./app.tsx";
-import { isFields, numberOf, own, type Column, type Fields, type Json, type Preview, type Series } from "./data.ts";
-import { LineageGraph } from "./lineage.tsx";
-import { nearest } from "./where.ts";
-import { bytes, cell, count, duration, imageUrl, plain, short, shortHash, time, whole } from "./text.ts";
+import type { Column } from "../data/column.ts";
+import { isFields, numberOf, own, type Fact as Recorded, type Fields, type Json, type NodeData, type Preview, type Series } from "../data/page.ts";
+import { useApp } from "../parts/context.ts";
+import { LineageGraph } from "../parts/lineage_graph.tsx";
+import { bytes, cell, count, duration, imageUrl, plain, short, shortHash, time, whole } from "../parts/text.ts";
+import { nearest } from "../query/where.ts";
 
 export function RunPage() {
   const { ledger, state, rows, go, href } = useApp();
@@ -27,19 +28,22 @@ export function RunPage() {
     return other === undefined ? <span class="muted">{label}</span> : <a href={href({ id: ledger.ids[other] })}>{label}</a>;
   };
   const recorded = (column: Column) => column.has(place);
-  const params = ledger.of("param").filter(recorded);
+  const params = ledger.of("parameter").filter(recorded);
   const metrics = ledger.of("metric").filter(recorded);
   const series = ledger.series[place] ?? {};
   const sealed = ledger.extra("sealed", place) ?? [];
-  const looks = ledger.extra("looks", place);
-  const tags = ledger.extra("tags", place);
-  const data = ledger.extra("data", place);
+  const looks = ledger.column("detail", "looks")!.num[place];
+  const took = ledger.column("detail", "duration")!;
+  const tags = ledger.of("tag").filter(recorded);
+  const known = ledger.facts(place);
+  const data = known.filter(({ kind }) => kind === "data");
+  const sessions = known.find(({ kind }) => kind === "session");
   const artifacts = ledger.extra("artifacts", place);
   const notes = ledger.extra("notes", place) ?? [];
   const call = ledger.extra("call", place);
   const origin = ledger.extra("origin", place);
   const session = ledger.session(place);
-  const seed = ledger.column("detail", "seed");
+  const seed = ledger.column("seed", "seed");
   const ended = ledger.extra("ended", place);
   const reason = ledger.extra("void_reason", place);
 
@@ -52,7 +56,7 @@ export function RunPage() {
       <header>
         <h2><code>{state.id}</code>{place === rows.best && <span class="star"> ★ best</span>}</h2>
         <p class={`state ${status}`}>
-          {status}{ended !== undefined && `, took ${duration((ended - ledger.began.num[place]) / 1000)}`}{reason && `: ${reason}`}
+          {status}{took.has(place) && `, took ${duration(took.num[place])}`}{reason && `: ${reason}`}
         </p>
         <button type="button" aria-pressed={selected} onClick={() => go({ selected: selected ? state.selected.filter((other) => other !== place) : [...state.selected, place] }, true)}>
           {selected ? "Selected to compare" : "Select to compare"}
@@ -84,7 +88,7 @@ export function RunPage() {
           {sealed.length > 0 && (
             <p class="sealed">Sealed, and not on this page: {sealed.join(", ")}. In R, <code>reveal_run()</code> shows them, and counts the look.</p>
           )}
-          {looks !== undefined && looks > 0 && <p class="muted">Sealed metrics were looked at {looks === 1 ? "once" : `${looks} times`}.</p>}
+          {looks > 0 && <p class="muted">Sealed metrics were looked at {looks === 1 ? "once" : `${looks} times`}.</p>}
           {Object.keys(series).length > 0 && (
             <p><a href={href({ view: "plots", plot: "curves", selected: selected ? state.selected : [...state.selected, place] })}>Its curves</a></p>
           )}
@@ -105,14 +109,15 @@ export function RunPage() {
             <Fact name="began" value={`${time(ledger.began.num[place])} UTC`} />
             {ended !== undefined && <Fact name="ended" value={`${time(ended)} UTC`} />}
             {seed?.has(place) && <Fact name="seed" value={whole(seed, place)} />}
+            {sessions && <Fact name="sessions" value={`${plain(sessions.value)}, this is the last`} />}
             <Context context={session?.context ?? {}} />
           </dl>
-          {session?.context && isFields(session.context.packages) && <Packages packages={session.context.packages} />}
+          <Packages facts={ledger.sessionFacts(place)} />
         </section>
         <section>
-          {tags && <><h3>Tags</h3><dl class="facts">{facts(tags)}</dl></>}
+          {tags.length > 0 && <><h3>Tags</h3><dl class="facts">{tags.map((tag) => <Fact key={tag.name} name={tag.name} value={whole(tag, place)} />)}</dl></>}
           <h3>Data</h3>
-          {data ? Object.entries(data).map(([name, entry]) => <DataSet key={name} name={name} entry={entry} />) : <p class="muted">None on record.</p>}
+          {data.length ? dataSets(data).map(([name, parts]) => <DataSet key={name} name={name} parts={parts} />) : <p class="muted">None on record.</p>}
           {isFields(call) && <Call call={call} />}
           {origin != null && <><h3>Copied from</h3>{isFields(origin) ? <dl class="facts">{facts(origin)}</dl> : <p>{plain(origin)}</p>}</>}
         </section>
@@ -121,13 +126,13 @@ export function RunPage() {
       {artifacts && (
         <section>
           <h3>Artifacts</h3>
-          <div class="artifacts">{Object.entries(artifacts).map(([name, entry]) => <Artifact key={name} name={name} entry={entry} />)}</div>
+          <div class="artifacts">{Object.entries(artifacts).map(([name, entry]) => <Artifact key={name} name={name} entry={entry} nodes={ledger.nodesNamedBy(place)} />)}</div>
         </section>
       )}
 
       <section>
         <h3>Lineage</h3>
-        <LineageGraph start={{ kind: "run", id: state.id, label: "this run" }} />
+        <LineageGraph kind="run" id={state.id} />
       </section>
     </article>
   );
@@ -137,7 +142,7 @@ const Fact = ({ name, value }: { name: string; value: string }) => <><dt>{name}<
 const facts = (fields: Fields) => Object.entries(fields).map(([name, value]) => <Fact key={name} name={name} value={plain(value)} />);
 
 function Context({ context }: { context: Fields }) {
-  const { id: _id, packages: _packages, git, lockfile, ...rest } = context;
+  const { id: _id, git, lockfile, ...rest } = context;
   return (
     <>
       {facts(rest)}
@@ -147,24 +152,38 @@ function Context({ context }: { context: Fields }) {
   );
 }
 
-function Packages({ packages }: { packages: Fields }) {
+function Packages({ facts }: { facts: Recorded[] }) {
+  const packages = facts.filter(({ kind }) => kind === "package");
+  if (!packages.length) return null;
   return (
     <details>
-      <summary class="inline">{count(Object.keys(packages).length, "package")}</summary>
-      <dl class="facts">{facts(packages)}</dl>
+      <summary class="inline">{count(packages.length, "package")}</summary>
+      <dl class="facts">{packages.map(({ name, value }) => <Fact key={name} name={name} value={plain(value)} />)}</dl>
     </details>
   );
 }
 
-function DataSet({ name, entry }: { name: string; entry: Json }) {
-  if (!isFields(entry)) return <p>{name}: {plain(entry)}</p>;
-  const { hash, columns, ...rest } = entry;
+/** The facts of each data set. */
+function dataSets(facts: Recorded[]): [string, Recorded[]][] {
+  const sets = new Map<string, Recorded[]>();
+  for (const fact of facts) {
+    const set = fact.partOf ?? fact.name;
+    sets.set(set, [...(sets.get(set) ?? []), fact]);
+  }
+  return [...sets];
+}
+
+function DataSet({ name, parts }: { name: string; parts: Recorded[] }) {
+  const ofColumn = (part: Recorded) => part.partOf !== null && part.name.startsWith(`${name}$`);
+  const short = (part: string) => part.slice(name.length + 1) || name;
+  const columns = parts.filter(ofColumn);
+  const facts = (parts: Recorded[]) => parts.map((part) => <Fact key={part.name} name={part.partOf === null ? name : short(part.name)} value={plain(part.value)} />);
   return (
     <div class="set">
-      <dl class="facts"><Fact name={name} value={plain(hash)} />{facts(rest)}</dl>
-      {isFields(columns) && (
+      <dl class="facts">{facts(parts.filter((part) => !ofColumn(part)))}</dl>
+      {columns.length > 0 && (
         <details>
-          <summary class="inline">{count(Object.keys(columns).length, "column")}</summary>
+          <summary class="inline">{count(columns.length, "column")}</summary>
           <dl class="facts">{facts(columns)}</dl>
         </details>
       )}
@@ -202,10 +221,11 @@ function Sparkline({ name, series }: { name: string; series?: Series }) {
   return <svg class="sparkline" width={width} height={height} role="img" aria-label={label}><title>{label}</title><path d={d} /></svg>;
 }
 
-function Artifact({ name, entry }: { name: string; entry: Json }) {
+function Artifact({ name, entry, nodes }: { name: string; entry: Json; nodes: NodeData[] }) {
   const { ledger } = useApp();
-  const { sha256, size, stored, ...rest } = isFields(entry) ? entry : {};
-  const preview = typeof sha256 === "string" ? own(ledger.previews, sha256) : undefined;
+  const { content, size, stored, ...rest } = isFields(entry) ? entry : {};
+  const [, id] = nodes[typeof content === "number" ? content : -1] ?? [];
+  const preview = id === undefined ? undefined : own(ledger.previews, id.replace("sha256:", ""));
   return (
     <figure class="artifact">
       <figcaption>
@@ -213,7 +233,7 @@ function Artifact({ name, entry }: { name: string; entry: Json }) {
         <span class="muted">
           {[typeof size === "number" ? bytes(size) : "", stored ? "kept" : "not kept", ...Object.entries(rest).map(([key, value]) => `${key} ${shortHash(plain(value))}`)].filter(Boolean).join(" · ")}
         </span>
-        {typeof sha256 === "string" && <code title={sha256}>{shortHash(`sha256:${sha256}`)}</code>}
+        {id !== undefined && <code title={id}>{shortHash(id)}</code>}
       </figcaption>
       {preview && <Shown name={name} preview={preview} />}
     </figure>

@@ -1,6 +1,7 @@
 // Which runs are shown, in which order, and which is the best of them.
 
-import type { Column, Ledger } from "./data.ts";
+import type { Column } from "../data/column.ts";
+import type { Ledger } from "../data/ledger.ts";
 import type { State } from "./state.ts";
 import { parseWhere, WhereError } from "./where.ts";
 
@@ -124,7 +125,7 @@ const lookedAt = 200;
 
 /** Parameters; of many only those that more than a few runs have. */
 function telling(ledger: Ledger): Column[] {
-  const params = ledger.of("param").slice(0, lookedAt);
+  const params = ledger.of("parameter").slice(0, lookedAt);
   if (params.length <= fewParams) return params;
   const filled = (column: Column) => {
     let n = 0;

@@ -1,0 +1,69 @@
+//! What the core says of the contract's ledger is what R says: `tests/testthat/fixtures/contract`.
+
+use std::path::{Path, PathBuf};
+
+use fitledger_core::ledger;
+use fitledger_core::views::best;
+use fitledger_core::views::details::DETAILS;
+use fitledger_core::views::runs::Runs;
+use fitledger_core::views::table::{self, Role};
+use serde_json::Value;
+
+fn fixture(name: &str) -> PathBuf {
+    let folder = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../../../tests/testthat/fixtures/contract"
+    );
+    Path::new(folder).join(name)
+}
+
+fn runs() -> Runs {
+    Runs::fold(&ledger::read(&fixture("runs.csv")).unwrap()).unwrap()
+}
+
+fn answers(question: &str) -> Vec<Value> {
+    let json = std::fs::read(fixture("answers.json")).unwrap();
+    let answers: Value = serde_json::from_slice(&json).unwrap();
+    answers[question].as_array().unwrap().clone()
+}
+
+#[test]
+fn the_best_runs_are_those() {
+    let runs = runs();
+    let mut asked = 0;
+    // Conditions are R's and the page's.
+    let without_condition = |answer: &Value| answer.get("where").is_none();
+    for answer in answers("best").into_iter().filter(without_condition) {
+        let metric = runs.metrics.get(answer["metric"].as_str().unwrap());
+        let maximize = answer["maximize"].as_bool().unwrap();
+        let n = answer["n"].as_u64().unwrap() as usize;
+        let found = best::best(&runs, metric.unwrap(), maximize, n);
+        assert_eq!(serde_json::json!(found.unwrap()), answer["rows"], "{answer}");
+        asked += 1;
+    }
+    assert!(asked > 10);
+}
+
+#[test]
+fn statuses_are_those() {
+    let runs = runs();
+    let statuses: Vec<&str> = runs
+        .iter()
+        .map(|run| run.status_name(run.is_lost()))
+        .collect();
+    assert_eq!(statuses, answers("statuses"));
+}
+
+#[test]
+fn columns_are_called_so() {
+    let runs = runs();
+    let names = table::column_names(&runs);
+    let details = DETAILS.map(|detail| detail.name());
+    let mut labels = vec!["run_id".to_owned(), "timestamp".to_owned()];
+    for role in [Role::Param, Role::Metric] {
+        let of_role = names.iter().filter(|(_, known)| *known == role);
+        labels.extend(of_role.map(|(name, _)| name.clone()));
+    }
+    labels.extend(table::detail_names(&names, &details));
+    assert_eq!(labels, answers("labels"));
+}
