@@ -279,11 +279,12 @@ evaluate_where <- function(where, columns, rows, table, call) {
   keep <- tryCatch(
     rlang::eval_tidy(where, mask),
     error = function(e) {
-      missing <- unknown_variable(e)
-      if (!is.null(missing) && missing %in% table$sealed) {
-        abort_sealed(missing, call)
+      missing <- missing_variables(where, names(columns))
+      sealed <- intersect(missing, table$sealed)
+      if (length(sealed)) {
+        abort_sealed(sealed[[1]], call)
       }
-      near <- if (!is.null(missing)) near_names(missing, union(names(columns), table$names))
+      near <- if (length(missing)) near_names(missing[[1]], union(names(columns), table$names))
       abort(
         "where", paste0("The condition `", rlang::as_label(where), "` can't be answered."),
         c(
@@ -307,10 +308,32 @@ evaluate_where <- function(where, columns, rows, table, call) {
   which(rep_len(keep, rows))
 }
 
-unknown_variable <- function(e) {
-  message <- conditionMessage(e)
-  match <- regmatches(message, regexec("^object '(.*)' not found$", message))[[1]]
-  if (length(match)) match[[2]]
+# The variables of a condition that are neither columns nor to be found from where it was written.
+# R's error says which one it was, but in the language of the session.
+missing_variables <- function(where, columns) {
+  variables <- unique(variables_of(rlang::quo_get_expr(where)))
+  known <- variables %in% c(columns, ".data", ".env") |
+    vapply(variables, exists, logical(1), envir = rlang::quo_get_env(where))
+  variables[!known]
+}
+
+# What follows on `$` or `::` is a name, and no variable.
+variables_of <- function(expr) {
+  if (is.symbol(expr)) {
+    return(as.character(expr))
+  }
+  if (!is.call(expr) || rlang::is_call(expr, c("::", ":::", "function"))) {
+    return(character())
+  }
+  parts <- as.list(expr)
+  if (is.symbol(expr[[1]])) {
+    parts <- parts[-1]
+  }
+  if (rlang::is_call(expr, c("$", "@"))) {
+    parts <- parts[1]
+  }
+  variables <- as.character(unlist(lapply(parts, variables_of)))
+  variables[nzchar(variables)]
 }
 
 # A list column has no order and no equality that would be right for all its

@@ -302,3 +302,48 @@ test_that("a condition may need columns that nobody asked for, or that it comput
   expect_equal(nrow(best_run(file, "rmse", where = mae > 100)), 0)
   expect_named(best_run(file, "rmse", where = mae > 100), names(read_runs(file)))
 })
+
+test_that("which variable is missing is known in every language", {
+  file <- local_ledger()
+  log_run(file, list(lambda = 1, tags.x = 2), list(rmse = 1), sealed = list(secret = 1), tags = list(by = "ann"))
+  here <- 3
+  missing <- function(where, columns = c("lambda", "tags")) missing_variables(rlang::enquo(where), columns)
+  expect_identical(missing(lamda > here & lambda < 3 & tags$by == "a"), "lamda")
+  expect_identical(missing(.env$nowhere > 1 & .data$lamda > 2 & base::pi > T), character())
+  expect_identical(missing(foo(bar)(baz[, quux]) | {
+    lambda
+  }), c("bar", "baz", "quux"))
+  expect_identical(missing(TRUE), character())
+
+  expect_error(read_runs(file, where = stop("boom")), "boom", class = "fitledger_error_where")
+  french <- function() stop("objet introuvable")
+  expect_error(read_runs(file, where = french() | lamda > 1), "Did you mean `lambda`", class = "fitledger_error_where")
+  expect_error(read_runs(file, where = french() | secret > 1), class = "fitledger_error_sealed")
+})
+
+test_that("where no run is a candidate there are no rows", {
+  empty <- function(...) expect_identical(nrow(best_run(...)), 0L)
+  file <- local_ledger()
+  run <- start_run(file, list(a = 1))
+  log_metrics(run, m = 1)
+  empty(file, "m")
+  end_run(run, status = "failed")
+  log_run(file, list(a = 2), list(m = NA_real_))
+  void_run(file, log_run(file, list(a = 3), list(m = 3)), "no good")
+  for (n in c(1, 5)) {
+    for (maximize in c(FALSE, TRUE)) {
+      empty(file, "m", maximize, n = n)
+      empty(file, "m", maximize, n = n, where = a > 0)
+      empty(file, "m", maximize, n = n, where = FALSE)
+      empty(file, "m", maximize, n = n, where = a > 99)
+    }
+  }
+  # Nothing but a note of a run that never began: a ledger without runs.
+  none <- local_ledger()
+  void_run(none, log_run(none, list(a = 1), list(m = 1)), "no good")
+  empty(none, "m")
+  empty(none, "m", where = a > 0)
+  plain <- withr::local_tempfile(lines = "run_id,timestamp,a,m", fileext = ".csv")
+  empty(plain, "m")
+  empty(plain, "m", where = a > 0)
+})
