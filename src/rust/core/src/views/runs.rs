@@ -552,8 +552,10 @@ impl Runs {
             set(&mut self.extras(run)?.data, name, version);
         }
         for (name, json) in context.sealed {
-            set(&mut self.extras(run)?.sealed, name, json);
-            if !self.sealed.contains(&(run as u64)) {
+            let sealed = &mut self.extras(run)?.sealed;
+            let is_first = sealed.is_empty();
+            set(sealed, name, json);
+            if is_first {
                 self.sealed.push(run as u64);
             }
         }
