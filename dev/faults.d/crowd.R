@@ -132,6 +132,45 @@ interrupts <- function() {
   say("measured", seen, "calls ended by an interrupt")
 }
 
+# Another process holds the lock until it is released.
+take_lock <- function() {
+  held <- tempfile()
+  hold <- sprintf("touch '%s'; while [ -e '%s' ]; do sleep 0.02; done", held, held)
+  holder <- apart(system2("flock", c(shQuote(ledger), "sh", "-c", shQuote(hold))))
+  wait_until(file.exists(held), "the lock to be taken")
+  list(held = held, holder = holder)
+}
+
+release <- function(lock) {
+  unlink(lock$held)
+  result(lock$holder, "the lock to be released")
+}
+
+# A time limit that ends a wait is an error to catch, and nothing was logged; the limit comes before and after the call
+# has said what it waits for.
+limits <- function() {
+  log_one(round = 0)
+  said <- 0
+  for (round in seq_len(rounds)) {
+    before <- file.size(ledger)
+    lock <- take_lock()
+    setTimeLimit(elapsed = stats::runif(1, 0.1, 4), transient = TRUE)
+    outcome <- tryCatch(
+      withCallingHandlers(log_one(round = round), fitledger_message_waiting = function(m) {
+        said <<- said + 1
+        invokeRestart("muffleMessage")
+      }),
+      error = conditionMessage
+    )
+    setTimeLimit()
+    if (!grepl("time limit", outcome)) say("other round", round, "not a time limit but", outcome)
+    if (file.size(ledger) != before) say("other round", round, "something was logged")
+    release(lock)
+    go_on(round)
+  }
+  if (rounds >= 10 && !said) say("other no call said what it waits for")
+}
+
 # The lock is held until the interrupted call has returned, so that it can't have had it.
 waiting <- function() {
   log_one(round = 0)
@@ -140,10 +179,7 @@ waiting <- function() {
   }
   if (is_open(Sys.getpid())) stop("The ledger is open here, and so in each fork.")
   took <- vapply(seq_len(rounds), function(round) {
-    held <- tempfile()
-    hold <- sprintf("touch '%s'; while [ -e '%s' ]; do sleep 0.02; done", held, held)
-    holder <- apart(system2("flock", c(shQuote(ledger), "sh", "-c", shQuote(hold))))
-    wait_until(file.exists(held), "the lock to be taken")
+    lock <- take_lock()
     job <- mcparallel(tryCatch(
       log_one(round = round),
       interrupt = function(condition) as.numeric(Sys.time())
@@ -152,8 +188,7 @@ waiting <- function() {
     at <- as.numeric(Sys.time())
     tools::pskill(job$pid, tools::SIGINT)
     returned <- result(job, "an interrupted call to return")
-    unlink(held)
-    result(holder, "the lock to be released")
+    release(lock)
     if (!is.numeric(returned)) say("other round", round, "not interrupted but", format(returned))
     go_on(round)
     1000 * (as.numeric(returned) - at)
@@ -162,6 +197,8 @@ waiting <- function() {
 }
 
 tryCatch(
-  switch(args[[1]], killed = killed(), forks = forks(), interrupts = interrupts(), waiting = waiting()),
+  switch(args[[1]],
+    killed = killed(), forks = forks(), interrupts = interrupts(), waiting = waiting(), limits = limits()
+  ),
   waited_in_vain = function(e) say("hangs", conditionMessage(e))
 )

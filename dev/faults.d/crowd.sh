@@ -88,3 +88,4 @@ in_r 'eight R writers, killed at random' killed $rounds
 in_r 'fork storms (mclapply)' forks $((rounds / 5))
 in_r 'SIGINT every millisecond' interrupts $((rounds / 5))
 in_r 'an interrupt while waiting for the lock' waiting $((rounds / 10 + 4))
+in_r 'a time limit while waiting for the lock' limits $((rounds / 10 + 4))
