@@ -38,7 +38,11 @@ fn the_best_runs_are_those() {
         let maximize = answer["maximize"].as_bool().unwrap();
         let n = answer["n"].as_u64().unwrap() as usize;
         let found = best::best(&runs, metric.unwrap(), maximize, n);
-        assert_eq!(serde_json::json!(found.unwrap()), answer["rows"], "{answer}");
+        assert_eq!(
+            serde_json::json!(found.unwrap()),
+            answer["rows"],
+            "{answer}"
+        );
         asked += 1;
     }
     assert!(asked > 10);
