@@ -20,7 +20,8 @@ context_groups <- c("user", "host", "script", "git", "packages")
 #'   or its base name outside one.
 #' - `git`: commit, branch, and whether files differ from the commit. `dirty` is
 #'   asked of git at most every 10 seconds and is absent where git takes longer
-#'   than a second; the ledger and the files beside it don't count. In CI also
+#'   than a second, or where the repository's own configuration names filters,
+#'   which would be run; the ledger and the files beside it don't count. In CI also
 #'   the commit and the run's number as CI names them.
 #' - `packages`: R's version, the loaded packages with theirs, and the kinds of
 #'   random number generators; and a lockfile, stored beside the ledger once for each
