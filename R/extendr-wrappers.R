@@ -144,10 +144,10 @@ native_token <- function() .Call(wrap__native_token)
 #' @noRd
 native_is_gone <- function(boot, pids, started, pid) .Call(wrap__native_is_gone, boot, pids, started, pid)
 
-#' The columns of the runs: `list(columns, details, names, metric, detail_names, count, sealed)`.
+#' The columns of the runs: `list(columns, details, names, metrics, detail_names, count, sealed)`.
 #'
 #' `columns` and `details` are named lists of vectors. `names` are those of all parameters and
-#' metrics, and `metric` says which of them are metrics; `detail_names` are those by which the
+#' metrics, and `metrics` those of the metrics, by their own; `detail_names` are those by which the
 #' details stand beside them, by their own; `sealed` are those of the metrics that are hidden.
 #' `wanted` is `NULL` for all of them; `details` names those that are wanted. `best` is `NULL`,
 #' the ids of the runs that are wanted, or `list(metric, maximize, n)` for the best finished runs

@@ -2,7 +2,7 @@
 
 plain_table <- function(file, call) {
   frame <- read_plain(file, call)
-  list(frame = frame, details = as_frame(list(), nrow(frame)), names = names(frame)[-(1:2)], metric = NULL)
+  list(frame = frame, details = as_frame(list(), nrow(frame)), names = names(frame)[-(1:2)], metrics = NULL)
 }
 
 read_plain <- function(file, call) {

@@ -109,7 +109,7 @@ best_run <- function(file, metric, maximize = FALSE, ..., n = 1, where = NULL) {
   if (rlang::quo_is_null(where)) {
     table <- run_table(file, NULL, character(), void = FALSE, best = list(metric, maximize, as.numeric(n)))
     # A plain CSV has no metrics to know by name.
-    if (!is.null(table$metric)) {
+    if (!is.null(table$metrics)) {
       metric_column(table, metric)
       return(table$frame)
     }
@@ -117,8 +117,12 @@ best_run <- function(file, metric, maximize = FALSE, ..., n = 1, where = NULL) {
   } else {
     named <- where_columns(where)
     needed <- if (!is.null(named)) c(metric, paste0("metrics.", metric), named)
-    table <- run_table(file, needed, details_named(c("status", quo_names(where))), void = FALSE)
+    details <- details_named(c("status", quo_names(where)))
+    table <- run_table(file, needed, details, void = FALSE)
     column <- metric_column(table, metric)
+    if (!column %in% names(table$frame) && table$count > 0) {
+      table <- run_table(file, c(column, named), details, void = FALSE)
+    }
     table <- filter_table(table, where)
   }
   value <- table$frame[[column]]
@@ -126,7 +130,7 @@ best_run <- function(file, metric, maximize = FALSE, ..., n = 1, where = NULL) {
   candidates <- which(finished & !is.na(value))
   ranks <- order(value[candidates], decreasing = maximize, method = "radix")
   chosen <- take_rows(table$frame, candidates[ranks[seq_len(min(n, length(ranks)))]])
-  if (is.null(table$metric)) {
+  if (is.null(table$metrics)) {
     return(chosen)
   }
   run_table(file, NULL, character(), void = FALSE, best = as.character(chosen$run_id))$frame
@@ -160,8 +164,8 @@ computing <- c(
 )
 
 # Runs as columns: `frame` with those asked for, `details` likewise, `names` of
-# all parameters and metrics, `metric`, which of them are metrics (NULL where
-# nobody knows), `detail_names`, what all details are called beside them, `count`,
+# all parameters and metrics, `metrics`, those of the metrics by their own (NULL where
+# nobody knows them), `detail_names`, what all details are called beside them, `count`,
 # how many runs there are, and `sealed`, names of metrics that are hidden. `best` as
 # in `read_runs_native()`.
 run_table <- function(file, columns, details, void, best = NULL, call = rlang::caller_env()) {
@@ -244,26 +248,27 @@ metric_column <- function(table, metric, call = rlang::caller_env()) {
   if (metric %in% table$sealed) {
     abort_sealed(metric, call)
   }
-  if (is.null(table$metric)) {
+  if (is.null(table$metrics)) {
     if (metric %in% names) {
       return(metric)
     }
     abort_unknown("column", metric, names, call = call)
   }
-  metrics <- names[table$metric]
-  found <- intersect(c(metric, paste0("metrics.", metric)), metrics)
+  # By its own name, or by that of its column.
+  found <- c(match(metric, names(table$metrics)), match(metric, table$metrics))
+  found <- table$metrics[found[!is.na(found)]]
   # Before the first run there is nothing to know a metric by.
   if (length(found) || table$count == 0) {
-    return(c(found, metric)[[1]])
+    return(c(unname(found), metric)[[1]])
   }
   if (metric %in% names) {
     abort(
       "unknown", paste0("`", metric, "` is a parameter, not a metric."),
-      paste0("There is ", enumerate(metrics), "."),
+      paste0("There is ", enumerate(table$metrics), "."),
       name = metric, call = call
     )
   }
-  abort_unknown("metric", metric, metrics, call = call)
+  abort_unknown("metric", metric, unname(table$metrics), call = call)
 }
 
 filter_table <- function(table, where, call = rlang::caller_env()) {

@@ -347,3 +347,61 @@ test_that("where no run is a candidate there are no rows", {
   empty(plain, "m")
   empty(plain, "m", where = a > 0)
 })
+
+# What a user may call something, so that it meets what we call it.
+random_names <- function(most) {
+  own <- c(
+    "x", "y", "params.x", "metrics.x", "metrics.x.1", "details.x", "params.metrics.x", "seed", "details.seed", "details.seed.1",
+    "status", "details.status", "tags", "tags.x", "details.tags", "metrics.seed", "X", "n\u00e9", "a b"
+  )
+  sample(own, sample(0:most, 1))
+}
+
+test_that("whatever names meet, each parameter, metric and detail has a column of its own", {
+  withr::local_options(fitledger.sync = "none", fitledger.context = character())
+  set.seed(4)
+  for (case in 1:30) {
+    file <- local_ledger()
+    params <- random_names(6)
+    metrics <- random_names(6)
+    tags <- random_names(3)
+    # Each column has numbers of its own, by which it is known.
+    numbers <- function(names) as.list(rlang::set_names(stats::runif(length(names)), names))
+    runs <- replicate(4, list(params = numbers(params), metrics = numbers(metrics)), simplify = FALSE)
+    for (run in runs) {
+      log_run(file, run$params, run$metrics, tags = stats::setNames(as.list(tags), tags), seed = 7L)
+    }
+    of <- function(kind, name) vapply(runs, function(run) run[[kind]][[name]], 1)
+    frame <- read_runs(file, details = TRUE)
+    expect_identical(anyDuplicated(names(frame)), 0L)
+    for (kind in c("params", "metrics")) {
+      for (name in if (kind == "params") params else metrics) {
+        label <- names(frame)[vapply(frame, identical, NA, of(kind, name))]
+        expect_length(label, 1)
+        if (name %in% params && name %in% metrics) {
+          expect_true(startsWith(label, paste0(kind, ".", name)))
+        } else {
+          expect_identical(label, name)
+        }
+      }
+    }
+    for (name in metrics) {
+      for (maximize in c(FALSE, TRUE)) {
+        ranked <- frame$run_id[order(of("metrics", name), decreasing = maximize)]
+        expect_identical(best_run(file, name, maximize, n = 4)$run_id, ranked)
+        expect_identical(best_run(file, name, maximize, n = 4, where = run_id != "x")$run_id, ranked)
+      }
+    }
+    # Ours, under some name.
+    ours <- setdiff(names(frame), c("run_id", "timestamp", names(read_runs(file))))
+    expect_setequal(sub("^details\\.([a-z]+)(\\.[0-9]+)?$", "\\1", ours), c(
+      "status", "duration", "user", "host", "commit", "dirty", "seed", "data", "tags", "looks"
+    ))
+    expect_true(any(vapply(frame[ours], identical, NA, rep(7L, 4))))
+    expect_true(any(vapply(frame[ours], identical, NA, rep("finished", 4))))
+    # A column that can be seen can be asked for.
+    for (name in names(frame)) {
+      expect_identical(read_runs(file, columns = name)[[name]], frame[[name]])
+    }
+  }
+})

@@ -22,10 +22,10 @@ use crate::r::{R, Text};
 use crate::to_r;
 use crate::view_cache::{RUNS, guard_views};
 
-/// The columns of the runs: `list(columns, details, names, metric, detail_names, count, sealed)`.
+/// The columns of the runs: `list(columns, details, names, metrics, detail_names, count, sealed)`.
 ///
 /// `columns` and `details` are named lists of vectors. `names` are those of all parameters and
-/// metrics, and `metric` says which of them are metrics; `detail_names` are those by which the
+/// metrics, and `metrics` those of the metrics, by their own; `detail_names` are those by which the
 /// details stand beside them, by their own; `sealed` are those of the metrics that are hidden.
 /// `wanted` is `NULL` for all of them; `details` names those that are wanted. `best` is `NULL`,
 /// the ids of the runs that are wanted, or `list(metric, maximize, n)` for the best finished runs
@@ -51,7 +51,7 @@ fn native_read_runs(file: Robj, wanted: Robj, details: Robj, void: Robj, best: R
                 let ids = texts(R::of(&best))?;
                 rows_of(runs, &ids)?
             }
-            _ => Best::of(R::of(&best))?.among(runs, &names)?,
+            _ => Best::of(R::of(&best))?.among(runs)?,
         };
         let is_wanted = |name: &str| wanted.as_ref().is_none_or(|wanted| wanted.contains(name));
         let columns = table::columns(runs, void, &rows, is_wanted)?;
@@ -70,10 +70,6 @@ fn native_read_runs(file: Robj, wanted: Robj, details: Robj, void: Robj, best: R
             vectors.push(to_r::column(column));
         }
         let details = self::details(runs, &rows, &details)?;
-        let metric: Vec<bool> = names
-            .iter()
-            .map(|(_, role)| *role == Role::Metric)
-            .collect();
         let seen = runs.with_sealed()?.filter(|run| void || !run.is_void());
         let hidden = seen.flat_map(|run| run.hidden());
         let sealed: BTreeSet<String> = hidden.map(|(name, _)| name).collect();
@@ -81,7 +77,7 @@ fn native_read_runs(file: Robj, wanted: Robj, details: Robj, void: Robj, best: R
             columns = named_list(&labels, vectors),
             details = details,
             names = to_r::strings(names.iter().map(|(name, _)| Some(name.as_str()))),
-            metric = metric,
+            metrics = metric_names(runs, &names),
             detail_names = detail_names(&names),
             count = (runs.len() - if void { 0 } else { runs.count_void()? }) as f64,
             sealed = to_r::strings(sealed.iter().map(|name| Some(name.as_str())))
@@ -113,15 +109,9 @@ impl Best {
         })
     }
 
-    fn among(&self, runs: &Runs, names: &[(String, Role)]) -> Result<Vec<usize>, Failure> {
-        let both = format!("metrics.{}", self.metric);
-        let is_it = |(name, role): &(String, Role)| {
-            *role == Role::Metric && (*name == self.metric || *name == both)
-        };
-        let index = names.iter().position(is_it);
-        let column = index.and_then(|index| runs.metrics.iter().nth(index - runs.params.len()));
-        Ok(match column {
-            Some(column) => best::best(runs, column, self.maximize, self.n as usize)?,
+    fn among(&self, runs: &Runs) -> Result<Vec<usize>, Failure> {
+        Ok(match table::find_metric(runs, &self.metric) {
+            Some(metric) => best::best(runs, metric, self.maximize, self.n as usize)?,
             None => Vec::new(),
         })
     }
@@ -154,6 +144,19 @@ fn texts(names: R) -> Result<Vec<String>, Failure> {
         _ => None,
     };
     Ok((0..names.len()).filter_map(text).collect())
+}
+
+/// The names of the columns of all metrics, by their own.
+fn metric_names(runs: &Runs, names: &[(String, Role)]) -> Robj {
+    let labels = names.iter().filter(|(_, role)| *role == Role::Metric);
+    let labels: Vec<Option<&str>> = labels.map(|(label, _)| Some(label.as_str())).collect();
+    let own = runs.metrics.iter();
+    let own: Vec<Option<&str>> = own.map(|metric| Some(metric.name.as_str())).collect();
+    let mut labels = to_r::strings(labels.into_iter());
+    labels
+        .set_attrib("names", to_r::strings(own.into_iter()))
+        .expect("as many names as labels");
+    labels
 }
 
 /// The names of all details beside those of parameters and metrics, by their own.

@@ -88,6 +88,18 @@ fn unique(name: String, taken: &mut HashSet<String>) -> String {
     candidate
 }
 
+/// The metric that a user means: by its own name, or by that of its column.
+pub fn find_metric<'a>(runs: &'a Runs, name: &str) -> Option<&'a columns::Column> {
+    let labels = column_names(runs).into_iter();
+    let labels = labels.filter(|(_, role)| *role == Role::Metric);
+    let mut metrics = labels.zip(runs.metrics.iter());
+    let by_name = runs.metrics.iter().find(|metric| metric.name == name);
+    by_name.or_else(|| {
+        let by_label = metrics.find(|((label, _), _)| label == name);
+        by_label.map(|(_, metric)| metric)
+    })
+}
+
 /// The rows of the runs that a table is about: those that aren't void, or all.
 pub fn all_rows(runs: &Runs, void: bool) -> Result<Vec<usize>> {
     match void {
