@@ -137,8 +137,7 @@ fn native_artifacts(file: Robj, run_id: Robj) -> Robj {
         let cached = RUNS.lend(path(&file)?)?;
         let runs = cached.view();
         let id = R::of(&run_id).string().unwrap_or_default();
-        let run = runs.get(&id)?;
-        runs.load(&[], &[Part::Extras])?;
+        let run = runs.get_with(&id, &[Part::Extras])?;
         let artifacts = run.map_or(&[][..], |run| run.artifacts());
         let entries = || artifacts.iter().map(|(_, entry)| entry);
         let size = |entry: &ArtifactEntry| entry.size.unwrap_or_default() as f64;

@@ -266,9 +266,7 @@ fn native_session_of(file: Robj, run_id: Robj) -> Robj {
         let cached = RUNS.lend(path(&file)?)?;
         let runs = cached.view();
         let id = R::of(&run_id).string().unwrap_or_default();
-        let rows = rows_of(runs, &[id])?;
-        runs.load(&rows, &[Part::Sessions])?;
-        let run = rows.first().map(|&row| runs.at(row));
+        let run = runs.get_with(&id, &[Part::Sessions])?;
         let session = run.and_then(|run| run.last_session().context.as_ref());
         Ok(session.map_or(Robj::from(()), |context| {
             to_r::value(&Value::from_json(context.json()))
@@ -322,10 +320,9 @@ fn native_run_facts(file: Robj, run_id: Robj) -> Robj {
         let cached = RUNS.lend(path(&file)?)?;
         let runs = cached.view();
         let id = R::of(&run_id).string().unwrap_or_default();
-        let Some(run) = runs.get(&id)? else {
+        let Some(run) = runs.get_with(&id, &[Part::Values])? else {
             return Ok(Robj::from(()));
         };
-        runs.load(&[run.row], &[Part::Values])?;
         let list = |pairs| to_r::value(&Value::NamedList(pairs));
         Ok(list!(
             params = list(run.params()),
@@ -345,8 +342,7 @@ fn native_sealed(file: Robj, run_id: Robj) -> Robj {
         let cached = RUNS.lend(path(&file)?)?;
         let runs = cached.view();
         let id = R::of(&run_id).string().unwrap_or_default();
-        let run = runs.get(&id)?;
-        runs.load(&[], &[Part::Extras])?;
+        let run = runs.get_with(&id, &[Part::Extras])?;
         let sealed = run.map_or(Vec::new(), |run| run.sealed());
         Ok(to_r::value(&Value::NamedList(sealed)))
     })

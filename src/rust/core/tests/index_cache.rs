@@ -107,8 +107,7 @@ fn of_some(runs: &Runs, parts: &[Part], say: fn(Run<'_>) -> String) -> Result<St
     for row in (0..runs.len()).step_by(17) {
         runs.load(&[row], &[])?;
         let id = runs.at(row).id().to_owned();
-        let run = runs.get(&id)?.expect("its id is known");
-        runs.load(&[row], parts)?;
+        let run = runs.get_with(&id, parts)?.expect("its id is known");
         answer += &format!("{id}{:?}{:?}{}", run.began(), run.ended(), say(run));
     }
     Ok(answer)

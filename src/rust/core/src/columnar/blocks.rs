@@ -394,8 +394,11 @@ impl<T: Fixed> Blocks<T> {
             .try_for_each(|block| block.load().map(drop))
     }
 
-    /// Brings the values at some indexes into memory.
+    /// Brings the values at some indexes into memory; of many, those of all.
     pub fn load_rows(&self, rows: &[usize]) -> Result<()> {
+        if rows.len() >= BLOCK {
+            return self.load();
+        }
         let mut last = None;
         for row in rows {
             let block = row / BLOCK;

@@ -53,17 +53,18 @@ pub fn run<'a>(line: &'a [u8], cells: &mut [impl Sink; 2]) -> Option<Run<'a>> {
     for cell in cells {
         cursor.object(cell)?;
     }
-    cursor.expect(b",\"{")?;
-    cursor.key(SESSION)?;
-    cursor.expect(b"\"\"")?;
+    cursor.expect(b",\"{\"\"")?;
+    cursor.expect(SESSION.as_bytes())?;
+    cursor.expect(b"\"\":\"\"")?;
     let session = cursor.until(b'"')?;
     if !session.iter().all(u8::is_ascii_alphanumeric) {
         return None;
     }
     cursor.expect(b"\"")?;
-    let seed = match cursor.take_if(b",") {
+    let seed = match cursor.take_if(b",\"\"") {
         true => {
-            cursor.key(SEED)?;
+            cursor.expect(SEED.as_bytes())?;
+            cursor.expect(b"\"\":")?;
             Some(cursor.number()?)
         }
         false => None,
@@ -138,13 +139,6 @@ impl<'a> Cursor<'a> {
         self.expect(b",")?;
         self.expect(kind.name().as_bytes())?;
         self.expect(b",")
-    }
-
-    /// A key of the format's own, and its colon.
-    fn key(&mut self, key: &str) -> Option<()> {
-        self.expect(b"\"\"")?;
-        self.expect(key.as_bytes())?;
-        self.expect(b"\"\":")
     }
 
     /// What comes before a byte; the byte is passed by.

@@ -50,7 +50,7 @@ pub struct Ledger {
 }
 
 /// So many bytes hold the first row: it is short.
-const FIRST_BYTES: usize = 1 << 12;
+const FIRST_BYTES: usize = 1 << 16;
 
 /// Reads a ledger's file.
 pub fn read(path: &Path) -> Result<Ledger> {

@@ -399,10 +399,15 @@ impl Runs {
 
     /// The run of an id, in memory but for its [`Part`]s.
     pub fn get(&self, id: &str) -> Result<Option<Run<'_>>> {
+        self.get_with(id, &[])
+    }
+
+    /// The run of an id, in memory with these parts.
+    pub fn get_with(&self, id: &str, parts: &[Part]) -> Result<Option<Run<'_>>> {
         let Some(row) = self.run_ids.find(id)? else {
             return Ok(None);
         };
-        self.load(&[row], &[])?;
+        self.load(&[row], parts)?;
         Ok(Some(self.at(row)))
     }
 

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::thread;
 
-use crate::columnar::blocks::Result;
+use crate::columnar::blocks::{BLOCK, Result};
 use crate::columnar::columns::{self, Tag};
 use crate::format::value::{Kind, Value};
 use crate::platform::sys;
@@ -131,13 +131,18 @@ pub fn columns<'a>(
         true => Vec::new(),
         false => all_rows(runs, void)?,
     };
-    on_every_processor(&chosen, |(_, values)| {
+    let load = |(_, values): &(String, &columns::Column)| {
         values.load(rows)?;
         match known_type(values) {
             Some(_) => Ok(()),
             None => values.load_kinds(&all_rows),
         }
-    })?;
+    };
+    // For a few rows threads cost more than they save.
+    match rows.len() < BLOCK {
+        true => chosen.iter().try_for_each(load)?,
+        false => on_every_processor(&chosen, load)?,
+    }
     let column = |(name, values): (String, &'a columns::Column)| Column {
         name,
         ty: match known_type(values) {
