@@ -38,7 +38,7 @@ in_r() {
   setsid Rscript --vanilla dev/faults.d/crowd.R "$2" "$3" "$ledger" "$work/acked" \
     > "$work/crowd" 2> "$work/crowd.err" &
   process=$!
-  while status=0; read -r -t $((4 * patience)) column text || status=$?; [ $status = 0 ]; do
+  while status=0; read -r -t $((2 * patience)) column text || status=$?; [ $status = 0 ]; do
     case $column in
       round) rounds=$text ;;
       measured) printf '%s: %s\n' "$1" "$text" >> "$work/measured" ;;

@@ -2,7 +2,7 @@
 
 damaged() {
   local name
-  timeout $((10 * patience)) "$work/damage" "$memory/damaged" $short > "$work/classes" 2> "$work/complaints" || {
+  timeout $((4 * patience)) "$work/damage" "$memory/damaged" $short > "$work/classes" 2> "$work/complaints" || {
     begin 'damage'
     complain crashes "ends with $?: $(tail -n 3 "$work/complaints")"
     end

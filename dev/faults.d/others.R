@@ -29,7 +29,7 @@ indexes <- function() {
       "library(fitledger); options(fitledger.cache = '%s'); cat(best_run('%s', 'rmse')$rmse, read_runs('%s', columns = 'rmse')$rmse[[1]], '\\n')",
       cache, file, file
     )
-    answer <- suppressWarnings(system2("timeout", c("60", file.path(R.home("bin"), "Rscript"), "--vanilla", "-e", shQuote(code)),
+    answer <- suppressWarnings(system2("timeout", c("300", file.path(R.home("bin"), "Rscript"), "--vanilla", "-e", shQuote(code)),
       stdout = TRUE, stderr = FALSE
     ))
     c(answer, attr(answer, "status"))

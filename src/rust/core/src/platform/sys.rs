@@ -647,11 +647,12 @@ mod tests {
         let mut child = std::process::Command::new("true").spawn().unwrap();
         let pid = i64::from(child.id());
         let began = super::started(&child.id().to_string()).unwrap();
-        std::thread::sleep(std::time::Duration::from_millis(200));
-        assert!(
-            is_gone(&boot, &pids, pid, began.unwrap_or_default()),
-            "dead, not reaped"
-        );
+        // Dead, not reaped.
+        let begun = std::time::Instant::now();
+        while !is_gone(&boot, &pids, pid, began.unwrap_or_default()) {
+            assert!(begun.elapsed().as_secs() < 300, "it is never gone");
+            std::thread::sleep(std::time::Duration::from_millis(1));
+        }
         child.wait().unwrap();
         assert!(is_gone(&boot, &pids, pid, started));
     }
