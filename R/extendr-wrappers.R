@@ -7,7 +7,7 @@ NULL
 #' Stores a file's bytes beside a ledger: `list(sha256, size)`.
 #'
 #' @noRd
-native_store_file <- function(file, from, on_progress) .Call(wrap__native_store_file, file, from, on_progress)
+native_store_file <- function(request, from, on_progress) .Call(wrap__native_store_file, request, from, on_progress)
 
 #' Hashes a file: `list(sha256, size)`.
 #'
@@ -253,7 +253,7 @@ native_checkpoint <- function(file) .Call(wrap__native_checkpoint, file)
 #' Sets damage aside: `list(byte, bytes)`, or `NULL` when every row holds.
 #'
 #' @noRd
-native_repair <- function(file) .Call(wrap__native_repair, file)
+native_repair <- function(request) .Call(wrap__native_repair, request)
 
 #' Names the folder for indexes, or `NULL` for none.
 #'

@@ -142,7 +142,7 @@ checkpoint_native <- function(file, call) {
 }
 
 repair_native <- function(file, call) {
-  signal_failure(wait_while_busy(native_repair, file), call)
+  signal_failure(wait_while_busy(native_repair, append_request(file)), call)
 }
 
 buffer_open <- function(run_id) {
@@ -186,7 +186,8 @@ check_ledger_native <- function(file, call) {
 }
 
 store_file_native <- function(file, path, call) {
-  signal_failure(native_store_file(file, path, progress_bar("Storing", path)), call)
+  stored <- wait_while_busy(native_store_file, append_request(file), path, progress_bar("Storing", path))
+  signal_failure(stored, call)
 }
 
 hash_file_native <- function(path, call) {

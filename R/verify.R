@@ -4,6 +4,14 @@
 #' number, its hash and that of the row before it, and the bytes of stored
 #' artifacts. Nothing is changed.
 #'
+#' A row's hash is its commit mark: the last row counts with its line feed or
+#' without, since editors and sync tools strip it. Only the beginning of a row,
+#' or zeros where sectors never reached the disk, is a *torn* tail, which the
+#' next writer sets aside. All else that doesn't hold is damage, which nobody
+#' touches unless [repair_ledger()] is called. A row that holds and breaks
+#' another rule of the format is *invalid*: it has no effect, readers and
+#' writers go on, and it is among the problems.
+#'
 #' A chain of hashes shows every change but two: a cut exactly between two rows,
 #' and a file that somebody wrote anew from the first row on. A *checkpoint*
 #' that is kept elsewhere shows these too, so without one the verdict is never
@@ -24,14 +32,19 @@
 #'   the next writer sets aside; `"truncated"`, rows that the checkpoint covers
 #'   are missing at the end; `"corrupt"`, a row doesn't hold; `"forked"`, all rows
 #'   hold, but they are not those that the checkpoint covers.
-#' - `anchored`: `TRUE` if a checkpoint was given and the ledger extends it.
+#' - `anchored`: `TRUE` if the ledger is `"ok"`, a checkpoint was given, and the
+#'   ledger extends it; `FALSE` in every other case. This is the one value for a
+#'   script to trust.
 #' - `rows`: how many rows hold, from the first one on.
 #' - `row`, `byte`: where the first fault is, `NA` where there is none. Rows count
 #'   from 1, 0 is the header; bytes count from 0.
 #' - `why`: what is wrong there, or `NULL`.
 #' - `problems`: a data frame with columns `row`, `kind` and `problem`: rows that
 #'   changed nothing (`"without effect"`), such as an event of a run that never
-#'   began, and stored artifacts that are not what their rows say (`"artifact"`).
+#'   began or a second row of a session; rows that break a rule of the format
+#'   (`"invalid"`); stored artifacts that are not what their rows say
+#'   (`"artifact"`); and stored artifacts beside a file without rows
+#'   (`"rows gone"`, row 0).
 #' @inheritSection log_run Errors
 #' @export
 #' @examples
@@ -40,6 +53,7 @@
 #' checkpoint <- checkpoint_ledger(file)
 #' log_run(file, list(lambda = 2), list(rmse = 1))
 #' verify_ledger(file, checkpoint)
+#' verify_ledger(file, checkpoint)$anchored
 #'
 #' # Somebody improves a result.
 #' text <- rawToChar(readBin(file, "raw", file.size(file)))
@@ -105,7 +119,7 @@ format.fitledger_verification <- function(x, ...) {
     corrupt = if (x$row == 0) {
       "Compare with a copy of the file; the first line is the same in every ledger."
     } else {
-      "Compare with a copy of the file. `repair_ledger()` sets aside everything from there on."
+      "Compare with a copy of the file. `repair_ledger()` saves what holds."
     },
     forked = "Somebody wrote the file anew, or the checkpoint is of another ledger."
   )
@@ -155,40 +169,82 @@ print.fitledger_checkpoint <- function(x, ...) {
   invisible(x)
 }
 
-#' Set the damaged part of a ledger aside
+#' Repair a damaged ledger
 #'
-#' Only on request: fitledger never heals damage by itself. Everything from the
-#' first row that doesn't hold to the end of the file is copied to a file beside
-#' the ledger, `<ledger>.torn-<byte>-<12 digits of its hash>`, and cut off; a
-#' `recovered` row says so. Rows behind the damage go with it: the chain to them
-#' is broken. A ledger whose rows all hold is left as it is.
+#' Only on request: fitledger never heals damage by itself. A new file takes the
+#' ledger's place, in one step: the rows before the damage as they were, a
+#' `recovered` row that says what was done, and copies of the rows behind the
+#' damage that hold, each with its `origin`, the number and the hash that it had.
+#' Everything from the first row on that doesn't hold, the rows that were copied
+#' among it, is kept in a file beside the ledger,
+#' `<ledger>.torn-<byte>-<random characters>`. A crash leaves the old file or the
+#' new one.
+#'
+#' Copied are the runs whose rows behind the damage hold, with their sessions
+#' under new ids. A version of a model, or a promotion, is copied only if the
+#' versions that it names mean the same still. What couldn't be placed is named:
+#' rows that don't hold, rows of a run whose first row is lost, versions whose
+#' numbers would come to mean another model.
+#'
+#' A ledger whose rows all hold is left as it is; of one that ends in an
+#' unfinished write, only that is set aside, as the next writer would do.
 #'
 #' Look for a copy of the file first. A copy that verifies is better than any
-#' repair.
+#' repair, and a checkpoint of the damaged ledger doesn't hold for the repaired
+#' one.
 #'
 #' @param file Path of the ledger.
-#' @returns The [verify_ledger()] of the file afterwards, invisibly. A message
-#'   says what was done.
+#' @returns The [verify_ledger()] of the file afterwards, invisibly, with three
+#'   more elements, `NULL` where nothing was done. A message says what was done.
+#' - `set_aside`: the path of the file that has what was set aside.
+#' - `copied`: the ids of the runs of which rows were copied.
+#' - `left_out`: a data frame of what couldn't be placed, with columns `byte`,
+#'   where it began in the damaged file, `row`, `event` and `run_id`, as far as it
+#'   says so itself, else `NA`, and `why`.
 #' @inheritSection log_run Errors
 #' @export
 #' @examples
 #' file <- tempfile(fileext = ".csv")
 #' log_run(file, list(lambda = 1), list(rmse = 2))
 #' log_run(file, list(lambda = 2), list(rmse = 1))
+#' log_run(file, list(lambda = 3), list(rmse = 3))
 #' text <- rawToChar(readBin(file, "raw", file.size(file)))
 #' writeBin(charToRaw(sub('rmse"":1.0', 'rmse"":0.5', text)), file)
-#' repair_ledger(file)
+#' repaired <- repair_ledger(file)
+#' repaired$left_out
 #' read_runs(file)
 repair_ledger <- function(file) {
   file <- check_path(file, "file")
-  aside <- repair_native(file, environment())
-  if (is.null(aside)) {
+  repaired <- repair_native(file, environment())
+  if (is.null(repaired)) {
     cli_inform(c(v = "Every row of {.path {file}} holds; nothing was done."))
-  } else {
-    cli_inform(c(
-      "!" = "Set aside {.val {aside$bytes}} byte{?s} of {.path {file}}, from byte {.val {aside$byte}} on.",
-      i = "They are in {.path {file}.torn-{aside$byte}-*}."
-    ))
+    return(invisible(verify_ledger(file)))
   }
-  invisible(verify_ledger(file))
+  left_out <- as_frame(repaired$left_out)
+  cli_inform(c(
+    "!" = "Set aside {.val {repaired$bytes}} byte{?s} of {.path {file}}, from byte {.val {repaired$byte}} on.",
+    i = "They are in {.path {repaired$file}}.",
+    if (repaired$rows > 0) {
+      c(v = "{.val {repaired$rows}} row{?s} behind the damage {?holds/hold} and {?was/were} copied, of {.val {length(repaired$run_ids)}} run{?s}.")
+    },
+    if (nrow(left_out)) {
+      shown <- utils::head(left_out, 10)
+      what <- ifelse(is.na(shown$row), "what stands", paste0("row ", number_text(shown$row)))
+      said <- cli_escape(paste0(
+        what, " at byte ", number_text(shown$byte), ifelse(is.na(shown$run_id), "", paste0(", run ", shown$run_id)),
+        ": ", shown$why
+      ))
+      more <- nrow(left_out) - nrow(shown)
+      c(
+        x = "Only there: {.val {nrow(left_out)}} row{?s} that couldn't be placed.",
+        rlang::set_names(said, rep("*", length(said))),
+        if (more > 0) c("*" = "and {.val {more}} more")
+      )
+    }
+  ))
+  extra <- list(set_aside = repaired$file, copied = repaired$run_ids, left_out = left_out)
+  result <- verify_ledger(file)
+  invisible(structure(c(unclass(result), extra), class = class(result)))
 }
+
+number_text <- function(n) format(n, scientific = FALSE, trim = TRUE)

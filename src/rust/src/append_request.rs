@@ -9,8 +9,9 @@ use extendr_ffi::SEXPTYPE;
 use fitledger_core::format::event::Event;
 use fitledger_core::format::object::Object;
 use fitledger_core::format::time::Timestamp;
-use fitledger_core::ledger::{self, Append, FileStore, Memory, ReadSince, Session};
+use fitledger_core::ledger::{self, Append, FileStore, Memory, ReadSince, Repaired, Session};
 use fitledger_core::platform::sys;
+use fitledger_core::views::repair::{self, Carried};
 
 use crate::from_r::path;
 use crate::guard::Failure;
@@ -110,6 +111,39 @@ impl AppendRequest {
         entropy: &mut Entropy,
         decide: impl FnOnce(ReadSince<'_>) -> fitledger_core::Result<E>,
     ) -> Result<Option<String>, Failure> {
+        self.with_memory(entropy, |memory, how| {
+            let open = || self.open();
+            ledger::append_decided(open, &self.path, memory, how, decide)?;
+            Ok(memory.take_warning())
+        })
+    }
+
+    /// Begins the ledger if there is none.
+    pub fn begin(&self, entropy: &mut Entropy) -> Result<(), Failure> {
+        self.with_memory(entropy, |memory, how| {
+            ledger::begin(|| self.open(), &self.path, memory, how)
+        })
+    }
+
+    /// Repairs the ledger.
+    pub fn repair(&self, entropy: &mut Entropy) -> Result<Option<Repaired<Carried>>, Failure> {
+        self.with_memory(entropy, |memory, how| {
+            repair::repair(&self.path, memory, how)
+        })
+    }
+
+    fn open(&self) -> std::io::Result<FileStore> {
+        match self.create {
+            true => FileStore::open(&self.path),
+            false => FileStore::open_existing(&self.path),
+        }
+    }
+
+    fn with_memory<T>(
+        &self,
+        entropy: &mut Entropy,
+        write: impl FnOnce(&mut Memory, &mut Append<'_>) -> fitledger_core::Result<T>,
+    ) -> Result<T, Failure> {
         let mut fresh = None;
         // While we wait for the lock R may run an event that logs too: it starts afresh.
         let mut shared = match MEMORY.try_lock() {
@@ -133,17 +167,7 @@ impl AppendRequest {
             random: &mut |bytes| entropy.fill(bytes),
             give_up: &mut r::patience(&self.path),
         };
-        ledger::append_decided(
-            || match self.create {
-                true => FileStore::open(&self.path),
-                false => FileStore::open_existing(&self.path),
-            },
-            &self.path,
-            memory,
-            &mut how,
-            decide,
-        )?;
-        Ok(memory.take_warning())
+        Ok(write(memory, &mut how)?)
     }
 }
 

@@ -8,7 +8,7 @@ use fitledger_core::ledger;
 use fitledger_core::ledger::objects::{self, Objects, Stored, safe_file_name};
 use fitledger_core::views::runs::Part;
 
-use crate::append_request::Entropy;
+use crate::append_request::{AppendRequest, Entropy};
 use crate::from_r::path;
 use crate::guard::{Failure, guard};
 use crate::r::{self, R};
@@ -40,14 +40,16 @@ fn stored(stored: Stored) -> Robj {
     .into()
 }
 
-/// Stores a file's bytes beside a ledger: `list(sha256, size)`.
+/// Stores a file's bytes beside a ledger, which is begun if there is none: `list(sha256, size)`.
 ///
 /// @noRd
 #[extendr]
-fn native_store_file(file: Robj, from: Robj, on_progress: Robj) -> Robj {
+fn native_store_file(request: Robj, from: Robj, on_progress: Robj) -> Robj {
     guard(|| {
         let mut entropy = Entropy::new();
-        let objects = Objects::beside(&path(&file)?);
+        let request = AppendRequest::of(&request)?;
+        request.begin(&mut entropy)?;
+        let objects = Objects::beside(request.path());
         let from = path(&from)?;
         let outcome = objects.put_file(
             &from,

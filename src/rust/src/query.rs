@@ -1,12 +1,15 @@
 //! Reading runs.
 
+use std::borrow::Cow;
 use std::collections::{BTreeSet, HashSet};
 
 use extendr_api::prelude::*;
 use extendr_ffi::SEXPTYPE;
-use fitledger_core::format::row::{Cell, Row};
+use fitledger_core::format::row::RawRow;
+use fitledger_core::format::time::Timestamp;
 use fitledger_core::format::value::Value;
-use fitledger_core::ledger;
+use fitledger_core::ledger::{self, RowRead};
+use fitledger_core::platform::sys;
 use fitledger_core::views::best;
 use fitledger_core::views::compare::{Field, compare};
 use fitledger_core::views::details::{DETAILS, Detail};
@@ -274,41 +277,49 @@ fn native_session_of(file: Robj, run_id: Robj) -> Robj {
     })
 }
 
-/// Every row as it stands in the file, the JSON cells as text.
+/// Every row as it stands in the file, valid or not, the JSON cells as text.
 ///
 /// @noRd
 #[extendr]
 fn native_events(file: Robj) -> Robj {
     guard(|| {
         let ledger = ledger::read(&path(&file)?)?;
-        let rows = ledger.rows().collect::<fitledger_core::Result<Vec<_>>>()?;
-        let cell = |of: for<'a, 'b> fn(&'b Row<'a>) -> Cell<'a>| {
-            let texts: Vec<Option<String>> = rows
-                .iter()
-                .map(|row| match of(row) {
-                    cell if cell.is_empty() => None,
-                    cell => Some(String::from_utf8_lossy(&cell.text()).into_owned()),
-                })
-                .collect();
+        let rows = ledger.links().collect::<fitledger_core::Result<Vec<_>>>()?;
+        let rows: Vec<RawRow<'_>> = rows.iter().map(RowRead::link).collect();
+        let cells: Vec<_> = rows.iter().map(RawRow::cells).collect();
+        let times = cells
+            .iter()
+            .map(|cells| Timestamp::parse(cells[1].as_bytes()));
+        let texts = |index: usize| {
+            let texts = cells.iter().map(|cells| unquoted(cells[index]));
+            let texts: Vec<Option<Cow<'_, str>>> = texts.collect();
             to_r::strings(texts.iter().map(Option::as_deref))
         };
-        let ids = rows
-            .iter()
-            .map(|row| Some(row.run_id).filter(|id| !id.is_empty()));
         let hashes: Vec<String> = rows.iter().map(|row| row.hash.to_string()).collect();
         Ok(list!(
             seq = to_r::doubles(rows.iter().map(|row| row.seq.0 as f64)),
-            time = to_r::instants(rows.iter().map(|row| row.time.seconds())),
-            event = to_r::strings(rows.iter().map(|row| Some(row.event.name()))),
-            run_id = to_r::strings(ids),
-            params = cell(|row| row.params),
-            metrics = cell(|row| row.metrics),
-            artifacts = cell(|row| row.artifacts),
-            context = cell(|row| row.context),
+            time = to_r::instants(times.map(|time| time.map_or(f64::NAN, |time| time.seconds()))),
+            event = texts(2),
+            run_id = texts(3),
+            params = texts(4),
+            metrics = texts(5),
+            artifacts = texts(6),
+            context = texts(7),
             hash = to_r::strings(hashes.iter().map(|hash| Some(hash.as_str())))
         )
         .into())
     })
+}
+
+/// What a cell says, without its quotes; `None` if it is empty.
+fn unquoted(cell: &str) -> Option<Cow<'_, str>> {
+    let quoted = cell
+        .strip_prefix('"')
+        .and_then(|rest| rest.strip_suffix('"'));
+    match quoted {
+        Some(text) => Some(text.replace("\"\"", "\"").into()),
+        None => Some(cell.into()).filter(|cell: &Cow<'_, str>| !cell.is_empty()),
+    }
 }
 
 /// What a run recorded: `list(params, metrics, unfit)`, `unfit` why nobody should rest on it.
@@ -382,10 +393,9 @@ fn native_export_runs(file: Robj, to: Robj) -> Robj {
         let rows = table::all_rows(runs, false)?;
         let columns = table::columns(runs, false, &rows, |_| true)?;
         runs.load(&rows, &[])?;
-        let mut name = to.file_name().unwrap_or_default().to_owned();
-        name.push(format!(".{}.tmp", std::process::id()));
-        let unfinished = to.with_file_name(name);
-        let written = std::fs::File::create(&unfinished)
+        let unfinished = sys::unforeseen_name(&to, ".tmp-");
+        let unfinished = unfinished.map_err(|e| Failure::unwritten(&to, &e))?;
+        let written = sys::create_new(&unfinished)
             .and_then(|out| {
                 let out = std::io::BufWriter::new(out);
                 Ok(export::write_csv(runs, &rows, &columns, out)?)

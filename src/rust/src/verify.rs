@@ -1,13 +1,11 @@
 //! Verifying, checkpoints and repair.
 
 use extendr_api::prelude::*;
-use fitledger_core::format::object::Object;
-use fitledger_core::format::time::Timestamp;
-use fitledger_core::ledger::{self, Append, Session};
 use fitledger_core::views::checkpoint::{self, Checkpoint};
+use fitledger_core::views::repair::LeftOut;
 use fitledger_core::views::verify;
 
-use crate::append_request::Entropy;
+use crate::append_request::{AppendRequest, Entropy};
 use crate::from_r::path;
 use crate::guard::{Failure, guard};
 use crate::r::{self, R};
@@ -69,29 +67,39 @@ fn native_checkpoint(file: Robj) -> Robj {
     })
 }
 
-/// Sets damage aside: `list(byte, bytes)`, or `NULL` when every row holds.
+/// Repairs a ledger: `NULL` when every row holds, else `list(byte, bytes, file, rows, run_ids, left_out)`: where the
+/// damage began, how much was set aside and in which file, and what was carried over from behind it.
 ///
 /// @noRd
 #[extendr]
-fn native_repair(file: Robj) -> Robj {
+fn native_repair(request: Robj) -> Robj {
     guard(|| {
-        let path = path(&file)?;
-        let mut entropy = Entropy::new();
-        let mut how = Append {
-            session: Session {
-                version: 0,
-                context: &Object::new(),
-                lockfile: None,
-            },
-            sync: true,
-            now: Timestamp::now(),
-            random: &mut |bytes| entropy.fill(bytes),
-            give_up: &mut r::patience(&path),
+        let request = AppendRequest::of(&request)?;
+        let Some(repaired) = request.repair(&mut Entropy::new())? else {
+            return Ok(Robj::from(()));
         };
-        Ok(match ledger::repair(&path, &mut how)? {
-            None => Robj::from(()),
-            Some(aside) => list!(byte = aside.at as f64, bytes = aside.bytes as f64).into(),
-        })
+        let (aside, carried) = (repaired.aside, repaired.carried.unwrap_or_default());
+        let left_out = &carried.left_out;
+        let texts = |of: fn(&LeftOut) -> Option<&str>| to_r::strings(left_out.iter().map(of));
+        let seqs = left_out.iter().map(|row| match row.seq {
+            Some(seq) => Rfloat::from(seq.0 as f64),
+            None => Rfloat::na(),
+        });
+        Ok(list!(
+            byte = aside.offset as f64,
+            bytes = aside.length as f64,
+            file = aside.file.display().to_string(),
+            rows = carried.rows as f64,
+            run_ids = to_r::strings(carried.run_ids.iter().map(|id| Some(id.as_str()))),
+            left_out = list!(
+                byte = to_r::doubles(left_out.iter().map(|row| row.byte as f64)),
+                row = seqs.collect::<Doubles>(),
+                event = texts(|row| row.event.as_deref()),
+                run_id = texts(|row| row.run_id.as_deref()),
+                why = texts(|row| Some(&row.why))
+            )
+        )
+        .into())
     })
 }
 

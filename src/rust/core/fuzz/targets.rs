@@ -143,15 +143,12 @@ fn read(path: &Path, bytes: &[u8]) {
         assert!(matches!(status, None | Some(Status::Corrupt)));
         return;
     };
-    let tail = ledger.tail();
-    let rows = ledger.rows().take_while(Result::is_ok).count() as u64;
-    let refused = ledger.rows().next().is_some_and(|row| row.is_err());
-    assert!(
-        refused || rows >= tail.head().seq.0,
-        "a reader sees less than holds"
-    );
+    let found = ledger.validate();
+    let tail = &found.tail;
+    let rows = ledger.links().take_while(Result::is_ok).count() as u64;
+    assert!(rows >= tail.head().seq.0, "a reader sees less than holds");
     assert_eq!(ledger.size(), bytes.len() as u64);
-    match (&report, &tail) {
+    match (&report, tail) {
         (Ok(report), Tail::Whole { .. }) => assert_eq!(report.status, Status::Ok),
         (Ok(report), Tail::Torn { .. }) => assert_eq!(report.status, Status::Torn),
         (Ok(report), Tail::Corrupt { .. }) => assert_eq!(report.status, Status::Corrupt),
@@ -187,7 +184,7 @@ fn append(path: &Path, bytes: &[u8]) {
     };
     let event = Event::new(EventKind::Note);
     let open = || FileStore::open(path);
-    let before = ledger::read(path).map(|ledger| ledger.tail());
+    let before = ledger::read(path).map(|ledger| ledger.validate().tail);
     let appended = ledger::append(
         open,
         path,
@@ -200,8 +197,9 @@ fn append(path: &Path, bytes: &[u8]) {
         Ok(head) => match before {
             Ok(Tail::Corrupt { .. }) | Err(_) => {}
             Ok(_) => {
-                let tail = ledger::read(path).expect("a ledger").tail();
-                assert_eq!(tail, Tail::Whole { head });
+                let tail = ledger::read(path).expect("a ledger").validate().tail;
+                let closed = true;
+                assert_eq!(tail, Tail::Whole { head, closed });
             }
         },
         Err(Error::Io { source, .. }) => panic!("{source}"),

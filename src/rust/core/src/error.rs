@@ -16,13 +16,15 @@ pub enum Error {
     PlainCsv { path: PathBuf },
     /// Written by a later version that this one must not guess at.
     Newer { path: PathBuf, what: String },
-    /// A row that doesn't hold and isn't the rest of an unfinished write.
+    /// A row that doesn't hold and isn't the rest of an unfinished write. Row 0 is the header.
     Corrupt {
         path: PathBuf,
         row: u64,
         byte: u64,
-        why: String,
+        why: RowDamage,
     },
+    /// A file without a row, where there were some.
+    RowsGone { path: PathBuf, sign: SignOfRows },
     /// A row would be longer than the format allows.
     RowTooLong { bytes: usize },
     /// The user interrupted the wait for the lock, or a long piece of work.
@@ -45,12 +47,86 @@ pub enum Error {
     },
     /// A write failed and its remains could not be removed.
     Remains { path: PathBuf, source: io::Error },
-    /// The rows are in the file, or were, but the system did not confirm that they are on disk.
-    DurabilityUnknown {
-        path: PathBuf,
-        kept: bool,
-        source: io::Error,
+    /// The rows are in the file, but the system did not confirm that they are on disk.
+    DurabilityUnknown { path: PathBuf, source: io::Error },
+}
+
+/// What is wrong with a row that doesn't hold, and what made it so where that shows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RowDamage {
+    /// The lines that git puts around two versions that it can't merge.
+    ConflictMarkers,
+    /// Two copies were merged line by line: a number comes again.
+    Merged {
+        seq: u64,
+        after: u64,
     },
+    /// Line ends of Windows.
+    CrLf,
+    ByteOrderMark,
+    /// Sectors that never reached the disk, before others that did.
+    RowsBehindZeros,
+    Other(String),
+}
+
+impl From<&str> for RowDamage {
+    fn from(why: &str) -> RowDamage {
+        RowDamage::Other(why.to_owned())
+    }
+}
+
+impl From<String> for RowDamage {
+    fn from(why: String) -> RowDamage {
+        RowDamage::Other(why)
+    }
+}
+
+impl fmt::Display for RowDamage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            RowDamage::ConflictMarkers => f.write_str("git's conflict markers stand there"),
+            RowDamage::Merged { seq, after } => write!(
+                f,
+                "its seq is {seq} after {after}, as where two copies were merged line by line"
+            ),
+            RowDamage::CrLf => {
+                f.write_str("its lines end in CR LF, as some editors and git settings leave them")
+            }
+            RowDamage::ByteOrderMark => f.write_str("it begins with a byte order mark"),
+            RowDamage::RowsBehindZeros => {
+                f.write_str("whole rows stand behind zeros, as a power cut can leave them")
+            }
+            RowDamage::Other(why) => f.write_str(why),
+        }
+    }
+}
+
+impl RowDamage {
+    fn hint(&self) -> &'static str {
+        match self {
+            RowDamage::ConflictMarkers | RowDamage::Merged { .. } => {
+                "Nothing was written. Put one of the two versions back whole, as with `git checkout --ours`; or `repair_ledger()` carries the runs of the other one over."
+            }
+            RowDamage::CrLf => {
+                "Nothing was written. `x <- readBin(file, \"raw\", file.size(file)); writeBin(x[x != 13], file)` restores the line feeds; a line `*.csv -text` in `.gitattributes` keeps git from changing them again."
+            }
+            RowDamage::ByteOrderMark => {
+                "Nothing was written. `x <- readBin(file, \"raw\", file.size(file)); writeBin(x[-(1:3)], file)` takes it away."
+            }
+            RowDamage::RowsBehindZeros | RowDamage::Other(_) => {
+                "Nothing was written. Compare with a copy of the file; fitledger never repairs a damaged row by itself."
+            }
+        }
+    }
+}
+
+/// From what it shows that a file without a row had some.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SignOfRows {
+    /// This process has seen so many.
+    Seen(u64),
+    /// Bytes that rows name are stored beside it.
+    Objects,
 }
 
 /// What is wrong with stored bytes.
@@ -99,6 +175,7 @@ impl Error {
             Error::PlainCsv { .. } => "plain_csv",
             Error::Newer { .. } => "newer_format",
             Error::Corrupt { .. } => "corrupt",
+            Error::RowsGone { .. } => "rows_gone",
             Error::RowTooLong { .. } => "row_too_long",
             Error::Interrupted => "interrupted",
             Error::Artifact { .. } => "artifact",
@@ -123,8 +200,18 @@ impl Error {
                 "The file was not touched. Bring its runs over with `import_runs(from, file)`."
             }
             Error::Newer { .. } => "Update fitledger to read and write this ledger.",
-            Error::Corrupt { .. } => {
-                "Nothing was written. Compare with a copy of the file; fitledger never repairs a damaged row by itself."
+            Error::Corrupt { why, .. } => why.hint(),
+            Error::RowsGone {
+                sign: SignOfRows::Seen(_),
+                ..
+            } => {
+                "Nothing was written. Put a copy of the file back; or log again, which begins a new ledger."
+            }
+            Error::RowsGone {
+                sign: SignOfRows::Objects,
+                ..
+            } => {
+                "Nothing was written. Put a copy of the file back; or move that folder away, to begin a new ledger."
             }
             Error::RowTooLong { .. } => {
                 "Nothing was written. Store large values in a file and log its path."
@@ -152,11 +239,8 @@ impl Error {
             Error::Remains { .. } => {
                 "The next write sets the unfinished rows aside, once the file can be truncated."
             }
-            Error::DurabilityUnknown { kept: true, .. } => {
+            Error::DurabilityUnknown { .. } => {
                 "The rows are in the file, but a power cut may lose them. Check the disk."
-            }
-            Error::DurabilityUnknown { kept: false, .. } => {
-                "The rows were taken back. Check the disk before you log again."
             }
         }
     }
@@ -168,6 +252,7 @@ impl Error {
             | Error::PlainCsv { path }
             | Error::Newer { path, .. }
             | Error::Corrupt { path, .. }
+            | Error::RowsGone { path, .. }
             | Error::Network { path, .. }
             | Error::Conflict { path, .. }
             | Error::DamagedIndex { path }
@@ -218,6 +303,18 @@ impl fmt::Display for Error {
                 "'{}' is damaged at row {row} (byte {byte}): {why}.",
                 path.display()
             ),
+            Error::RowsGone { path, sign } => match sign {
+                SignOfRows::Seen(rows) => write!(
+                    f,
+                    "The rows of '{}' are gone: this process has seen {rows} there.",
+                    path.display()
+                ),
+                SignOfRows::Objects => write!(
+                    f,
+                    "'{0}' holds no row, but what rows have stored is in '{0}.objects'.",
+                    path.display()
+                ),
+            },
             Error::RowTooLong { bytes } => write!(
                 f,
                 "The row would take {bytes} bytes; a ledger's rows hold at most 16 MiB."
@@ -253,7 +350,7 @@ impl fmt::Display for Error {
                 "A write to '{}' failed and its remains can't be removed: {source}.",
                 path.display()
             ),
-            Error::DurabilityUnknown { path, source, .. } => write!(
+            Error::DurabilityUnknown { path, source } => write!(
                 f,
                 "The system did not confirm that '{}' is on disk: {source}.",
                 path.display()

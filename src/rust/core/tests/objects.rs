@@ -252,6 +252,20 @@ fn verifying_a_ledger_lists_what_is_wrong_with_its_artifacts() {
     let folder = Folder::new();
     let path = folder.0.join("runs.csv");
     let objects = folder.objects();
+    let context = Object::new().text("user", "reader");
+    let mut how = Append {
+        session: Session {
+            version: 1,
+            context: &context,
+            lockfile: None,
+        },
+        sync: false,
+        now: Timestamp::parse(b"2026-11-23T04:20:47.000000Z").unwrap(),
+        random: &mut random,
+        give_up: &mut || false,
+    };
+    let open = || FileStore::open(&path);
+    ledger::begin(open, &path, &mut Memory::default(), &mut how).unwrap();
     let models: [&[u8]; 5] = [b"whole", b"changed", b"cut", b"gone", b"whole"];
     let stored: Vec<Stored> = models.iter().map(|model| put(&objects, model)).collect();
     let events = stored.iter().enumerate().map(|(n, stored)| {
@@ -270,18 +284,6 @@ fn verifying_a_ledger_lists_what_is_wrong_with_its_artifacts() {
             event,
         )
     });
-    let mut how = Append {
-        session: Session {
-            version: 1,
-            context: &Object::new().text("user", "reader"),
-            lockfile: None,
-        },
-        sync: false,
-        now: Timestamp::parse(b"2026-11-23T04:20:47.000000Z").unwrap(),
-        random: &mut random,
-        give_up: &mut || false,
-    };
-    let open = || FileStore::open(&path);
     ledger::append(open, &path, &mut Memory::default(), &mut how, events).unwrap();
     let wrong = || {
         let report = verify(&path, None).unwrap();

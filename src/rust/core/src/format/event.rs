@@ -17,6 +17,8 @@ macro_rules! event_kinds {
             Unknown(&'a str),
         }
 
+        const KNOWN: &[EventKind<'static>] = &[$(EventKind::$kind,)*];
+
         impl<'a> EventKind<'a> {
             /// The kind that an event's cell names.
             pub fn parse(name: &'a str) -> EventKind<'a> {
@@ -72,6 +74,11 @@ event_kinds! {
 }
 
 impl EventKind<'_> {
+    /// The kind by itself, if this version knows it.
+    pub fn known(self) -> Option<EventKind<'static>> {
+        KNOWN.iter().copied().find(|kind| *kind == self)
+    }
+
     /// Whether it is a run's first row.
     pub fn begins_run(self) -> bool {
         matches!(self, EventKind::Run | EventKind::Start)

@@ -86,16 +86,20 @@ pub fn run<'a>(line: &'a [u8], cells: &mut [impl Sink; 2]) -> Option<Run<'a>> {
     })
 }
 
-/// The id of a finished run, from a row that holds, if the row names no stored bytes.
-pub fn run_id(line: &[u8]) -> Option<&[u8]> {
+/// The ids of a finished run and of its session, from a valid row, if the row names no stored bytes.
+pub fn ids(line: &[u8]) -> Option<(&[u8], &[u8])> {
+    const CONTEXT: &[u8] = b",\"{\"\"session\"\":\"\"";
     let mut cursor = Cursor { line, at: 0 };
     cursor.until(b',')?;
     cursor.take(TIME_LEN)?;
     cursor.event(EventKind::Run)?;
     let id = cursor.until(b',')?;
-    memchr::memmem::find(line, b"sha256")
-        .is_none()
-        .then_some(id)
+    if memchr::memmem::find(line, b"sha256").is_some() {
+        return None;
+    }
+    // Within a cell no quote stands alone.
+    cursor.at = memchr::memmem::rfind(line, CONTEXT)? + CONTEXT.len();
+    Some((id, cursor.until(b'"')?))
 }
 
 struct Cursor<'a> {

@@ -12,6 +12,7 @@ pub mod json;
 pub mod ledger_context;
 pub mod model_context;
 pub mod object;
+pub mod origin;
 pub mod row;
 pub mod run_context;
 pub mod series;

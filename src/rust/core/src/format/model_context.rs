@@ -9,7 +9,6 @@ const MODEL: &str = "model";
 const VERSION: &str = "version";
 const STAGE: &str = "stage";
 const PREVIOUS: &str = "previous";
-const UNDOES: &str = "undoes";
 const SIGNATURE: &str = "signature";
 const WHY: &str = "why";
 
@@ -18,6 +17,9 @@ const WHY: &str = "why";
 pub struct ModelContext(Json);
 
 impl ModelContext {
+    /// The seq of the promotion that a rollback takes back.
+    pub const UNDOES: &str = "undoes";
+
     pub fn read(context: Cell<'_>) -> Result<ModelContext, Malformed> {
         Ok(ModelContext(Json::Object(context.pairs()?)))
     }
@@ -49,7 +51,7 @@ impl ModelContext {
             None => object.null(PREVIOUS),
         };
         match undoes {
-            Some(seq) => object.int(UNDOES, seq as i64),
+            Some(seq) => object.int(Self::UNDOES, seq as i64),
             None => object,
         }
     }
@@ -86,7 +88,7 @@ impl ModelContext {
 
     /// Whether it takes a promotion back.
     pub fn is_rollback(&self) -> bool {
-        self.0.get(UNDOES).is_some()
+        self.0.get(Self::UNDOES).is_some()
     }
 
     pub fn signature(&self) -> Option<&Json> {

@@ -89,6 +89,25 @@ impl<'a> Cell<'a> {
         Cow::Owned(out)
     }
 
+    /// The text of a key of the object.
+    pub fn text_of(self, key: &str) -> Option<Cow<'a, str>> {
+        // Our writers put the keys that are asked for first, and plain.
+        let first = self.0.strip_prefix(b"{\"\"")?.strip_prefix(key.as_bytes());
+        let plain = first
+            .and_then(|rest| rest.strip_prefix(b"\"\":\"\""))
+            .and_then(|rest| {
+                let end = rest.iter().position(|byte| !byte.is_ascii_alphanumeric())?;
+                rest[end..].starts_with(b"\"\"").then(|| text(&rest[..end]))
+            });
+        match plain {
+            Some(text) => Some(Cow::Borrowed(text)),
+            None => {
+                let object = Json::Object(self.pairs().ok()?);
+                Some(Cow::Owned(object.get(key)?.as_str()?.to_owned()))
+            }
+        }
+    }
+
     /// The pairs of the object; an empty cell has none.
     pub fn pairs(self) -> Result<Vec<(String, Json)>, Malformed> {
         if self.is_empty() {
@@ -99,6 +118,109 @@ impl<'a> Cell<'a> {
             _ => Err(Malformed("not a JSON object".into())),
         }
     }
+}
+
+/// A row as far as the chain goes: its bytes, its nine cells, its number and its hash. What the cells say may break
+/// every other rule.
+#[derive(Debug, Clone, Copy)]
+pub struct RawRow<'a> {
+    pub seq: Seq,
+    pub hash: Digest,
+    /// The bytes under the hash: those before the comma before it.
+    pub body: &'a [u8],
+}
+
+impl<'a> RawRow<'a> {
+    /// Takes a line, without its line feed, apart.
+    pub fn parse(line: &'a [u8]) -> Result<RawRow<'a>, Defect> {
+        check_bytes(line)?;
+        let (body, hash) = split_hash(line)?;
+        match count_cells(body).ok_or("a cell's quote is not closed")? {
+            0..CELLS_BEFORE_HASH => return Err("it has fewer than nine cells"),
+            CELLS_BEFORE_HASH => {}
+            _ => return Err("it has more than nine cells"),
+        }
+        let seq = parse_seq(Cells { body, at: 0 }.bare()?).ok_or("its seq is not a number")?;
+        Ok(RawRow { seq, hash, body })
+    }
+
+    /// The cells before the hash as they stand in the file, quotes included.
+    pub fn cells(&self) -> [&'a str; CELLS_BEFORE_HASH] {
+        let mut cells = [""; CELLS_BEFORE_HASH];
+        let (mut cell, mut start, mut quoted) = (0, 0, false);
+        for (at, &byte) in self.body.iter().enumerate() {
+            match byte {
+                b'"' => quoted = !quoted,
+                b',' if !quoted => {
+                    cells[cell] = text(&self.body[start..at]);
+                    (cell, start) = (cell + 1, at + 1);
+                }
+                _ => {}
+            }
+        }
+        cells[cell] = text(&self.body[start..]);
+        cells
+    }
+
+    /// What has happened, if the cell names an event.
+    pub fn event(&self) -> Option<&'a str> {
+        Some(self.cells()[2]).filter(|name| is_event(name))
+    }
+}
+
+/// How many cells come before the hash.
+pub const CELLS_BEFORE_HASH: usize = 8;
+
+fn text(cell: &[u8]) -> &str {
+    std::str::from_utf8(cell).expect("the row is UTF-8")
+}
+
+/// How many cells there are; `None` if the last one is quoted and doesn't end.
+fn count_cells(body: &[u8]) -> Option<usize> {
+    let (mut commas, mut quoted) = (0, false);
+    for at in memchr::memchr2_iter(b'"', b',', body) {
+        match body[at] {
+            b'"' => quoted = !quoted,
+            _ => commas += usize::from(!quoted),
+        }
+    }
+    (!quoted).then_some(commas + 1)
+}
+
+/// Whether a line that may have been cut short has got so far as to state its hash.
+pub fn states_hash(line: &[u8]) -> bool {
+    let (mut commas, mut quoted) = (0, false);
+    for at in memchr::memchr2_iter(b'"', b',', line) {
+        match line[at] {
+            b'"' => quoted = !quoted,
+            _ => commas += usize::from(!quoted),
+        }
+        if commas == CELLS_BEFORE_HASH {
+            let hash = line[at + 1..].get(..HEX_LEN);
+            return hash.is_some_and(|hash| Digest::from_hex(hash).is_some());
+        }
+    }
+    false
+}
+
+fn check_bytes(line: &[u8]) -> Result<&str, Defect> {
+    if line.len() + 1 > MAX_ROW_BYTES {
+        return Err("it is longer than 16 MiB");
+    }
+    if line.iter().any(|&byte| byte < 0x20) {
+        return Err("it holds a control character");
+    }
+    std::str::from_utf8(line).map_err(|_| "it is not UTF-8")
+}
+
+/// What is under the hash, and the hash.
+fn split_hash(line: &[u8]) -> Result<(&[u8], Digest), Defect> {
+    let hash_at = line.len().checked_sub(HEX_LEN).ok_or("it has no hash")?;
+    if hash_at == 0 || line[hash_at - 1] != b',' {
+        return Err("it has no hash");
+    }
+    let hash = Digest::from_hex(&line[hash_at..]).ok_or("its hash is not 64 hex digits")?;
+    Ok((&line[..hash_at - 1], hash))
 }
 
 /// A row as it stands in the file. Its form was checked, its hash and its JSON weren't.
@@ -123,20 +245,8 @@ pub type Defect = &'static str;
 impl<'a> Row<'a> {
     /// Takes a line, without its line feed, apart.
     pub fn parse(line: &'a [u8]) -> Result<Row<'a>, Defect> {
-        if line.len() + 1 > MAX_ROW_BYTES {
-            return Err("it is longer than 16 MiB");
-        }
-        if line.iter().any(|&byte| byte < 0x20) {
-            return Err("it holds a control character");
-        }
-        let text = std::str::from_utf8(line).map_err(|_| "it is not UTF-8")?;
-        let hash_at = line.len().checked_sub(HEX_LEN).ok_or("it has no hash")?;
-        if hash_at == 0 || line[hash_at - 1] != b',' {
-            return Err("it has no hash");
-        }
-        let hash = Digest::from_hex(&line[hash_at..]).ok_or("its hash is not 64 hex digits")?;
-        let body = &line[..hash_at - 1];
-
+        let text = check_bytes(line)?;
+        let (body, hash) = split_hash(line)?;
         let mut cells = Cells { body, at: 0 };
         let seq = parse_seq(cells.bare()?).ok_or("its seq is not a number")?;
         let time = cells.bare()?;
@@ -178,6 +288,15 @@ impl<'a> Row<'a> {
 
     pub fn cells(&self) -> [Cell<'a>; 4] {
         [self.params, self.metrics, self.artifacts, self.context]
+    }
+
+    /// The row as a link of the chain.
+    pub fn link(&self) -> RawRow<'a> {
+        RawRow {
+            seq: self.seq,
+            hash: self.hash,
+            body: self.body,
+        }
     }
 }
 

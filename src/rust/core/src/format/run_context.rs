@@ -1,5 +1,7 @@
 //! What the context of a run's row says.
 
+use std::borrow::Cow;
+
 use crate::format::data_version::DataVersion;
 use crate::format::json::{Json, Malformed};
 use crate::format::row::Cell;
@@ -9,6 +11,10 @@ use crate::format::value::unescape_key;
 pub const SESSION: &str = "session";
 /// Where the row was copied from.
 pub const ORIGIN: &str = "origin";
+/// The run that a run belongs to.
+pub const PARENT: &str = "parent";
+/// The session that a `resume` takes a running run from.
+pub const TAKES: &str = "takes";
 pub const SEED: &str = "seed";
 pub const TAGS: &str = "tags";
 /// Metrics that nobody is to see yet.
@@ -69,6 +75,11 @@ impl EndStatus {
 }
 
 impl RunContext {
+    /// The session that a row names.
+    pub fn session_of(context: Cell<'_>) -> Option<Cow<'_, str>> {
+        context.text_of(SESSION)
+    }
+
     pub fn read(context: Cell<'_>) -> Result<RunContext, Malformed> {
         let mut read = RunContext::default();
         for (key, value) in context.pairs()? {

@@ -1,11 +1,12 @@
 //! What a session row says: with what the rows that name it were made.
 
+use std::borrow::Cow;
+
 use crate::format::artifact::ArtifactEntry;
 use crate::format::json::{Json, Malformed};
 use crate::format::object::Object;
 use crate::format::row::Cell;
 
-const ID: &str = "id";
 const USER: &str = "user";
 const HOST: &str = "host";
 const PID: &str = "pid";
@@ -42,8 +43,15 @@ pub struct Process<'a> {
 }
 
 impl SessionContext {
+    pub const ID: &str = "id";
+
     pub fn read(context: Cell<'_>) -> Result<SessionContext, Malformed> {
         Ok(SessionContext(Json::Object(context.pairs()?)))
+    }
+
+    /// The id of the session that a row is about.
+    pub fn id_of(context: Cell<'_>) -> Option<Cow<'_, str>> {
+        context.text_of(Self::ID)
     }
 
     pub fn from_json(json: Json) -> SessionContext {
@@ -52,7 +60,7 @@ impl SessionContext {
 
     /// The context of a new session: its id, what is recorded, and the lockfile if it is stored.
     pub fn object(id: &str, recorded: &Object, lockfile: Option<&ArtifactEntry>) -> Object {
-        let object = Object::new().text(ID, id).extend(recorded);
+        let object = Object::new().text(Self::ID, id).extend(recorded);
         match lockfile {
             Some(lockfile) => object.object(LOCKFILE, &lockfile.bytes_object()),
             None => object,
@@ -69,7 +77,7 @@ impl SessionContext {
     }
 
     pub fn id(&self) -> Option<&str> {
-        self.text(&[ID])
+        self.text(&[Self::ID])
     }
 
     pub fn user(&self) -> Option<&str> {

@@ -5,9 +5,12 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use crate::error::{Error, Result};
-use crate::format::row::HEADER;
+use crate::error::{Error, Result, RowDamage};
+use crate::format::row::{HEADER, RawRow};
 use crate::platform::sys;
+
+/// So many bytes show whether a file begins as a ledger does.
+pub(super) const START_BYTES: u64 = 4096;
 
 /// A ledger's file that is open to be read, without a lock. It stays the same file whatever takes its name.
 #[derive(Debug)]
@@ -73,15 +76,15 @@ impl LedgerFile {
 
     /// The bytes from one to another, or to the end where that comes first.
     pub fn bytes(&self, start: u64, end: u64) -> Result<Vec<u8>> {
-        let mut bytes = vec![0; end.saturating_sub(start) as usize];
-        let read = self.read_at(&mut bytes, start);
-        bytes.truncate(read.map_err(|e| Error::io(&self.path, "read", e))?);
-        Ok(bytes)
+        let read = read_range(end.saturating_sub(start), &|bytes| {
+            self.read_at(bytes, start)
+        });
+        read.map_err(|e| Error::io(&self.path, "read", e))
     }
 
     /// Refuses a file whose first line isn't a ledger's, or the beginning of one.
     pub fn check_header(&self) -> Result<()> {
-        check_start(&self.path, &self.bytes(0, HEADER.len() as u64 + 1)?)
+        check_start(&self.path, &self.bytes(0, START_BYTES.min(self.size()?))?)
     }
 }
 
@@ -117,7 +120,7 @@ pub(super) fn not_a_file(metadata: &Metadata) -> &'static str {
 }
 
 /// Accepts a file that begins with the ledger's header, or with less than that: a birth that
-/// was cut short. Names what else it is.
+/// was cut short. Names what else it is: another file, or a ledger whose header was changed.
 pub(super) fn check_start(path: &Path, start: &[u8]) -> Result<()> {
     let header = HEADER.as_bytes();
     let shared = start.len().min(header.len());
@@ -125,19 +128,45 @@ pub(super) fn check_start(path: &Path, start: &[u8]) -> Result<()> {
         return Ok(());
     }
     let path = path.to_owned();
-    let why = if start.starts_with(b"\"run_id\",\"timestamp\"")
-        || start.starts_with(b"run_id,timestamp")
-    {
+    if start.starts_with(b"\"run_id\",\"timestamp\"") || start.starts_with(b"run_id,timestamp") {
         return Err(Error::PlainCsv { path });
-    } else if start.starts_with(b"\xef\xbb\xbf") {
-        "it begins with a byte order mark; save it as UTF-8 without one"
-    } else if start.starts_with(HEADER.as_bytes()) && start.get(header.len()) == Some(&b'\r') {
-        "its lines end in CR LF, as some editors and git settings leave them"
-    } else {
-        "its first line is not a ledger's header"
+    }
+    let without_mark = start.strip_prefix(b"\xef\xbb\xbf");
+    let mut lines = start.split(|&byte| byte == b'\n');
+    let mut line = || {
+        let line = lines.next().unwrap_or_default();
+        line.strip_suffix(b"\r").unwrap_or(line)
     };
-    Err(Error::NotALedger {
+    let is_header = line() == header || without_mark.is_some_and(|rest| rest.starts_with(header));
+    let is_ledger = |line| RawRow::parse(line).is_ok_and(|row| row.event() == Some("ledger"));
+    if !is_header && !is_ledger(line()) {
+        let why = "its first line is not a ledger's header".into();
+        return Err(Error::NotALedger { path, why });
+    }
+    let same = start.iter().zip(header).take_while(|(a, b)| a == b).count();
+    Err(Error::Corrupt {
         path,
-        why: why.into(),
+        row: 0,
+        byte: same as u64,
+        why: match start.get(same) {
+            Some(b'\r') => RowDamage::CrLf,
+            _ if without_mark.is_some() => RowDamage::ByteOrderMark,
+            _ => "the header is not a ledger's".into(),
+        },
     })
+}
+
+/// Bytes of a file, as many as there are. That there is no memory for them is an error.
+pub(super) fn read_range(
+    length: u64,
+    read: &dyn Fn(&mut [u8]) -> io::Result<usize>,
+) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let length = usize::try_from(length).map_err(|_| io::ErrorKind::OutOfMemory)?;
+    let room = bytes.try_reserve_exact(length);
+    room.map_err(|_| io::ErrorKind::OutOfMemory)?;
+    bytes.resize(length, 0);
+    let read = read(&mut bytes)?;
+    bytes.truncate(read);
+    Ok(bytes)
 }

@@ -6,14 +6,19 @@ mod first_row;
 pub mod objects;
 mod read;
 mod repair;
+mod row_rules;
+mod sequence;
 mod store;
 mod tail;
 mod validate;
 
-pub use append::{Append, Memory, ReadSince, Session, append, append_decided};
+pub use append::{
+    Append, Draft, Memory, ReadSince, Session, SetAside, append, append_decided, begin,
+};
 pub use file::{FileStamp, LedgerFile, check};
-pub use first_row::check_first;
-pub use read::{Ledger, Position, examine, id, newer, read};
-pub use repair::{repair, settle};
+pub use read::{Ledger, Position, examine, id, read};
+pub use repair::{Repaired, Wreck, repair, settle};
+pub use row_rules::{RowRead, read_row};
 pub use store::{FileStore, Store};
 pub use tail::{FIRST_ROW, Tail};
+pub use validate::{Invalid, Validation};

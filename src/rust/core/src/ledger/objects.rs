@@ -63,6 +63,14 @@ impl Objects {
         &self.root
     }
 
+    /// Whether any bytes are stored.
+    pub fn holds_any(&self) -> bool {
+        let folders = fs::read_dir(&self.root).into_iter().flatten().flatten();
+        folders
+            .filter(|folder| folder.file_name().len() == 2)
+            .any(|folder| fs::read_dir(folder.path()).is_ok_and(|mut files| files.next().is_some()))
+    }
+
     /// Where the bytes with this hash are, or would be: `ab/abcd…`.
     pub fn path(&self, digest: &Digest) -> PathBuf {
         let name = digest.to_string();
@@ -125,7 +133,11 @@ impl Objects {
         make_folder(&self.folder_of(&digest))?;
         self.publish(temporary, &digest, size, progress)?;
         // Another writer may have made the name or a folder, and not have got so far yet.
-        for folder in [&self.folder_of(&digest), &self.root, parent(&self.root)] {
+        for folder in [
+            &self.folder_of(&digest),
+            &self.root,
+            sys::folder_of(&self.root),
+        ] {
             sys::sync_folder(folder).map_err(|e| Error::io(folder, "sync", e))?;
         }
         Ok(Stored { digest, size })
@@ -327,13 +339,6 @@ fn open_no_follow(path: &Path) -> io::Result<File> {
     sys::no_follow(OpenOptions::new().read(true)).open(path)
 }
 
-fn parent(path: &Path) -> &Path {
-    match path.parent() {
-        Some(folder) if folder != Path::new("") => folder,
-        _ => Path::new("."),
-    }
-}
-
 /// Makes a folder where none is; refuses anything else that is there.
 fn make_folder(path: &Path) -> Result<()> {
     match fs::create_dir(path) {
@@ -368,8 +373,7 @@ impl Temporary {
         for _ in 0..ATTEMPTS {
             let id: String = id::short_id(random).collect();
             path = folder.join(format!("{TEMPORARY}{id}"));
-            let mut options = OpenOptions::new();
-            let file = match options.read(true).write(true).create_new(true).open(&path) {
+            let file = match sys::create_new(&path) {
                 Err(e) if e.kind() == io::ErrorKind::AlreadyExists => continue,
                 opened => opened.map_err(|e| Error::io(&path, "make", e))?,
             };

@@ -3,38 +3,48 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::error::{Error, Result};
-use crate::format::chain::Head;
+use crate::error::{Error, Result, RowDamage};
+use crate::format::chain::{self, Head};
 use crate::format::digest::HEX_LEN;
-use crate::format::event::EventKind;
-use crate::format::id::Seq;
 use crate::format::ledger_context::LedgerContext;
-use crate::format::row::{HEADER, Row};
-use crate::ledger::file::{LedgerFile, check_start};
-use crate::ledger::first_row::{First, check_first};
+use crate::format::row::Row;
+use crate::ledger::file::{LedgerFile, check_start, read_range};
+use crate::ledger::row_rules::{RowRead, read_row};
+use crate::ledger::store::Store;
 use crate::ledger::tail::{self, Tail};
-use crate::ledger::validate::validate;
+use crate::ledger::validate::{Validation, validate};
 use crate::platform::sys;
 
 /// The position in the file right after a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Position {
-    /// The byte after the row's line feed.
+    /// The byte after the row's line feed, which may be missing yet.
     pub end: u64,
     pub head: Head,
 }
 
 impl Position {
+    /// Before the first row.
+    pub fn origin() -> Position {
+        Position {
+            end: tail::FIRST_ROW,
+            head: Head::genesis(),
+        }
+    }
+
     /// Whether the file still has this row there.
     pub fn stands(&self, read_at: ReadAt<'_>) -> io::Result<bool> {
-        let mut bytes = [0; HEX_LEN + 1];
+        if *self == Position::origin() {
+            return Ok(true);
+        }
+        let mut bytes = [b'\n'; HEX_LEN + 1];
         let Some(at) = self.end.checked_sub(bytes.len() as u64) else {
             return Ok(false);
         };
         let read = read_at(&mut bytes, at)?;
-        Ok(read == bytes.len()
+        Ok(read >= HEX_LEN
             && bytes[..HEX_LEN] == self.head.hash.hex()
-            && bytes[HEX_LEN] == b'\n')
+            && matches!(bytes[HEX_LEN], b'\n' | 0))
     }
 }
 
@@ -60,7 +70,11 @@ pub fn read(path: &Path) -> Result<Ledger> {
 impl LedgerFile {
     /// Reads all of it.
     pub fn read(&self) -> Result<Ledger> {
-        let ledger = self.read_unchecked()?;
+        let ledger = Ledger {
+            path: self.path().to_owned(),
+            bytes: self.bytes(0, self.size()?)?,
+            after: None,
+        };
         check_start(self.path(), &ledger.bytes)?;
         Ok(ledger)
     }
@@ -69,14 +83,6 @@ impl LedgerFile {
     pub fn read_since(&self, position: &Position) -> Result<Ledger> {
         let read_at = |bytes: &mut [u8], at| self.read_at(bytes, at);
         since(self.path(), self.size()?, &read_at, position)
-    }
-
-    fn read_unchecked(&self) -> Result<Ledger> {
-        Ok(Ledger {
-            path: self.path().to_owned(),
-            bytes: self.bytes(0, self.size()?)?,
-            after: None,
-        })
     }
 }
 
@@ -88,9 +94,8 @@ pub fn since(path: &Path, end: u64, read_at: ReadAt<'_>, position: &Position) ->
         .map_err(reading)?
         .then_some(*position);
     let start = after.map_or(0, |position| position.end);
-    let mut bytes = vec![0; end.saturating_sub(start) as usize];
-    let read = read_at(&mut bytes, start).map_err(reading)?;
-    bytes.truncate(read);
+    let length = end.saturating_sub(start);
+    let bytes = read_range(length, &|bytes| read_at(bytes, start)).map_err(reading)?;
     if after.is_none() {
         check_start(path, &bytes)?;
     }
@@ -103,24 +108,26 @@ pub fn since(path: &Path, end: u64, read_at: ReadAt<'_>, position: &Position) ->
 
 /// Reads a ledger's file and checks every row from its bytes.
 ///
-/// An unfinished row at the end is looked at again under the lock, if that can be had: then no
+/// What doesn't hold at the end is looked at again under the lock, if that can be had: then no
 /// writer is at it.
-pub fn examine(path: &Path) -> Result<(Ledger, Tail)> {
+pub fn examine(path: &Path) -> Result<(Ledger, Validation)> {
     let file = LedgerFile::open(path)?;
-    let ledger = file.read_unchecked()?;
-    check_header(&ledger)?;
-    let tail = ledger.tail();
-    let Tail::Torn { head, at } = tail else {
-        return Ok((ledger, tail));
-    };
-    if !sys::try_lock(file.file()).unwrap_or(true) {
-        return Ok((ledger, Tail::Pending { head, at }));
+    let ledger = file.read()?;
+    let mut found = ledger.validate();
+    if matches!(found.tail, Tail::Whole { .. }) {
+        return Ok((ledger, found));
     }
-    let again = file.read_unchecked();
+    if !sys::try_lock(file.file()).unwrap_or(true) {
+        if let Tail::Torn { head, at, .. } = found.tail {
+            found.tail = Tail::Pending { head, at };
+        }
+        return Ok((ledger, found));
+    }
+    let again = file.read();
     drop(sys::unlock(file.file()));
     let ledger = again?;
-    let tail = ledger.tail();
-    Ok((ledger, tail))
+    let found = ledger.validate();
+    Ok((ledger, found))
 }
 
 /// The id of a ledger, as its first row states it.
@@ -133,47 +140,29 @@ pub fn id(read_at: ReadAt<'_>) -> Option<String> {
     Ledger { path, bytes, after }.id()
 }
 
-/// A damaged header over rows that are a ledger's is damage at row 0.
-fn check_header(ledger: &Ledger) -> Result<()> {
-    let Err(e) = check_start(&ledger.path, &ledger.bytes) else {
-        return Ok(());
-    };
-    let header = HEADER.as_bytes();
-    let second = ledger.bytes.splitn(3, |&byte| byte == b'\n').nth(1);
-    if !second.is_some_and(|line| Row::parse(line).is_ok_and(|row| row.event == EventKind::Ledger))
-    {
-        return Err(e);
-    }
-    let same = ledger
-        .bytes
-        .iter()
-        .zip(header)
-        .take_while(|(a, b)| a == b)
-        .count();
-    Err(Error::Corrupt {
-        path: ledger.path.clone(),
-        row: 0,
-        byte: same as u64,
-        why: "the header is not a ledger's".into(),
-    })
-}
-
 impl Ledger {
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// The rows in their order. A damaged row is an error; the rest of a write that never
-    /// finished is the end.
+    /// The valid rows in their order. A damaged row is an error; the rest of a write that never
+    /// finished is the end; a row that holds and breaks another rule is passed over.
     pub fn rows(&self) -> Rows<'_> {
-        let (at, next) = match &self.after {
-            Some(position) => (0, position.head.seq.next()),
-            None => ((tail::FIRST_ROW as usize).min(self.bytes.len()), Seq(1)),
-        };
         Rows {
+            lines: self.links(),
+        }
+    }
+
+    /// All rows that the chain consists of, in their order, valid or not.
+    pub fn links(&self) -> Links<'_> {
+        let at = match &self.after {
+            Some(_) => 0,
+            None => (tail::FIRST_ROW as usize).min(self.bytes.len()),
+        };
+        Links {
             ledger: self,
             at,
-            next,
+            position: self.after.unwrap_or_else(Position::origin),
         }
     }
 
@@ -189,28 +178,25 @@ impl Ledger {
             .get(tail::FIRST_ROW as usize..)
             .unwrap_or_default();
         std::iter::from_fn(move || {
-            let length = memchr::memchr(b'\n', rest)?;
+            if rest.is_empty() {
+                return None;
+            }
+            let length = memchr::memchr(b'\n', rest).unwrap_or(rest.len());
             let line = &rest[..length];
-            rest = &rest[length + 1..];
+            rest = rest.get(length + 1..).unwrap_or_default();
             Some(line)
         })
+    }
+
+    /// Where the bytes begin in the file.
+    fn start(&self) -> u64 {
+        self.after.map_or(0, |position| position.end)
     }
 
     /// Where a byte of a row stands in the file.
     fn offset(&self, row: &Row<'_>) -> u64 {
         let within = row.body.as_ptr() as usize - self.bytes.as_ptr() as usize;
-        self.after.map_or(0, |position| position.end) + within as u64
-    }
-
-    /// The position after one of the rows.
-    pub fn position_after(&self, row: &Row<'_>) -> Position {
-        // A comma, the hash, the line feed.
-        let end = self.offset(row) + row.body.len() as u64 + 1 + HEX_LEN as u64 + 1;
-        let (seq, hash) = (row.seq, row.hash);
-        Position {
-            end,
-            head: Head { seq, hash },
-        }
+        self.start() + within as u64
     }
 
     /// The ledger's id, as its first row states it.
@@ -224,19 +210,46 @@ impl Ledger {
         self.bytes.len() as u64
     }
 
-    /// How the ledger ends, after a check of every row.
-    pub fn tail(&self) -> Tail {
+    /// A check of every row of a whole ledger.
+    pub fn validate(&self) -> Validation {
         let rows = self.bytes.get(tail::FIRST_ROW as usize..);
-        match rows {
-            Some(rows) => validate(rows),
+        let tail = match rows {
+            Some(rows) => return validate(rows),
             None if self.bytes.is_empty() => Tail::Whole {
                 head: Head::genesis(),
+                closed: true,
             },
             None => Tail::Torn {
                 head: Head::genesis(),
                 at: 0,
+                closed: true,
             },
-        }
+        };
+        let invalid = Vec::new();
+        Validation { tail, invalid }
+    }
+
+    /// All bytes of a file that is open already.
+    pub(super) fn of<S: Store>(store: &S) -> Result<Ledger> {
+        let reading = |e| Error::io(store.path(), "read", e);
+        let bytes = read_range(store.size().map_err(reading)?, &|bytes| {
+            store.read_at(bytes, 0)
+        });
+        Ok(Ledger {
+            path: store.path().to_owned(),
+            bytes: bytes.map_err(reading)?,
+            after: None,
+        })
+    }
+
+    /// The ledger up to a byte, and what follows.
+    pub(super) fn split(mut self, at: u64) -> (Ledger, Vec<u8>) {
+        let rest = self.bytes.split_off(at as usize);
+        (self, rest)
+    }
+
+    pub(super) fn ends_in_line_feed(&self) -> bool {
+        self.bytes.ends_with(b"\n")
     }
 
     /// The ledger up to a byte.
@@ -253,58 +266,20 @@ impl Ledger {
             path: self.path.clone(),
             row: row.seq.0,
             byte: self.offset(row),
-            why,
+            why: why.into(),
         }
     }
 }
 
-/// An event that must be understood and isn't.
-pub fn newer(path: &Path, row: &Row<'_>) -> Error {
-    Error::Newer {
-        path: path.to_owned(),
-        what: format!(
-            "row {} is an event '{}' that must be understood",
-            row.seq, row.event
-        ),
-    }
-}
-
+/// The valid rows of a ledger.
 pub struct Rows<'a> {
-    ledger: &'a Ledger,
-    at: usize,
-    next: Seq,
+    lines: Links<'a>,
 }
 
-impl<'a> Rows<'a> {
-    fn line(&mut self) -> Option<Result<Row<'a>>> {
-        let rest = &self.ledger.bytes[self.at..];
-        let length = memchr::memchr(b'\n', rest)?;
-        let why = match Row::parse(&rest[..length]) {
-            Ok(row) if row.seq == self.next => match check_first(&row) {
-                Ok(()) => {
-                    self.at += length + 1;
-                    self.next = row.seq.next();
-                    return Some(Ok(row));
-                }
-                Err(First::Newer(what)) => {
-                    let path = self.ledger.path.clone();
-                    return Some(Err(Error::Newer { path, what }));
-                }
-                Err(First::Wrong) => "the first row, and no other, is the ledger's own",
-            },
-            Ok(_) => "its seq is out of order",
-            Err(defect) => defect,
-        };
-        let byte = self.ledger.after.map_or(0, |position| position.end) + self.at as u64;
-        if tail::is_torn(rest, byte) {
-            return None;
-        }
-        Some(Err(Error::Corrupt {
-            path: self.ledger.path.clone(),
-            row: self.next.0,
-            byte,
-            why: why.to_owned(),
-        }))
+impl Rows<'_> {
+    /// Right after the last row that was passed, valid or not.
+    pub fn position(&self) -> Position {
+        self.lines.position
     }
 }
 
@@ -312,10 +287,94 @@ impl<'a> Iterator for Rows<'a> {
     type Item = Result<Row<'a>>;
 
     fn next(&mut self) -> Option<Result<Row<'a>>> {
-        let row = self.line();
-        if !matches!(row, Some(Ok(_))) {
-            self.at = self.ledger.bytes.len();
+        loop {
+            match self.lines.next()? {
+                Ok(RowRead::Valid(row)) => return Some(Ok(row)),
+                Ok(RowRead::Invalid(..)) => {}
+                Ok(RowRead::Newer(_, what)) => {
+                    let path = self.lines.ledger.path.clone();
+                    return Some(Err(Error::Newer { path, what }));
+                }
+                Err(e) => return Some(Err(e)),
+            }
         }
-        row
+    }
+}
+
+/// The rows of a ledger as links of its chain.
+pub struct Links<'a> {
+    ledger: &'a Ledger,
+    /// Where the next row begins, in the bytes that were read.
+    at: usize,
+    /// Right after the last row.
+    position: Position,
+}
+
+impl<'a> Links<'a> {
+    /// The next row, as long as the rows hold as far as readers look.
+    fn link(&mut self) -> std::result::Result<Option<RowRead<'a>>, RowDamage> {
+        let rest = &self.ledger.bytes[self.at..];
+        if rest.is_empty() {
+            return Ok(None);
+        }
+        let line_feed = memchr::memchr(b'\n', rest);
+        let line = &rest[..line_feed.unwrap_or(rest.len())];
+        let previous = self.position.head;
+        let (line, read) = match read_row(line, Some(previous.seq)) {
+            Ok(read) => (line, Ok(read)),
+            Err(defect) => match tail::before_zeros(line) {
+                b"" => (line, Err(defect)),
+                shorter => (
+                    shorter,
+                    read_row(shorter, Some(previous.seq)).map_err(|_| defect),
+                ),
+            },
+        };
+        let closed = line_feed == Some(line.len());
+        let read = read?;
+        let link = read.link();
+        // Only a hash shows that a row is whole which no line feed ends, and that one was written so which breaks
+        // a rule.
+        let trusted = closed && !matches!(read, RowRead::Invalid(..));
+        if !trusted && chain::link(&previous.hash, link.body) != link.hash {
+            return Err("its hash doesn't match its content and the row before it".into());
+        }
+        self.at += line.len() + usize::from(closed);
+        let (seq, hash) = (link.seq, link.hash);
+        self.position = Position {
+            end: self.ledger.start() + (self.at + usize::from(!closed)) as u64,
+            head: Head { seq, hash },
+        };
+        Ok(Some(read))
+    }
+}
+
+impl<'a> Iterator for Links<'a> {
+    type Item = Result<RowRead<'a>>;
+
+    fn next(&mut self) -> Option<Result<RowRead<'a>>> {
+        let damage = match self.link() {
+            Ok(row) => return row.map(Ok),
+            Err(damage) => damage,
+        };
+        let (at, bytes) = (self.at, &self.ledger.bytes);
+        self.at = bytes.len();
+        let head = self.position.head;
+        let closed = at == 0 || bytes[at - 1] == b'\n';
+        match tail::judge(
+            head,
+            closed,
+            &bytes[at..],
+            self.ledger.start() + at as u64,
+            damage,
+        ) {
+            Tail::Corrupt { at, why, .. } => Some(Err(Error::Corrupt {
+                path: self.ledger.path.clone(),
+                row: head.seq.next().0,
+                byte: at,
+                why,
+            })),
+            _ => None,
+        }
     }
 }

@@ -5,72 +5,135 @@ use std::path::Path;
 
 use crate::error::{Error, Result};
 use crate::format::chain::Head;
-use crate::ledger::append::Append;
-use crate::ledger::append::flush::write_all;
+use crate::format::id;
 use crate::ledger::append::lock::lock_current;
-use crate::ledger::append::recovery::{check_birth, find_tail, recover};
-use crate::ledger::file::check_start;
-use crate::ledger::read;
+use crate::ledger::append::recovery::{begin, check_birth, find_room, find_tail};
+use crate::ledger::append::session;
+use crate::ledger::append::{Append, Draft, Memory, SetAside};
+use crate::ledger::file::{self, START_BYTES};
+use crate::ledger::read::{self, Ledger};
 use crate::ledger::store::{FileStore, Store};
 use crate::ledger::tail::{FIRST_ROW, Tail};
-use crate::ledger::validate::validate;
 
-/// What a repair has set aside.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct SetAside {
-    pub at: u64,
-    pub bytes: u64,
+/// What a repair did.
+#[derive(Debug)]
+pub struct Repaired<T> {
+    pub aside: SetAside,
+    /// What was carried over from behind the damage, if there was any: a torn tail has no row in it.
+    pub carried: Option<T>,
+}
+
+/// A damaged ledger, as it is carried over into a new file.
+pub struct Wreck<'a> {
+    /// The rows before the damage.
+    pub good: &'a Ledger,
+    /// What stands from the damage on.
+    pub rest: &'a [u8],
+    /// The session of the repair.
+    pub session: &'a str,
 }
 
 /// Sets everything from the first row on that doesn't hold aside, into a file of its own, and
 /// says so in a `recovered` row. `None` when every row holds.
-pub fn repair(path: &Path, how: &mut Append<'_>) -> Result<Option<SetAside>> {
-    let mut open = || FileStore::open_existing(path);
-    let mut store = lock_current(&mut open, path, how.give_up).map_err(not_found(path))?;
-    let outcome = repair_locked(&mut store, how);
+///
+/// A torn tail is cut off. A damaged ledger is not touched: a new file takes its place, in one step, to which `carry`
+/// can add rows.
+pub fn repair<S: Store, T>(
+    open: impl FnMut() -> io::Result<S>,
+    path: &Path,
+    memory: &mut Memory,
+    how: &mut Append<'_>,
+    carry: impl FnOnce(&Wreck<'_>, &mut Draft, &mut Append<'_>) -> Result<T>,
+) -> Result<Option<Repaired<T>>> {
+    let mut store = lock_current(open, path, |_| {}, how.give_up).map_err(not_found(path))?;
+    let known = memory.known(path, store.id());
+    let outcome = check_start(&store).and_then(|()| {
+        let ledger = Ledger::of(&store)?;
+        match ledger.validate().tail {
+            Tail::Whole { .. } => Ok(None),
+            Tail::Pending { .. } => unreachable!("the lock is ours"),
+            Tail::Torn { .. } => {
+                let room = find_room(&store, known, None, how)?;
+                room.make(&mut store, known, how)?;
+                let carried = None;
+                Ok(room.torn.map(|aside| Repaired { aside, carried }))
+            }
+            Tail::Corrupt { head, at, .. } => {
+                replace(&mut store, ledger, head, at, how, carry).map(Some)
+            }
+        }
+    });
     drop(store.unlock());
-    let set_aside = outcome?;
-    if set_aside.is_some() {
-        let synced = store.sync().and_then(|()| store.sync_folder());
-        synced.map_err(|source| Error::DurabilityUnknown {
-            path: path.to_owned(),
-            kept: true,
-            source,
-        })?;
+    if outcome.as_ref().is_ok_and(Option::is_some) {
+        memory.forget(path);
     }
-    Ok(set_aside)
+    outcome
 }
 
-fn repair_locked<S: Store>(store: &mut S, how: &mut Append<'_>) -> Result<Option<SetAside>> {
-    let bytes = read_all(store)?;
-    check_start(store.path(), &bytes)?;
-    let tail = match bytes.get(FIRST_ROW as usize..) {
-        Some(rows) => validate(rows),
-        None if bytes.is_empty() => return Ok(None),
-        None => Tail::Torn {
-            head: Head::genesis(),
-            at: 0,
-        },
+fn replace<S: Store, T>(
+    store: &mut S,
+    ledger: Ledger,
+    head: Head,
+    at: u64,
+    how: &mut Append<'_>,
+    carry: impl FnOnce(&Wreck<'_>, &mut Draft, &mut Append<'_>) -> Result<T>,
+) -> Result<Repaired<T>> {
+    let path = store.path().to_owned();
+    let aside = SetAside::of(store, at, how.random)?;
+    let (good, rest) = ledger.split(at);
+    let mut draft = Draft {
+        start: at,
+        head,
+        bytes: Vec::new(),
     };
-    let (Tail::Torn { head, at } | Tail::Pending { head, at } | Tail::Corrupt { head, at, .. }) =
-        tail
-    else {
-        return Ok(None);
+    let kept = match head == Head::genesis() {
+        true => {
+            begin(&mut draft.head, how.now, how.random, &mut draft.bytes);
+            0
+        }
+        false => at,
     };
-    let size = bytes.len() as u64;
-    let start = recover(store, how, head, at, size)?;
-    start.make(store)?;
-    write_all(store, start.end, &start.birth)?;
-    Ok(Some(SetAside {
-        at,
-        bytes: size - at,
-    }))
+    if kept > 0 && !good.ends_in_line_feed() {
+        draft.bytes.push(b'\n');
+    }
+    draft.add(how.now, &aside.event())?;
+    let session = session::begin(&path, how, &mut draft)?.id;
+    let wreck = Wreck {
+        good: &good,
+        rest: &rest,
+        session: &session,
+    };
+    let carried = Some(carry(&wreck, &mut draft, how)?);
+
+    aside.keep(store)?;
+    let mut repaired = store.real_path().into_os_string();
+    repaired.push(format!(
+        ".repaired-{}",
+        id::short_id(how.random).collect::<String>()
+    ));
+    let repaired = Path::new(&repaired);
+    let written = store.copy_aside(repaired, 0..kept, &draft.bytes);
+    written.map_err(|e| Error::io(repaired, "write", e))?;
+    store.replace_by(repaired).map_err(|e| {
+        drop(std::fs::remove_file(repaired));
+        Error::io(&path, "replace", e)
+    })?;
+    Ok(Repaired { aside, carried })
+}
+
+fn check_start<S: Store>(store: &S) -> Result<()> {
+    let size = store.size();
+    let size = size.map_err(|e| Error::io(store.path(), "look at", e))?;
+    let mut start = vec![0; size.min(START_BYTES) as usize];
+    let read = store.read_at(&mut start, 0);
+    let read = read.map_err(|e| Error::io(store.path(), "read", e))?;
+    file::check_start(store.path(), &start[..read])
 }
 
 /// Waits until everything that the ledger holds is on disk; its id and its head.
 pub fn settle(path: &Path, give_up: &mut dyn FnMut() -> bool) -> Result<(String, Head)> {
-    let mut open = || FileStore::open_to_read(path);
-    let mut store = lock_current(&mut open, path, give_up).map_err(not_found(path))?;
+    let open = || FileStore::open_to_read(path);
+    let mut store = lock_current(open, path, |_| {}, give_up).map_err(not_found(path))?;
     let outcome = settle_locked(&mut store);
     drop(store.unlock());
     outcome
@@ -101,14 +164,6 @@ fn settle_locked<S: Store>(store: &mut S) -> Result<(String, Head)> {
     };
     store.sync().map_err(|e| Error::io(&path, "flush", e))?;
     Ok((id, head))
-}
-
-fn read_all<S: Store>(store: &S) -> Result<Vec<u8>> {
-    let reading = |e| Error::io(store.path(), "read", e);
-    let mut bytes = vec![0; store.size().map_err(reading)? as usize];
-    let read = store.read_at(&mut bytes, 0).map_err(reading)?;
-    bytes.truncate(read);
-    Ok(bytes)
 }
 
 fn not_found(path: &Path) -> impl FnOnce(Error) -> Error {

@@ -2,6 +2,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use crate::platform::sys::{self, FileId, Network};
@@ -10,8 +11,12 @@ use crate::platform::sys::{self, FileId, Network};
 pub const PIECE_BYTES: usize = 64 << 20;
 
 /// The storage of one ledger. The methods are the system calls that a write is made of.
-pub trait Store {
+pub trait Store: Sync {
     fn path(&self) -> &Path;
+    /// Where the file really is, if the path leads there by links. What belongs to it is made beside it.
+    fn real_path(&self) -> PathBuf {
+        self.path().to_owned()
+    }
     fn id(&self) -> FileId;
     /// Whether the path still means this file.
     fn is_current(&self) -> io::Result<bool>;
@@ -33,8 +38,11 @@ pub trait Store {
     fn network(&self) -> io::Result<Option<Network>> {
         Ok(None)
     }
-    /// Keeps bytes durably in a file of its own beside the ledger.
-    fn keep_aside(&mut self, path: &Path, bytes: &[u8]) -> io::Result<()>;
+    /// Makes a new file, durably, of a part of the ledger's bytes and of what follows them. Nothing that has its
+    /// name already is followed or replaced.
+    fn copy_aside(&mut self, path: &Path, part: Range<u64>, more: &[u8]) -> io::Result<()>;
+    /// Puts a file that was made so in the ledger's place.
+    fn replace_by(&mut self, path: &Path) -> io::Result<()>;
 }
 
 /// A ledger in the file system.
@@ -94,17 +102,34 @@ impl FileStore {
         })
     }
 
-    fn folder(&self) -> &Path {
-        match self.path.parent() {
-            Some(folder) if folder != Path::new("") => folder,
-            _ => Path::new("."),
+    /// Copies a part of the file in pieces.
+    fn copy_part(&self, part: Range<u64>, to: &mut File) -> io::Result<()> {
+        let mut piece = Vec::new();
+        let mut at = part.start;
+        while at < part.end {
+            piece.resize((part.end - at).min(COPIED_BYTES) as usize, 0);
+            let read = self.read_at(&mut piece, at)?;
+            if read == 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+            to.write_all(&piece[..read])?;
+            at += read as u64;
         }
+        Ok(())
     }
 }
+
+/// So many bytes are in memory while a part of a ledger is copied.
+const COPIED_BYTES: u64 = 1 << 20;
 
 impl Store for FileStore {
     fn path(&self) -> &Path {
         &self.path
+    }
+
+    fn real_path(&self) -> PathBuf {
+        let real = self.path.canonicalize();
+        real.unwrap_or_else(|_| self.path.clone())
     }
 
     fn id(&self) -> FileId {
@@ -157,7 +182,7 @@ impl Store for FileStore {
     }
 
     fn sync_folder(&mut self) -> io::Result<()> {
-        sys::sync_folder(self.folder())
+        sys::sync_folder(sys::folder_of(&self.real_path()))
     }
 
     fn discard_if_new(&mut self) -> io::Result<()> {
@@ -172,10 +197,24 @@ impl Store for FileStore {
         sys::network(&self.file, &self.path)
     }
 
-    fn keep_aside(&mut self, path: &Path, bytes: &[u8]) -> io::Result<()> {
-        let mut file = File::create(path)?;
-        file.write_all(bytes)?;
-        file.sync_all()?;
+    fn copy_aside(&mut self, path: &Path, part: Range<u64>, more: &[u8]) -> io::Result<()> {
+        let mut file = sys::create_new(path)?;
+        let made = (|| {
+            // Who may read the ledger may read the copy, and nobody else.
+            file.set_permissions(self.file.metadata()?.permissions())?;
+            self.copy_part(part, &mut file)?;
+            file.write_all(more)?;
+            file.sync_all()?;
+            self.sync_folder()
+        })();
+        if made.is_err() {
+            drop(std::fs::remove_file(path));
+        }
+        made
+    }
+
+    fn replace_by(&mut self, path: &Path) -> io::Result<()> {
+        sys::rename_over(path, &self.real_path())?;
         self.sync_folder()
     }
 }

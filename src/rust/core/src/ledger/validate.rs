@@ -3,23 +3,38 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
+use crate::error::RowDamage;
 use crate::format::chain::{self, Head};
 use crate::format::digest::{Digest, HEX_LEN};
-use crate::format::event::EventKind;
 use crate::format::fast_row::{self, Plain, Sink};
-use crate::format::json::{self, Json, MAX_INT};
-use crate::format::row::{CELLS, MAX_ROW_BYTES, Row};
-use crate::format::run_context::SESSION;
+use crate::format::id::Seq;
+use crate::format::json::{self, MAX_INT};
+use crate::format::row::MAX_ROW_BYTES;
 use crate::format::time::Timestamp;
-use crate::ledger::first_row::{First, check_first};
+use crate::ledger::row_rules::{RowRead, read_row};
 use crate::ledger::tail::{self, FIRST_ROW, Tail};
 use crate::platform::sys;
+
+/// What a check of every row found.
+#[derive(Debug, PartialEq)]
+pub struct Validation {
+    pub tail: Tail,
+    /// Rows that hold and break another rule of the format: links of the chain, without effect.
+    pub invalid: Vec<Invalid>,
+}
+
+/// A row without effect, and which rule it breaks.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Invalid {
+    pub seq: Seq,
+    pub why: String,
+}
 
 /// Checks every row and says where and how the ledger ends. `bytes` is the file after its header.
 ///
 /// Each row's check needs only the hash that the row before it states, so parts of the file are
 /// checked side by side.
-pub fn validate(bytes: &[u8]) -> Tail {
+pub fn validate(bytes: &[u8]) -> Validation {
     let complete = memchr::memrchr(b'\n', bytes).map_or(0, |at| at + 1);
     let parts = split(&bytes[..complete]);
     let first_bad = AtomicUsize::new(usize::MAX);
@@ -38,28 +53,54 @@ pub fn validate(bytes: &[u8]) -> Tail {
     });
 
     let mut head = Head::genesis();
+    let mut invalid = Vec::new();
     for part in outcomes {
-        if let Some(fault) = part.fault {
-            let head = part.head.unwrap_or(head);
-            return tail::broken(
-                head,
-                &bytes[fault.at..],
-                FIRST_ROW + fault.at as u64,
-                &fault.why,
-            );
-        }
         head = part.head.unwrap_or(head);
+        invalid.extend(part.invalid);
+        if let Some(fault) = part.fault {
+            let tail = check_end(bytes, fault.at, head, fault.why, &mut invalid);
+            return Validation { tail, invalid };
+        }
     }
-    if complete == bytes.len() {
-        Tail::Whole { head }
-    } else {
-        tail::broken(
+    let tail = match complete == bytes.len() {
+        true => Tail::Whole { head, closed: true },
+        false => check_end(
+            bytes,
+            complete,
             head,
-            &bytes[complete..],
-            FIRST_ROW + complete as u64,
-            "it is unfinished",
-        )
+            "it is unfinished".into(),
+            &mut invalid,
+        ),
+    };
+    Validation { tail, invalid }
+}
+
+/// How a ledger ends in which a line doesn't hold, or has no line feed: it may be a row still, which zeros follow or
+/// nothing.
+fn check_end(
+    bytes: &[u8],
+    at: usize,
+    head: Head,
+    why: RowDamage,
+    invalid: &mut Vec<Invalid>,
+) -> Tail {
+    let rest = &bytes[at..];
+    let line = &rest[..memchr::memchr(b'\n', rest).unwrap_or(rest.len())];
+    let row = tail::before_zeros(line);
+    if row.len() < line.len() || line.len() == rest.len() {
+        if let Ok(checked) = check_row(row, Some(head)) {
+            let head = checked.head;
+            invalid.extend(checked.invalid);
+            if row.len() == rest.len() {
+                let closed = false;
+                return Tail::Whole { head, closed };
+            }
+            let tail = at + row.len();
+            let why = "zeros stand there".into();
+            return tail::judge(head, false, &bytes[tail..], FIRST_ROW + tail as u64, why);
+        }
     }
+    tail::judge(head, true, rest, FIRST_ROW + at as u64, why)
 }
 
 /// Cuts the bytes at line feeds into a part for each thread that is worth it.
@@ -79,29 +120,29 @@ fn split(bytes: &[u8]) -> Vec<(usize, usize)> {
 
 struct Fault {
     at: usize,
-    why: String,
+    why: RowDamage,
 }
 
-/// What the check of a part found: its last good row, and the first bad one.
+/// What the check of a part found: its last good row, those without effect, and the first bad one.
+#[derive(Default)]
 struct Part {
     head: Option<Head>,
+    invalid: Vec<Invalid>,
     fault: Option<Fault>,
 }
 
 fn check_part(bytes: &[u8], start: usize, end: usize, first_bad: &AtomicUsize) -> Part {
-    let mut part = Part {
-        head: None,
-        fault: None,
-    };
+    let mut part = Part::default();
     // What the row before says of itself is that row's own affair.
     let mut previous = stated_head(&bytes[..start]);
     let mut at = start;
     while at < end && at < first_bad.load(Ordering::Relaxed) {
         let length = memchr::memchr(b'\n', &bytes[at..end]).unwrap_or(end - at);
         match check_row(&bytes[at..at + length], previous) {
-            Ok(head) => {
-                part.head = Some(head);
-                previous = Some(head);
+            Ok(checked) => {
+                part.head = Some(checked.head);
+                part.invalid.extend(checked.invalid);
+                previous = part.head;
                 at += length + 1;
             }
             Err(why) => {
@@ -126,33 +167,42 @@ fn stated_head(before: &[u8]) -> Option<Head> {
         digits.parse().ok()
     })?;
     Some(Head {
-        seq: crate::format::id::Seq(seq),
+        seq: Seq(seq),
         hash,
     })
 }
 
-fn check_row(line: &[u8], previous: Option<Head>) -> Result<Head, String> {
+/// A row that holds, and which other rule it breaks, if it does.
+#[derive(Debug, PartialEq)]
+struct Checked {
+    head: Head,
+    invalid: Option<Invalid>,
+}
+
+fn check_row(line: &[u8], previous: Option<Head>) -> Result<Checked, RowDamage> {
     match check_plain(line, previous) {
-        Some(head) => Ok(head),
+        Some(head) => Ok(Checked {
+            head,
+            invalid: None,
+        }),
         None => check_any_row(line, previous),
     }
 }
 
-fn check_any_row(line: &[u8], previous: Option<Head>) -> Result<Head, String> {
-    let row = Row::parse(line)?;
+fn check_any_row(line: &[u8], previous: Option<Head>) -> Result<Checked, RowDamage> {
+    let read = read_row(line, previous.map(|previous| previous.seq))?;
+    let link = read.link();
     // Without one the row before is damaged, which its own part reports.
-    if let Some(previous) = previous {
-        if row.seq != previous.seq.next() {
-            return Err(format!("its seq is {} after {}", row.seq, previous.seq));
-        }
-        if chain::link(&previous.hash, row.body) != row.hash {
-            return Err("its hash doesn't match its content and the row before it".into());
-        }
+    if previous.is_some_and(|previous| chain::link(&previous.hash, link.body) != link.hash) {
+        return Err("its hash doesn't match its content and the row before it".into());
     }
-    check_rules(&row)?;
-    Ok(Head {
-        seq: row.seq,
-        hash: row.hash,
+    let (seq, hash) = (link.seq, link.hash);
+    Ok(Checked {
+        head: Head { seq, hash },
+        invalid: match read {
+            RowRead::Invalid(_, why) => Some(Invalid { seq, why }),
+            _ => None,
+        },
     })
 }
 
@@ -227,53 +277,6 @@ fn is_integer(text: &[u8], max: i64) -> bool {
     number.is_some_and(|x| x.unsigned_abs() <= max.unsigned_abs())
 }
 
-/// What the format asks of a row beyond its form.
-fn check_rules(row: &Row<'_>) -> Result<(), String> {
-    let mut session = false;
-    for (cell, name) in row.cells().into_iter().zip(CELLS) {
-        if cell.is_empty() {
-            continue;
-        }
-        let json =
-            Json::parse_canonical(&cell.text()).map_err(|e| format!("its {name} cell is {e}"))?;
-        let max = if name == "params" {
-            i64::from(i32::MAX)
-        } else {
-            MAX_INT
-        };
-        if !integers_within(&json, max) {
-            return Err(format!("its {name} cell holds an integer beyond ±{max}"));
-        }
-        session |= name == "context" && json.get(SESSION).is_some_and(|id| id.as_str().is_some());
-    }
-    if let Err(First::Wrong) = check_first(row) {
-        return Err("the first row, and no other, is the ledger's own".into());
-    }
-    let names_session = !matches!(
-        row.event,
-        EventKind::Ledger | EventKind::Session | EventKind::Recovered
-    );
-    if names_session && !session {
-        return Err("it names no session".into());
-    }
-    let of_run = row.event.begins_run()
-        || row.event.continues_run() && row.event != EventKind::Note
-        || row.event == EventKind::Register;
-    if of_run && row.run_id.is_empty() {
-        return Err("it names no run".into());
-    }
-    Ok(())
-}
-
-fn integers_within(json: &Json, max: i64) -> bool {
-    match json {
-        Json::Int(x) => x.unsigned_abs() <= max.unsigned_abs(),
-        Json::Array(items) => items.iter().all(|item| integers_within(item, max)),
-        Json::Object(pairs) => pairs.iter().all(|(_, value)| integers_within(value, max)),
-        _ => true,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -328,7 +331,11 @@ mod tests {
             if let Some(found) = check_plain(&line, Some(head)) {
                 quick += 1;
                 let text = String::from_utf8_lossy(&line);
-                assert_eq!(check_any_row(&line, Some(head)), Ok(found), "{text}");
+                let checked = Checked {
+                    head: found,
+                    invalid: None,
+                };
+                assert_eq!(check_any_row(&line, Some(head)), Ok(checked), "{text}");
             }
         }
         assert!(quick > 1000, "{quick}");

@@ -125,9 +125,11 @@ impl View {
 
 impl Fold for View {
     fn apply(&mut self, row: &Row<'_>) -> std::result::Result<(), Refusal> {
-        let known = self.runs.len();
         self.runs.apply(row)?;
         self.registry.apply(row)?;
+        if self.runs.run_ids.is_without_effect(row.seq) {
+            return Ok(());
+        }
         match row.event {
             EventKind::Ledger => {
                 self.ledger = LedgerContext::read(row.context)?.id.unwrap_or_default();
@@ -138,7 +140,6 @@ impl Fold for View {
                 self.push_change(row, Change::Session(id));
             }
             kind if kind.is_of_model() => self.push_change(row, Change::Registry),
-            kind if kind.begins_run() && self.runs.len() == known => {}
             kind if kind.begins_run() || kind.continues_run() => {
                 if let Some(run) = self.runs.get(row.run_id)?.map(|run| run.row) {
                     self.take(row, run)?;

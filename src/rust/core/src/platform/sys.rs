@@ -2,6 +2,7 @@
 
 use std::fs::{File, FileType, Metadata, OpenOptions};
 use std::io;
+use std::path::{Path, PathBuf};
 
 /// Which file an open descriptor or a path means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -19,6 +20,29 @@ pub fn read_full(file: &File, bytes: &mut [u8], offset: u64) -> io::Result<usize
         }
     }
     Ok(read)
+}
+
+/// The folder that a file is in.
+pub fn folder_of(file: &Path) -> &Path {
+    match file.parent() {
+        Some(folder) if folder != Path::new("") => folder,
+        _ => Path::new("."),
+    }
+}
+
+/// Makes a file where nothing has its name: no link is followed, nothing is replaced, a pipe doesn't hang us.
+pub fn create_new(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    no_follow(options.read(true).write(true).create_new(true)).open(path)
+}
+
+/// A name beside a file that nobody can foresee: that of the file, a mark, and random digits.
+pub fn unforeseen_name(file: &Path, mark: &str) -> io::Result<PathBuf> {
+    let mut bytes = [0; 8];
+    random(&mut bytes)?;
+    let mut name = file.file_name().unwrap_or_default().to_owned();
+    name.push(format!("{mark}{:016x}", u64::from_le_bytes(bytes)));
+    Ok(file.with_file_name(name))
 }
 
 /// How many threads run at once, as far as the system says.
@@ -45,11 +69,9 @@ pub enum Network {
 
 #[cfg(unix)]
 mod imp {
+    use super::*;
     use std::os::fd::AsRawFd;
     use std::os::unix::fs::{FileExt, FileTypeExt, MetadataExt, OpenOptionsExt};
-    use std::path::Path;
-
-    use super::*;
 
     /// A FIFO without a peer must not hang us.
     pub fn never_block(options: &mut OpenOptions) -> &mut OpenOptions {
@@ -230,12 +252,10 @@ mod imp {
 
 #[cfg(windows)]
 mod imp {
+    use super::*;
     use std::ffi::c_void;
     use std::os::windows::fs::FileExt;
     use std::os::windows::io::AsRawHandle;
-    use std::path::Path;
-
-    use super::*;
 
     #[repr(C)]
     struct Overlapped {

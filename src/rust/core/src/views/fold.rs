@@ -2,10 +2,9 @@
 
 use crate::columnar::blocks::Damaged;
 use crate::error::{Error, Result};
-use crate::format::event::EventKind;
 use crate::format::json::Malformed;
 use crate::format::row::Row;
-use crate::ledger::{self, Ledger, LedgerFile, Position};
+use crate::ledger::{Ledger, LedgerFile, Position};
 
 /// Why a view can't take a row over.
 #[derive(Debug)]
@@ -102,21 +101,22 @@ impl<F: Fold> Folded<F> {
         Ok(())
     }
 
-    fn taken(mut self, rows: &Ledger) -> Result<Self> {
-        for row in rows.rows() {
+    fn taken(mut self, appended: &Ledger) -> Result<Self> {
+        let mut rows = appended.rows();
+        for row in rows.by_ref() {
             let row = row?;
-            if matches!(row.event, EventKind::MustBeKnown(_)) {
-                return Err(ledger::newer(rows.path(), &row));
-            }
             let applied = self.view.apply(&row);
-            applied.map_err(|refusal| refusal.of_row(&row, rows))?;
-            self.position = Some(rows.position_after(&row));
+            applied.map_err(|refusal| refusal.of_row(&row, appended))?;
+        }
+        let position = rows.position();
+        if position != Position::origin() {
+            self.position = Some(position);
         }
         Ok(self)
     }
 }
 
-/// The view of all rows of a ledger. Events that must be understood and aren't are an error, other
+/// The view of all valid rows of a ledger. Events that must be understood and aren't are an error, other
 /// unknown ones are skipped.
 pub fn fold<F: Fold>(ledger: &Ledger) -> Result<F> {
     Ok(Folded::default().taken(ledger)?.view)

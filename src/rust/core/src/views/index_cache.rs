@@ -184,10 +184,9 @@ impl IndexCache {
         if self.is_shared() {
             return Err(io::ErrorKind::PermissionDenied.into());
         }
-        let mut random = [0; 8];
-        sys::random(&mut random)?;
-        let random = u64::from_le_bytes(random);
-        let unfinished = index.with_extension(format!("{random:0RANDOM$x}.{UNFINISHED}"));
+        let mut unfinished = sys::unforeseen_name(&index.with_extension(""), ".")?.into_os_string();
+        unfinished.push(format!(".{UNFINISHED}"));
+        let unfinished = PathBuf::from(unfinished);
         let written = sys::private_file(&unfinished)
             .and_then(|file| {
                 index_file::write(&mut BufWriter::with_capacity(1 << 20, file), content)

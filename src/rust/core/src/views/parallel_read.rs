@@ -12,15 +12,15 @@ use std::thread;
 
 use crate::columnar::columns::{Columns, Tag};
 use crate::error::Result;
-use crate::format::chain::Head;
+use crate::format::chain::{self, Head};
 use crate::format::digest::{Digest, HEX_LEN};
-use crate::format::event::EventKind;
 use crate::format::fast_row::{self, Plain, Sink};
 use crate::format::id::Seq;
-use crate::format::row::{MAX_ROW_BYTES, Row};
+use crate::format::json::{self, MAX_INT};
+use crate::format::row::MAX_ROW_BYTES;
 use crate::format::time::Timestamp;
 use crate::format::value::Value;
-use crate::ledger::{self, FIRST_ROW, LedgerFile, Position};
+use crate::ledger::{self, FIRST_ROW, LedgerFile, Position, RowRead};
 use crate::platform::sys;
 use crate::views::batch::Batch;
 use crate::views::fold::{Fold, Folded};
@@ -57,7 +57,7 @@ fn try_read<F: BulkFold>(file: &LedgerFile, parts: fn(u64) -> u64) -> Option<Fol
     }
     file.check_header().ok()?;
     let parts = parts(size);
-    take(file.file(), Folded::default(), FIRST_ROW..size, parts)
+    take(file, Folded::default(), FIRST_ROW..size, parts)
 }
 
 /// Takes over what was appended to a ledger since; `None` where the generic way must look.
@@ -69,17 +69,18 @@ pub fn extend<F: BulkFold>(file: &LedgerFile, known: Folded<F>) -> Option<Folded
         _ if size < start => None,
         _ => {
             let parts = sys::threads_for(size - start);
-            take(file.file(), known, start..size, parts)
+            take(file, known, start..size, parts)
         }
     }
 }
 
 fn take<F: BulkFold>(
-    file: &File,
+    ledger: &LedgerFile,
     known: Folded<F>,
     bytes: Range<u64>,
     parts: u64,
 ) -> Option<Folded<F>> {
+    let (file, end) = (ledger.file(), bytes.end);
     let ranges = split(file, bytes, parts).ok()?;
     let parts = read_parts(file, &ranges)?;
     let before = known.position().map_or(0, |position| position.head.seq.0);
@@ -95,7 +96,12 @@ fn take<F: BulkFold>(
         None => *known.position()?,
     };
     let view = fold(known.into_view(), before, parts)?;
-    Some(Folded::at(view, position))
+    let mut folded = Folded::at(view, position);
+    if position.end < end {
+        // A row without its line feed, or what is no row.
+        folded.catch_up(ledger).ok()?;
+    }
+    Some(folded)
 }
 
 /// Reads parts side by side.
@@ -118,19 +124,23 @@ fn fold<F: BulkFold>(mut view: F, mut lines: u64, parts: Vec<Part>) -> Option<F>
         if part.first_seq.is_some_and(|first| first != lines + 1) {
             return None;
         }
-        if lines == 0 && part.lines > 0 && part.others.first().is_none_or(|first| first.0 > 0) {
+        if lines == 0 && part.lines > 0 && part.others.first().is_none_or(|first| first.line > 0) {
             return None;
         }
         let mut done = 0;
-        for (line, before, bytes) in &part.others {
-            view.add(&part.batch, done..*before)?;
-            done = *before;
-            let row = Row::parse(&part.bytes[bytes.clone()]).ok()?;
-            if row.seq != Seq(lines + line + 1) || matches!(row.event, EventKind::MustBeKnown(_)) {
-                return None;
+        for other in &part.others {
+            view.add(&part.batch, done..other.runs_before)?;
+            done = other.runs_before;
+            let line = &part.bytes[other.bytes.clone()];
+            match ledger::read_row(line, Some(Seq(lines + other.line))).ok()? {
+                RowRead::Valid(row) => view.apply(&row).ok()?,
+                // It is passed over if it was written so.
+                RowRead::Invalid(row, _) => {
+                    let holds = chain::link(&other.previous?, row.body) == row.hash;
+                    holds.then_some(())?;
+                }
+                RowRead::Newer(..) => return None,
             }
-            ledger::check_first(&row).ok()?;
-            view.apply(&row).ok()?;
         }
         view.add(&part.batch, done..part.batch.len())?;
         lines += part.lines;
@@ -168,13 +178,23 @@ struct Part {
     /// The seq of the first line, as the rows that were taken apart imply it.
     first_seq: Option<u64>,
     batch: Batch,
-    /// Lines that are left to the generic way: the number of the line, how many runs of the batch
-    /// come before it, and where its bytes are.
-    others: Vec<(u64, usize, Range<usize>)>,
+    others: Vec<Other>,
     bytes: Vec<u8>,
     /// After the last line feed.
     end: u64,
     last_hash: Option<[u8; HEX_LEN]>,
+}
+
+/// A line that is left to the generic way.
+struct Other {
+    /// How many lines of the part come before it.
+    line: u64,
+    /// How many runs of the batch do.
+    runs_before: usize,
+    /// Where it is among the bytes of such lines.
+    bytes: Range<usize>,
+    /// The hash of the line before it, if that is in the part.
+    previous: Option<Digest>,
 }
 
 impl Part {
@@ -221,8 +241,13 @@ impl Part {
                     self.batch.drop_unfinished().ok()?;
                     let start = self.bytes.len();
                     self.bytes.extend_from_slice(line);
-                    let kept = start..self.bytes.len();
-                    self.others.push((self.lines, self.batch.len(), kept));
+                    let previous = self.last_hash.as_ref();
+                    self.others.push(Other {
+                        line: self.lines,
+                        runs_before: self.batch.len(),
+                        bytes: start..self.bytes.len(),
+                        previous: previous.and_then(|hash| Digest::from_hex(hash)),
+                    });
                 }
             }
             self.lines += 1;
@@ -247,8 +272,14 @@ impl Memory {
     /// Takes a line over that is a finished run with plain values; its seq.
     fn run(&mut self, line: &[u8], batch: &mut Batch) -> Option<u64> {
         let row = batch.len();
+        if line.len() >= MAX_ROW_BYTES {
+            return None;
+        }
         let (params, metrics) = (&mut batch.params, &mut batch.metrics);
-        let mut cells = [Cells::of(params, row), Cells::of(metrics, row)];
+        let mut cells = [
+            Cells::of(params, row, i64::from(i32::MAX)),
+            Cells::of(metrics, row, MAX_INT),
+        ];
         let run = fast_row::run(line, &mut cells)?;
         let began = self.time(run.time)?;
         if run.session != self.session.as_slice() {
@@ -256,7 +287,7 @@ impl Memory {
             self.session = run.session.to_vec();
         }
         if let Some(seed) = run.seed {
-            let (tag, bits) = number(seed)?;
+            let (tag, bits) = number(seed, MAX_INT)?;
             batch.seeds.put(row, tag, bits).ok()?;
         }
         batch.finish(run.id, began, self.session_number);
@@ -283,14 +314,17 @@ struct Cells<'a> {
     columns: &'a mut Columns,
     row: usize,
     next: usize,
+    /// The largest integer.
+    max: i64,
 }
 
 impl Cells<'_> {
-    fn of(columns: &mut Columns, row: usize) -> Cells<'_> {
+    fn of(columns: &mut Columns, row: usize, max: i64) -> Cells<'_> {
         Cells {
             columns,
             row,
             next: 0,
+            max,
         }
     }
 }
@@ -304,13 +338,17 @@ impl Sink for Cells<'_> {
         };
         self.next = index + 1;
         let column = self.columns.at(index);
+        if column.tag(self.row) != Tag::Absent {
+            // A key that stands twice.
+            return None;
+        }
         match value {
             Plain::Null => column.put(self.row, Tag::Null, 0),
             Plain::Bool(x) => column.put(self.row, Tag::Bool, u64::from(x)),
             Plain::Na(kind) => column.set(self.row, Value::Na(kind)),
             Plain::Text(text) => column.set_text(self.row, std::str::from_utf8(text).ok()?),
             Plain::Number(text) => {
-                let (tag, bits) = number(text)?;
+                let (tag, bits) = number(text, self.max)?;
                 column.put(self.row, tag, bits)
             }
         }
@@ -318,14 +356,18 @@ impl Sink for Cells<'_> {
     }
 }
 
-/// A number with a point or an exponent is a double, and so is what no integer of R's holds.
-fn number(text: &[u8]) -> Option<(Tag, u64)> {
+/// A number in its one encoding. With a point or an exponent it is a double, and so is what no integer of R's holds.
+fn number(text: &[u8], max: i64) -> Option<(Tag, u64)> {
     let text = std::str::from_utf8(text).ok()?;
     if text.contains(['.', 'e', 'E']) {
         let x: f64 = text.parse().ok()?;
-        return x.is_finite().then(|| (Tag::Double, x.to_bits()));
+        let holds = x.is_finite() && json::is_double(x, text.as_bytes());
+        return holds.then(|| (Tag::Double, x.to_bits()));
     }
     let x: i64 = text.parse().ok()?;
+    if x.unsigned_abs() > max.unsigned_abs() {
+        return None;
+    }
     Some(match i32::try_from(x) {
         Ok(x) => (Tag::Int, x as u64),
         Err(_) => (Tag::Double, (x as f64).to_bits()),

@@ -229,6 +229,9 @@ impl Fold for Registry {
     }
 
     fn apply(&mut self, row: &Row<'_>) -> std::result::Result<(), Refusal> {
+        if !self.run_ids.admit(row)? {
+            return Ok(());
+        }
         self.run_ids.apply(row)?;
         if row.event == EventKind::Session {
             let context = SessionContext::read(row.context)?;

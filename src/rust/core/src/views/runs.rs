@@ -604,6 +604,9 @@ impl Fold for Runs {
     }
 
     fn apply(&mut self, row: &Row<'_>) -> std::result::Result<(), Refusal> {
+        if !self.run_ids.admit(row)? {
+            return Ok(());
+        }
         if row.event == EventKind::Session {
             let context = SessionContext::read(row.context)?;
             if let Some(id) = context.id() {
@@ -652,7 +655,7 @@ impl Fold for Runs {
 }
 
 impl BulkFold for Runs {
-    /// A run that has begun already is a matter for the generic way.
+    /// A run that has begun already, or of a session that isn't known, is a matter for the generic way.
     fn add(&mut self, batch: &Batch, rows: std::ops::Range<usize>) -> Option<()> {
         let to = self.len();
         self.run_ids.reserve(rows.len()).ok()?;
@@ -670,6 +673,9 @@ impl BulkFold for Runs {
                 Some(number) => number,
                 None => {
                     let id = &batch.sessions.at(session).id;
+                    if !self.run_ids.knows_session(id).ok()? {
+                        return None;
+                    }
                     let number = self.sessions.get_mut().ok()?.find_or_add(id);
                     sessions[session as usize] = Some(number);
                     number

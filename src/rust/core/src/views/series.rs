@@ -102,7 +102,8 @@ pub fn points(ledger: &Ledger, runs: &Runs) -> Result<Vec<Point>> {
     let mut points = Vec::new();
     for row in ledger.rows() {
         let row = row?;
-        if !has_metrics(row.event) || row.metrics.is_empty() {
+        let without_effect = runs.run_ids.is_without_effect(row.seq);
+        if !has_metrics(row.event) || row.metrics.is_empty() || without_effect {
             continue;
         }
         let Some(run) = runs.get(row.run_id)?.map(|run| run.row) else {

@@ -10,10 +10,10 @@ use crate::format::event::EventKind;
 use crate::format::fast_row;
 use crate::format::id::Seq;
 use crate::format::json::Malformed;
-use crate::format::row::Row;
+use crate::format::row::{RawRow, Row};
 use crate::format::session_context::SessionContext;
 use crate::ledger::objects::Objects;
-use crate::ledger::{self, Ledger, Tail};
+use crate::ledger::{self, Invalid, Ledger, RowRead, Tail, read_row};
 use crate::views::checkpoint::Checkpoint;
 use crate::views::fold::{Fold, Refusal};
 use crate::views::registry::Registry;
@@ -66,7 +66,7 @@ pub struct Problem {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Report {
     pub status: Status,
-    /// A checkpoint was given and the ledger extends it.
+    /// The ledger is ok, a checkpoint was given, and the ledger extends it.
     pub anchored: bool,
     /// How many rows hold, from the first one on.
     pub rows: u64,
@@ -76,11 +76,12 @@ pub struct Report {
 
 /// Recomputes everything from the raw bytes and changes nothing.
 pub fn verify(path: &Path, checkpoint: Option<&Checkpoint>) -> Result<Report> {
-    let (ledger, tail) = match ledger::examine(path) {
+    let (ledger, found) = match ledger::examine(path) {
         Ok(examined) => examined,
         Err(Error::Corrupt {
             row: 0, byte, why, ..
         }) => {
+            let why = why.to_string();
             return Ok(Report {
                 status: Status::Corrupt,
                 anchored: false,
@@ -91,8 +92,8 @@ pub fn verify(path: &Path, checkpoint: Option<&Checkpoint>) -> Result<Report> {
         }
         Err(e) => return Err(e),
     };
-    let head = tail.head();
-    let (mut status, mut fault) = match &tail {
+    let head = found.tail.head();
+    let (mut status, mut fault) = match &found.tail {
         Tail::Whole { .. } => (Status::Ok, None),
         Tail::Pending { at, .. } => (
             Status::Pending,
@@ -102,18 +103,13 @@ pub fn verify(path: &Path, checkpoint: Option<&Checkpoint>) -> Result<Report> {
             Status::Torn,
             Some((*at, "it was never finished".to_owned())),
         ),
-        Tail::Corrupt { at, why, .. } => (Status::Corrupt, Some((*at, why.clone()))),
+        Tail::Corrupt { at, why, .. } => (Status::Corrupt, Some((*at, why.to_string()))),
     };
     let whole = ledger.prefix(fault.as_ref().map(|(at, _)| *at));
-    let mut anchored = false;
-    if let Some(checkpoint) = checkpoint {
-        match compare(&whole, head.seq, checkpoint) {
-            Ok(()) => anchored = true,
-            Err(verdict) if status != Status::Corrupt => {
-                (status, fault) = (verdict.status, fault.or(verdict.fault));
-            }
-            Err(_) => {}
-        }
+    let mismatch = checkpoint.map(|checkpoint| compare(&whole, head.seq, checkpoint));
+    let anchored = status == Status::Ok && matches!(mismatch, Some(Ok(())));
+    if let Some(Err(verdict)) = mismatch.filter(|_| status != Status::Corrupt) {
+        (status, fault) = (verdict.status, fault.or(verdict.fault));
     }
     Ok(Report {
         status,
@@ -124,7 +120,7 @@ pub fn verify(path: &Path, checkpoint: Option<&Checkpoint>) -> Result<Report> {
             byte,
             why,
         }),
-        problems: problems(&whole)?,
+        problems: problems(&whole, &found.invalid)?,
     })
 }
 
@@ -157,21 +153,18 @@ fn compare(
             fault: Some((ledger.size(), why)),
         });
     }
-    let row = ledger
-        .rows()
-        .flatten()
-        .find(|row| row.seq == checkpoint.head.seq);
-    match row {
-        Some(row) if row.hash == checkpoint.head.hash => Ok(()),
+    let line = ledger.lines().nth(checkpoint.head.seq.0 as usize - 1);
+    match line.map(RawRow::parse) {
+        Some(Ok(row)) if row.hash == checkpoint.head.hash => Ok(()),
         _ => Err(forked),
     }
 }
 
-/// Rows without effect, and stored artifacts that are not what their rows say. All rows of the ledger hold.
-fn problems(ledger: &Ledger) -> Result<Vec<Problem>> {
+/// Rows without effect, and stored bytes that are not what their rows say. All rows of the ledger hold.
+fn problems(ledger: &Ledger, invalid: &[Invalid]) -> Result<Vec<Problem>> {
     let mut registry = Registry::default();
     let mut artifacts = Artifacts::beside(ledger);
-    match look(ledger, &mut registry, &mut artifacts) {
+    match look(ledger, invalid, &mut registry, &mut artifacts) {
         Err(Error::Newer { what, .. }) => {
             return Ok(vec![Problem {
                 row: 0,
@@ -181,36 +174,74 @@ fn problems(ledger: &Ledger) -> Result<Vec<Problem>> {
         }
         looked => looked?,
     }
+    let mut problems = artifacts.problems;
+    if ledger.lines().next().is_none() && artifacts.objects.holds_any() {
+        problems.push(Problem {
+            row: 0,
+            kind: "rows gone",
+            what: "what rows have stored lies beside it, and it holds no row".to_owned(),
+        });
+    }
+    problems.extend(invalid.iter().map(|row| Problem {
+        row: row.seq.0,
+        kind: INVALID,
+        what: row.why.clone(),
+    }));
     let without_effect = registry.run_ids.without_effect.iter();
     let without_effect = without_effect.chain(&registry.without_effect);
-    let mut problems: Vec<Problem> = without_effect
-        .map(|row| Problem {
-            row: row.seq.0,
-            kind: "without effect",
-            what: row.why.to_owned(),
-        })
-        .collect();
-    problems.extend(artifacts.problems);
+    problems.extend(without_effect.map(|row| Problem {
+        row: row.seq.0,
+        kind: match row.is_invalid() {
+            true => INVALID,
+            false => "without effect",
+        },
+        what: row.why.to_owned(),
+    }));
     problems.sort_by_key(|problem| problem.row);
     Ok(problems)
 }
 
-fn look(ledger: &Ledger, registry: &mut Registry, artifacts: &mut Artifacts) -> Result<()> {
-    for line in ledger.lines() {
-        if let Some(id) = fast_row::run_id(line) {
-            if registry.run_ids.begin(id, hash(id))?.is_some() {
-                continue;
-            }
+/// A row that breaks a rule of the format has no effect either.
+const INVALID: &str = "invalid";
+
+fn look(
+    ledger: &Ledger,
+    invalid: &[Invalid],
+    registry: &mut Registry,
+    artifacts: &mut Artifacts,
+) -> Result<()> {
+    let mut invalid = invalid.iter().map(|row| row.seq).peekable();
+    let path = || ledger.path().to_owned();
+    for (seq, line) in (1..).map(Seq).zip(ledger.lines()) {
+        if invalid.next_if_eq(&seq).is_some() || is_plain_run(line, registry)? {
+            continue;
         }
-        let row = Row::parse(line).expect("the row holds");
-        if matches!(row.event, EventKind::MustBeKnown(_)) {
-            return Err(ledger::newer(ledger.path(), &row));
-        }
-        let checked = artifacts.check(&row).map_err(Refusal::from);
-        let looked = registry.apply(&row).and(checked);
+        let row = match read_row(line, None) {
+            Ok(RowRead::Valid(row)) => row,
+            Ok(RowRead::Newer(_, what)) => return Err(Error::Newer { path: path(), what }),
+            // The other rows hold.
+            _ => continue,
+        };
+        let looked = registry.apply(&row);
         looked.map_err(|refusal| refusal.of_row(&row, ledger))?;
+        if !registry.run_ids.is_without_effect(seq) {
+            let checked = artifacts.check(&row).map_err(Refusal::from);
+            checked.map_err(|refusal| refusal.of_row(&row, ledger))?;
+        }
     }
     Ok(())
+}
+
+/// Takes a run over whose row needs no other look.
+fn is_plain_run(line: &[u8], registry: &mut Registry) -> Result<bool> {
+    let run_ids = &mut registry.run_ids;
+    let Some((id, session)) = fast_row::ids(line) else {
+        return Ok(false);
+    };
+    Ok(match std::str::from_utf8(session) {
+        Ok(session) if run_ids.knows_session(session)? => run_ids.begin(id, hash(id))?.is_some(),
+        _ => false,
+    })
 }
 
 /// Looks at the bytes that rows name, at each once.

@@ -87,8 +87,7 @@ fn append(
         _ if state.life[writer] == Some(0) => Outcome::Open,
         Ok(_) => Outcome::Acknowledged { sync },
         Err(Error::Remains { .. }) => Outcome::Open,
-        Err(Error::DurabilityUnknown { kept: true, .. }) => Outcome::Kept,
-        Err(Error::DurabilityUnknown { kept: false, .. }) => Outcome::TakenBack,
+        Err(Error::DurabilityUnknown { .. }) => Outcome::Kept,
         Err(_) => Outcome::Failed,
     };
     if state.trace {
@@ -112,7 +111,7 @@ fn check_seen(reader: &mut Reader, seen: &[u8], given: &[Given]) {
         let right = match append.outcome {
             Outcome::Open => true,
             Outcome::Acknowledged { .. } | Outcome::Kept => there == append.ids.len(),
-            Outcome::TakenBack | Outcome::Failed => there == 0,
+            Outcome::Failed => there == 0,
         };
         assert!(right, "{there} rows of {append:?}");
     }

@@ -51,6 +51,15 @@ impl Reader {
             self.held.push(row);
             at += length + 1;
         }
+        // The last row counts without its line feed, and zeros may follow it.
+        let rest = &rows[at..];
+        let line = &rest[..memchr::memchr(b'\n', rest).unwrap_or(rest.len())];
+        let row = &line[..memchr::memchr(0, line).unwrap_or(line.len())];
+        let closed = row.len() == line.len() && line.len() < rest.len();
+        if let Some(held) = (!closed).then(|| self.hold(row)).flatten() {
+            self.held.push(held);
+            at += row.len();
+        }
         FIRST_ROW + at
     }
 

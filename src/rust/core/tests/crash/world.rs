@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::{self, Error as IoError, ErrorKind};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::{Condvar, Mutex, MutexGuard, OnceLock};
 
@@ -20,8 +21,6 @@ pub enum Outcome {
     },
     /// Its rows are in the file, and nobody knows whether on the disk.
     Kept,
-    /// Its rows are no longer in the file, and nobody knows whether on the disk.
-    TakenBack,
     /// Its rows aren't there.
     Failed,
 }
@@ -63,8 +62,10 @@ pub struct Faults {
 pub struct State {
     random: Random,
     pub ledger: Option<SimFile>,
+    /// The file that has the ledger's name on the disk, while another has it for processes.
+    former: Option<SimFile>,
     pub asides: BTreeMap<PathBuf, Vec<u8>>,
-    /// How often the file was removed.
+    /// How often the file was removed, or replaced.
     removals: usize,
     locked_by: Option<usize>,
     /// For each descriptor, whether it has yet to hear of a failed sync.
@@ -122,6 +123,7 @@ impl State {
         for power in [false, true, true] {
             let left = match &ledger {
                 Some(file) if !power => Some(file.clone()),
+                Some(_) if self.former.is_some() && self.random.one_in(2) => self.former.clone(),
                 Some(file) if file.named || !self.random.one_in(4) => {
                     Some(SimFile::on_disk(file.after_power_cut(&mut self.random)))
                 }
@@ -169,6 +171,7 @@ impl World {
             state: Mutex::new(State {
                 random,
                 ledger: None,
+                former: None,
                 asides: BTreeMap::new(),
                 removals: 0,
                 locked_by: None,
@@ -369,12 +372,22 @@ impl Store for SimStore<'_> {
         Ok(())
     }
 
+    /// A descriptor that is looked at before the lock may be of a file that was removed since.
     fn size(&self) -> io::Result<u64> {
-        Ok(self.plain("size")?.file().seen.len() as u64)
+        let mut state = self.plain("size")?;
+        let there = self.file == state.removals && state.ledger.is_some();
+        Ok(if there {
+            state.file().seen.len() as u64
+        } else {
+            0
+        })
     }
 
     fn read_at(&self, bytes: &mut [u8], offset: u64) -> io::Result<usize> {
         let mut state = self.plain("read_at")?;
+        if self.file != state.removals || state.ledger.is_none() {
+            return Ok(0);
+        }
         let seen = state.file().seen.get(offset as usize..).unwrap_or(&[]);
         let length = seen.len().min(bytes.len());
         bytes[..length].copy_from_slice(&seen[..length]);
@@ -462,18 +475,50 @@ impl Store for SimStore<'_> {
         Ok(())
     }
 
-    fn keep_aside(&mut self, path: &Path, bytes: &[u8]) -> io::Result<()> {
-        let (mut state, fate) = self.call("keep_aside")?;
-        let part = match fate {
+    fn copy_aside(&mut self, path: &Path, part: Range<u64>, more: &[u8]) -> io::Result<()> {
+        let (mut state, fate) = self.call("copy_aside")?;
+        if state.asides.contains_key(path) {
+            return Err(ErrorKind::AlreadyExists.into());
+        }
+        let part = &state.file().seen[part.start as usize..part.end as usize];
+        let bytes = [part, more].concat();
+        let written = match fate {
             Fate::Works => bytes.len(),
             _ => state.random.below(bytes.len() + 1),
         };
-        state.asides.insert(path.to_owned(), bytes[..part].to_vec());
+        // What couldn't be written whole is removed, unless the process ends.
+        if fate != Fate::Fails {
+            let written = bytes[..written].to_vec();
+            state.asides.insert(path.to_owned(), written);
+        }
         state.changed = true;
         if fate != Fate::Works {
             return Err(io_error());
         }
         state.file().named = true;
+        Ok(())
+    }
+
+    fn replace_by(&mut self, path: &Path) -> io::Result<()> {
+        let (mut state, fate) = self.call("replace_by")?;
+        assert_eq!(
+            state.locked_by,
+            Some(self.descriptor),
+            "a replacement without the lock"
+        );
+        if fate != Fate::Works && state.random.one_in(2) {
+            return Err(io_error());
+        }
+        let new = state.asides.remove(path).expect("the file was made");
+        let former = state.ledger.take();
+        state.remove();
+        state.ledger = Some(SimFile::on_disk(new));
+        if fate != Fate::Works {
+            // The folder wasn't flushed.
+            state.file().named = false;
+            state.former = former;
+            return Err(io_error());
+        }
         Ok(())
     }
 }

@@ -6,8 +6,10 @@ use crate::format::event::Event;
 use crate::format::time::Timestamp;
 
 /// Rows that are about to be written in one piece.
-pub(super) struct Draft {
-    pub start: u64,
+#[derive(Debug)]
+pub struct Draft {
+    pub(in crate::ledger) start: u64,
+    /// The last of them, or the row before them.
     pub head: Head,
     pub bytes: Vec<u8>,
 }
@@ -18,7 +20,7 @@ impl Draft {
             .map_err(|chain::TooLong(bytes)| Error::RowTooLong { bytes })
     }
 
-    pub fn end(&self) -> u64 {
+    pub(in crate::ledger) fn end(&self) -> u64 {
         self.start + self.bytes.len() as u64
     }
 }

@@ -1,10 +1,8 @@
 //! Bytes to the file, and to disk.
 
 use std::io;
-use std::ops::Range;
 
 use crate::error::{Error, Result};
-use crate::ledger::append::lock::lock;
 use crate::ledger::append::memory::Known;
 use crate::ledger::store::{PIECE_BYTES, Store};
 
@@ -38,34 +36,17 @@ pub(in crate::ledger) fn write_all<S: Store>(
 }
 
 /// Waits until the rows are on disk. Writers side by side share the flush, since the lock is free.
-pub(super) fn flush<S: Store>(
-    store: &mut S,
-    known: &mut Known,
-    written: Range<u64>,
-    give_up: &mut dyn FnMut() -> bool,
-) -> Result<()> {
+///
+/// After an error the rows stay: others may have gone on from them, or keep a checkpoint that covers them. Another
+/// flush would prove nothing, since the kernel may have dropped the pages.
+pub(super) fn flush<S: Store>(store: &mut S, known: &mut Known) -> Result<()> {
     let mut flushed = store.sync();
     if flushed.is_ok() && !known.folder_synced {
         flushed = store.sync_folder();
         known.folder_synced = flushed.is_ok();
     }
-    let Err(source) = flushed else {
-        return Ok(());
-    };
-    // The kernel may have dropped the dirty pages, so another flush would prove nothing.
-    let mut kept = true;
-    if lock(store, give_up).is_ok() {
-        if store.size().is_ok_and(|len| len == written.end) {
-            kept = store.truncate(written.start).is_err();
-        }
-        drop(store.unlock());
-    }
-    if !kept {
-        known.session = None;
-    }
-    Err(Error::DurabilityUnknown {
+    flushed.map_err(|source| Error::DurabilityUnknown {
         path: store.path().to_owned(),
-        kept,
         source,
     })
 }

@@ -16,14 +16,17 @@ const BRISK_POLL: Duration = Duration::from_micros(200);
 /// … and from then on with this one.
 const POLL: Duration = Duration::from_millis(5);
 
-/// Opens the file that the path means at the moment when its lock is held.
+/// Opens the file that the path means at the moment when its lock is held. It is looked at before, when nobody has to
+/// wait for that.
 pub(in crate::ledger) fn lock_current<S: Store>(
     mut open: impl FnMut() -> io::Result<S>,
     path: &Path,
+    mut look: impl FnMut(&S),
     give_up: &mut dyn FnMut() -> bool,
 ) -> Result<S> {
     loop {
         let mut store = open().map_err(|e| refuse_open(path, e))?;
+        look(&store);
         lock(&mut store, give_up)?;
         match store.is_current() {
             Ok(true) => return Ok(store),
@@ -55,7 +58,7 @@ fn in_a_folder(path: &Path) -> bool {
 }
 
 /// Tries at once, then ever more patiently, never sleeping longer than an interrupt may wait.
-pub(super) fn lock<S: Store>(store: &mut S, give_up: &mut dyn FnMut() -> bool) -> Result<()> {
+fn lock<S: Store>(store: &mut S, give_up: &mut dyn FnMut() -> bool) -> Result<()> {
     let mut tries = 0_u32;
     loop {
         match store.try_lock() {

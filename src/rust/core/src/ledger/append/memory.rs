@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
 use crate::ledger::read::Position;
+use crate::ledger::sequence::look_through;
 use crate::ledger::store::Store;
 use crate::platform::sys::{FileId, Network};
 
@@ -16,20 +17,20 @@ pub struct Memory {
     pub allow_network: bool,
     known: HashMap<PathBuf, Known>,
     process: u32,
-    pub(super) warning: Option<String>,
+    warnings: Vec<String>,
 }
 
-pub(super) struct Known {
+pub(in crate::ledger) struct Known {
     file: FileId,
     /// The file system was looked at.
     network_checked: bool,
-    /// Up to here no event was found that we don't understand and must.
-    pub understood: u64,
+    /// Up to here the rows were looked through: they are numbered without gaps, and we understand all that we must.
+    pub looked: Option<Position>,
     pub session: Option<WrittenSession>,
     pub folder_synced: bool,
 }
 
-pub(super) struct WrittenSession {
+pub(in crate::ledger) struct WrittenSession {
     pub version: u64,
     pub id: String,
     pub position: Position,
@@ -38,7 +39,27 @@ pub(super) struct WrittenSession {
 impl Memory {
     /// What somebody should be told once, if there is anything.
     pub fn take_warning(&mut self) -> Option<String> {
-        self.warning.take()
+        let warnings = std::mem::take(&mut self.warnings);
+        (!warnings.is_empty()).then(|| warnings.join("\n"))
+    }
+
+    /// Forgets a ledger: its file is about to be another.
+    pub(in crate::ledger) fn forget(&mut self, path: &Path) {
+        let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+        self.known.remove(&path);
+    }
+
+    pub(super) fn warn(&mut self, warning: String) {
+        self.warnings.push(warning);
+    }
+
+    /// Looks through a ledger that this process hasn't looked through yet, before it takes the lock. What isn't as it
+    /// should be is found again under the lock, where it counts.
+    pub(super) fn look_ahead<S: Store>(&mut self, path: &Path, store: &S) -> Option<Position> {
+        if self.known(path, store.id()).looked.is_some() {
+            return None;
+        }
+        look_through(store, Position::origin(), store.size().ok()?).ok()
     }
 
     /// Looks once at where a ledger lies.
@@ -54,30 +75,33 @@ impl Memory {
                     system,
                 });
             }
-            Some(Network::Nfs4) => self.warning = Some(nfs_warning(path)),
+            Some(Network::Nfs4) => self.warn(nfs_warning(path)),
             _ => {}
         }
         self.known(path, store.id()).network_checked = true;
         Ok(())
     }
 
-    /// A forked child starts afresh: its session is not its parent's.
-    pub(super) fn known(&mut self, path: &Path, file: FileId) -> &mut Known {
+    /// A forked child knows what its parent did, but for the session: that is of another process.
+    pub(in crate::ledger) fn known(&mut self, path: &Path, file: FileId) -> &mut Known {
         if self.process != std::process::id() {
             self.process = std::process::id();
-            self.known.clear();
+            for known in self.known.values_mut() {
+                known.session = None;
+            }
         }
-        let fresh = || Known {
+        let fresh = |looked| Known {
             file,
             network_checked: false,
-            understood: 0,
+            looked,
             session: None,
             folder_synced: false,
         };
         let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-        let known = self.known.entry(path).or_insert_with(&fresh);
+        let known = self.known.entry(path).or_insert_with(|| fresh(None));
         if known.file != file {
-            *known = fresh();
+            // Whether the rows are the same is seen in the file.
+            *known = fresh(known.looked);
         }
         known
     }

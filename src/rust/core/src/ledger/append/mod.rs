@@ -6,10 +6,9 @@ pub(super) mod lock;
 mod memory;
 pub(super) mod recovery;
 mod request;
-mod session;
+pub(super) mod session;
 
 use std::io;
-use std::ops::Range;
 use std::path::Path;
 
 use crate::error::Result;
@@ -18,15 +17,16 @@ use crate::format::event::Event;
 use crate::format::object::Object;
 use crate::format::run_context::SESSION;
 use crate::format::time::Timestamp;
-use crate::ledger::append::draft::Draft;
 use crate::ledger::append::flush::{flush, write_all};
 use crate::ledger::append::lock::lock_current;
 use crate::ledger::append::memory::Known;
-use crate::ledger::append::recovery::find_start;
+use crate::ledger::append::recovery::find_room;
 use crate::ledger::read::{self, Ledger, Position};
 use crate::ledger::store::Store;
 
+pub use draft::Draft;
 pub use memory::Memory;
+pub use recovery::SetAside;
 pub use request::{Append, Session};
 
 /// About how many bytes say of which session a row is.
@@ -60,10 +60,12 @@ pub fn append_decided<S: Store, E: IntoIterator<Item = (Timestamp, Event)>>(
     how: &mut Append<'_>,
     decide: impl FnOnce(ReadSince<'_>) -> Result<E>,
 ) -> Result<Head> {
-    let mut store = lock_current(open, path, how.give_up)?;
+    let mut ahead = None;
+    let look = |store: &S| ahead = memory.look_ahead(path, store);
+    let mut store = lock_current(open, path, look, how.give_up)?;
     let written = memory.check_network(&store).and_then(|()| {
         let known = memory.known(path, store.id());
-        write_locked(&mut store, known, how, decide)
+        write_locked(&mut store, known, ahead, how, decide)
     });
     if written.is_err() {
         drop(store.discard_if_new());
@@ -71,40 +73,64 @@ pub fn append_decided<S: Store, E: IntoIterator<Item = (Timestamp, Event)>>(
     // A forked child may hold the descriptor too, so closing it would not be enough. What could
     // not be unlocked is unlocked when it is closed: the rows stand, whatever this says.
     drop(store.unlock());
-    let mut written = written?;
-    if let Some(warning) = written.warning.take() {
-        memory.warning.get_or_insert(warning);
+    let written = written?;
+    for warning in written.warnings {
+        memory.warn(warning);
     }
     if how.sync {
         let known = memory.known(path, store.id());
-        flush(&mut store, known, written.bytes, how.give_up)?;
+        flush(&mut store, known)?;
     }
     Ok(written.head)
 }
 
+/// Begins a ledger where there is none, so that what is stored beside one is never there before its first row.
+pub fn begin<S: Store>(
+    open: impl FnMut() -> io::Result<S>,
+    path: &Path,
+    memory: &mut Memory,
+    how: &mut Append<'_>,
+) -> Result<()> {
+    let mut store = lock_current(open, path, |_| {}, how.give_up)?;
+    let begun = memory.check_network(&store).and_then(|()| {
+        let known = memory.known(path, store.id());
+        let room = find_room(&store, known, None, how)?;
+        match room.head == Head::genesis() {
+            true => room.make(&mut store, known, how).map(drop),
+            false => Ok(()),
+        }
+    });
+    if begun.is_err() {
+        drop(store.discard_if_new());
+    }
+    drop(store.unlock());
+    begun
+}
+
 /// The rows of one append, as they came to stand in the file.
 struct Written {
-    bytes: Range<u64>,
     head: Head,
-    warning: Option<String>,
+    warnings: Vec<String>,
 }
 
 fn write_locked<S: Store, E: IntoIterator<Item = (Timestamp, Event)>>(
     store: &mut S,
     known: &mut Known,
+    ahead: Option<Position>,
     how: &mut Append<'_>,
     decide: impl FnOnce(ReadSince<'_>) -> Result<E>,
 ) -> Result<Written> {
-    let room = find_start(store, known, how)?;
-    let (head, start) = (room.head, room.end);
+    let mut room = find_room(store, known, ahead, how)?;
+    let mut warnings: Vec<String> = room.warning.take().into_iter().collect();
     let events = decide(&|position| {
         let read_at = |bytes: &mut [u8], at| store.read_at(bytes, at);
-        read::since(store.path(), start, &read_at, position)
+        read::since(store.path(), room.end, &read_at, position)
     })?;
+    let Position { end, head } = room.make(store, known, how)?;
     let mut draft = Draft {
-        start,
+        start: end,
         head,
-        bytes: room.birth.clone(),
+        bytes: Vec::new(),
     };
 
     let session = session::enter(store, known, how, &mut draft)?;
@@ -115,15 +141,17 @@ fn write_locked<S: Store, E: IntoIterator<Item = (Timestamp, Event)>>(
         draft.add(time, &event)?;
     }
 
-    room.make(store)?;
-    write_all(store, start, &draft.bytes)?;
+    write_all(store, end, &draft.bytes)?;
     if session.fresh.is_some() {
         known.session = session.fresh;
     }
-    known.understood = draft.end();
-    Ok(Written {
-        bytes: start..draft.end(),
+    known.looked = Some(Position {
+        end: draft.end(),
         head: draft.head,
-        warning: session.warning,
+    });
+    warnings.extend(session.warning);
+    Ok(Written {
+        head: draft.head,
+        warnings,
     })
 }

@@ -1,94 +1,308 @@
-//! Where the next row goes: after the last one that holds, what is torn behind it being set aside first.
+//! Room for the next row: after the last one that holds, what is torn behind it being set aside first.
 
-use std::path::PathBuf;
+use std::io;
+use std::path::{Path, PathBuf};
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, RowDamage, SignOfRows};
 use crate::format::chain::{self, Head};
-use crate::format::digest::Digest;
+use crate::format::digest::{Digest, Hasher};
 use crate::format::event::{Event, EventKind};
-use crate::format::id;
+use crate::format::id::{self, Random};
 use crate::format::ledger_context::LedgerContext;
 use crate::format::object::Object;
 use crate::format::row::{HEADER, Row};
+use crate::format::time::Timestamp;
+use crate::ledger::append::flush::write_all;
 use crate::ledger::append::memory::Known;
 use crate::ledger::append::request::Append;
-use crate::ledger::file::check_start;
+use crate::ledger::file::{START_BYTES, check_start, read_range};
 use crate::ledger::first_row::{FORMAT, First, check_first};
-use crate::ledger::read;
-use crate::ledger::store::{PIECE_BYTES, Store};
+use crate::ledger::objects::Objects;
+use crate::ledger::read::Position;
+use crate::ledger::sequence::look_through;
+use crate::ledger::store::Store;
 use crate::ledger::tail::{self, FIRST_ROW, LastRow, Tail};
 use crate::ledger::validate::validate;
 
 /// How many bytes of the end of the file are read at first; rows are rarely longer.
 const END_BYTES: u64 = 4096;
 
-/// Where the next row goes, and what must come before it. Nothing is touched until it is made.
-pub(in crate::ledger) struct Start {
+/// Where the next row goes, and what must be done before it is written. Nothing is touched until that is made.
+pub(in crate::ledger) struct Room {
+    /// The last row that holds.
     pub head: Head,
+    /// Where it ends, its line feed included if that is there.
     pub end: u64,
-    pub birth: Vec<u8>,
-    /// What is kept in a file of its own first.
-    aside: Option<(PathBuf, Vec<u8>)>,
-    /// Whether there is something after the end.
-    truncate: bool,
+    /// Whether it is.
+    closed: bool,
+    pub torn: Option<SetAside>,
+    /// What somebody should be told.
+    pub warning: Option<String>,
 }
 
-impl Start {
-    pub fn make<S: Store>(&self, store: &mut S) -> Result<()> {
-        if let Some((path, bytes)) = &self.aside {
-            let kept = store.keep_aside(path, bytes);
-            kept.map_err(|e| Error::io(path, "write", e))?;
+/// Bytes that are kept in a file of their own, and what the ledger says of them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SetAside {
+    pub offset: u64,
+    pub length: u64,
+    sha256: Digest,
+    pub file: PathBuf,
+}
+
+impl SetAside {
+    /// Looks at the bytes from one on to the end, and gives them a name beside the ledger that nobody can foresee.
+    pub fn of<S: Store>(store: &S, offset: u64, random: Random<'_>) -> Result<SetAside> {
+        let reading = |e| Error::io(store.path(), "read", e);
+        let end = store.size().map_err(reading)?;
+        let mut hasher = Hasher::default();
+        let mut block = vec![0; 1 << 16];
+        let mut at = offset;
+        while at < end {
+            let wanted = (end - at).min(block.len() as u64) as usize;
+            let read = store.read_at(&mut block[..wanted], at).map_err(reading)?;
+            if read == 0 {
+                break;
+            }
+            hasher.update(&block[..read]);
+            at += read as u64;
         }
-        if self.truncate {
-            let truncated = store.truncate(self.end);
-            truncated.map_err(|e| Error::io(store.path(), "truncate", e))?;
+        let mut file = store.real_path().into_os_string();
+        file.push(format!(".torn-{offset}-"));
+        file.push(id::short_id(random).collect::<String>());
+        Ok(SetAside {
+            offset,
+            length: at - offset,
+            sha256: hasher.finish(),
+            file: file.into(),
+        })
+    }
+
+    /// The row that says so.
+    pub fn event(&self) -> Event {
+        let name = self.file.file_name().unwrap_or_default().to_string_lossy();
+        Event {
+            context: Object::new()
+                .int("offset", self.offset as i64)
+                .int("length", self.length as i64)
+                .text("sha256", &self.sha256.to_string())
+                .text("file", &name),
+            ..Event::new(EventKind::Recovered)
         }
-        Ok(())
+    }
+
+    /// Copies the bytes.
+    pub fn keep<S: Store>(&self, store: &mut S) -> Result<()> {
+        let part = self.offset..self.offset + self.length;
+        let kept = store.copy_aside(&self.file, part, &[]);
+        kept.map_err(|e| Error::io(&self.file, "write", e))
     }
 }
 
-pub(super) fn find_start<S: Store>(
-    store: &mut S,
+impl Room {
+    /// Makes the room, each step durable before the next one, and says where it is.
+    pub fn make<S: Store>(
+        &self,
+        store: &mut S,
+        known: &mut Known,
+        how: &mut Append<'_>,
+    ) -> Result<Position> {
+        let mut at = Position {
+            end: self.end,
+            head: self.head,
+        };
+        if let Some(torn) = &self.torn {
+            torn.keep(store)?;
+        }
+        let born = at.head != Head::genesis();
+        let mut rows = Vec::new();
+        if !born {
+            at.end = 0;
+            begin(&mut at.head, how.now, how.random, &mut rows);
+        } else if !self.closed {
+            rows.push(b'\n');
+        }
+        let size = store
+            .size()
+            .map_err(|e| Error::io(store.path(), "look at", e))?;
+        if size > at.end {
+            let truncated = store.truncate(at.end);
+            truncated.map_err(|e| Error::io(store.path(), "truncate", e))?;
+        }
+        let line_feed = born && !self.closed;
+        if line_feed {
+            // By itself, so that no later write can take the last row with it.
+            at.end = write_durably(store, at.end, &rows, how.sync)?;
+            rows.clear();
+        }
+        if let Some(torn) = &self.torn {
+            chain::write_row(&mut at.head, how.now, &torn.event(), &mut rows).expect("a short row");
+        }
+        if !rows.is_empty() {
+            at.end = write_durably(store, at.end, &rows, how.sync)?;
+        }
+        if !born && how.sync {
+            let synced = store.sync_folder();
+            synced.map_err(|e| Error::io(store.path(), "flush the folder of", e))?;
+            known.folder_synced = true;
+        }
+        known.looked = Some(at);
+        Ok(at)
+    }
+}
+
+fn write_durably<S: Store>(store: &mut S, start: u64, bytes: &[u8], sync: bool) -> Result<u64> {
+    write_all(store, start, bytes)?;
+    if sync {
+        store
+            .sync()
+            .map_err(|e| Error::io(store.path(), "flush", e))?;
+    }
+    Ok(start + bytes.len() as u64)
+}
+
+/// The header and the first row of a new ledger.
+pub(in crate::ledger) fn begin(
+    head: &mut Head,
+    now: Timestamp,
+    random: Random<'_>,
+    rows: &mut Vec<u8>,
+) {
+    rows.extend_from_slice(HEADER.as_bytes());
+    rows.push(b'\n');
+    let event = Event {
+        context: LedgerContext::object(FORMAT, &id::ledger_id(random)),
+        ..Event::new(EventKind::Ledger)
+    };
+    chain::write_row(head, now, &event, rows).expect("a short row");
+}
+
+/// `ahead` is how far the rows were looked through before the lock was taken.
+pub(in crate::ledger) fn find_room<S: Store>(
+    store: &S,
     known: &mut Known,
+    ahead: Option<Position>,
     how: &mut Append<'_>,
-) -> Result<Start> {
+) -> Result<Room> {
     let path = store.path().to_owned();
     let len = store.size().map_err(|e| Error::io(&path, "look at", e))?;
     check_birth(store, len)?;
-    if len < FIRST_ROW {
-        return Ok(begin(len, how));
-    }
-    match find_tail(store, len)? {
-        Tail::Whole { head } if head == Head::genesis() => Ok(begin(len, how)),
-        Tail::Whole { head } => {
-            understand(store, known, len)?;
-            Ok(Start {
-                head,
-                end: len,
-                birth: Vec::new(),
-                aside: None,
-                truncate: false,
-            })
-        }
-        Tail::Torn { head, at } | Tail::Pending { head, at } => {
-            if head != Head::genesis() {
-                understand(store, known, at)?;
+    let mut room = Room {
+        head: Head::genesis(),
+        end: len,
+        closed: true,
+        torn: None,
+        warning: None,
+    };
+    if len >= FIRST_ROW {
+        match find_tail(store, len)? {
+            Tail::Whole { head, closed } => (room.head, room.closed) = (head, closed),
+            Tail::Torn { head, at, closed } => {
+                (room.head, room.end, room.closed) = (head, at, closed);
+                room.torn = Some(SetAside::of(store, at, how.random)?);
             }
-            recover(store, how, head, at, len)
+            Tail::Pending { .. } => unreachable!("the lock is ours"),
+            Tail::Corrupt { head, at, why } => return Err(corrupt(&path, head, at, why)),
         }
-        Tail::Corrupt { head, at, why } => Err(Error::Corrupt {
-            path,
-            row: head.seq.next().0,
-            byte: at,
-            why,
-        }),
     }
+    match room.head == Head::genesis() {
+        true => check_no_rows_gone(&path, known)?,
+        false => room.warning = look(store, known, ahead, &room)?,
+    }
+    Ok(room)
+}
+
+/// A file without a row may have lost those that it had.
+fn check_no_rows_gone(path: &Path, known: &mut Known) -> Result<()> {
+    let gone = |sign| Error::RowsGone {
+        path: path.to_owned(),
+        sign,
+    };
+    if Objects::beside(path).holds_any() {
+        return Err(gone(SignOfRows::Objects));
+    }
+    // Said once: who logs again means it.
+    match known.looked.take() {
+        Some(looked) => Err(gone(SignOfRows::Seen(looked.head.seq.0))),
+        None => Ok(()),
+    }
+}
+
+/// Looks through the rows that are new to this process, and says so if those that it knew are not there any more.
+fn look<S: Store>(
+    store: &S,
+    known: &mut Known,
+    ahead: Option<Position>,
+    room: &Room,
+) -> Result<Option<String>> {
+    let path = store.path();
+    let stands = |looked: Position| {
+        let stands = looked.stands(&|bytes, at| store.read_at(bytes, at));
+        stands.map_err(|e| Error::io(path, "read", e))
+    };
+    let mut warning = None;
+    let mut from = Position::origin();
+    match known.looked {
+        Some(looked) if stands(looked)? => from = looked,
+        Some(looked) => {
+            warning = Some(format!(
+                "'{}' no longer has row {} as this process knew it: an older copy, or another file, is in its place.",
+                path.display(),
+                looked.head.seq
+            ));
+        }
+        None => match ahead {
+            Some(looked) if stands(looked)? => from = looked,
+            _ => {}
+        },
+    }
+    if from.end > room.end {
+        from = Position::origin();
+    }
+    let end = room.end + u64::from(!room.closed);
+    let mut looked = look_through(store, from, room.end).map_err(|e| first_damage(store, e))?;
+    if !room.closed && looked.end < end {
+        // The last row, which no line feed ends.
+        let (last, seq) = (looked.head, room.head.seq);
+        if seq != last.seq.next() {
+            let why = format!("its seq is {seq} after {}", last.seq).into();
+            return Err(first_damage(store, corrupt(path, last, looked.end, why)));
+        }
+        (looked.head, looked.end) = (room.head, end);
+    }
+    known.looked = Some(looked);
+    Ok(warning)
+}
+
+/// A gap in the numbers shows that rows don't hold; which is the first one, only a check of all.
+fn first_damage<S: Store>(store: &S, found: Error) -> Error {
+    let Error::Corrupt { .. } = found else {
+        return found;
+    };
+    let checked = store.size().and_then(|size| validate_all(store, size));
+    match checked {
+        Ok(Tail::Corrupt { head, at, why }) => corrupt(store.path(), head, at, why),
+        _ => found,
+    }
+}
+
+fn corrupt(path: &Path, head: Head, byte: u64, why: RowDamage) -> Error {
+    Error::Corrupt {
+        path: path.to_owned(),
+        row: head.seq.next().0,
+        byte,
+        why,
+    }
+}
+
+fn validate_all<S: Store>(store: &S, size: u64) -> io::Result<Tail> {
+    let rows = read_range(size - FIRST_ROW, &|bytes| store.read_at(bytes, FIRST_ROW))?;
+    Ok(validate(&rows).tail)
 }
 
 /// Refuses every file that doesn't begin as a ledger of a format that we know.
 pub(in crate::ledger) fn check_birth<S: Store>(store: &S, len: u64) -> Result<()> {
     let path = store.path();
-    let mut start = vec![0; END_BYTES.min(len) as usize];
+    let mut start = vec![0; START_BYTES.min(len) as usize];
     let read = store
         .read_at(&mut start, 0)
         .map_err(|e| Error::io(path, "read", e))?;
@@ -109,27 +323,9 @@ pub(in crate::ledger) fn check_birth<S: Store>(store: &S, len: u64) -> Result<()
             path: path.to_owned(),
             row: 1,
             byte: FIRST_ROW,
-            why: "the first row is not the ledger's own".into(),
+            why: "it is not the ledger's own row".into(),
         },
     })
-}
-
-/// A new ledger, over the remains of a birth that was cut short if there are any.
-fn begin(len: u64, how: &mut Append<'_>) -> Start {
-    let mut birth = format!("{HEADER}\n").into_bytes();
-    let mut head = Head::genesis();
-    let event = Event {
-        context: LedgerContext::object(FORMAT, &id::ledger_id(how.random)),
-        ..Event::new(EventKind::Ledger)
-    };
-    chain::write_row(&mut head, how.now, &event, &mut birth).expect("a short row");
-    Start {
-        head,
-        end: 0,
-        birth,
-        aside: None,
-        truncate: len > 0,
-    }
 }
 
 pub(in crate::ledger) fn find_tail<S: Store>(store: &S, len: u64) -> Result<Tail> {
@@ -140,108 +336,21 @@ pub(in crate::ledger) fn find_tail<S: Store>(store: &S, len: u64) -> Result<Tail
         let mut block = vec![0; (len - offset) as usize];
         let read = store.read_at(&mut block, offset).map_err(reading)?;
         block.truncate(read);
-        let whole_lines = memchr::memrchr(b'\n', &block).map_or(0, |at| at + 1);
-        let unfinished = whole_lines < block.len();
-        if offset > 0 && whole_lines == 0 {
-            size *= 2;
-            continue;
-        }
-        let at = offset + whole_lines as u64;
-        if at == FIRST_ROW {
-            let head = Head::genesis();
-            return Ok(if unfinished {
-                Tail::Torn { head, at }
-            } else {
-                Tail::Whole { head }
-            });
-        }
-        match tail::last_row(&block[..whole_lines], offset) {
-            LastRow::Holds(head) if unfinished => return Ok(Tail::Torn { head, at }),
-            LastRow::Holds(head) => return Ok(Tail::Whole { head }),
+        match tail::last_row(&block, offset) {
+            LastRow::Holds { head, closed, tail } => {
+                let (rest, at) = (&block[tail..], offset + tail as u64);
+                if rest.is_empty() {
+                    return Ok(Tail::Whole { head, closed });
+                }
+                match tail::is_torn(head.seq.next(), rest, at) {
+                    true => return Ok(Tail::Torn { head, at, closed }),
+                    // The first row that doesn't hold may come earlier.
+                    false => break,
+                }
+            }
             LastRow::TooShort => size *= 2,
             LastRow::Doubtful => break,
         }
     }
-    let mut rows = vec![0; (len - FIRST_ROW) as usize];
-    let read = store.read_at(&mut rows, FIRST_ROW).map_err(reading)?;
-    rows.truncate(read);
-    Ok(validate(&rows))
-}
-
-/// Room in place of the torn tail, which is set aside; a row of its own says so.
-pub(in crate::ledger) fn recover<S: Store>(
-    store: &S,
-    how: &mut Append<'_>,
-    head: Head,
-    at: u64,
-    len: u64,
-) -> Result<Start> {
-    let path = store.path().to_owned();
-    let mut torn = vec![0; (len - at) as usize];
-    let read = store
-        .read_at(&mut torn, at)
-        .map_err(|e| Error::io(&path, "read", e))?;
-    torn.truncate(read);
-    let sha256 = Digest::of(&[&torn]).to_string();
-    let mut aside = path.as_os_str().to_owned();
-    aside.push(format!(".torn-{at}-{}", &sha256[..12]));
-    let aside = PathBuf::from(aside);
-    let name = aside
-        .file_name()
-        .unwrap_or_default()
-        .to_string_lossy()
-        .into_owned();
-    let event = Event {
-        context: Object::new()
-            .int("offset", at as i64)
-            .int("length", torn.len() as i64)
-            .text("sha256", &sha256)
-            .text("file", &name),
-        ..Event::new(EventKind::Recovered)
-    };
-    let mut start = if head == Head::genesis() {
-        begin(at, how)
-    } else {
-        Start {
-            head,
-            end: at,
-            birth: Vec::new(),
-            aside: None,
-            truncate: true,
-        }
-    };
-    start.aside = Some((aside, torn));
-    start.truncate = true;
-    chain::write_row(&mut start.head, how.now, &event, &mut start.birth).expect("a short row");
-    Ok(start)
-}
-
-/// Looks through rows that are new to this process for events that we must understand and don't.
-fn understand<S: Store>(store: &S, known: &mut Known, end: u64) -> Result<()> {
-    let path = store.path();
-    let mut at = known.understood.max(FIRST_ROW);
-    let mut block = Vec::new();
-    while at < end {
-        block.resize((end - at).min(PIECE_BYTES as u64) as usize, 0);
-        let read = store
-            .read_at(&mut block, at)
-            .map_err(|e| Error::io(path, "read", e))?;
-        let lines = &block[..memchr::memrchr(b'\n', &block[..read]).map_or(read, |last| last + 1)];
-        for mark in memchr::memmem::find_iter(lines, b"!,") {
-            let line = memchr::memrchr(b'\n', &lines[..mark]).map_or(0, |last| last + 1);
-            let length = memchr::memchr(b'\n', &lines[line..]).unwrap_or(lines.len() - line);
-            match Row::parse(&lines[line..line + length]) {
-                Ok(row) if matches!(row.event, EventKind::MustBeKnown(_)) => {
-                    return Err(read::newer(path, &row));
-                }
-                _ => {}
-            }
-        }
-        at += lines.len() as u64;
-        if lines.is_empty() {
-            break;
-        }
-    }
-    known.understood = end;
-    Ok(())
+    validate_all(store, len).map_err(reading)
 }

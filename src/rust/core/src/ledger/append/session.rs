@@ -15,7 +15,7 @@ use crate::ledger::read::Position;
 use crate::ledger::store::Store;
 
 /// The session that rows are of.
-pub(super) struct Entered {
+pub(in crate::ledger) struct Entered {
     pub id: String,
     /// The row that the draft begins it with, if it isn't on record.
     pub fresh: Option<WrittenSession>,
@@ -31,16 +31,24 @@ pub(super) fn enter<S: Store>(
 ) -> Result<Entered> {
     match &known.session {
         Some(session) if session.version == how.session.version && stands(store, session)? => {
-            return Ok(Entered {
+            Ok(Entered {
                 id: session.id.clone(),
                 fresh: None,
                 warning: None,
-            });
+            })
         }
-        _ => {}
+        _ => begin(store.path(), how, draft),
     }
+}
+
+/// Begins a session with a row of its own.
+pub(in crate::ledger) fn begin(
+    ledger: &Path,
+    how: &mut Append<'_>,
+    draft: &mut Draft,
+) -> Result<Entered> {
     let id: String = id::short_id(how.random).collect();
-    let (lockfile, warning) = match store_lockfile(store.path(), how) {
+    let (lockfile, warning) = match store_lockfile(ledger, how) {
         Ok(lockfile) => (lockfile, None),
         Err(warning) => (None, Some(warning)),
     };

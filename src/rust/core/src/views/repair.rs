@@ -1,0 +1,191 @@
+//! Repairing a damaged ledger: what holds behind the damage is carried over.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use crate::error::Result;
+use crate::format::chain;
+use crate::format::digest::{Digest, HEX_LEN};
+use crate::format::id::{Seq, is_ledger_id};
+use crate::format::row::{HEADER, RawRow, Row};
+use crate::format::run_context::RunContext;
+use crate::ledger::{
+    self, Append, Draft, FileStore, Ledger, Memory, Repaired, RowRead, Wreck, read_row,
+};
+use crate::views::copy::{Copied, Copier};
+
+/// What a repair carried over from behind the damage, and what it couldn't place.
+#[derive(Debug, Default)]
+pub struct Carried {
+    /// How many rows were copied.
+    pub rows: u64,
+    /// The runs that they speak of.
+    pub run_ids: Vec<String>,
+    pub left_out: Vec<LeftOut>,
+}
+
+/// Something behind the damage that is only in the file that was set aside.
+#[derive(Debug, PartialEq)]
+pub struct LeftOut {
+    /// Where it began in the damaged file.
+    pub byte: u64,
+    /// What it says of itself, as far as it can be read.
+    pub seq: Option<Seq>,
+    pub event: Option<String>,
+    pub run_id: Option<String>,
+    pub why: String,
+}
+
+/// Repairs a ledger. `None` when every row holds.
+pub fn repair(
+    path: &Path,
+    memory: &mut Memory,
+    how: &mut Append<'_>,
+) -> Result<Option<Repaired<Carried>>> {
+    let open = || FileStore::open_existing(path);
+    ledger::repair(open, path, memory, how, carry)
+}
+
+/// Copies the rows that hold behind the damage.
+pub fn carry(wreck: &Wreck<'_>, draft: &mut Draft, how: &mut Append<'_>) -> Result<Carried> {
+    let source_id = wreck.good.id().or_else(|| ledger_id(wreck.rest));
+    let mut chain = Chain::of(wreck.good);
+    let start = wreck.good.size();
+    let good = wreck.good;
+    let mut copier = Copier::new(good, Some(good), source_id, wreck.session, draft)?;
+    let mut carried = Carried::default();
+    for (at, line) in lines(wreck.rest) {
+        let held = chain.hold(line);
+        let read = match &held {
+            Ok(()) => read_row(line, None).map_err(|damage| damage.to_string()),
+            Err(why) => Err((*why).to_owned()),
+        };
+        let copied = match read {
+            Ok(RowRead::Valid(row)) => {
+                assume_lost_session(&mut copier, &row, wreck.rest)?;
+                let copied = copier.copy(&row, how.random);
+                if copied == Ok(Copied::Now) {
+                    carried.rows += 1;
+                    let known = carried.run_ids.iter().any(|id| id == row.run_id);
+                    if !row.run_id.is_empty() && !known {
+                        carried.run_ids.push(row.run_id.to_owned());
+                    }
+                }
+                copied.map(drop).map_err(str::to_owned)
+            }
+            Ok(RowRead::Invalid(_, why) | RowRead::Newer(_, why)) => Err(why),
+            Err(why) => Err(why),
+        };
+        if let Err(why) = copied {
+            carried
+                .left_out
+                .push(LeftOut::of(line, start + at as u64, why));
+        }
+    }
+    Ok(carried)
+}
+
+impl LeftOut {
+    fn of(line: &[u8], byte: u64, why: String) -> LeftOut {
+        let cells = String::from_utf8_lossy(&line[..line.len().min(256)]).into_owned();
+        let cells: Vec<&str> = cells.split(',').collect();
+        let cell = |n: usize| cells.get(n).copied().filter(|cell| !cell.is_empty());
+        let seq = cell(0).and_then(|seq| seq.parse().ok()).map(Seq);
+        let of_row = |n| seq.and(cell(n)).map(str::to_owned);
+        LeftOut {
+            byte,
+            seq,
+            event: of_row(2),
+            run_id: of_row(3),
+            why,
+        }
+    }
+}
+
+/// The lines behind the damage and where each begins, without those that git put there and without sectors that were
+/// lost.
+fn lines(rest: &[u8]) -> impl Iterator<Item = (usize, &[u8])> {
+    const MARKS: [&[u8]; 4] = [b"<<<<<<<", b"=======", b">>>>>>>", b"|||||||"];
+    let start = rest.as_ptr() as usize;
+    rest.split(|&byte| byte == b'\n' || byte == 0)
+        .map(|line| line.strip_suffix(b"\r").unwrap_or(line))
+        .filter(|line| !line.is_empty() && *line != HEADER.as_bytes())
+        .filter(|line| !MARKS.iter().any(|mark| line.starts_with(mark)))
+        .map(move |line| (line.as_ptr() as usize - start, line))
+}
+
+/// A row may name a session whose own row is in the damage: that it is there shows the damaged row.
+fn assume_lost_session(copier: &mut Copier<'_>, row: &Row<'_>, rest: &[u8]) -> Result<()> {
+    let Some(id) = RunContext::session_of(row.context) else {
+        return Ok(());
+    };
+    let own = format!("{{\"\"id\"\":\"\"{id}\"\"");
+    if !copier.knows_session(&id) && memchr::memmem::find(rest, own.as_bytes()).is_some() {
+        copier.assume_session(&id, row)?;
+    }
+    Ok(())
+}
+
+/// The id of a ledger whose first row is damaged, if that still shows it.
+fn ledger_id(rest: &[u8]) -> Option<String> {
+    const BEFORE: &[u8] = b"\"\"id\"\":\"\"";
+    let line = rest.split(|&byte| byte == b'\n').next()?;
+    let start = memchr::memmem::find(line, BEFORE)? + BEFORE.len();
+    let id = std::str::from_utf8(line.get(start..start + 32)?).ok()?;
+    is_ledger_id(id).then(|| id.to_owned())
+}
+
+/// The hashes that rows may follow.
+struct Chain<'a> {
+    good: &'a Ledger,
+    /// The hashes of the rows before the damage, once they are needed.
+    before: Option<Vec<Digest>>,
+    /// What lines behind the damage state, by their numbers.
+    behind: HashMap<Seq, Vec<Digest>>,
+    /// What the line before states.
+    previous: Option<Digest>,
+}
+
+impl<'a> Chain<'a> {
+    fn of(good: &'a Ledger) -> Chain<'a> {
+        Chain {
+            good,
+            before: None,
+            behind: HashMap::new(),
+            previous: None,
+        }
+    }
+
+    /// Whether a line is a row that follows the line before it, or a row with the number before its own.
+    fn hold(&mut self, line: &[u8]) -> std::result::Result<(), &'static str> {
+        let stated = line.len().checked_sub(HEX_LEN).map(|at| &line[at..]);
+        let stated = stated.and_then(Digest::from_hex);
+        let previous = std::mem::replace(&mut self.previous, stated);
+        let row = RawRow::parse(line)?;
+        let holds = |hash: &Digest| chain::link(hash, row.body) == row.hash;
+        let before = Seq(row.seq.0 - 1);
+        let held = previous.as_ref().is_some_and(holds)
+            || self
+                .behind
+                .get(&before)
+                .is_some_and(|hashes| hashes.iter().any(holds))
+            || self.before(before).is_some_and(|hash| holds(&hash));
+        self.behind.entry(row.seq).or_default().push(row.hash);
+        held.then_some(())
+            .ok_or("its hash doesn't match its content and a row before it")
+    }
+
+    fn before(&mut self, seq: Seq) -> Option<Digest> {
+        if seq == Seq(0) {
+            return Some(chain::Head::genesis().hash);
+        }
+        let good = self.good;
+        let hashes = self.before.get_or_insert_with(|| {
+            let rows = good.lines().map_while(|line| RawRow::parse(line).ok());
+            rows.map(|row| row.hash).collect()
+        });
+        hashes
+            .get(usize::try_from(seq.0).ok()?.checked_sub(1)?)
+            .copied()
+    }
+}
