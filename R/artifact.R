@@ -44,7 +44,7 @@ store_artifacts <- function(file, artifacts, keep, call = rlang::caller_env()) {
   if (!is.list(artifacts) || is.object(artifacts) || !all(nzchar(names)) || anyDuplicated(names)) {
     abort_argument("artifacts", "a named list of R objects and paths, each name once", artifacts, call = call)
   }
-  check_ledger_native(file, call)
+  call_native(native_check_ledger, file, call = call)
   entries <- Map(
     function(x, name) store_artifact(file, x, name, keep, call),
     unname(artifacts), names
@@ -70,7 +70,7 @@ store_artifact <- function(file, x, name, keep, call) {
   if (keep) {
     return(store_file(file, path, basename(path), call))
   }
-  c(hash_file_native(path, call), list(file = as_utf8(x), stored = FALSE))
+  c(hash_file(path, call), list(file = as_utf8(x), stored = FALSE))
 }
 
 store_object <- function(file, x, name, call = rlang::caller_env()) {
@@ -84,12 +84,15 @@ store_object <- function(file, x, name, call = rlang::caller_env()) {
 }
 
 store_file <- function(file, path, label, call) {
-  c(store_file_native(file, path, call), list(file = as_utf8(label), stored = TRUE))
+  on_progress <- progress_bar("Storing", path)
+  stored <- call_native(native_store_file, file, path, on_progress, call = call)
+  c(stored, list(file = as_utf8(label), stored = TRUE))
 }
 
 # The file name under which an artifact is given back, on any system.
 safe_label <- function(name) {
-  safe_name_native(name) %||% safe_name_native(gsub("[^[:alnum:]_.-]", "_", name)) %||% "artifact"
+  safe <- function(name) call_native(native_safe_name, name)
+  safe(name) %||% safe(gsub("[^[:alnum:]_.-]", "_", name)) %||% "artifact"
 }
 
 store_folder <- function(file, path, name, keep, call) {
@@ -173,9 +176,9 @@ unpack_object <- function(bytes, what, call = rlang::caller_env()) {
     },
     error = function(e) {
       abort(
-        "artifact", paste0("`", what, "` is what was recorded, but not an object that `saveRDS()` wrote: ", conditionMessage(e), "."),
+        "artifact", paste0("`", what, "` is what was recorded, but not an object that `saveRDS()` wrote."),
         "`artifact_path()` gives the file.",
-        call = call
+        parent = e, call = call
       )
     }
   )
@@ -199,7 +202,7 @@ copy_artifact <- function(file, artifact, what = NULL, call = rlang::caller_env(
   dir.create(folder)
   # The row may come from anywhere.
   copy <- file.path(folder, safe_label(artifact$file))
-  copy_object_native(file, artifact, copy, call, what)
+  call_stored(native_copy_object, file, artifact, copy, what = what, call = call)
   if (!artifact$folder) {
     return(copy)
   }
@@ -211,7 +214,7 @@ copy_artifact <- function(file, artifact, what = NULL, call = rlang::caller_env(
 
 artifact_bytes <- function(file, artifact, name, call = rlang::caller_env()) {
   if (artifact$stored) {
-    return(read_object_native(file, artifact, call))
+    return(call_stored(native_read_object, file, artifact, call = call))
   }
   path <- artifact$file
   if (!file.exists(path)) {
@@ -222,7 +225,7 @@ artifact_bytes <- function(file, artifact, name, call = rlang::caller_env()) {
     )
   }
   bytes <- readBin(path, "raw", file.size(path))
-  if (!identical(hash_file_native(path, call)$sha256, artifact$sha256)) {
+  if (!identical(hash_file(path, call)$sha256, artifact$sha256)) {
     abort(
       "artifact", paste0("'", path, "' is not what the run recorded as `", name, "`: its bytes have changed."),
       path = path, call = call
@@ -231,10 +234,24 @@ artifact_bytes <- function(file, artifact, name, call = rlang::caller_env()) {
   bytes
 }
 
+# Calls what verifies stored bytes. `what` says in an error whose bytes they are.
+call_stored <- function(native, file, artifact, ..., what = NULL, call = rlang::caller_env()) {
+  on_progress <- progress_bar("Verifying", size = artifact$size)
+  result <- native(file, artifact$sha256, artifact$size, ..., on_progress)
+  if (!is.null(what) && is_failure(result, "artifact")) {
+    result$message <- paste0("`", what, "` is not what was recorded. ", result$message)
+  }
+  signal_failure(result, call)
+}
+
+hash_file <- function(path, call = rlang::caller_env()) {
+  call_native(native_hash_file, path, progress_bar("Hashing", path), call = call)
+}
+
 find_artifact <- function(file, run_id, name, call = rlang::caller_env()) {
   check_run_id(file, run_id, "run_id", call)
   check_name(name, "name", call)
-  artifacts <- artifacts_native(file, run_id, call)
+  artifacts <- call_native(native_artifacts, file, run_id, call = call)
   if (!name %in% artifacts$name) {
     abort_unknown("artifact", name, artifacts$name, call = call)
   }

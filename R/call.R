@@ -269,7 +269,7 @@ called_function <- function(expr, caller, call = rlang::caller_env()) {
     get0(as.character(head), caller, mode = "function")
   } else {
     tryCatch(eval(head, caller), error = function(e) {
-      abort("argument", paste0("`", code_text(head), "` can't be found: ", conditionMessage(e)), arg = "call", call = call)
+      abort("argument", paste0("`", code_text(head), "` can't be found."), arg = "call", parent = e, call = call)
     })
   }
   if (is.null(fun)) {

@@ -33,7 +33,7 @@ capture_call <- function(expr, fun, caller) {
 # From now on the call is what was typed: for `match.call()`, `sys.call()` and whoever
 # prints an error.
 as_typed <- function(capture) {
-  set_call_head(capture$call, capture$expr[[1]])
+  call_native(native_set_call_head, capture$call, capture$expr[[1]])
 }
 
 take_over <- function(capture, fun, frame) {

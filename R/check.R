@@ -44,9 +44,9 @@ check_name <- function(x, arg, call = rlang::caller_env()) {
   }
   x <- tryCatch(x, error = function(e) {
     abort(
-      "argument", paste0("`", arg, "` can't be evaluated: ", conditionMessage(e), "."),
+      "argument", paste0("`", arg, "` can't be evaluated."),
       "Give the name in quotes.",
-      arg = arg, call = call
+      arg = arg, parent = without_our_call(e), call = call
     )
   })
   if (!is.character(x) || length(x) != 1 || is.na(x) || !validUTF8(enc2utf8(x))) {

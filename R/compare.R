@@ -44,7 +44,7 @@ compare_runs <- function(file, run_ids, ..., only_different = TRUE) {
   check_flag(only_different, "only_different")
   run_ids <- unique(run_ids)
   check_run_ids(file, run_ids)
-  result <- compare_native(file, run_ids, only_different, environment())
+  result <- call_native(native_compare, file, run_ids, only_different)
   columns <- c(list(kind = result$kind, field = result$field), rlang::set_names(result$cells, run_ids))
   structure(as_frame(columns), class = c("fitledger_comparison", "data.frame"))
 }

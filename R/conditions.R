@@ -57,6 +57,14 @@ abort <- function(class, message, hint = NULL, ..., call = rlang::caller_env()) 
   )
 }
 
+# An error that the evaluation of an argument made. Where R names the call that catches it, nobody made that call.
+without_our_call <- function(e) {
+  if (rlang::is_call(conditionCall(e), c("doTryCatch", "eval_tidy"))) {
+    e["call"] <- list(NULL)
+  }
+  e
+}
+
 abort_argument <- function(arg, must, x, hint = NULL, call = rlang::caller_env()) {
   is <- if (missing(x)) "it is missing" else paste("not", describe(x))
   abort(
@@ -66,15 +74,23 @@ abort_argument <- function(arg, must, x, hint = NULL, call = rlang::caller_env()
 }
 
 abort_unknown <- function(what, name, known, hint = NULL, call = rlang::caller_env()) {
-  near <- near_names(name, known)
-  if (is.null(hint)) {
-    hint <- if (length(near)) {
-      paste0("Did you mean ", or(near), "?")
-    } else if (length(known)) {
-      paste0("There is ", enumerate(known), ".")
-    }
+  abort(
+    "unknown", paste0("There is no ", what, " `", name, "`."), hint %||% unknown_hint(what, name, known),
+    name = name, call = call
+  )
+}
+
+# What somebody may have meant, or what there is.
+unknown_hint <- function(what, name, known) {
+  if (what == "run" && file.exists(name)) {
+    return("It is the path of a file; `file` comes first, then the run's id.")
   }
-  abort("unknown", paste0("There is no ", what, " `", name, "`."), hint, name = name, call = call)
+  near <- near_names(name, known)
+  if (length(near)) {
+    paste0("Did you mean ", or(near), "?")
+  } else if (length(known)) {
+    paste0("There is ", enumerate(known), ".")
+  }
 }
 
 # What a value is, in a few words.

@@ -56,7 +56,7 @@ hash_data <- function(x) {
 }
 
 hash_value <- function(x, call = rlang::caller_env()) {
-  hash_data_native(if (is_sparse(x)) sparse_parts(x) else x, call)
+  call_native(native_hash_data, if (is_sparse(x)) sparse_parts(x) else x, call = call)
 }
 
 hash_path <- function(path, arg, call = rlang::caller_env()) {
@@ -72,7 +72,7 @@ hash_path <- function(path, arg, call = rlang::caller_env()) {
       path = path, call = call
     )
   }
-  hashed <- hash_file_native(path, call)
+  hashed <- hash_file(path, call)
   list(hash = paste0("sha256:", hashed$sha256), size = hashed$size, file = as_utf8(path))
 }
 

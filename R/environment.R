@@ -5,7 +5,7 @@
 lockfile_text <- function() {
   names <- sort(setdiff(loadedNamespaces(), c("base", "fitledger")), method = "radix")
   records <- lapply(rlang::set_names(names), package_record)
-  to_json(list(
+  call_native(native_json, list(
     R = list(Version = r_version(), Repositories = repositories()),
     Packages = drop_null(records)
   ), pretty = TRUE)
@@ -134,7 +134,7 @@ write_lockfile <- function(file, run_id, path) {
   file <- check_path(file, "file")
   path <- check_path(path, "path")
   check_run_id(file, run_id, "run_id")
-  lockfile <- session_of_run(file, run_id)$lockfile
+  lockfile <- call_native(native_session_of, file, run_id)$lockfile
   if (is.null(lockfile)) {
     abort(
       "argument", paste0("The run `", run_id, "` has no lockfile on record."),
@@ -145,7 +145,7 @@ write_lockfile <- function(file, run_id, path) {
   if (file.exists(path)) {
     abort("exists", paste0("'", path, "' is there already."), "Choose another path.", path = path)
   }
-  copy_object_native(file, lockfile, path, environment())
+  call_stored(native_copy_object, file, lockfile, path)
   invisible(path)
 }
 
@@ -154,7 +154,7 @@ write_lockfile <- function(file, run_id, path) {
 compare_session <- function(file, run_id) {
   file <- check_path(file, "file")
   check_run_id(file, run_id, "run_id")
-  then <- session_of_run(file, run_id)
+  then <- call_native(native_session_of, file, run_id)
   if (is.null(then$packages) && is.null(then$platform) && is.null(then$git)) {
     abort(
       "argument", paste0("The run `", run_id, "` has no environment on record."),
@@ -162,8 +162,8 @@ compare_session <- function(file, run_id) {
       arg = "run_id"
     )
   }
-  git_look(file)
-  git <- git_state()
+  call_native(native_git_look, getwd(), file)
+  git <- call_native(native_git_state)
   packages <- names(then$packages)
   rows <- rbind(
     session_rows("package", "R", then$r, r_version()),

@@ -4,7 +4,7 @@
 #' @noRd
 NULL
 
-#' Stores a file's bytes beside a ledger: `list(sha256, size)`.
+#' Stores a file's bytes beside a ledger, which is begun if there is none: `list(sha256, size)`.
 #'
 #' @noRd
 native_store_file <- function(request, from, on_progress) .Call(wrap__native_store_file, request, from, on_progress)
@@ -23,11 +23,6 @@ native_read_object <- function(file, sha256, size, on_progress) .Call(wrap__nati
 #'
 #' @noRd
 native_copy_object <- function(file, sha256, size, to, on_progress) .Call(wrap__native_copy_object, file, sha256, size, to, on_progress)
-
-#' A failure unless the bytes of a stored object are there and right.
-#'
-#' @noRd
-native_check_object <- function(file, sha256, size, on_progress) .Call(wrap__native_check_object, file, sha256, size, on_progress)
 
 #' The artifacts of a run: `list(name, sha256, size, file, stored, folder)`.
 #'
@@ -144,17 +139,22 @@ native_token <- function() .Call(wrap__native_token)
 #' @noRd
 native_is_gone <- function(boot, pids, started, pid) .Call(wrap__native_is_gone, boot, pids, started, pid)
 
-#' The columns of the runs: `list(columns, details, names, metrics, detail_names, count, sealed)`.
+#' The columns of the runs: `list(columns, details, detail_names, names, metrics, count, sealed)`.
 #'
-#' `columns` and `details` are named lists of vectors. `names` are those of all parameters and
-#' metrics, and `metrics` those of the metrics, by their own; `detail_names` are those by which the
-#' details stand beside them, by their own; `sealed` are those of the metrics that are hidden.
-#' `wanted` is `NULL` for all of them; `details` names those that are wanted. `best` is `NULL`,
-#' the ids of the runs that are wanted, or `list(metric, maximize, n)` for the best finished runs
-#' alone.
+#' `columns` and `details` are named lists of vectors; of `details` the names are our own, and `detail_names` says how a
+#' table calls each that there is. `names` are those of all parameters and metrics, and `metrics` those of the metrics,
+#' named by what each is called by itself; `sealed` are metrics that are hidden.
+#'
+#' `wanted` names columns, `NULL` for all of them; `details` names those that are wanted, `TRUE` for all. `best` is
+#' `NULL`, or `list(metric, maximize, n, run_ids)` for the best alone, of all runs if `run_ids` is `NULL`.
 #'
 #' @noRd
 native_read_runs <- function(file, wanted, details, void, best) .Call(wrap__native_read_runs, file, wanted, details, void, best)
+
+#' The best of some numbers: indexes from 1 on.
+#'
+#' @noRd
+native_best_of <- function(numbers, maximize, n) .Call(wrap__native_best_of, numbers, maximize, n)
 
 #' Every value of every series: `list(run_id, metric, step, value, time)`.
 #'
@@ -166,15 +166,15 @@ native_read_series <- function(file) .Call(wrap__native_read_series, file)
 #' @noRd
 native_run_ids <- function(file) .Call(wrap__native_run_ids, file)
 
+#' A failure unless the ledger has all of these runs.
+#'
+#' @noRd
+native_check_runs <- function(file, run_ids) .Call(wrap__native_check_runs, file, run_ids)
+
 #' The sealed metrics of a run, revealed or not, as a named list.
 #'
 #' @noRd
 native_sealed <- function(file, run_id) .Call(wrap__native_sealed, file, run_id)
-
-#' What a run recorded: `list(params, metrics, unfit)`, `unfit` why nobody should rest on it.
-#'
-#' @noRd
-native_run_facts <- function(file, run_id) .Call(wrap__native_run_facts, file, run_id)
 
 #' Runs side by side: `list(kind, field, cells)`, the cells a list with a vector for each run.
 #'
@@ -186,7 +186,7 @@ native_compare <- function(file, run_ids, only_different) .Call(wrap__native_com
 #' @noRd
 native_session_of <- function(file, run_id) .Call(wrap__native_session_of, file, run_id)
 
-#' Every row as it stands in the file, the JSON cells as text.
+#' Every row as it stands in the file, valid or not, the JSON cells as text.
 #'
 #' @noRd
 native_events <- function(file) .Call(wrap__native_events, file)
@@ -196,30 +196,16 @@ native_events <- function(file) .Call(wrap__native_events, file)
 #' @noRd
 native_export_runs <- function(file, to) .Call(wrap__native_export_runs, file, to)
 
-#' Whether a text can name a model (`stage` is `FALSE`) or a stage.
-#'
-#' @noRd
-native_is_name <- function(name, stage) .Call(wrap__native_is_name, name, stage)
-
 #' Every version of every model: `list(model, version, run_id, sha256, stages, registered)`.
 #'
 #' @noRd
 native_models <- function(file) .Call(wrap__native_models, file)
 
-#' A model's stages: `list(versions, stages, current)`; `NULL` if there is no such model.
+#' The model version that `name@stage` or `name/version` stands for: `list(name, version, run_id, artifact,
+#' sha256, size, file, folder, stored, signature, params, metrics)`, the last two of its run.
 #'
 #' @noRd
-native_model <- function(file, name) .Call(wrap__native_model, file, name)
-
-#' The names of all models.
-#'
-#' @noRd
-native_model_names <- function(file) .Call(wrap__native_model_names, file)
-
-#' A model version: `list(run_id, artifact, sha256, size, file, stored, registered, signature)`.
-#'
-#' @noRd
-native_version <- function(file, name, version) .Call(wrap__native_version, file, name, version)
+native_version <- function(file, model) .Call(wrap__native_version, file, model)
 
 #' What happened to a model's stages:
 #' `list(time, stage, change, version, previous, why, user, figures)`.
@@ -227,15 +213,23 @@ native_version <- function(file, name, version) .Call(wrap__native_version, file
 #' @noRd
 native_stage_history <- function(file, name) .Call(wrap__native_stage_history, file, name)
 
-#' Makes the next version of a model from a run's artifact, a list of one; the version.
+#' Makes the next version of a model from a run's artifact, whose bytes are verified first; the version.
 #'
 #' @noRd
-native_register <- function(request, name, run_id, artifact, more) .Call(wrap__native_register, request, name, run_id, artifact, more)
+native_register <- function(request, name, run_id, artifact, signature, on_progress) .Call(wrap__native_register, request, name, run_id, artifact, signature, on_progress)
+
+#' Looks how a stage would move: `list(candidate, current)`, both as `native_version()` gives them, `current` `NULL`
+#' where the stage points nowhere. `NULL` where it points to the version already.
+#'
+#' The arguments are those of `native_promote()`; of `expect`, `NULL` is whatever the stage points to.
+#'
+#' @noRd
+native_look <- function(file, change, name, version, stage, expect) .Call(wrap__native_look, file, change, name, version, stage, expect)
 
 #' Moves a stage of a model, or records that a gate refused to; the version.
 #'
-#' `change` is `"promote"`, `"refuse"` or `"rollback"`, for which `version` is `NULL`. `expect` is the
-#' version that the stage is believed to point to, `NULL` for none: compared under the lock.
+#' `change` is `"promote"`, `"refuse"`, or `"rollback"`, for which `version` is not looked at. `expect` is the version
+#' that the stage is believed to point to, `NA` for none: compared under the lock.
 #'
 #' @noRd
 native_promote <- function(request, change, name, version, stage, expect, figures, more) .Call(wrap__native_promote, request, change, name, version, stage, expect, figures, more)
@@ -250,7 +244,8 @@ native_verify <- function(file, checkpoint) .Call(wrap__native_verify, file, che
 #' @noRd
 native_checkpoint <- function(file) .Call(wrap__native_checkpoint, file)
 
-#' Sets damage aside: `list(byte, bytes)`, or `NULL` when every row holds.
+#' Repairs a ledger: `NULL` when every row holds, else `list(byte, bytes, file, rows, run_ids, left_out)`: where the
+#' damage began, how much was set aside and in which file, and what was carried over from behind it.
 #'
 #' @noRd
 native_repair <- function(request) .Call(wrap__native_repair, request)

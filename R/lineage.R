@@ -69,7 +69,7 @@ trace_lineage <- function(file, what = NULL, ..., artifact = NULL, data = NULL, 
     package = start_at_package(package)
   )
   down <- check_direction(direction, given[["data"]] || given[["commit"]] || given[["package"]])
-  found <- trace_native(file, start$kind, start$id, start$partial, down, environment())
+  found <- call_native(native_trace, file, start$kind, start$id, start$partial, down)
   if (is.null(found)) {
     abort("unknown", paste0("The ledger knows nothing of ", start$words, "."), start$hint, name = start$id)
   }

@@ -117,7 +117,7 @@ log_metrics <- function(.run, ..., step = NULL) {
   }
   check_step(step)
   # 0: buffered, 1: time to write, 2: nothing may be buffered in this process.
-  due <- buffer_push(.run$run_id, values, step, environment())
+  due <- call_native(native_buffer_push, .run$run_id, values, step)
   if (due > 0) {
     buffer_flush(.run$file, .run$run_id, close = due == 2)
   }
@@ -313,6 +313,11 @@ void_run <- function(file, run_id, reason) {
 }
 
 check_run_id <- function(file, run_id, arg, call = rlang::caller_env()) {
+  check_id(run_id, arg, call)
+  check_run_ids(file, run_id, call)
+}
+
+check_id <- function(run_id, arg, call = rlang::caller_env()) {
   if (missing(run_id)) {
     abort_argument(arg, "the id of a run", call = call)
   }
@@ -322,16 +327,10 @@ check_run_id <- function(file, run_id, arg, call = rlang::caller_env()) {
   if (!rlang::is_string(run_id)) {
     abort_argument(arg, "the id of a run", run_id, call = call)
   }
-  check_run_ids(file, run_id, call)
 }
 
 check_run_ids <- function(file, run_ids, call = rlang::caller_env()) {
-  known <- signal_failure(run_ids_native(file), call)
-  unknown <- setdiff(run_ids, known)
-  if (length(unknown)) {
-    hint <- if (file.exists(unknown[[1]])) "It is the path of a file; `file` comes first, then the run's id."
-    abort_unknown("run", unknown[[1]], utils::tail(known, 1000), hint, call = call)
-  }
+  call_native(native_check_runs, file, run_ids, call = call)
 }
 
 #' The id of the last run
@@ -346,7 +345,7 @@ check_run_ids <- function(file, run_ids, call = rlang::caller_env()) {
 #' last_run_id(file)
 last_run_id <- function(file) {
   file <- check_path(file, "file")
-  known <- signal_failure(run_ids_native(file))
+  known <- call_native(native_run_ids, file)
   if (length(known)) known[[length(known)]] else NA_character_
 }
 
@@ -369,7 +368,7 @@ last_run_id <- function(file) {
 read_metrics <- function(file, run_id = NULL, metrics = NULL) {
   file <- check_path(file, "file")
   flush_before_reading(file)
-  points <- as_frame(signal_failure(read_series_native(file)))
+  points <- as_frame(call_native(native_read_series, file))
   if (!is.null(run_id)) {
     check_run_ids(file, run_id)
     points <- take_rows(points, which(points$run_id %in% run_id))
@@ -389,12 +388,16 @@ absolute_path <- function(path) {
   file.path(sub("/$", "", folder), basename(path))
 }
 
+buffer_flush <- function(file, run_id, close, call = rlang::caller_env()) {
+  call_native(native_buffer_flush, append_request(file), run_id, close, call = call)
+}
+
 # The runs of this process for which values may be buffered, so that they are
 # written when R ends.
 buffered_runs <- new.env(parent = emptyenv())
 
 start_buffering <- function(run) {
-  buffer_open(run$run_id)
+  call_native(native_buffer_open, run$run_id)
   assign(run$run_id, list(file = run$file, process = Sys.getpid()), buffered_runs)
 }
 

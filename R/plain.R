@@ -2,7 +2,7 @@
 
 plain_table <- function(file, call) {
   frame <- read_plain(file, call)
-  list(frame = frame, details = as_frame(list(), nrow(frame)), names = names(frame)[-(1:2)], metrics = NULL)
+  list(frame = frame, details = as_frame(list(), nrow(frame)), names = names(frame)[-(1:2)])
 }
 
 read_plain <- function(file, call) {
@@ -26,9 +26,7 @@ read_plain <- function(file, call) {
       colClasses = c(run_id = "character", timestamp = "character")
     ),
     error = function(e) {
-      abort("not_a_ledger", paste0("'", file, "' can't be read as CSV: ", conditionMessage(e), "."),
-        path = file, call = call
-      )
+      abort("not_a_ledger", paste0("'", file, "' can't be read as CSV."), path = file, parent = e, call = call)
     }
   )
   frame$timestamp <- parse_plain_time(frame$timestamp)
@@ -85,7 +83,7 @@ import_runs <- function(from, file, ..., metrics = NULL) {
   check_no_dots(..., known = "metrics")
   from <- check_path(from, "from")
   file <- check_path(file, "file")
-  old <- read_runs_native(from, character(), character(), FALSE)
+  old <- native_run_ids(from)
   if (!inherits(old, "fitledger_failure")) {
     abort(
       "argument", paste0("'", from, "' is a ledger already."),
@@ -108,19 +106,17 @@ import_runs <- function(from, file, ..., metrics = NULL) {
 
   params <- setdiff(columns, metrics)
   origin <- list(runs$run_id, as.numeric(runs$timestamp), from)
-  ids <- log_runs_native(
-    file, unclass(runs)[params], unclass(runs)[metrics], nrow(runs), origin,
-    call = environment()
-  )
-  invisible(ids)
+  invisible(call_native(
+    native_log_runs, append_request(file), unclass(runs)[params], unclass(runs)[metrics], list(), nrow(runs),
+    NULL, NULL, NULL, origin
+  ))
 }
 
 known_run_ids <- function(file) {
   if (!file.exists(file)) {
     return(character())
   }
-  table <- signal_failure(read_runs_native(file, character(), character(), TRUE), rlang::caller_env())
-  table$columns$run_id
+  call_native(native_run_ids, file, call = rlang::caller_env())
 }
 
 check_plain_ids <- function(ids, from, call = rlang::caller_env()) {
@@ -180,7 +176,7 @@ guess_metrics <- function(columns) {
 export_runs <- function(file, to) {
   file <- check_path(file, "file")
   to <- check_path(to, "to")
-  export_runs_native(file, to, environment())
+  call_native(native_export_runs, file, to)
   invisible(to)
 }
 

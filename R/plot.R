@@ -1,7 +1,7 @@
 #' Plot a metric against a parameter
 #'
 #' Draws the chapter's figure from the log: a metric against a parameter, the
-#' best run marked. With `x = "step"` or `x = "time"` it draws the curves of a
+#' best finished run marked. With `x = "step"` or `x = "time"` it draws the curves of a
 #' series, one for each run. Base graphics; `...` goes to [plot()].
 #'
 #' @inheritParams read_runs
@@ -32,7 +32,7 @@ plot_runs <- function(file, x, y, ..., where = NULL, maximize = FALSE) {
   check_name(y, "y")
   check_flag(maximize, "maximize")
   where <- enquo(where)
-  table <- run_table(file, NULL, details_named(quo_names(where)), void = FALSE)
+  table <- run_table(file, NULL, where_columns(where) %||% TRUE, void = FALSE)
   if (!rlang::quo_is_null(where)) {
     table <- filter_table(table, where)
   }
@@ -49,9 +49,17 @@ plot_runs <- function(file, x, y, ..., where = NULL, maximize = FALSE) {
   if (!nrow(runs)) {
     abort("unknown", paste0("No run has both `", x, "` and `", y, "`."), name = y)
   }
-  best <- if (maximize) which.max(runs[[y]]) else which.min(runs[[y]])
-  plot_points(runs[[x]], runs[[y]], best, x, y, ...)
+  plot_points(runs[[x]], runs[[y]], best_row(file, table, runs, y, maximize), x, y, ...)
   invisible(runs)
+}
+
+# The row of the best of some runs; none where none is finished.
+best_row <- function(file, table, runs, metric, maximize) {
+  if (is.null(table$metrics)) {
+    return(best_plain(runs[[metric]], metric, maximize, 1))
+  }
+  best <- run_table(file, character(), character(), void = FALSE, best = list(metric, maximize, 1, runs$run_id))
+  match(best$frame$run_id, runs$run_id)
 }
 
 plot_points <- function(x, y, best, xname, yname, ...) {
@@ -67,9 +75,11 @@ plot_points <- function(x, y, best, xname, yname, ...) {
   if (!numeric) {
     graphics::axis(1, seq_along(levels(groups)), levels(groups))
   }
-  graphics::points(at[best], y[best], col = "red", pch = 19, cex = 1.8)
-  label <- paste0("best: ", xname, " = ", if (numeric) format(x[best]) else groups[best])
-  graphics::legend("top", label, pch = 19, col = "red", bty = "n")
+  if (length(best)) {
+    graphics::points(at[best], y[best], col = "red", pch = 19, cex = 1.8)
+    label <- paste0("best: ", xname, " = ", if (numeric) format(x[best]) else groups[best])
+    graphics::legend("top", label, pch = 19, col = "red", bty = "n")
+  }
 }
 
 # A plot over a grid. What the user gives takes the place of what we would.

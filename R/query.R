@@ -66,9 +66,9 @@ read_runs <- function(file, ..., where = NULL, columns = NULL, details = FALSE, 
   check_flag(void, "void")
 
   filtered <- !rlang::quo_is_null(where)
-  wanted <- if (details) detail_columns else details_named(c(columns, quo_names(where)))
   named <- where_columns(where)
-  table <- run_table(file, if (!is.null(columns) && !is.null(named)) c(columns, named), wanted, void)
+  needed <- if (!is.null(columns) && !is.null(named)) c(columns, named)
+  table <- run_table(file, needed, if (details || is.null(named)) TRUE else c(columns, named), void)
   if (filtered) {
     table <- filter_table(table, where)
   }
@@ -106,49 +106,33 @@ best_run <- function(file, metric, maximize = FALSE, ..., n = 1, where = NULL) {
   check_count(n, "n")
   where <- enquo(where)
 
-  if (rlang::quo_is_null(where)) {
-    table <- run_table(file, NULL, character(), void = FALSE, best = list(metric, maximize, as.numeric(n)))
-    # A plain CSV has no metrics to know by name.
-    if (!is.null(table$metrics)) {
-      metric_column(table, metric)
-      return(table$frame)
-    }
-    column <- metric_column(table, metric)
-  } else {
+  filtered <- !rlang::quo_is_null(where)
+  best_of <- function(run_ids) list(metric, maximize, as.numeric(n), run_ids)
+  if (filtered) {
     named <- where_columns(where)
-    needed <- if (!is.null(named)) c(metric, paste0("metrics.", metric), named)
-    details <- details_named(c("status", quo_names(where)))
-    table <- run_table(file, needed, details, void = FALSE)
-    column <- metric_column(table, metric)
-    if (!column %in% names(table$frame) && table$count > 0) {
-      table <- run_table(file, c(column, named), details, void = FALSE)
-    }
+    table <- run_table(file, if (!is.null(named)) c(metric, named), named %||% TRUE, void = FALSE)
+  } else {
+    table <- run_table(file, NULL, character(), void = FALSE, best = best_of(NULL))
+  }
+  column <- metric_column(table, metric)
+  if (filtered) {
     table <- filter_table(table, where)
   }
-  value <- table$frame[[column]]
-  finished <- if (length(table$details)) table$details$status == "finished" else TRUE
-  candidates <- which(finished & !is.na(value))
-  ranks <- order(value[candidates], decreasing = maximize, method = "radix")
-  chosen <- take_rows(table$frame, candidates[ranks[seq_len(min(n, length(ranks)))]])
   if (is.null(table$metrics)) {
-    return(chosen)
+    return(take_rows(table$frame, best_plain(table$frame[[column]], metric, maximize, n)))
   }
-  run_table(file, NULL, character(), void = FALSE, best = as.character(chosen$run_id))$frame
+  if (filtered) {
+    table <- run_table(file, NULL, character(), void = FALSE, best = best_of(table$frame$run_id))
+  }
+  table$frame
 }
 
-detail_columns <- c(
-  "status", "duration", "user", "host", "commit", "dirty", "seed", "data", "tags", "looks"
-)
-
-# The details that names may mean.
-details_named <- function(names) {
-  intersect(detail_columns, sub("^details\\.([a-z]+)(\\.[0-9]+)?$", "\\1", names))
-}
-
-# The names that a condition speaks of; all of ours where it may compute them.
-quo_names <- function(where) {
-  names <- all.names(rlang::quo_get_expr(where))
-  if (any(computing %in% names)) detail_columns else names
+# The rows of the best numbers of a plain CSV.
+best_plain <- function(x, metric, maximize, n, call = rlang::caller_env()) {
+  if (!is.numeric(x) && !is.logical(x)) {
+    abort("argument", paste0("`", metric, "` is a column of text, not of numbers."), arg = "metric", call = call)
+  }
+  call_native(native_best_of, as.numeric(x), maximize, as.numeric(n), call = call)
 }
 
 # The names of columns that a condition needs, and others; NULL where it may need any.
@@ -163,38 +147,18 @@ computing <- c(
   "parent.frame", "sys.frame", "sys.function", "do.call", "match.fun", "Recall"
 )
 
-# Runs as columns: `frame` with those asked for, `details` likewise, `names` of
-# all parameters and metrics, `metrics`, those of the metrics by their own (NULL where
-# nobody knows them), `detail_names`, what all details are called beside them, `count`,
-# how many runs there are, and `sealed`, names of metrics that are hidden. `best` as
-# in `read_runs_native()`.
+# Runs as columns: `frame` with those asked for, `details` likewise, and what
+# `native_read_runs()` says of the others; `metrics` is NULL where nobody knows them.
 run_table <- function(file, columns, details, void, best = NULL, call = rlang::caller_env()) {
   flush_before_reading(file)
-  result <- read_runs_native(file, columns, details, void, best)
+  result <- native_read_runs(file, columns, details, void, best)
   if (is_failure(result, "plain_csv")) {
     return(plain_table(file, call))
   }
-  hint <- if (is_failure(result, "not_found")) gone_hint(file) else result$hint
-  result <- signal_failure(result, call, hint)
+  result <- signal_failure(result, call)
   result$frame <- as_frame(result$columns)
   result$details <- as_frame(result$details, nrow(result$frame))
   result
-}
-
-# A rendered document often has its ledger in a temporary folder, and a cached
-# chunk brings the path back, but not the file.
-gone_hint <- function(file) {
-  folder <- normalizePath(dirname(file), winslash = "/", mustWork = FALSE)
-  rendering <- isTRUE(getOption("knitr.in.progress"))
-  ours <- startsWith(folder, normalizePath(tempdir(), winslash = "/", mustWork = FALSE))
-  ended <- grepl("/Rtmp[[:alnum:]]{6}(/|$)", folder) && !dir.exists(folder)
-  if (!ended && !(ours && rendering)) {
-    return("A ledger begins with its first `log_run()`. Check the path and `getwd()`.")
-  }
-  c(
-    "A temporary folder is gone when the R session that made it ends, and the ledger with it.",
-    if (rendering) "A cached chunk isn't run again. Keep the ledger beside the document."
-  )
 }
 
 as_frame <- function(columns, rows = length(columns[[1]])) {
@@ -205,15 +169,10 @@ take_rows <- function(frame, rows) {
   as_frame(lapply(columns_of(frame), `[`, rows), length(rows))
 }
 
-# Ours give way to the user's names.
-detail_names <- function(names, table) {
-  if (is.null(table$detail_names)) names else unname(table$detail_names[names])
-}
-
 # All columns of a table, as a list.
 all_columns <- function(table) {
   details <- unclass(table$details)
-  names(details) <- detail_names(names(details), table)
+  names(details) <- table$detail_names[names(details)]
   c(columns_of(table$frame), columns_of(details))
 }
 
@@ -232,8 +191,7 @@ select_columns <- function(table, columns, details, call = rlang::caller_env()) 
       if (unknown[[1]] %in% table$sealed) {
         abort_sealed(unknown[[1]], call)
       }
-      known <- c(table$names, detail_names(detail_columns, table))
-      abort_unknown("column", unknown[[1]], known, call = call)
+      abort_unknown("column", unknown[[1]], c(table$names, table$detail_names), call = call)
     }
     frame <- all[unique(c("run_id", "timestamp", columns))]
   }
@@ -292,11 +250,8 @@ evaluate_where <- function(where, columns, rows, table, call) {
       near <- if (length(missing)) near_names(missing[[1]], union(names(columns), table$names))
       abort(
         "where", paste0("The condition `", rlang::as_label(where), "` can't be answered."),
-        c(
-          conditionMessage(e),
-          if (length(near)) paste0("Did you mean ", or(near), "?")
-        ),
-        call = call
+        if (length(near)) paste0("Did you mean ", or(near), "?"),
+        parent = without_our_call(e), call = call
       )
     }
   )
@@ -403,5 +358,5 @@ mtfrm.fitledger_mixed <- function(x) {
 read_ledger <- function(file) {
   file <- check_path(file, "file")
   flush_before_reading(file)
-  as_frame(events_native(file, environment()))
+  as_frame(call_native(native_events, file))
 }

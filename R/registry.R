@@ -18,7 +18,7 @@
 #' @returns The version, an integer.
 #' @section Errors:
 #' `fitledger_error_argument` and `fitledger_error_unknown` for what can't be registered,
-#' `fitledger_error_artifact` where the bytes are missing or damaged, and those of the file,
+#' `fitledger_error_conflict` for a run that is void, failed or was interrupted, `fitledger_error_artifact` where the bytes are missing or damaged, and those of the file,
 #' see [fitledger_error].
 #' @seealso MLflow has functions of some of these names; write `fitledger::load_model()`
 #'   where both are attached.
@@ -34,24 +34,16 @@
 register_model <- function(file, name, run_id, artifact = "model", ..., signature = NULL) {
   check_no_dots(..., known = "signature")
   file <- check_path(file, "file")
-  check_model_name(name)
+  check_name(name, "name")
+  check_id(run_id, "run_id")
   check_name(artifact, "artifact")
   if (!is.null(signature) && !is.data.frame(signature)) {
     abort_argument("signature", "a data frame of what the model predicts from", signature)
   }
-  found <- find_artifact(file, run_id, artifact)
-  if (!found$stored) {
-    abort(
-      "argument", paste0("The artifact `", artifact, "` was recorded by its path and isn't stored."),
-      "Log it with `keep = TRUE`, so that the version can't vanish.",
-      arg = "artifact"
-    )
-  }
-  check_object_native(file, found, environment())
-  entry <- found[c("sha256", "size", "file", "stored", if (found$folder) "folder")]
-  entry <- rlang::set_names(list(entry), artifact)
-  more <- if (!is.null(signature)) list(signature = signature_of(signature))
-  as.integer(register_native(file, name, run_id, entry, more, environment()))
+  call_native(
+    native_register, append_request(file), name, run_id, artifact,
+    if (!is.null(signature)) signature_of(signature), progress_bar("Verifying", size = NA)
+  )
 }
 
 #' Promote a model
@@ -85,7 +77,7 @@ register_model <- function(file, name, run_id, artifact = "model", ..., signatur
 #' @section Errors:
 #' `fitledger_error_refused` if the gate refuses (with the `figures`), `fitledger_error_gate` if
 #' it fails or returns something else, `fitledger_error_conflict` if the stage points to
-#' another version than was expected or there is none to roll back to,
+#' another version than was expected, the version's run is void, or there is none to roll back to,
 #' `fitledger_error_unknown` for a model or a version that isn't there, and those of the file,
 #' see [fitledger_error]. The stage stays as it was.
 #' @export
@@ -105,29 +97,31 @@ promote_model <- function(file, name, version, stage = "production", ..., gate =
                           why = NULL) {
   check_no_dots(..., known = c("gate", "expect", "why"))
   file <- check_path(file, "file")
-  check_stage(stage)
+  check_name(name, "name")
+  version <- check_version(version)
+  check_name(stage, "stage")
   check_why(why)
   if (!is.null(gate) && !is.function(gate)) {
     abort_argument("gate", "a function of the candidate and the current model", gate)
   }
-  version <- check_version(file, name, version)
-  current <- stage_version(file, name, stage)
-  expect <- check_expect(expect, current)
-  if (!identical(expect, current)) {
-    abort_moved(name, stage, current, expect)
+  expect <- check_expect(expect)
+  call <- environment()
+  promote <- function(change, verdict = NULL) {
+    call_native(
+      native_promote, append_request(file), change, name, version, stage, expect, verdict$figures,
+      c(if (!is.null(why)) list(why = why), verdict$record),
+      call = call
+    )
   }
-  if (identical(current, version)) {
+  looked <- call_native(native_look, file, "promote", name, version, stage, expect)
+  if (is.null(looked)) {
     return(invisible(as.integer(version)))
   }
-  check_fit(file, name, version)
+  expect <- as.numeric(looked$current$version %||% NA)
   verdict <- if (!is.null(gate)) {
-    ask_gate(gate, file, name, version, expect, function(verdict, parent) {
-      promote_native(file, "refuse", name, version, stage, expect, verdict$figures, more_of(why, verdict), parent.frame())
-    })
+    ask_gate(gate, file, looked, refuse = function(verdict) promote("refuse", verdict))
   }
-  invisible(as.integer(promote_native(
-    file, "promote", name, version, stage, expect, verdict$figures, more_of(why, verdict), environment()
-  )))
+  invisible(promote("promote", verdict))
 }
 
 #' @rdname promote_model
@@ -135,52 +129,42 @@ promote_model <- function(file, name, version, stage = "production", ..., gate =
 rollback_model <- function(file, name, stage = "production", ..., why = NULL) {
   check_no_dots(..., known = "why")
   file <- check_path(file, "file")
-  check_stage(stage)
+  check_name(name, "name")
+  check_name(stage, "stage")
   check_why(why)
-  check_model(file, name)
-  current <- stage_version(file, name, stage)
-  if (is.null(current)) {
-    known <- model_native(file, name)$stages
-    abort_unknown("stage", stage, known, if (!length(known)) "Nothing of this model was promoted yet.")
-  }
-  invisible(as.integer(promote_native(
-    file, "rollback", name, NULL, stage, current, NULL, more_of(why, NULL), environment()
-  )))
-}
-
-more_of <- function(why, verdict) {
-  c(if (!is.null(why)) list(why = why), verdict$record)
+  looked <- call_native(native_look, file, "rollback", name, NULL, stage, NULL)
+  invisible(call_native(
+    native_promote, append_request(file), "rollback", name, NULL, stage, as.numeric(looked$current$version), NULL,
+    if (!is.null(why)) list(why = why)
+  ))
 }
 
 # ---- Gates ----------------------------------------------------------------
 
 # The verdict of a gate that lets a version pass; else an error, after the refusal is
 # on record.
-ask_gate <- function(gate, file, name, version, current, refuse, call = rlang::caller_env()) {
+ask_gate <- function(gate, file, looked, refuse, call = rlang::caller_env()) {
+  what <- paste0("`", looked$candidate$name, "/", looked$candidate$version, "`")
   failed <- function(e) {
     condition <- describe_condition(e, list())[c("class", "message")]
     refuse(list(record = list(gate = list(pass = FALSE, error = condition))))
-    rlang::abort(
-      c(
-        paste0("The gate failed, and `", name, "/", version, "` was not promoted."),
-        x = condition$message,
-        i = "The failure is on record, see `stage_history()`."
-      ),
-      class = c("fitledger_error_gate", "fitledger_error"), call = call
+    abort(
+      "gate", paste0("The gate failed, and ", what, " was not promoted."),
+      "The failure is on record, see `stage_history()`.",
+      parent = e, call = call
     )
   }
   verdict <- tryCatch(
     {
-      candidate <- model_handle(file, name, version)
-      before <- if (!is.null(current)) model_handle(file, name, current)
-      check_verdict(gate(candidate, before))
+      current <- if (!is.null(looked$current)) model_handle(file, looked$current)
+      check_verdict(gate(model_handle(file, looked$candidate), current))
     },
     error = failed
   )
   if (!verdict$pass) {
     tryCatch(refuse(verdict), fitledger_error_row_too_long = failed)
     abort(
-      "refused", paste0("The gate refused `", name, "/", version, "`: ", say_figures(verdict$figures), "."),
+      "refused", paste0("The gate refused ", what, ": ", say_figures(verdict$figures), "."),
       "The stage stays as it was; the refusal is on record, see `stage_history()`.",
       figures = verdict$figures, call = call
     )
@@ -339,15 +323,15 @@ plain_predictions <- function(model, data) {
 #' stage_history(file, "stopping")
 read_models <- function(file) {
   file <- check_path(file, "file")
-  as_frame(models_native(file, environment()))
+  as_frame(call_native(native_models, file))
 }
 
 #' @rdname read_models
 #' @export
 stage_history <- function(file, name) {
   file <- check_path(file, "file")
-  check_model(file, name)
-  as_frame(stage_history_native(file, name, environment()))
+  check_name(name, "name")
+  as_frame(call_native(native_stage_history, file, name))
 }
 
 #' Load a model
@@ -391,7 +375,7 @@ load_model <- function(file, model, ..., check = FALSE) {
   if (!check) {
     return(load_version(file, found))
   }
-  handle <- model_handle(file, found$name, found$version)
+  handle <- model_handle(file, found)
   if (is.null(handle$signature)) {
     abort(
       "argument", paste0("`", found$name, "/", found$version, "` was registered without a signature."),
@@ -408,33 +392,7 @@ find_version <- function(file, model, call = rlang::caller_env()) {
   if (!rlang::is_string(model) || !validUTF8(model)) {
     abort_argument("model", "`\"name@stage\"` or `\"name/version\"`", model, call = call)
   }
-  parts <- regmatches(model, regexec("^([^@/]*)([@/])(.*)$", model))[[1]]
-  if (!length(parts)) {
-    check_model(file, model, call)
-    known <- model_native(file, model)
-    abort(
-      "argument", paste0("`", model, "` names no version."),
-      paste0("Write ", or(c(paste0(model, "@", known$stages), paste0(model, "/", known$versions))), "."),
-      arg = "model", call = call
-    )
-  }
-  name <- parts[[2]]
-  check_model(file, name, call)
-  version <- if (parts[[3]] == "@") {
-    stage <- parts[[4]]
-    current <- stage_version(file, name, stage)
-    if (is.null(current)) {
-      known <- model_native(file, name)$stages
-      abort_unknown("stage", stage, known, if (!length(known)) "Nothing of this model was promoted yet.", call = call)
-    }
-    current
-  } else {
-    if (!grepl("^[1-9][0-9]{0,8}$", parts[[4]])) {
-      abort_version(name, parts[[4]], model_native(file, name)$versions, call)
-    }
-    check_version(file, name, as.numeric(parts[[4]]), call)
-  }
-  c(version_native(file, name, version, call), list(name = name, version = version))
+  call_native(native_version, file, model, call = call)
 }
 
 load_version <- function(file, found, call = rlang::caller_env()) {
@@ -443,19 +401,15 @@ load_version <- function(file, found, call = rlang::caller_env()) {
     abort("artifact", paste0("The ledger doesn't say what kind of file `", what, "` is."), path = file, call = call)
   }
   if (endsWith(tolower(found$file), ".rds")) {
-    return(unpack_object(read_object_native(file, found, call, what), what, call))
+    return(unpack_object(call_stored(native_read_object, file, found, what = what, call = call), what, call))
   }
   copy_artifact(file, found, what, call)
 }
 
 # A model as gates see it. It is read when somebody asks for it.
-model_handle <- function(file, name, version, call = rlang::caller_env()) {
-  found <- c(version_native(file, name, version, call), list(name = name, version = version))
-  run <- run_facts_native(file, found$run_id, call)
-  handle <- rlang::env(
-    name = name, version = as.integer(version), run_id = found$run_id, artifact = found$artifact,
-    params = run$params, metrics = run$metrics, signature = found$signature
-  )
+model_handle <- function(file, found, call = rlang::caller_env()) {
+  fields <- c("name", "version", "run_id", "artifact", "params", "metrics", "signature")
+  handle <- rlang::new_environment(found[fields])
   delayedAssign("model", load_version(file, found, call), assign.env = handle)
   structure(handle, class = "fitledger_model")
 }
@@ -528,85 +482,33 @@ column_fault <- function(name, column, x) {
 
 # ---- Checks ---------------------------------------------------------------
 
-check_model_name <- function(name, call = rlang::caller_env()) {
-  check_name(name, "name", call)
-  if (!validUTF8(name) || !is_name_native(name, stage = FALSE)) {
-    abort_argument("name", "text of up to 200 characters without `@` and `/`", name, call = call)
-  }
-}
-
-check_model <- function(file, name, call = rlang::caller_env()) {
-  check_model_name(name, call)
-  known <- model_names_native(file, call)
-  if (!name %in% known) {
-    abort_unknown("model", name, known, call = call)
-  }
-}
-
-check_stage <- function(stage, call = rlang::caller_env()) {
-  if (!rlang::is_string(stage) || !validUTF8(stage) || !is_name_native(stage, stage = TRUE)) {
-    abort_argument("stage", "a name of lower-case letters, digits, `_` and `-`", stage, call = call)
-  }
-}
-
 check_why <- function(why, call = rlang::caller_env()) {
   if (!is.null(why)) {
     check_text(why, "why", call)
   }
 }
 
-check_version <- function(file, name, version, call = rlang::caller_env()) {
-  check_model(file, name, call)
+check_version <- function(version, call = rlang::caller_env()) {
+  must <- "a version of the model, a whole number"
   if (missing(version)) {
-    abort_argument("version", "a version of the model", call = call)
+    abort_argument("version", must, call = call)
   }
-  if (!is.numeric(version) || length(version) != 1 || is.na(version)) {
-    abort_argument("version", "a version of the model, a whole number", version, call = call)
-  }
-  known <- model_native(file, name)$versions
-  if (!version %in% seq_len(known)) {
-    abort_version(name, format(version), known, call)
+  if (!is.numeric(version) || length(version) != 1 || !is.finite(version) || version != trunc(version)) {
+    abort_argument("version", must, version, call = call)
   }
   as.numeric(version)
 }
 
-abort_version <- function(name, version, known, call) {
-  abort_unknown("version", version, character(), paste0("`", name, "` has the versions 1 to ", known, "."), call = call)
-}
-
-check_expect <- function(expect, current, call = rlang::caller_env()) {
+# A version, NA for none, NULL for the one to which the stage points.
+check_expect <- function(expect, call = rlang::caller_env()) {
   if (is.null(expect)) {
-    return(current)
-  }
-  if (is.atomic(expect) && length(expect) == 1 && is.na(expect) && !is.nan(expect)) {
     return(NULL)
   }
-  if (!is.numeric(expect) || length(expect) != 1 || !expect %in% seq_len(1e6)) {
+  if (is.atomic(expect) && length(expect) == 1 && is.na(expect) && !is.nan(expect)) {
+    return(NA_real_)
+  }
+  if (!is.numeric(expect) || length(expect) != 1 || !is.finite(expect) || expect < 1 || expect != trunc(expect)) {
     abort_argument("expect", "a version, or `NA` for none", expect, call = call)
   }
   as.numeric(expect)
-}
-
-abort_moved <- function(name, stage, current, expect, call = rlang::caller_env()) {
-  words <- function(version) if (is.null(version)) "no version" else paste("version", version)
-  abort(
-    "conflict", paste0("`", stage, "` of `", name, "` points to ", words(current), ", not to ", words(expect), "."),
-    "Nothing was changed. Look at it as it is now, then try again.",
-    call = call
-  )
-}
-
-check_fit <- function(file, name, version, call = rlang::caller_env()) {
-  run_id <- version_native(file, name, version, call)$run_id
-  unfit <- run_facts_native(file, run_id, call)$unfit
-  if (!is.null(unfit)) {
-    abort("argument", paste0("The run `", run_id, "` of `", name, "/", version, "` ", unfit, "."), arg = "version", call = call)
-  }
-}
-
-# NULL where the stage points nowhere.
-stage_version <- function(file, name, stage) {
-  model <- model_native(file, name)
-  at <- match(stage, model$stages)
-  if (!is.na(at)) model$current[[at]]
 }

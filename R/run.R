@@ -132,9 +132,9 @@ log_runs <- function(file, runs, params, metrics, ..., data = NULL, seed = NULL,
   }
   columns <- unclass(runs)
   more <- if (!is.null(data)) list(data = data_versions(data))
-  invisible(log_runs_native(
-    file, columns[params], columns[metrics], nrow(runs),
-    sealed = columns[sealed], seed = seed, tags = tags, more = more, call = environment()
+  invisible(call_native(
+    native_log_runs, append_request(file), columns[params], columns[metrics], columns[sealed], nrow(runs),
+    seed, tags, more, NULL
   ))
 }
 

@@ -35,7 +35,7 @@ reveal_run <- function(file, run_id, why) {
   file <- check_path(file, "file")
   check_text(why, "why")
   check_run_id(file, run_id, "run_id")
-  sealed <- sealed_native(file, run_id, environment())
+  sealed <- call_native(native_sealed, file, run_id)
   if (!length(sealed)) {
     abort("argument", paste0("The run `", run_id, "` has no sealed metrics."), arg = "run_id")
   }

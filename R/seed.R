@@ -4,9 +4,9 @@
 check_seed <- function(x, call = rlang::caller_env()) {
   x <- tryCatch(x, error = function(e) {
     abort(
-      "argument", paste0("`seed` can't be evaluated: ", conditionMessage(e), "."),
+      "argument", "`seed` can't be evaluated.",
       "R's stream has no state before the first `set.seed()` or the first random number.",
-      arg = "seed", call = call
+      arg = "seed", parent = without_our_call(e), call = call
     )
   })
   if (is.null(x)) {

@@ -7,7 +7,7 @@ views <- new.env(parent = emptyenv())
 
 live_view <- function(file, call = rlang::caller_env()) {
   check_package("httpuv", "`live = TRUE`", call)
-  result <- read_runs_native(file, character(), character(), FALSE)
+  result <- native_run_ids(file)
   if (is_failure(result, "plain_csv")) {
     abort(
       "argument", paste0("'", file, "' is a plain CSV, which can't be followed."),
@@ -15,8 +15,7 @@ live_view <- function(file, call = rlang::caller_env()) {
       arg = "live", call = call
     )
   }
-  hint <- if (is_failure(result, "not_found")) gone_hint(file) else result$hint
-  signal_failure(result, call, hint)
+  signal_failure(result, call)
   file <- absolute_path(file)
   known <- views[[file]]
   if (is.null(known) || !is_serving(known)) {
@@ -34,11 +33,11 @@ is_serving <- function(view) {
 
 # What tells a process from every other.
 this_process <- function() {
-  c(process_identity(), pid = as.numeric(Sys.getpid()))
+  c(call_native(native_process), pid = as.numeric(Sys.getpid()))
 }
 
 is_gone <- function(process) {
-  signal_failure(native_is_gone(process$boot, process$pids, process$started, process$pid))
+  call_native(native_is_gone, process$boot, process$pids, process$started, process$pid)
 }
 
 start_view <- function(file, call, patience = 60) {
@@ -46,7 +45,7 @@ start_view <- function(file, call, patience = 60) {
   dir.create(folder, mode = "0700")
   started <- FALSE
   on.exit(if (!started) unlink(folder, recursive = TRUE))
-  token <- signal_failure(native_token(), call)
+  token <- call_native(native_token, call = call)
   libraries <- unique(c(dirname(getNamespaceInfo("fitledger", "path")), .libPaths()))
   saveRDS(
     list(file = file, token = token, libraries = libraries, session = this_process()),
@@ -161,7 +160,7 @@ view_app <- function(config) {
     },
     call = function(req) {
       tryCatch(answer_view(req, config), error = function(e) {
-        respond(503L, json = to_json(list(error = conditionMessage(e))))
+        respond(503L, json = call_native(native_json, list(error = conditionMessage(e)), FALSE))
       })
     },
     onWSOpen = function(ws) ws$close()
@@ -202,7 +201,9 @@ same_text <- function(x, y) {
 answer_view <- function(req, config) {
   if (endsWith(req$PATH_INFO, "/")) {
     page <- page_parts()
-    live <- to_json(list(format = 1L, live = list(token = config$token, poll = as.integer(poll))))
+    live <- call_native(
+      native_json, list(format = 1L, live = list(token = config$token, poll = as.integer(poll))), FALSE
+    )
     return(respond(200L, page = paste0(page$before, live, page$after), head = req$REQUEST_METHOD == "HEAD"))
   }
   since <- sub("^[?]since=", "", req$QUERY_STRING)

@@ -64,10 +64,10 @@ current_session <- function(file, call = rlang::caller_env(3)) {
     if (records$packages) loadedNamespaces(),
     if (records$packages) random_kinds(),
     if (records$script) current_script(),
-    if (records$git || records$script) c(getwd(), git_look(file))
+    if (records$git || records$script) c(getwd(), call_native(native_git_look, getwd(), file))
   )
   if (!identical(key, session_memory$key)) {
-    session_memory$context <- to_json(session_context(records))
+    session_memory$context <- call_native(native_json, session_context(records), FALSE)
     session_memory$lockfile <- if (records$packages) lockfile_text()
     session_memory$key <- key
     session_memory$version <- session_memory$version + 1
@@ -82,7 +82,7 @@ check_context <- function(option, call) {
 }
 
 session_context <- function(records) {
-  git <- if (records$git || records$script) git_state()
+  git <- if (records$git || records$script) call_native(native_git_state)
   script <- if (records$script) current_script()
   context <- drop_null(c(
     if (records$user) list(user = user_name()),
@@ -110,7 +110,7 @@ user_name <- function() {
 }
 
 host_context <- function() {
-  process <- process_identity()
+  process <- call_native(native_process)
   list(
     host = process$host,
     pid = Sys.getpid(),

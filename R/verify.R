@@ -61,7 +61,7 @@
 #' verify_ledger(file)$status
 verify_ledger <- function(file, checkpoint = NULL) {
   file <- check_path(file, "file")
-  result <- verify_native(file, check_checkpoint(checkpoint), environment())
+  result <- call_native(native_verify, file, check_checkpoint(checkpoint))
   result$problems <- as_frame(result$problems)
   structure(c(result["status"], file = file, result[-1]), class = "fitledger_verification")
 }
@@ -160,7 +160,7 @@ print.fitledger_verification <- function(x, ...) {
 #' verify_ledger(file, readLines(path))$anchored
 checkpoint_ledger <- function(file) {
   file <- check_path(file, "file")
-  structure(checkpoint_native(file, environment()), class = "fitledger_checkpoint")
+  structure(call_native(native_checkpoint, file), class = "fitledger_checkpoint")
 }
 
 #' @export
@@ -215,7 +215,7 @@ print.fitledger_checkpoint <- function(x, ...) {
 #' read_runs(file)
 repair_ledger <- function(file) {
   file <- check_path(file, "file")
-  repaired <- repair_native(file, environment())
+  repaired <- call_native(native_repair, append_request(file))
   if (is.null(repaired)) {
     cli_inform(c(v = "Every row of {.path {file}} holds; nothing was done."))
     return(invisible(verify_ledger(file)))

@@ -115,8 +115,7 @@ write_page <- function(file, path, call = rlang::caller_env()) {
   if (is_failure(result, "io") && identical(result$path, temporary)) {
     result[c("message", "path")] <- list(sub(temporary, to, result$message, fixed = TRUE), to)
   }
-  hint <- if (is_failure(result, "not_found")) gone_hint(file) else result$hint
-  signal_failure(result, call, hint)
+  signal_failure(result, call)
   if (!suppressWarnings(file.rename(temporary, to))) {
     abort("io", paste0("Can't write '", to, "'."), "Is something else there, or open?", path = to, call = call)
   }

@@ -61,7 +61,7 @@ test_that("compare_session() says what differs today", {
   context$packages$gone <- "1.2.3"
   context$r <- "3.6.3"
   old <- local_ledger()
-  target <- list(old, 1e9, to_json(context), NULL, TRUE, FALSE)
+  target <- list(old, 1e9, call_native(native_json, context, FALSE), NULL, TRUE, FALSE)
   id <- native_log_event(target, "run", NULL, list(), list(), NULL, NULL, NULL, NULL, NULL)
   compared <- compare_session(old, id)
   expect_identical(compared$field, c("R", "cli", "gone"))

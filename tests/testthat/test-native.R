@@ -102,3 +102,21 @@ test_that("a time limit that ends a wait is an error to catch, an interrupt an i
   expect_identical(read_metrics(file)$value, 1)
   expect_identical(verify_ledger(file)$status, "ok")
 })
+
+test_that("an error has the one that caused it as its parent", {
+  folder <- withr::local_tempdir()
+  e <- expect_error(log_run(file.path(folder, "none", "a.csv"), list(), list()), class = "fitledger_error_io")
+  expect_match(e$message, "^Can't open '.*a\\.csv'\\.\n")
+  expect_match(conditionMessage(e$parent), "os error")
+  file <- local_ledger()
+  log_run(file, list(), list())
+  e <- expect_error(export_runs(file, file.path(folder, "none", "a.csv")), class = "fitledger_error_io")
+  expect_match(conditionMessage(e$parent), "os error")
+  e <- expect_error(read_runs(file, where = stop("why")), class = "fitledger_error_where")
+  expect_identical(conditionMessage(e$parent), "why")
+  e <- expect_error(best_run(file, no_such), class = "fitledger_error_argument")
+  expect_match(conditionMessage(e$parent), "no_such")
+  # A row that is damaged has no cause but itself.
+  e <- expect_error(read_runs(folder), class = "fitledger_error_not_a_ledger")
+  expect_null(e$parent)
+})

@@ -19,6 +19,19 @@ test_that("a metric is drawn against a parameter, and what was drawn comes back"
   expect_equal(nrow(plot_runs(file, "lambda", "rmse", where = lambda < 5)), 2)
 })
 
+test_that("the best that is marked is the best finished run", {
+  file <- search_with_curves()
+  run <- start_run(file, list(lambda = 2))
+  log_metrics(run, rmse = -1)
+  end_run(run, status = "failed")
+  table <- run_table(file, NULL, character(), void = FALSE)
+  drawn <- read_runs(file, where = !is.na(lambda) & !is.na(rmse))
+  expect_identical(drawn$lambda[best_row(file, table, drawn, "rmse", maximize = FALSE)], 1)
+  expect_identical(drawn$lambda[best_row(file, table, drawn, "rmse", maximize = TRUE)], 10)
+  withr::local_pdf(NULL)
+  expect_equal(nrow(plot_runs(file, "lambda", "rmse", where = lambda == 2)), 1)
+})
+
 test_that("curves are drawn by step and by time", {
   file <- search_with_curves()
   withr::local_pdf(NULL)

@@ -153,7 +153,10 @@ test_that("columns are chosen and ordered", {
   )
   expect_named(
     read_runs(file, columns = c("status", "rmse"), details = TRUE),
-    c("run_id", "timestamp", "status", "rmse", setdiff(detail_columns, "status"))
+    c(
+      "run_id", "timestamp", "status", "rmse", "duration", "user", "host", "commit", "dirty", "seed", "data", "tags",
+      "looks"
+    )
   )
 })
 
@@ -180,6 +183,42 @@ test_that("names that collide are told apart", {
   expect_identical(runs$seed, 7)
   expect_identical(runs$details.seed, 1L)
   expect_false(anyDuplicated(names(runs)) > 0)
+})
+
+test_that("names that collide with those that tell them apart are told apart, too", {
+  file <- local_ledger()
+  log_run(file, list(x = 1, metrics.x = 2, seed = 7, details.seed = 8), list(x = 3), seed = 1)
+  log_run(file, list(x = 1, metrics.x = 2, seed = 7, details.seed = 8), list(x = 4), seed = 2)
+  runs <- read_runs(file, details = TRUE)
+  expect_false(anyDuplicated(names(runs)) > 0)
+  expect_identical(runs$details.seed.1, 1:2)
+  expect_identical(read_runs(file, columns = "details.seed.1")$details.seed.1, 1:2)
+  expect_identical(best_run(file, "x", maximize = TRUE)$metrics.x.1, 4)
+  expect_identical(best_run(file, "metrics.x.1", where = details.seed == 8)$metrics.x.1, 3)
+})
+
+test_that("the best of some runs is found as the best of all is", {
+  file <- local_ledger()
+  grid <- data.frame(k = 1:12, m = c(NaN, 3, 1, 1, NA, 2, 1, -Inf, Inf, 0, 0, 5))
+  ids <- log_runs(file, grid, "k", "m")
+  void_run(file, ids[[10]], "wrong data")
+  run <- start_run(file, list(k = 13L))
+  log_metrics(run, m = -Inf)
+  end_run(run, status = "failed")
+  for (maximize in c(FALSE, TRUE)) {
+    all <- best_run(file, "m", maximize, n = Inf)
+    expect_identical(best_run(file, "m", maximize, n = Inf, where = k > 0), all)
+    expect_identical(best_run(file, "m", maximize, n = 3, where = k > 2)$k, utils::head(all$k[all$k > 2], 3))
+    plain <- withr::local_tempfile(fileext = ".csv")
+    export_runs(file, plain)
+    # A plain CSV doesn't say which runs failed.
+    finished <- best_run(plain, "m", maximize, n = Inf, where = k < 13)
+    expect_identical(finished$k, all$k)
+  }
+  expect_identical(best_run(file, "m", n = 2)$k, c(8L, 11L))
+  log_run(file, list(model = "ridge"), list())
+  export_runs(file, plain)
+  expect_error(best_run(plain, "model"), "column of text", class = "fitledger_error_argument")
 })
 
 test_that("a file that isn't there is an error that says what to do", {

@@ -56,7 +56,7 @@ test_that("void, failed and interrupted runs can't be registered or promoted", {
   file <- local_models()
   ids <- read_models(file)$run_id
   void_run(file, ids[[3]], "wrong unit")
-  expect_error(promote_model(file, "stopping", 3), "declared void", class = "fitledger_error_argument")
+  expect_error(promote_model(file, "stopping", 3), "declared void", class = "fitledger_error_conflict")
   expect_error(register_model(file, "stopping", ids[[3]]), "declared void", class = "fitledger_error_conflict")
   for (status in c("failed", "interrupted")) {
     run <- start_run(file)
@@ -224,7 +224,7 @@ test_that("a refused promotion leaves a torn tail to the next writer", {
   withr::local_dir(dirname(file))
   files <- list.files()
   expect_error(
-    promote_native(file, "promote", "stopping", 2, "production", 3, NULL, NULL, environment()),
+    call_native(native_promote, append_request(file), "promote", "stopping", 2, "production", 3, NULL, NULL),
     class = "fitledger_error_conflict"
   )
   expect_identical(bytes(file), torn)

@@ -256,33 +256,35 @@ test_that("log_runs() takes data, seed, tags and sealed columns for all of its r
 })
 
 test_that("log_runs() takes what R must be asked for, and refuses a bad row before it writes", {
-  file <- local_ledger()
-  n <- 50L
-  latin1 <- iconv("caf\u00e9", "UTF-8", "latin1")
-  runs <- data.frame(
-    i = seq_len(n), s = as.character(seq_len(n)), l = latin1, f = factor(rep(c("a", NA), n / 2)),
-    d = as.Date("2026-11-23") + seq_len(n), m = seq_len(n) / 7, stringsAsFactors = FALSE
-  )
-  plain <- runs[c("i", "s", "m")]
-  log_runs(file, plain, c("i", "s"), "m")
-  log_runs(file, runs, c("i", "s", "l", "f", "d"), "m")
-  runs$v <- lapply(seq_len(n), seq_len)
-  log_runs(file, runs, c("i", "v"), "m")
-  read <- read_runs(file)
-  expect_identical(read$i, rep(seq_len(n), 3))
-  expect_identical(read$l[n + 1], "caf\u00e9")
-  expect_identical(read$f[n + 1:2], c("a", NA))
-  expect_identical(read$d[n + 1:n], as.Date("2026-11-23") + seq_len(n))
-  expect_identical(verify_ledger(file)$status, "ok")
+  # Many runs are made on a thread of their own, where R isn't needed.
+  for (n in c(50L, 2500L)) {
+    file <- local_ledger()
+    latin1 <- iconv("caf\u00e9", "UTF-8", "latin1")
+    runs <- data.frame(
+      i = seq_len(n), s = as.character(seq_len(n)), l = latin1, f = factor(rep(c("a", NA), n / 2)),
+      d = as.Date("2026-11-23") + seq_len(n), m = seq_len(n) / 7, stringsAsFactors = FALSE
+    )
+    plain <- runs[c("i", "s", "m")]
+    log_runs(file, plain, c("i", "s"), "m")
+    log_runs(file, runs, c("i", "s", "l", "f", "d"), "m")
+    runs$v <- lapply(seq_len(n), seq_len)
+    log_runs(file, runs, c("i", "v"), "m")
+    read <- read_runs(file)
+    expect_identical(read$i, rep(seq_len(n), 3))
+    expect_identical(read$l[n + 1], "caf\u00e9")
+    expect_identical(read$f[n + 1:2], c("a", NA))
+    expect_identical(read$d[n + 1:n], as.Date("2026-11-23") + seq_len(n))
+    expect_identical(verify_ledger(file)$status, "ok")
 
-  before <- bytes(file)
-  bad <- "a\xff"
-  Encoding(bad) <- "bytes"
-  plain$s[n] <- bad
-  expect_error(log_runs(file, plain, c("i", "s"), "m"), "Row 50", class = "fitledger_error_value")
-  plain$d <- as.Date(NA) + 0.5
-  plain$d[n] <- as.Date("2026-11-23") + 0.5
-  expect_error(log_runs(file, plain, c("i", "d"), "m"), "Row 50", class = "fitledger_error_value")
-  expect_error(log_runs(file, plain, "i", "s"), class = "fitledger_error_value")
-  expect_identical(bytes(file), before)
+    before <- bytes(file)
+    bad <- "a\xff"
+    Encoding(bad) <- "bytes"
+    plain$s[n] <- bad
+    expect_error(log_runs(file, plain, c("i", "s"), "m"), paste("Row", n), class = "fitledger_error_value")
+    plain$d <- as.Date(NA) + 0.5
+    plain$d[n] <- as.Date("2026-11-23") + 0.5
+    expect_error(log_runs(file, plain, c("i", "d"), "m"), paste("Row", n), class = "fitledger_error_value")
+    expect_error(log_runs(file, plain, "i", "s"), class = "fitledger_error_value")
+    expect_identical(bytes(file), before)
+  }
 })

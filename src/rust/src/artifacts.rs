@@ -16,7 +16,7 @@ use crate::to_r;
 use crate::view_cache::{RUNS, guard_views};
 
 /// Tells R's side how far a long piece of work is, and asks whether to give up.
-fn progress(on_progress: &Robj) -> impl FnMut(u64) -> bool + '_ {
+pub fn progress(on_progress: &Robj) -> impl FnMut(u64) -> bool + '_ {
     const EVERY_BYTES: u64 = 32 << 20;
     let mut next = EVERY_BYTES;
     move |done| {
@@ -98,18 +98,6 @@ fn native_read_object(file: Robj, sha256: Robj, size: Robj, on_progress: Robj) -
     })
 }
 
-/// A failure unless the bytes of a stored object are there and right.
-///
-/// @noRd
-#[extendr]
-fn native_check_object(file: Robj, sha256: Robj, size: Robj, on_progress: Robj) -> Robj {
-    guard(|| {
-        let (digest, size) = named(&sha256, &size)?;
-        Objects::beside(&path(&file)?).open(&digest, size, &mut progress(&on_progress))?;
-        Ok(Robj::from(()))
-    })
-}
-
 /// Copies the verified bytes of a stored object to a new file.
 ///
 /// @noRd
@@ -125,7 +113,7 @@ fn native_copy_object(file: Robj, sha256: Robj, size: Robj, to: Robj, on_progres
             .create_new(true)
             .open(&to)
             .and_then(|mut copy| std::io::copy(&mut object.file, &mut copy));
-        copied.map_err(|e| Failure::unwritten(&to, &e))?;
+        copied.map_err(|e| Failure::io("write", &to, &e))?;
         Ok(Robj::from(()))
     })
 }
@@ -188,7 +176,6 @@ extendr_module! {
     fn native_hash_file;
     fn native_read_object;
     fn native_copy_object;
-    fn native_check_object;
     fn native_artifacts;
     fn native_safe_name;
     fn native_check_ledger;

@@ -1,6 +1,7 @@
 //! What a call gives back: a value, or a failure that R signals as a condition.
 
 use std::cell::RefCell;
+use std::error::Error as _;
 use std::panic::{self, AssertUnwindSafe};
 use std::path::Path;
 use std::sync::Once;
@@ -17,25 +18,46 @@ pub struct Failure {
     pub class: &'static str,
     pub message: String,
     pub hint: String,
-    pub path: Option<String>,
-    /// Row and byte of the damage.
-    pub location: Option<Box<(u64, u64)>>,
-    /// The file is an index that is damaged: without it the same call has its answer.
-    pub damaged_index: bool,
-    /// What R is to signal in the failure's place.
-    pub signal: Option<Robj>,
+    pub fields: Vec<(&'static str, Field)>,
+}
+
+/// What a condition says beside its text.
+#[derive(Debug)]
+pub enum Field {
+    Text(String),
+    Number(u64),
+    Texts(Vec<String>),
+    /// A condition of R's.
+    Condition(Robj),
 }
 
 impl From<Error> for Failure {
     fn from(e: Error) -> Failure {
-        Failure {
+        let mut failure = Failure {
             class: e.class(),
             message: e.to_string(),
             hint: e.hint().to_owned(),
-            path: e.path().map(|path| path.display().to_string()),
-            location: e.location().map(Box::new),
-            damaged_index: matches!(e, Error::DamagedIndex { .. }),
-            signal: None,
+            ..Failure::default()
+        };
+        if let Some(path) = e.path() {
+            failure = failure.with("path", Field::Text(path.display().to_string()));
+        }
+        if let Some((row, byte)) = e.location() {
+            failure = failure.with("row", Field::Number(row));
+            failure = failure.with("byte", Field::Number(byte));
+        }
+        if let Some(cause) = e.source() {
+            failure = failure.caused_by(cause);
+        }
+        match e {
+            Error::Argument { arg, .. } => failure.with("arg", Field::Text(arg.into())),
+            Error::Unknown {
+                what, name, known, ..
+            } => failure
+                .with("what", Field::Text(what.into()))
+                .with("name", Field::Text(name))
+                .with("known", Field::Texts(known)),
+            _ => failure,
         }
     }
 }
@@ -56,63 +78,96 @@ impl Failure {
         }
     }
 
-    /// A file that can't be written.
-    pub fn unwritten(path: &Path, why: &std::io::Error) -> Failure {
-        Failure {
+    /// What the system would not do with a file.
+    pub fn io(doing: &str, path: &Path, why: &std::io::Error) -> Failure {
+        let failure = Failure {
             class: "io",
-            message: format!("Can't write '{}': {why}.", path.display()),
-            path: Some(path.display().to_string()),
+            message: format!("Can't {doing} '{}'.", path.display()),
             ..Failure::default()
-        }
+        };
+        failure
+            .with("path", Field::Text(path.display().to_string()))
+            .caused_by(why)
+    }
+
+    pub fn caused_by(self, cause: &dyn std::error::Error) -> Failure {
+        self.with("cause", Field::Text(cause.to_string()))
     }
 
     /// A file that is not to be replaced, and what it is.
     pub fn exists(path: &Path, what: &str) -> Failure {
-        Failure {
+        let failure = Failure {
             class: "exists",
             message: format!("'{}' exists and is {what}.", path.display()),
             hint: "Choose another path, or remove the file first.".into(),
-            path: Some(path.display().to_string()),
             ..Failure::default()
+        };
+        failure.with("path", Field::Text(path.display().to_string()))
+    }
+
+    /// The index that is damaged, if that is all: without it the same call has its answer.
+    pub fn damaged_index(&self) -> Option<&Path> {
+        if self.class != "damaged_index" {
+            return None;
         }
+        self.fields.iter().find_map(|(name, field)| match field {
+            Field::Text(path) if *name == "path" => Some(Path::new(path)),
+            _ => None,
+        })
     }
 
     /// A failure to go on, with its reason: `busy` is for R to say so and to call again.
     fn with_reason(self, given_up: Option<GivenUp>) -> Failure {
         match given_up {
-            Some(GivenUp::Signal(signal)) => Failure {
-                signal: Some(signal),
-                ..self
-            },
-            Some(GivenUp::Busy(path)) => Failure {
-                class: "busy",
-                path: Some(path.display().to_string()),
-                ..self
-            },
+            Some(GivenUp::Signal(signal)) => self.with("signal", Field::Condition(signal)),
+            Some(GivenUp::Busy(path)) => {
+                let path = path.display().to_string();
+                let failure = self.with("path", Field::Text(path));
+                Failure {
+                    class: "busy",
+                    ..failure
+                }
+            }
             None => self,
         }
     }
 
+    fn with(mut self, name: &'static str, field: Field) -> Failure {
+        self.fields.push((name, field));
+        self
+    }
+
     fn into_robj(self) -> Robj {
-        let text = |text: String| Robj::from(text.replace('\0', "\\0"));
-        let number = |number: Option<u64>| number.map_or(Robj::from(()), |n| Robj::from(n as f64));
-        let mut list = List::from_names_and_values(
-            ["class", "message", "hint", "path", "row", "byte", "signal"],
-            [
-                Robj::from(self.class),
-                text(self.message),
-                text(self.hint),
-                self.path.map_or(Robj::from(()), text),
-                number(self.location.as_ref().map(|row_and_byte| row_and_byte.0)),
-                number(self.location.as_ref().map(|row_and_byte| row_and_byte.1)),
-                self.signal.unwrap_or(Robj::from(())),
-            ],
-        )
-        .expect("as many names as values")
-        .into_robj();
+        let texts = [
+            ("class", self.class.to_owned()),
+            ("message", self.message),
+            ("hint", self.hint),
+        ];
+        let texts = texts.map(|(name, text)| (name, Field::Text(text)));
+        let (names, values): (Vec<&str>, Vec<Robj>) = texts
+            .into_iter()
+            .chain(self.fields)
+            .map(|(name, field)| (name, field.into_robj()))
+            .unzip();
+        let mut list = List::from_names_and_values(names, values)
+            .expect("as many names as values")
+            .into_robj();
         list.set_attrib("class", "fitledger_failure")
             .expect("a list takes a class");
         list
+    }
+}
+
+impl Field {
+    /// R's strings hold no NUL.
+    fn into_robj(self) -> Robj {
+        let text = |text: String| text.replace('\0', "\\0");
+        match self {
+            Field::Text(it) => Robj::from(text(it)),
+            Field::Number(it) => Robj::from(it as f64),
+            Field::Condition(it) => it,
+            Field::Texts(them) => Robj::from(them.into_iter().map(text).collect::<Vec<String>>()),
+        }
     }
 }
 

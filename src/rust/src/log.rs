@@ -267,37 +267,36 @@ fn native_log_runs(
             };
             Ok((time, event))
         };
-        let mut needs_r = origin.is_some();
-        for row in 0..rows {
-            needs_r |= params.needs_r(row, false)?
-                | metrics.needs_r(row, true)?
-                | sealed.needs_r(row, true)?;
-        }
+        let is_without_r = || -> Result<bool, Failure> {
+            for row in 0..rows {
+                let needs_r = params.needs_r(row, false)?
+                    | metrics.needs_r(row, true)?
+                    | sealed.needs_r(row, true)?;
+                if needs_r {
+                    return Ok(false);
+                }
+            }
+            Ok(true)
+        };
+        let is_worth_a_thread = rows > AHEAD && origin.is_none();
         let mut more_entropy = Entropy::new();
-        let warning = match rows {
-            0 => None,
-            // R must not run while the ledger is locked.
-            _ if needs_r => {
-                let events = (0..rows).map(run).collect::<Result<Vec<_>, Failure>>()?;
-                request.append(&mut more_entropy, events)?
-            }
-            1..=AHEAD => {
-                let events = (0..rows).map(run).map(checked);
-                request.append(&mut more_entropy, events)?
-            }
-            _ => made_ahead(rows, run, |events| {
+        let warning = if is_worth_a_thread && is_without_r()? {
+            made_ahead(rows, run, |events| {
                 request.append(&mut more_entropy, events)
-            })?,
+            })?
+        } else {
+            // R must not run while the ledger is locked.
+            let events = (0..rows).map(run).collect::<Result<Vec<_>, Failure>>()?;
+            match events.is_empty() {
+                true => None,
+                false => request.append(&mut more_entropy, events)?,
+            }
         };
         Ok(with_warning(ids.into_vector(), warning))
     })
 }
 
-fn checked(event: Result<(Timestamp, Event), Failure>) -> (Timestamp, Event) {
-    event.expect("each row was checked")
-}
-
-/// How many events are made at a time while those before them are written.
+/// How many events are made at a time while those before them are written. Fewer are not worth a thread.
 const AHEAD: usize = 2048;
 
 /// Makes events on a thread of their own, while `write` takes them.
@@ -322,7 +321,7 @@ fn made_ahead<T>(
             for first in (0..rows).step_by(AHEAD) {
                 let mut packed = Packed::default();
                 for row in first..rows.min(first + AHEAD) {
-                    packed.push(checked(make(row)));
+                    packed.push(make(row).expect("each row was checked"));
                 }
                 if sender.send(packed).is_err() {
                     return;
@@ -428,12 +427,7 @@ impl Origin {
 
 fn hash_file(path: &Path) -> Result<(Digest, u64), Failure> {
     let hashed = std::fs::File::open(path).and_then(|mut file| Digest::of_reader(&mut file));
-    hashed.map_err(|e| Failure {
-        class: "io",
-        message: format!("Can't read '{}': {e}.", path.display()),
-        path: Some(path.display().to_string()),
-        ..Failure::default()
-    })
+    hashed.map_err(|e| Failure::io("read", path, &e))
 }
 
 extendr_module! {

@@ -66,7 +66,7 @@ fn native_write_page(
         page.write(&about, &mut json);
         let (before, after) = (text(&before, "before")?, text(&after, "after")?);
         let written = write_new(&to, &before, &json, &after);
-        written.map_err(|e| Failure::unwritten(&to, &e))?;
+        written.map_err(|e| Failure::io("write", &to, &e))?;
         Ok(Robj::from(()))
     })
 }
@@ -132,10 +132,13 @@ fn native_page_data(file: Robj, since: Robj) -> Robj {
 fn native_token() -> Robj {
     guard(|| {
         let mut bytes = [0; 32];
-        sys::random(&mut bytes).map_err(|e| Failure {
-            class: "io",
-            message: format!("The system gives no random bytes: {e}."),
-            ..Failure::default()
+        sys::random(&mut bytes).map_err(|e| {
+            let failure = Failure {
+                class: "io",
+                message: "The system gives no random bytes.".into(),
+                ..Failure::default()
+            };
+            failure.caused_by(&e)
         })?;
         let hex: Vec<String> = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
         Ok(Robj::from(hex.concat()))

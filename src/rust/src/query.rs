@@ -12,7 +12,7 @@ use fitledger_core::ledger::{self, RowRead};
 use fitledger_core::platform::sys;
 use fitledger_core::views::best;
 use fitledger_core::views::compare::{Field, compare};
-use fitledger_core::views::details::{DETAILS, Detail};
+use fitledger_core::views::details::{Detail, NAMES};
 use fitledger_core::views::export;
 use fitledger_core::views::runs::{ALL_PARTS, Part, Run, Runs};
 use fitledger_core::views::series;
@@ -25,14 +25,14 @@ use crate::r::{R, Text};
 use crate::to_r;
 use crate::view_cache::{RUNS, guard_views};
 
-/// The columns of the runs: `list(columns, details, names, metrics, detail_names, count, sealed)`.
+/// The columns of the runs: `list(columns, details, detail_names, names, metrics, count, sealed)`.
 ///
-/// `columns` and `details` are named lists of vectors. `names` are those of all parameters and
-/// metrics, and `metrics` those of the metrics, by their own; `detail_names` are those by which the
-/// details stand beside them, by their own; `sealed` are those of the metrics that are hidden.
-/// `wanted` is `NULL` for all of them; `details` names those that are wanted. `best` is `NULL`,
-/// the ids of the runs that are wanted, or `list(metric, maximize, n)` for the best finished runs
-/// alone.
+/// `columns` and `details` are named lists of vectors; of `details` the names are our own, and `detail_names` says how a
+/// table calls each that there is. `names` are those of all parameters and metrics, and `metrics` those of the metrics,
+/// named by what each is called by itself; `sealed` are metrics that are hidden.
+///
+/// `wanted` names columns, `NULL` for all of them; `details` names those that are wanted, `TRUE` for all. `best` is
+/// `NULL`, or `list(metric, maximize, n, run_ids)` for the best alone, of all runs if `run_ids` is `NULL`.
 ///
 /// @noRd
 #[extendr]
@@ -43,24 +43,24 @@ fn native_read_runs(file: Robj, wanted: Robj, details: Robj, void: Robj, best: R
             true => None,
             false => Some(texts(wanted)?.into_iter().collect()),
         };
-        let details = texts(R::of(&details))?;
         let void = R::of(&void).is_true();
         let cached = RUNS.lend(path(&file)?)?;
         let runs = cached.view();
         let names = table::column_names(runs);
-        let rows = match R::of(&best).ty() {
-            SEXPTYPE::NILSXP => table::all_rows(runs, void)?,
-            SEXPTYPE::STRSXP => {
-                let ids = texts(R::of(&best))?;
-                rows_of(runs, &ids)?
-            }
-            _ => Best::of(R::of(&best))?.among(runs)?,
+        let labels = table::detail_names(&names, &NAMES);
+        let details = match R::of(&details).is_true() {
+            true => NAMES.to_vec(),
+            false => details_named(&labels, &texts(R::of(&details))?),
+        };
+        let rows = match R::of(&best).is_null() {
+            true => table::all_rows(runs, void)?,
+            false => Best::of(R::of(&best))?.among(runs)?,
         };
         let is_wanted = |name: &str| wanted.as_ref().is_none_or(|wanted| wanted.contains(name));
         let columns = table::columns(runs, void, &rows, is_wanted)?;
         runs.load(&rows, &[])?;
 
-        let mut labels = vec!["run_id".to_owned(), "timestamp".to_owned()];
+        let mut column_names = vec!["run_id".to_owned(), "timestamp".to_owned()];
         let mut vectors = vec![
             rows.iter()
                 .map(|&row| runs.at(row).id())
@@ -69,19 +69,25 @@ fn native_read_runs(file: Robj, wanted: Robj, details: Robj, void: Robj, best: R
             to_r::instants(rows.iter().map(|&row| runs.at(row).began().seconds())),
         ];
         for column in &columns {
-            labels.push(column.name.clone());
+            column_names.push(column.name.clone());
             vectors.push(to_r::column(column));
         }
         let details = self::details(runs, &rows, &details)?;
+        let is_metric = |(_, role): &&(String, Role)| *role == Role::Metric;
+        let metrics = names
+            .iter()
+            .filter(is_metric)
+            .map(|(name, _)| name.as_str());
+        let own_names = runs.metrics.iter().map(|metric| metric.name.as_str());
         let seen = runs.with_sealed()?.filter(|run| void || !run.is_void());
         let hidden = seen.flat_map(|run| run.hidden());
         let sealed: BTreeSet<String> = hidden.map(|(name, _)| name).collect();
         Ok(list!(
-            columns = named_list(&labels, vectors),
+            columns = named_list(column_names.iter().map(String::as_str), vectors),
             details = details,
+            detail_names = named_texts(NAMES, labels.iter().map(String::as_str)),
             names = to_r::strings(names.iter().map(|(name, _)| Some(name.as_str()))),
-            metrics = metric_names(runs, &names),
-            detail_names = detail_names(&names),
+            metrics = named_texts(own_names, metrics),
             count = (runs.len() - if void { 0 } else { runs.count_void()? }) as f64,
             sealed = to_r::strings(sealed.iter().map(|name| Some(name.as_str())))
         )
@@ -93,39 +99,91 @@ fn native_read_runs(file: Robj, wanted: Robj, details: Robj, void: Robj, best: R
 struct Best {
     metric: String,
     maximize: bool,
-    n: f64,
+    n: usize,
+    candidates: Option<R>,
 }
 
 impl Best {
     fn of(list: R) -> Result<Best, Failure> {
         let broken = || Failure::argument("best");
-        if list.ty() != SEXPTYPE::VECSXP || list.len() != 3 {
+        if list.ty() != SEXPTYPE::VECSXP || list.len() != 4 {
             return Err(broken());
         }
         Ok(Best {
             metric: list.element(0).string().ok_or_else(broken)?,
             maximize: list.element(1).is_true(),
-            n: match list.element(2).ty() {
-                SEXPTYPE::REALSXP if list.element(2).len() == 1 => list.element(2).doubles()[0],
+            n: count(list.element(2)).ok_or_else(broken)?,
+            candidates: match list.element(3).ty() {
+                SEXPTYPE::NILSXP => None,
+                SEXPTYPE::STRSXP => Some(list.element(3)),
                 _ => return Err(broken()),
             },
         })
     }
 
     fn among(&self, runs: &Runs) -> Result<Vec<usize>, Failure> {
-        Ok(match table::find_metric(runs, &self.metric) {
-            Some(metric) => best::best(runs, metric, self.maximize, self.n as usize)?,
-            None => Vec::new(),
-        })
+        let Some(metric) = table::find_metric(runs, &self.metric) else {
+            return Ok(Vec::new());
+        };
+        let candidates = best::candidates(runs, metric)?;
+        let Some(ids) = self.candidates else {
+            return Ok(best::best(candidates, self.maximize, self.n));
+        };
+        let mut is_chosen = vec![false; runs.len()];
+        for i in 0..ids.len() {
+            if let Text::Is(id) = ids.borrowed_text(i) {
+                if let Some(run) = runs.get(&id)? {
+                    is_chosen[run.row] = true;
+                }
+            }
+        }
+        let candidates = candidates.filter(|(row, _)| is_chosen[*row]);
+        Ok(best::best(candidates, self.maximize, self.n))
     }
 }
 
-fn named_list(names: &[String], values: Vec<Robj>) -> Robj {
-    let mut list: Robj = List::from_values(values).into();
-    let names = to_r::strings(names.iter().map(|name| Some(name.as_str())));
-    list.set_attrib("names", names)
+fn count(n: R) -> Option<usize> {
+    match (n.ty(), n.len()) {
+        (SEXPTYPE::REALSXP, 1) => Some(n.doubles()[0] as usize),
+        _ => None,
+    }
+}
+
+/// The best of some numbers: indexes from 1 on.
+///
+/// @noRd
+#[extendr]
+fn native_best_of(numbers: Robj, maximize: Robj, n: Robj) -> Robj {
+    guard(|| {
+        let numbers = R::of(&numbers);
+        if numbers.ty() != SEXPTYPE::REALSXP {
+            return Err(Failure::argument("numbers"));
+        }
+        let n = count(R::of(&n)).ok_or_else(|| Failure::argument("n"))?;
+        let candidates = numbers.doubles().iter().copied().enumerate();
+        let rows = best::best(candidates, R::of(&maximize).is_true(), n);
+        Ok(to_r::doubles(rows.iter().map(|&row| row as f64 + 1.0)))
+    })
+}
+
+fn named_list<'a>(names: impl IntoIterator<Item = &'a str>, values: Vec<Robj>) -> Robj {
+    with_names(List::from_values(values).into(), names)
+}
+
+fn named_texts<'a>(
+    names: impl IntoIterator<Item = &'a str>,
+    texts: impl Iterator<Item = &'a str>,
+) -> Robj {
+    let texts: Vec<Option<&str>> = texts.map(Some).collect();
+    with_names(to_r::strings(texts.into_iter()), names)
+}
+
+fn with_names<'a>(mut vector: Robj, names: impl IntoIterator<Item = &'a str>) -> Robj {
+    let names: Vec<Option<&str>> = names.into_iter().map(Some).collect();
+    vector
+        .set_attrib("names", to_r::strings(names.into_iter()))
         .expect("as many names as values");
-    list
+    vector
 }
 
 /// The rows of those ids that there are.
@@ -149,40 +207,24 @@ fn texts(names: R) -> Result<Vec<String>, Failure> {
     Ok((0..names.len()).filter_map(text).collect())
 }
 
-/// The names of the columns of all metrics, by their own.
-fn metric_names(runs: &Runs, names: &[(String, Role)]) -> Robj {
-    let labels = names.iter().filter(|(_, role)| *role == Role::Metric);
-    let labels: Vec<Option<&str>> = labels.map(|(label, _)| Some(label.as_str())).collect();
-    let own = runs.metrics.iter();
-    let own: Vec<Option<&str>> = own.map(|metric| Some(metric.name.as_str())).collect();
-    let mut labels = to_r::strings(labels.into_iter());
-    labels
-        .set_attrib("names", to_r::strings(own.into_iter()))
-        .expect("as many names as labels");
-    labels
-}
-
-/// The names of all details beside those of parameters and metrics, by their own.
-fn detail_names(names: &[(String, Role)]) -> Robj {
-    let mut own: Vec<&str> = DETAILS.iter().map(|detail| detail.name()).collect();
-    own.push("tags");
-    let labels = table::detail_names(names, &own);
-    let mut labels = to_r::strings(labels.iter().map(|label| Some(label.as_str())));
-    let own = to_r::strings(own.iter().map(|name| Some(*name)));
-    labels
-        .set_attrib("names", own)
-        .expect("as many names as labels");
-    labels
+/// Those that some names may mean: by their own, or by that of their column.
+fn details_named(labels: &[String], names: &[String]) -> Vec<&'static str> {
+    let is_named = |(own, label): &(&str, &String)| {
+        let mut names = names.iter();
+        names.any(|name| name == own || name == *label)
+    };
+    let all = NAMES.into_iter().zip(labels);
+    all.filter(is_named).map(|(own, _)| own).collect()
 }
 
 /// What is on record of the runs beside parameters and metrics.
-fn details(runs: &Runs, rows: &[usize], wanted: &[String]) -> Result<Robj, Failure> {
+fn details(runs: &Runs, rows: &[usize], wanted: &[&str]) -> Result<Robj, Failure> {
     if !wanted.is_empty() {
         runs.load(rows, &[Part::Sessions, Part::Extras])?;
         runs.seeds.load(rows)?;
     }
     let vectors = wanted.iter().map(|name| detail(runs, rows, name));
-    Ok(named_list(wanted, vectors.collect()))
+    Ok(named_list(wanted.iter().copied(), vectors.collect()))
 }
 
 fn detail(runs: &Runs, rows: &[usize], name: &str) -> Robj {
@@ -269,7 +311,9 @@ fn native_session_of(file: Robj, run_id: Robj) -> Robj {
         let cached = RUNS.lend(path(&file)?)?;
         let runs = cached.view();
         let id = R::of(&run_id).string().unwrap_or_default();
-        let run = runs.get_with(&id, &[Part::Sessions])?;
+        let rows = rows_of(runs, &[id])?;
+        runs.load(&rows, &[Part::Sessions])?;
+        let run = rows.first().map(|&row| runs.at(row));
         let session = run.and_then(|run| run.last_session().context.as_ref());
         Ok(session.map_or(Robj::from(()), |context| {
             to_r::value(&Value::from_json(context.json()))
@@ -322,28 +366,6 @@ fn unquoted(cell: &str) -> Option<Cow<'_, str>> {
     }
 }
 
-/// What a run recorded: `list(params, metrics, unfit)`, `unfit` why nobody should rest on it.
-///
-/// @noRd
-#[extendr]
-fn native_run_facts(file: Robj, run_id: Robj) -> Robj {
-    guard_views(|| {
-        let cached = RUNS.lend(path(&file)?)?;
-        let runs = cached.view();
-        let id = R::of(&run_id).string().unwrap_or_default();
-        let Some(run) = runs.get_with(&id, &[Part::Values])? else {
-            return Ok(Robj::from(()));
-        };
-        let list = |pairs| to_r::value(&Value::NamedList(pairs));
-        Ok(list!(
-            params = list(run.params()),
-            metrics = list(run.metrics()),
-            unfit = run.unfit().map_or(Robj::from(()), Robj::from)
-        )
-        .into())
-    })
-}
-
 /// The sealed metrics of a run, revealed or not, as a named list.
 ///
 /// @noRd
@@ -353,7 +375,8 @@ fn native_sealed(file: Robj, run_id: Robj) -> Robj {
         let cached = RUNS.lend(path(&file)?)?;
         let runs = cached.view();
         let id = R::of(&run_id).string().unwrap_or_default();
-        let run = runs.get_with(&id, &[Part::Extras])?;
+        let run = runs.get(&id)?;
+        runs.load(&[], &[Part::Extras])?;
         let sealed = run.map_or(Vec::new(), |run| run.sealed());
         Ok(to_r::value(&Value::NamedList(sealed)))
     })
@@ -376,6 +399,21 @@ fn native_run_ids(file: Robj) -> Robj {
     })
 }
 
+/// A failure unless the ledger has all of these runs.
+///
+/// @noRd
+#[extendr]
+fn native_check_runs(file: Robj, run_ids: Robj) -> Robj {
+    guard_views(|| {
+        let ids = texts(R::of(&run_ids))?;
+        let cached = RUNS.lend(path(&file)?)?;
+        for id in &ids {
+            cached.view().known(id)?;
+        }
+        Ok(Robj::from(()))
+    })
+}
+
 /// Writes the wide table to a new file; it appears under its name when it is whole.
 ///
 /// @noRd
@@ -386,7 +424,7 @@ fn native_export_runs(file: Robj, to: Robj) -> Robj {
         match export::in_the_way(&to) {
             Ok(None) => {}
             Ok(Some(what)) => return Err(Failure::exists(&to, what)),
-            Err(e) => return Err(Failure::unwritten(&to, &e)),
+            Err(e) => return Err(Failure::io("write", &to, &e)),
         }
         let cached = RUNS.lend(path(&file)?)?;
         let runs = cached.view();
@@ -394,7 +432,7 @@ fn native_export_runs(file: Robj, to: Robj) -> Robj {
         let columns = table::columns(runs, false, &rows, |_| true)?;
         runs.load(&rows, &[])?;
         let unfinished = sys::unforeseen_name(&to, ".tmp-");
-        let unfinished = unfinished.map_err(|e| Failure::unwritten(&to, &e))?;
+        let unfinished = unfinished.map_err(|e| Failure::io("write", &to, &e))?;
         let written = sys::create_new(&unfinished)
             .and_then(|out| {
                 let out = std::io::BufWriter::new(out);
@@ -403,7 +441,7 @@ fn native_export_runs(file: Robj, to: Robj) -> Robj {
             .and_then(|()| std::fs::rename(&unfinished, &to));
         written.map_err(|e| {
             drop(std::fs::remove_file(&unfinished));
-            Failure::unwritten(&to, &e)
+            Failure::io("write", &to, &e)
         })?;
         Ok(Robj::from(()))
     })
@@ -412,10 +450,11 @@ fn native_export_runs(file: Robj, to: Robj) -> Robj {
 extendr_module! {
     mod query;
     fn native_read_runs;
+    fn native_best_of;
     fn native_read_series;
     fn native_run_ids;
+    fn native_check_runs;
     fn native_sealed;
-    fn native_run_facts;
     fn native_compare;
     fn native_session_of;
     fn native_events;

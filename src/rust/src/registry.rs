@@ -1,55 +1,59 @@
 //! Registering and promoting models, and looking them up.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use extendr_api::prelude::*;
-use fitledger_core::error::Error;
-use fitledger_core::format::event::{Event, EventKind};
-use fitledger_core::format::id::RunId;
-use fitledger_core::format::model_context::ModelContext;
+use extendr_ffi::SEXPTYPE;
 use fitledger_core::format::object::Object;
 use fitledger_core::format::time::Timestamp;
 use fitledger_core::format::value::{Value, unescape_key};
+use fitledger_core::ledger::objects::Objects;
 use fitledger_core::ledger::{LedgerFile, ReadSince};
-use fitledger_core::views::registry::{self, Change, Kind, Model, Registry, Version};
-use fitledger_core::views::runs::Runs;
+use fitledger_core::views::promotion::{Expect, Move, Promotion, Registration, State};
+use fitledger_core::views::registry::{Change, Model, Registry, Version};
+use fitledger_core::views::runs::{Part, Runs};
 use fitledger_core::views::view_cache::ViewGuard;
 
 use crate::append_request::{AppendRequest, Entropy, with_warning};
+use crate::artifacts::progress;
 use crate::from_r::{self, path};
 use crate::guard::{Failure, guard};
 use crate::r::R;
 use crate::to_r;
 use crate::view_cache::{REGISTRIES, RUNS, guard_views};
 
-fn ask(file: &Robj, question: impl FnOnce(&Registry) -> Robj) -> Result<Robj, Failure> {
-    Ok(question(REGISTRIES.lend(path(file)?)?.view()))
-}
-
 fn text(x: &Robj, name: &str) -> Result<String, Failure> {
     R::of(x).string().ok_or_else(|| Failure::argument(name))
 }
 
-fn whole(x: &Robj) -> Option<i64> {
+fn number(x: &Robj, name: &str) -> Result<f64, Failure> {
     let x = R::of(x);
     match (x.ty(), x.len()) {
-        (extendr_ffi::SEXPTYPE::REALSXP, 1) => Some(x.doubles()[0] as i64),
-        _ => None,
+        (SEXPTYPE::REALSXP, 1) => Ok(x.doubles()[0]),
+        _ => Err(Failure::argument(name)),
     }
 }
 
-/// Whether a text can name a model (`stage` is `FALSE`) or a stage.
-///
-/// @noRd
-#[extendr]
-fn native_is_name(name: Robj, stage: Robj) -> Robj {
-    guard(|| {
-        let name = text(&name, "name")?;
-        Ok(Robj::from(match R::of(&stage).is_true() {
-            true => registry::is_stage_name(&name),
-            false => registry::is_model_name(&name),
-        }))
-    })
+/// How a stage is to move: `"promote"` and `"refuse"` speak of a version.
+fn move_of(change: &Robj, version: &Robj) -> Result<Move, Failure> {
+    let version = || Ok::<i64, Failure>(number(version, "version")? as i64);
+    match text(change, "change")?.as_str() {
+        "promote" => Ok(Move::Promote(version()?)),
+        "refuse" => Ok(Move::Refuse(version()?)),
+        "rollback" => Ok(Move::Rollback),
+        _ => Err(Failure::argument("change")),
+    }
+}
+
+/// What a stage is believed to point to: a version, `NA` for none, `NULL` for whatever it is.
+fn expect_of(x: &Robj) -> Result<Expect, Failure> {
+    if R::of(x).is_null() {
+        return Ok(Expect::Anything);
+    }
+    let version = number(x, "expect")?;
+    Ok(Expect::Version(
+        (!version.is_nan()).then_some(version as i64),
+    ))
 }
 
 /// Every version of every model: `list(model, version, run_id, sha256, stages, registered)`.
@@ -58,109 +62,77 @@ fn native_is_name(name: Robj, stage: Robj) -> Robj {
 #[extendr]
 fn native_models(file: Robj) -> Robj {
     guard(|| {
-        ask(&file, |registry| {
-            let versions: Vec<(&Model, i64, &Version)> = registry
-                .models
+        let cached = REGISTRIES.lend(path(&file)?)?;
+        let registry = cached.view();
+        let versions: Vec<(&Model, i64, &Version)> = registry
+            .models
+            .iter()
+            .flat_map(|model| (1..).zip(&model.versions).map(move |(i, v)| (model, i, v)))
+            .collect();
+        let stages = versions.iter().map(|(model, version, _)| {
+            let current = model
+                .stages
                 .iter()
-                .flat_map(|model| (1..).zip(&model.versions).map(move |(i, v)| (model, i, v)))
-                .collect();
-            let stages = versions.iter().map(|(model, version, _)| {
-                let current = model
-                    .stages
+                .filter(|stage| stage.current() == *version);
+            let names: Vec<&str> = current.map(|stage| stage.name.as_str()).collect();
+            to_r::strings(names.into_iter().map(Some))
+        });
+        let hashes = versions.iter().map(|(_, _, v)| v.entry.sha256.as_deref());
+        Ok(list!(
+            model = to_r::strings(
+                versions
                     .iter()
-                    .filter(|stage| stage.current() == *version);
-                let names: Vec<&str> = current.map(|stage| stage.name.as_str()).collect();
-                to_r::strings(names.into_iter().map(Some))
-            });
-            let hashes = versions.iter().map(|(_, _, v)| v.entry.sha256.as_deref());
-            list!(
-                model = to_r::strings(
-                    versions
-                        .iter()
-                        .map(|(model, _, _)| Some(model.name.as_str()))
-                ),
-                version = versions
-                    .iter()
-                    .map(|(_, i, _)| *i as i32)
-                    .collect::<Vec<i32>>(),
-                run_id = to_r::strings(versions.iter().map(|(_, _, v)| Some(v.run_id.as_str()))),
-                sha256 = to_r::strings(hashes),
-                stages = List::from_values(stages.collect::<Vec<Robj>>()),
-                registered =
-                    to_r::instants(versions.iter().map(|(_, _, v)| v.registered.seconds()))
-            )
-            .into()
-        })
+                    .map(|(model, _, _)| Some(model.name.as_str()))
+            ),
+            version = versions
+                .iter()
+                .map(|(_, i, _)| *i as i32)
+                .collect::<Vec<i32>>(),
+            run_id = to_r::strings(versions.iter().map(|(_, _, v)| Some(v.run_id.as_str()))),
+            sha256 = to_r::strings(hashes),
+            stages = List::from_values(stages.collect::<Vec<Robj>>()),
+            registered = to_r::instants(versions.iter().map(|(_, _, v)| v.registered.seconds()))
+        )
+        .into())
     })
 }
 
-/// A model's stages: `list(versions, stages, current)`; `NULL` if there is no such model.
+/// The model version that `name@stage` or `name/version` stands for: `list(name, version, run_id, artifact,
+/// sha256, size, file, folder, stored, signature, params, metrics)`, the last two of its run.
 ///
 /// @noRd
 #[extendr]
-fn native_model(file: Robj, name: Robj) -> Robj {
-    guard(|| {
-        let name = text(&name, "name")?;
-        ask(&file, |registry| match registry.model(&name) {
-            None => Robj::from(()),
-            Some(model) => list!(
-                versions = model.versions.len() as f64,
-                stages = to_r::strings(model.stages.iter().map(|stage| Some(stage.name.as_str()))),
-                current = to_r::doubles(model.stages.iter().map(|stage| stage.current() as f64))
-            )
-            .into(),
-        })
+fn native_version(file: Robj, model: Robj) -> Robj {
+    guard_views(|| {
+        let views = Views::of(path(&file)?)?;
+        let state = views.state();
+        let (model, version) = state.registry.resolve(&text(&model, "model")?)?;
+        Ok(facts(state, model, version)?)
     })
 }
 
-/// The names of all models.
-///
-/// @noRd
-#[extendr]
-fn native_model_names(file: Robj) -> Robj {
-    guard(|| {
-        ask(&file, |registry| {
-            to_r::strings(
-                registry
-                    .models
-                    .iter()
-                    .map(|model| Some(model.name.as_str())),
-            )
-        })
-    })
-}
-
-/// A model version: `list(run_id, artifact, sha256, size, file, stored, registered, signature)`.
-///
-/// @noRd
-#[extendr]
-fn native_version(file: Robj, name: Robj, version: Robj) -> Robj {
-    guard(|| {
-        let name = text(&name, "name")?;
-        let number = whole(&version).ok_or_else(|| Failure::argument("version"))?;
-        ask(&file, |registry| {
-            let model = registry.model(&name);
-            let Some(version) = model.and_then(|model| model.version(number)) else {
-                return Robj::from(());
-            };
-            let text = |text: &Option<String>| text.as_deref().map_or(Robj::from(()), Robj::from);
-            let entry = &version.entry;
-            let signature = version.signature.as_ref();
-            list!(
-                run_id = version.run_id.as_str(),
-                artifact = version.artifact.as_str(),
-                sha256 = text(&entry.sha256),
-                size = entry.size.unwrap_or_default() as f64,
-                file = text(&entry.file),
-                folder = entry.folder,
-                stored = entry.stored,
-                registered = to_r::instants(std::iter::once(version.registered.seconds())),
-                signature =
-                    signature.map_or(Robj::from(()), |json| to_r::value(&Value::from_json(json)))
-            )
-            .into()
-        })
-    })
+fn facts(state: State<'_>, model: &Model, number: i64) -> fitledger_core::Result<Robj> {
+    let version = model.known_version(number)?;
+    let run = state.runs.known(&version.run_id)?;
+    state.runs.load(&[run.row], &[Part::Values])?;
+    let text = |text: &Option<String>| text.as_deref().map_or(Robj::from(()), Robj::from);
+    let entry = &version.entry;
+    let signature = version.signature.as_ref();
+    Ok(list!(
+        name = model.name.as_str(),
+        version = number as i32,
+        run_id = version.run_id.as_str(),
+        artifact = version.artifact.as_str(),
+        sha256 = text(&entry.sha256),
+        size = entry.size.unwrap_or_default() as f64,
+        file = text(&entry.file),
+        folder = entry.folder,
+        stored = entry.stored,
+        signature = signature.map_or(Robj::from(()), |json| to_r::value(&Value::from_json(json))),
+        params = to_r::value(&Value::NamedList(run.params())),
+        metrics = to_r::value(&Value::NamedList(run.metrics()))
+    )
+    .into())
 }
 
 /// What happened to a model's stages:
@@ -170,126 +142,172 @@ fn native_version(file: Robj, name: Robj, version: Robj) -> Robj {
 #[extendr]
 fn native_stage_history(file: Robj, name: Robj) -> Robj {
     guard(|| {
-        let name = text(&name, "name")?;
-        ask(&file, |registry| {
-            let changes = registry
-                .model(&name)
-                .map_or(&[][..], |model| &model.history);
-            let texts = |of: &dyn Fn(&Change) -> Option<String>| {
-                let texts: Vec<Option<String>> = changes.iter().map(of).collect();
-                to_r::strings(texts.iter().map(Option::as_deref))
-            };
-            let kind = |change: &Change| match change.kind {
-                Kind::Promotion => "promote",
-                Kind::Rollback => "rollback",
-                Kind::Refusal => "refuse",
-            };
-            let why = |change: &Change| change.context.why().map(str::to_owned);
-            let figures = changes.iter().map(|change| {
-                let figures = change.figures.iter();
-                let figures = figures
-                    .map(|(key, json)| (unescape_key(key).to_owned(), Value::from_json(json)));
-                to_r::value(&Value::NamedList(figures.collect()))
-            });
-            let previous = |change: &Change| match change.previous {
-                Some(version) => i32::try_from(version).map_or(Rint::na(), Rint::from),
-                None => Rint::na(),
-            };
-            list!(
-                time = to_r::instants(changes.iter().map(|change| change.time.seconds())),
-                stage = texts(&|change| Some(change.stage.clone())),
-                change = texts(&|change| Some(kind(change).to_owned())),
-                version = changes
-                    .iter()
-                    .map(|change| change.version as i32)
-                    .collect::<Vec<i32>>(),
-                previous = changes.iter().map(previous).collect::<Integers>(),
-                why = texts(&why),
-                user = texts(&|change| registry.users.get(&change.session).cloned()),
-                figures = List::from_values(figures.collect::<Vec<Robj>>())
-            )
-            .into()
-        })
+        let cached = REGISTRIES.lend(path(&file)?)?;
+        let registry = cached.view();
+        let changes = &registry.known_model(&text(&name, "name")?)?.history;
+        let texts = |of: &dyn Fn(&Change) -> Option<String>| {
+            let texts: Vec<Option<String>> = changes.iter().map(of).collect();
+            to_r::strings(texts.iter().map(Option::as_deref))
+        };
+        let figures = changes.iter().map(|change| {
+            let figures = change.figures.iter();
+            let figures =
+                figures.map(|(key, json)| (unescape_key(key).to_owned(), Value::from_json(json)));
+            to_r::value(&Value::NamedList(figures.collect()))
+        });
+        let previous = |change: &Change| match change.previous {
+            Some(version) => i32::try_from(version).map_or(Rint::na(), Rint::from),
+            None => Rint::na(),
+        };
+        Ok(list!(
+            time = to_r::instants(changes.iter().map(|change| change.time.seconds())),
+            stage = texts(&|change| Some(change.stage.clone())),
+            change = texts(&|change| Some(change.kind.name().to_owned())),
+            version = changes
+                .iter()
+                .map(|change| change.version as i32)
+                .collect::<Vec<i32>>(),
+            previous = changes.iter().map(previous).collect::<Integers>(),
+            why = texts(&|change| change.context.why().map(str::to_owned)),
+            user = texts(&|change| registry.users.get(&change.session).cloned()),
+            figures = List::from_values(figures.collect::<Vec<Robj>>())
+        )
+        .into())
     })
 }
 
-/// What a decision about models rests on: runs and registry, as they are under the lock.
-struct State {
+/// What a decision about models rests on, on loan from the caches.
+struct Views {
+    path: PathBuf,
     runs: ViewGuard<Runs, Failure>,
     registry: ViewGuard<Registry, Failure>,
 }
 
-impl State {
-    fn read(path: &Path) -> Result<State, Failure> {
-        let file = LedgerFile::open(path)?;
-        Ok(State {
+impl Views {
+    fn of(path: PathBuf) -> Result<Views, Failure> {
+        let file = LedgerFile::open(&path)?;
+        Ok(Views {
             runs: RUNS.lend_of(&file)?,
             registry: REGISTRIES.lend_of(&file)?,
+            path,
         })
     }
 
-    fn catch_up(&mut self, read_since: ReadSince<'_>) -> fitledger_core::Result<()> {
-        self.runs.catch_up(read_since)?;
-        self.registry.catch_up(read_since)
-    }
-
-    /// The run, if its model may be registered and promoted.
-    fn fit_run(&self, path: &Path, id: &str) -> fitledger_core::Result<RunId> {
-        let conflict = |what| Error::Conflict {
-            path: path.to_owned(),
-            what,
-        };
-        let Some(run) = self.runs.view().get(id)? else {
-            return Err(conflict(format!("There is no run `{id}`")));
-        };
-        if let Some(why) = run.unfit() {
-            return Err(conflict(format!("The run `{id}` {why}")));
+    fn state(&self) -> State<'_> {
+        State {
+            path: &self.path,
+            runs: self.runs.view(),
+            registry: self.registry.view(),
         }
-        RunId::new(id).ok_or_else(|| conflict(format!("`{id}` is no run's id")))
+    }
+
+    /// As they are under the lock.
+    fn catch_up(&mut self, read_since: ReadSince<'_>) -> fitledger_core::Result<State<'_>> {
+        self.runs.catch_up(read_since)?;
+        self.registry.catch_up(read_since)?;
+        Ok(self.state())
     }
 }
 
-fn absolute(request: &AppendRequest) -> PathBuf {
-    std::path::absolute(request.path()).unwrap_or_else(|_| request.path().to_owned())
+/// Where to append what was decided: no ledger begins with it.
+fn registry_request(request: &Robj) -> Result<AppendRequest, Failure> {
+    let mut request = AppendRequest::of(request)?;
+    request.create = false;
+    Ok(request)
 }
 
-/// Makes the next version of a model from a run's artifact, a list of one; the version.
+/// Makes the next version of a model from a run's artifact, whose bytes are verified first; the version.
 ///
 /// @noRd
 #[extendr]
-fn native_register(request: Robj, name: Robj, run_id: Robj, artifact: Robj, more: Robj) -> Robj {
+fn native_register(
+    request: Robj,
+    name: Robj,
+    run_id: Robj,
+    artifact: Robj,
+    signature: Robj,
+    on_progress: Robj,
+) -> Robj {
     guard_views(|| {
-        let mut request = AppendRequest::of(&request)?;
-        request.create = false;
-        let path = absolute(&request);
+        let request = registry_request(&request)?;
         let (name, run_id) = (text(&name, "name")?, text(&run_id, "run_id")?);
-        let artifacts = Object::from(&from_r::own_json(R::of(&artifact))?);
-        let more = Object::from(&from_r::own_json(R::of(&more))?);
-        let mut state = State::read(&path)?;
+        let artifact = text(&artifact, "artifact")?;
+        let signature = match R::of(&signature).is_null() {
+            true => None,
+            false => Some(from_r::own_json(R::of(&signature))?),
+        };
+        let mut views = Views::of(request.path().to_owned())?;
+        let registration = Registration {
+            model: &name,
+            run_id: &run_id,
+            artifact: &artifact,
+            signature: signature.as_ref(),
+            verified: None,
+        };
+        let entry = views.state().register(&registration)?.entry.clone();
+        let digest = entry
+            .digest()
+            .ok_or_else(|| Failure::argument("artifact"))?;
+        let objects = Objects::beside(request.path());
+        objects.open(&digest, entry.size, &mut progress(&on_progress))?;
+        let registration = Registration {
+            verified: entry.sha256.as_deref(),
+            ..registration
+        };
         let mut version = 0;
-        let outcome = request.append_decided(&mut Entropy::new(), |read_since| {
-            state.catch_up(read_since)?;
-            let run = state.fit_run(&path, &run_id)?;
-            let model = state.registry.view().model(&name);
-            version = model.map_or(1, |model| model.versions.len() as i64 + 1);
-            let context = ModelContext::registration(&name, version, None).extend(&more);
-            let event = Event {
-                run_id: Some(run),
-                artifacts,
-                context,
-                ..Event::new(EventKind::Register)
-            };
-            Ok(vec![(Timestamp::now(), event)])
-        });
-        let warning = outcome?;
-        Ok(with_warning(Robj::from(version as f64), warning))
+        let warning = request.append_decided(&mut Entropy::new(), |read_since| {
+            let decided = views.catch_up(read_since)?.register(&registration)?;
+            version = decided.version;
+            Ok([(Timestamp::now(), decided.event)])
+        })?;
+        Ok(with_warning(Robj::from(version as i32), warning))
+    })
+}
+
+/// Looks how a stage would move: `list(candidate, current)`, both as `native_version()` gives them, `current` `NULL`
+/// where the stage points nowhere. `NULL` where it points to the version already.
+///
+/// The arguments are those of `native_promote()`; of `expect`, `NULL` is whatever the stage points to.
+///
+/// @noRd
+#[extendr]
+fn native_look(
+    file: Robj,
+    change: Robj,
+    name: Robj,
+    version: Robj,
+    stage: Robj,
+    expect: Robj,
+) -> Robj {
+    guard_views(|| {
+        let (name, stage) = (text(&name, "name")?, text(&stage, "stage")?);
+        let views = Views::of(path(&file)?)?;
+        let state = views.state();
+        let looked = state.promote(&Promotion {
+            model: &name,
+            stage: &stage,
+            to: move_of(&change, &version)?,
+            expect: expect_of(&expect)?,
+            figures: &Object::new(),
+            context: &Object::new(),
+        })?;
+        if looked.event.is_none() {
+            return Ok(Robj::from(()));
+        }
+        let model = state.registry.known_model(&name)?;
+        let current = looked.current.map(|current| facts(state, model, current));
+        Ok(list!(
+            candidate = facts(state, model, looked.version)?,
+            current = current.transpose()?.unwrap_or_else(|| Robj::from(()))
+        )
+        .into())
     })
 }
 
 /// Moves a stage of a model, or records that a gate refused to; the version.
 ///
-/// `change` is `"promote"`, `"refuse"` or `"rollback"`, for which `version` is `NULL`. `expect` is the
-/// version that the stage is believed to point to, `NULL` for none: compared under the lock.
+/// `change` is `"promote"`, `"refuse"`, or `"rollback"`, for which `version` is not looked at. `expect` is the version
+/// that the stage is believed to point to, `NA` for none: compared under the lock.
 ///
 /// @noRd
 #[extendr]
@@ -305,94 +323,36 @@ fn native_promote(
     more: Robj,
 ) -> Robj {
     guard_views(|| {
-        let mut request = AppendRequest::of(&request)?;
-        request.create = false;
-        let path = absolute(&request);
-        let (change, name, stage) = (
-            text(&change, "change")?,
-            text(&name, "name")?,
-            text(&stage, "stage")?,
-        );
-        let (version, expect) = (whole(&version), whole(&expect));
-        let figures = from_r::metrics(R::of(&figures), "figures")?;
-        let metrics = from_r::object(&figures);
+        let request = registry_request(&request)?;
+        let (name, stage) = (text(&name, "name")?, text(&stage, "stage")?);
+        let figures = from_r::object(&from_r::metrics(R::of(&figures), "figures")?);
         let more = Object::from(&from_r::own_json(R::of(&more))?);
-        let mut state = State::read(&path)?;
-        let mut chosen = 0;
-        let outcome = request.append_decided(&mut Entropy::new(), |read_since| {
-            state.catch_up(read_since)?;
-            let conflict = |what| Error::Conflict {
-                path: path.clone(),
-                what,
-            };
-            let model = state.registry.view().model(&name);
-            let model = model.ok_or_else(|| conflict(format!("There is no model `{name}`")))?;
-            let current = model.current(&stage);
-            if change != "refuse" && current != expect {
-                return Err(conflict(moved(&name, &stage, current, expect)));
-            }
-            let mut undoes = None;
-            chosen = match version {
-                Some(version) => version,
-                None => {
-                    let fit = |version| {
-                        let run = model.version(version).map(|version| &version.run_id);
-                        run.is_some_and(|run| state.fit_run(&path, run).is_ok())
-                    };
-                    let back = model.stage(&stage).and_then(|stage| stage.rollback(fit));
-                    let (version, seq) = back.ok_or_else(|| {
-                        conflict(format!(
-                            "There is no version that `{stage}` of `{name}` could be rolled back to"
-                        ))
-                    })?;
-                    undoes = Some(seq);
-                    version
-                }
-            };
-            let known = model.version(chosen);
-            let known = known
-                .ok_or_else(|| conflict(format!("There is no version {chosen} of `{name}`")))?;
-            let run = match change.as_str() {
-                "refuse" => RunId::new(&known.run_id),
-                _ => Some(state.fit_run(&path, &known.run_id)?),
-            };
-            let previous = if change == "refuse" { expect } else { current };
-            let undoes = undoes.map(|seq| seq.0);
-            let context = ModelContext::promotion(&name, chosen, &stage, previous, undoes);
-            let event = Event {
-                run_id: run,
-                metrics,
-                context: context.extend(&more),
-                ..Event::new(match change.as_str() {
-                    "refuse" => EventKind::Refuse,
-                    _ => EventKind::Promote,
-                })
-            };
-            Ok(vec![(Timestamp::now(), event)])
-        });
-        let warning = outcome?;
-        Ok(with_warning(Robj::from(chosen as f64), warning))
+        let promotion = Promotion {
+            model: &name,
+            stage: &stage,
+            to: move_of(&change, &version)?,
+            expect: expect_of(&expect)?,
+            figures: &figures,
+            context: &more,
+        };
+        let mut views = Views::of(request.path().to_owned())?;
+        let mut version = 0;
+        let warning = request.append_decided(&mut Entropy::new(), |read_since| {
+            let decided = views.catch_up(read_since)?.promote(&promotion)?;
+            version = decided.version;
+            let events = decided.event.into_iter();
+            Ok(events.map(|event| (Timestamp::now(), event)))
+        })?;
+        Ok(with_warning(Robj::from(version as i32), warning))
     })
-}
-
-fn moved(name: &str, stage: &str, current: Option<i64>, expect: Option<i64>) -> String {
-    let version =
-        |version: Option<i64>| version.map_or("no version".into(), |v| format!("version {v}"));
-    format!(
-        "`{stage}` of `{name}` points to {} by now, not to {}",
-        version(current),
-        version(expect)
-    )
 }
 
 extendr_module! {
     mod registry;
-    fn native_is_name;
     fn native_models;
-    fn native_model;
-    fn native_model_names;
     fn native_version;
     fn native_stage_history;
     fn native_register;
+    fn native_look;
     fn native_promote;
 }

@@ -129,18 +129,15 @@ pub fn guard_views(call: impl FnMut() -> Result<Robj, Failure>) -> Robj {
 }
 
 fn guard_damaged(mut call: impl FnMut() -> Result<Robj, Failure>) -> Robj {
-    guard(|| match call() {
-        Err(Failure {
-            damaged_index: true,
-            path,
-            ..
-        }) => {
-            DISTRUST.store(true, Ordering::Relaxed);
-            RUNS.clear();
-            drop(path.map(std::fs::remove_file));
-            call()
-        }
-        outcome => outcome,
+    guard(|| {
+        let outcome = call();
+        let Some(damaged) = outcome.as_ref().err().and_then(Failure::damaged_index) else {
+            return outcome;
+        };
+        DISTRUST.store(true, Ordering::Relaxed);
+        RUNS.clear();
+        drop(std::fs::remove_file(damaged));
+        call()
     })
 }
 

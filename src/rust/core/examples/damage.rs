@@ -655,7 +655,7 @@ impl Bench {
             }
             (_, Err(e)) => {
                 class.wrong += 1;
-                eprintln!("{}: {}: {e}", class.name, what());
+                eprintln!("{}: {}: {}", class.name, what(), e.in_full());
                 return;
             }
             (status, Ok(())) => {

@@ -37,7 +37,7 @@ fn main() -> ExitCode {
             Ok(()) => std::io::stdout().write_all(format!("{id} {micros}\n").as_bytes()),
             Err(e) => {
                 said = ExitCode::FAILURE;
-                let line = format!("{} {id} {e}\n", e.class());
+                let line = format!("{} {id} {}\n", e.class(), e.in_full());
                 std::io::stderr().write_all(line.as_bytes())
             }
         };

@@ -35,6 +35,21 @@ pub enum Error {
     Unstorable { path: PathBuf, why: String },
     /// The file is on a network file system on which locks can't be relied on.
     Network { path: PathBuf, system: String },
+    /// What an argument holds can't be meant.
+    Argument {
+        arg: &'static str,
+        why: String,
+        hint: String,
+    },
+    /// The ledger has nothing of this name.
+    Unknown {
+        /// What there is none of: a run, a model.
+        what: &'static str,
+        name: String,
+        /// Names that there are, for one who mistyped.
+        known: Vec<String>,
+        hint: String,
+    },
     /// Somebody else was faster, or what was asked for isn't so any more.
     Conflict { path: PathBuf, what: String },
     /// An index isn't as it was written. The ledger itself answers.
@@ -181,6 +196,8 @@ impl Error {
             Error::Artifact { .. } => "artifact",
             Error::Unstorable { .. } => "unstorable",
             Error::Network { .. } => "network",
+            Error::Argument { .. } => "argument",
+            Error::Unknown { .. } => "unknown",
             Error::Conflict { .. } => "conflict",
             Error::DamagedIndex { .. } => "damaged_index",
             Error::Io { .. } => "io",
@@ -190,9 +207,11 @@ impl Error {
     }
 
     /// What to do next.
-    pub fn hint(&self) -> &'static str {
+    pub fn hint(&self) -> &str {
         match self {
-            Error::NotFound { .. } => "A ledger begins with its first `log_run()`.",
+            Error::NotFound { .. } => {
+                "A ledger begins with its first `log_run()`. Check the path and `getwd()`."
+            }
             Error::NotALedger { .. } => {
                 "The file was not touched. Choose another path for the ledger."
             }
@@ -226,6 +245,7 @@ impl Error {
             Error::Network { .. } => {
                 "Keep the ledger on a local disk. If only one machine writes to it, `options(fitledger.network = \"allow\")` goes on."
             }
+            Error::Argument { hint, .. } | Error::Unknown { hint, .. } => hint,
             Error::Conflict { .. } => {
                 "Nothing was changed. Look at it as it is now, then try again."
             }
@@ -261,7 +281,20 @@ impl Error {
             | Error::Io { path, .. }
             | Error::Remains { path, .. }
             | Error::DurabilityUnknown { path, .. } => Some(path),
-            Error::RowTooLong { .. } | Error::Interrupted => None,
+            Error::RowTooLong { .. }
+            | Error::Interrupted
+            | Error::Argument { .. }
+            | Error::Unknown { .. } => None,
+        }
+    }
+
+    /// What went wrong and what made it so, in one sentence.
+    pub fn in_full(&self) -> String {
+        use std::error::Error as _;
+        let text = self.to_string();
+        match self.source() {
+            Some(cause) => format!("{}: {cause}.", text.trim_end_matches('.')),
+            None => text,
         }
     }
 
@@ -274,6 +307,7 @@ impl Error {
     }
 }
 
+/// What went wrong. What made it so, where there is something, is the error's source.
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -334,25 +368,23 @@ impl fmt::Display for Error {
                 "'{}' lies on a network file system ({system}), where writers may lose each other's rows.",
                 path.display()
             ),
+            Error::Argument { why, .. } => write!(f, "{why}."),
+            Error::Unknown { what, name, .. } => write!(f, "There is no {what} `{name}`."),
             Error::Conflict { what, .. } => write!(f, "{what}."),
             Error::DamagedIndex { path } => {
                 write!(f, "The index '{}' is damaged.", path.display())
             }
-            Error::Io {
-                path,
-                doing,
-                source,
-            } => {
-                write!(f, "Can't {doing} '{}': {source}.", path.display())
+            Error::Io { path, doing, .. } => {
+                write!(f, "Can't {doing} '{}'.", path.display())
             }
-            Error::Remains { path, source } => write!(
+            Error::Remains { path, .. } => write!(
                 f,
-                "A write to '{}' failed and its remains can't be removed: {source}.",
+                "A write to '{}' failed and its remains can't be removed.",
                 path.display()
             ),
-            Error::DurabilityUnknown { path, source } => write!(
+            Error::DurabilityUnknown { path, .. } => write!(
                 f,
-                "The system did not confirm that '{}' is on disk: {source}.",
+                "The system did not confirm that '{}' is on disk.",
                 path.display()
             ),
         }

@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use fitledger_core::error::Error;
 use fitledger_core::format::digest::Digest;
-use fitledger_core::views::best::best;
+use fitledger_core::views::best::{best, candidates};
 use fitledger_core::views::compare::compare;
 use fitledger_core::views::export;
 use fitledger_core::views::index_cache::IndexCache;
@@ -52,7 +52,7 @@ const QUESTIONS: [Question; 8] = [
     |runs| {
         let mut answers = String::new();
         for metric in runs.metrics.iter() {
-            let rows = best(runs, metric, true, 3)?;
+            let rows = best(candidates(runs, metric)?, true, 3);
             answers += &table(runs, &rows)?;
         }
         Ok(answers)

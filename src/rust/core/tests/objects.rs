@@ -358,7 +358,7 @@ mod links_and_pipes {
             let e = objects.put(&mut &b"a model"[..], &mut random, &mut go_on);
             let e = e.unwrap_err();
             assert_eq!(e.class(), "io");
-            assert!(e.to_string().contains("it is a symbolic link"), "{e}");
+            assert!(e.in_full().contains("it is a symbolic link"), "{e}");
             assert!(elsewhere.join("tmp-mine").exists());
             fs::remove_file(there).unwrap();
             fs::rename(&elsewhere, there).unwrap();
@@ -508,7 +508,7 @@ fn a_failed_store_leaves_nothing() {
     let e = objects.put(&mut Failing(0), &mut random, &mut go_on);
     let e = e.unwrap_err();
     assert_eq!(e.class(), "io");
-    assert!(e.to_string().contains("the disk is gone"), "{e}");
+    assert!(e.in_full().contains("the disk is gone"), "{e}");
 
     let mut told = Vec::new();
     let mut give_up = |done| {

@@ -4,7 +4,7 @@ use crate::format::json;
 use crate::format::value::{self, Value};
 use crate::page::cells::{milliseconds, object, write_cell, write_list};
 use crate::page::view::View;
-use crate::views::registry::{Change, Kind, Registry};
+use crate::views::registry::{Change, Registry};
 use crate::views::verify;
 
 /// One object a version.
@@ -64,12 +64,7 @@ pub(super) fn write_changes(registry: &Registry, out: &mut Vec<u8>) {
                 Some(user) => o.text("who", user),
                 None => o.null("who"),
             }
-            let event = match change.kind {
-                Kind::Promotion => "promote",
-                Kind::Rollback => "rollback",
-                Kind::Refusal => "refuse",
-            };
-            o.text("event", event);
+            o.text("event", change.kind.name());
             match change.context.why() {
                 Some(why) => o.text("why", why),
                 None => o.null("why"),

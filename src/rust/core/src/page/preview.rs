@@ -95,7 +95,7 @@ fn of(entry: &ArtifactEntry, objects: &Objects) -> Preview {
         }
         Ok(object) => look(object, &extension).unwrap_or_else(|e| none(&format!("{e}."))),
         Err(Error::Artifact { damage, .. }) => none(&format!("Its bytes {}.", damage.text())),
-        Err(e) => none(&e.to_string()),
+        Err(e) => none(&e.in_full()),
     }
 }
 

@@ -4,9 +4,12 @@ use crate::columnar::blocks::{BLOCK, Result};
 use crate::columnar::columns::{Column, Tag};
 use crate::views::runs::{Runs, Status};
 
-/// The rows of the best finished runs by a metric, the best one first and of equals the first one.
-/// Void runs are none of them, and neither are those without the metric.
-pub fn best(runs: &Runs, metric: &Column, maximize: bool, n: usize) -> Result<Vec<usize>> {
+/// The best of some candidates, each a row and a number: the best one first, and of equals the first one.
+pub fn best(
+    candidates: impl Iterator<Item = (usize, f64)>,
+    maximize: bool,
+    n: usize,
+) -> Vec<usize> {
     /// So many more than are wanted are kept before the worst of them are dropped.
     const SPARE: usize = 1000;
     let sign = if maximize { -1.0 } else { 1.0 };
@@ -16,30 +19,86 @@ pub fn best(runs: &Runs, metric: &Column, maximize: bool, n: usize) -> Result<Ve
     };
     let mut found: Vec<(f64, usize)> = Vec::new();
     // Once there are enough, what comes later must be better than the worst of them.
-    let mut worst = None;
+    let mut worst = f64::INFINITY;
+    let mut is_full = false;
+    candidates.for_each(|(row, number)| {
+        let number = sign * number;
+        if number.is_nan() || is_full && number >= worst {
+            return;
+        }
+        found.push((number, row));
+        if n > 0 && found.len() >= n.saturating_mul(2).saturating_add(SPARE) {
+            found.select_nth_unstable_by(n - 1, better);
+            found.truncate(n);
+            worst = found[n - 1].0;
+            is_full = true;
+        }
+    });
+    found.sort_unstable_by(better);
+    found.truncate(n);
+    found.into_iter().map(|(_, row)| row).collect()
+}
+
+/// The runs that can be the best by a metric, in their order: those that are finished, not void, and have it.
+pub fn candidates(runs: &Runs, metric: &Column) -> Result<impl Iterator<Item = (usize, f64)>> {
     metric.load_cells()?;
-    for (block, (status, void)) in runs.states()?.enumerate() {
+    let blocks = runs.states()?.enumerate();
+    Ok(blocks.flat_map(|(block, (status, void))| {
         let (tags, bits) = metric.cells(block);
-        for (i, (tag, &bits)) in tags.iter().zip(bits).enumerate() {
-            let number = sign
-                * match tag {
+        let cells = tags.iter().zip(bits).zip(status.iter().zip(void));
+        cells
+            .enumerate()
+            .filter_map(move |(i, ((tag, &bits), (status, void)))| {
+                let number = match tag {
                     Tag::Double => f64::from_bits(bits),
                     Tag::Int => f64::from(bits as i32),
-                    _ => continue,
+                    _ => return None,
                 };
-            let is_candidate = status[i] == Status::Finished && !void[i] && !number.is_nan();
-            if !is_candidate || worst.is_some_and(|worst| number >= worst) {
-                continue;
-            }
-            found.push((number, block * BLOCK + i));
-            if n > 0 && found.len() >= n.saturating_mul(2).saturating_add(SPARE) {
-                found.select_nth_unstable_by(n - 1, better);
-                found.truncate(n);
-                worst = Some(found[n - 1].0);
+                (*status == Status::Finished && !void).then_some((block * BLOCK + i, number))
+            })
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_best_are_the_first_of_all_in_order() {
+        let mut state = 1_u64;
+        let mut roll = |sides: u64| {
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1);
+            (state >> 33) % sides
+        };
+        for (len, n) in [
+            (0, 3),
+            (5, 9),
+            (40, 1),
+            (5000, 1),
+            (5000, 7),
+            (5000, 3000),
+            (30, 0),
+        ] {
+            // Few different numbers make ties; some are none.
+            let numbers: Vec<f64> = (0..len)
+                .map(|_| match roll(8) {
+                    0 => f64::NAN,
+                    1 => f64::INFINITY,
+                    2 => f64::NEG_INFINITY,
+                    _ => roll(50) as f64 - 20.0,
+                })
+                .collect();
+            for maximize in [false, true] {
+                let mut rows: Vec<usize> = (0..len).filter(|&i| !numbers[i].is_nan()).collect();
+                rows.sort_by(|&a, &b| match maximize {
+                    true => numbers[b].partial_cmp(&numbers[a]).unwrap(),
+                    false => numbers[a].partial_cmp(&numbers[b]).unwrap(),
+                });
+                rows.truncate(n);
+                assert_eq!(best(numbers.iter().copied().enumerate(), maximize, n), rows);
             }
         }
     }
-    found.sort_unstable_by(better);
-    found.truncate(n);
-    Ok(found.into_iter().map(|(_, row)| row).collect())
 }

@@ -36,6 +36,11 @@ pub const DETAILS: [Detail; 9] = [
     Detail::Looks,
 ];
 
+/// The names of all such columns, in their order; tags are a column of lists.
+pub const NAMES: [&str; 10] = [
+    "status", "duration", "user", "host", "commit", "dirty", "seed", "data", "tags", "looks",
+];
+
 impl Detail {
     pub fn name(self) -> &'static str {
         match self {

@@ -416,7 +416,7 @@ impl Lineage {
                 Err(Error::Artifact { damage, .. }) => {
                     Some(format!("the stored bytes {}", damage.text()))
                 }
-                Err(e) => Some(e.to_string()),
+                Err(e) => Some(e.in_full()),
             };
         }
         Ok(())

@@ -11,6 +11,7 @@ pub mod fold;
 pub mod index_cache;
 pub mod lineage;
 pub mod parallel_read;
+pub mod promotion;
 pub mod registry;
 pub mod repair;
 pub mod run_ids;

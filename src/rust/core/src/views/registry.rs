@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::format::artifact::ArtifactEntry;
 use crate::format::event::EventKind;
 use crate::format::id::Seq;
@@ -100,6 +100,16 @@ pub enum Kind {
     Refusal,
 }
 
+impl Kind {
+    pub fn name(self) -> &'static str {
+        match self {
+            Kind::Promotion => "promote",
+            Kind::Rollback => "rollback",
+            Kind::Refusal => "refuse",
+        }
+    }
+}
+
 /// Something that happened, or was refused, to a stage.
 #[derive(Debug)]
 pub struct Change {
@@ -123,6 +133,43 @@ impl Registry {
 
     pub fn model(&self, name: &str) -> Option<&Model> {
         self.by_name.get(name).map(|&index| &self.models[index])
+    }
+
+    pub fn known_model(&self, name: &str) -> Result<&Model> {
+        self.model(name).ok_or_else(|| Error::Unknown {
+            what: "model",
+            name: name.to_owned(),
+            known: self.models.iter().map(|model| model.name.clone()).collect(),
+            hint: String::new(),
+        })
+    }
+
+    /// The version that `name@stage` or `name/version` stands for.
+    pub fn resolve(&self, text: &str) -> Result<(&Model, i64)> {
+        let Some(at) = text.find(['@', '/']) else {
+            let model = self.known_model(text)?;
+            let stages = model.stages.iter();
+            let mut forms: Vec<String> = stages
+                .map(|stage| format!("`{text}@{}`", stage.name))
+                .collect();
+            forms.push(format!("`{text}/{}`", model.versions.len()));
+            return Err(Error::Argument {
+                arg: "model",
+                why: format!("`{text}` names no version"),
+                hint: format!("Write {}.", forms.join(" or ")),
+            });
+        };
+        let (model, which) = (self.known_model(&text[..at])?, &text[at + 1..]);
+        if text[at..].starts_with('@') {
+            return Ok((model, model.known_stage(which)?.current()));
+        }
+        let is_number = which.bytes().all(|byte| byte.is_ascii_digit()) && !which.starts_with('0');
+        let number: i64 = match which.parse() {
+            Ok(number) if is_number => number,
+            _ => return Err(model.unknown_version(which.to_owned())),
+        };
+        model.known_version(number)?;
+        Ok((model, number))
     }
 
     /// Takes an event over, or says why it changes nothing.
@@ -257,6 +304,36 @@ impl Model {
 
     pub fn stage(&self, name: &str) -> Option<&Stage> {
         self.stages.iter().find(|stage| stage.name == name)
+    }
+
+    pub fn known_version(&self, version: i64) -> Result<&Version> {
+        let known = self.version(version);
+        known.ok_or_else(|| self.unknown_version(version.to_string()))
+    }
+
+    fn unknown_version(&self, name: String) -> Error {
+        Error::Unknown {
+            what: "version",
+            name,
+            known: Vec::new(),
+            hint: format!(
+                "`{}` has the versions 1 to {}.",
+                self.name,
+                self.versions.len()
+            ),
+        }
+    }
+
+    pub fn known_stage(&self, name: &str) -> Result<&Stage> {
+        self.stage(name).ok_or_else(|| Error::Unknown {
+            what: "stage",
+            name: name.to_owned(),
+            known: self.stages.iter().map(|stage| stage.name.clone()).collect(),
+            hint: match self.stages.is_empty() {
+                true => "Nothing of this model was promoted yet.".into(),
+                false => String::new(),
+            },
+        })
     }
 
     /// The version to which a stage points.

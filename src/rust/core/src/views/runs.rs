@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use crate::columnar::blocks::{AsJson, Blocks, Fixed, LazyJson, Result};
 use crate::columnar::columns::{Column, Columns, Tag};
 use crate::columnar::index_file::indexed;
-use crate::error;
+use crate::error::{self, Error};
 use crate::format::artifact::ArtifactEntry;
 use crate::format::data_version::DataVersion;
 use crate::format::event::EventKind;
@@ -439,6 +439,26 @@ impl Runs {
             }
         }
         Ok(())
+    }
+
+    /// The same, or the error that there is none.
+    pub fn known(&self, id: &str) -> error::Result<Run<'_>> {
+        /// So many of the last ones are looked through for what may have been meant.
+        const MAX_NEAR: usize = 1000;
+        if let Some(run) = self.get(id)? {
+            return Ok(run);
+        }
+        let last: Vec<usize> = (self.len().saturating_sub(MAX_NEAR)..self.len()).collect();
+        self.run_ids.load(&last)?;
+        Err(Error::Unknown {
+            what: "run",
+            name: id.to_owned(),
+            known: last
+                .into_iter()
+                .map(|row| self.run_ids.id(row).to_owned())
+                .collect(),
+            hint: String::new(),
+        })
     }
 
     /// The rows of the runs that are not void.
