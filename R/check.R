@@ -54,6 +54,13 @@ check_name <- function(x, arg, call = rlang::caller_env()) {
   }
 }
 
+# NULL for all of them.
+check_names <- function(x, arg, must, call = rlang::caller_env()) {
+  if (!is.null(x) && (!is.character(x) || anyNA(x))) {
+    abort_argument(arg, must, x, call = call)
+  }
+}
+
 check_count <- function(x, arg, call = rlang::caller_env()) {
   if (!is.numeric(x) || length(x) != 1 || is.na(x) || x < 1 || (is.finite(x) && x != trunc(x))) {
     abort_argument(arg, "a whole number from 1 on", x, call = call)

@@ -66,8 +66,10 @@ native_git_look <- function(folder, file) .Call(wrap__native_git_look, folder, f
 #' @noRd
 native_git_state <- function() .Call(wrap__native_git_state)
 
-#' The lineage of some nodes: `list(from, relation, to, nodes)`, indexes in `nodes` from 1 on, and
-#' `nodes` a `list(kind, id, label, problem, start)`; `NULL` where there is no such node.
+#' The lineage of some nodes: `list(edges, nodes)`; `NULL` where there is no such node.
+#'
+#' `edges` is a `list(from, relation, to, backwards)`, indexes in `nodes` from 1 on, and the relation once more as said
+#' of what is rested on; `nodes` a `list(kind, id, label, problem, start, name)`.
 #'
 #' `kind` is that of the nodes, `id` the beginning of their ids if `partial`, else the whole id.
 #'
@@ -156,10 +158,10 @@ native_read_runs <- function(file, wanted, details, void, best) .Call(wrap__nati
 #' @noRd
 native_best_of <- function(numbers, maximize, n) .Call(wrap__native_best_of, numbers, maximize, n)
 
-#' Every value of every series: `list(run_id, metric, step, value, time)`.
+#' Every value of the series of some runs and metrics, `NULL` for all: `list(run_id, metric, step, value, time)`.
 #'
 #' @noRd
-native_read_series <- function(file) .Call(wrap__native_read_series, file)
+native_read_series <- function(file, run_ids, metrics) .Call(wrap__native_read_series, file, run_ids, metrics)
 
 #' The ids of all runs, void ones included, in their order.
 #'

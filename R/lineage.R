@@ -127,14 +127,8 @@ start_at_package <- function(package, call = rlang::caller_env()) {
 # ---- The object -----------------------------------------------------------
 
 new_lineage <- function(found, down) {
-  nodes <- as_frame(found$nodes)
-  prefix <- c(commit = "commit:", environment = "lockfile:", session = "session:", package = "package:")
-  nodes$name <- paste0(ifelse(nodes$kind %in% names(prefix), prefix[nodes$kind], ""), nodes$id)
   structure(
-    list(
-      nodes = nodes, direction = if (down) "down" else "up",
-      edges = as_frame(list(from = found$from, relation = found$relation, to = found$to), length(found$from))
-    ),
+    list(nodes = as_frame(found$nodes), direction = if (down) "down" else "up", edges = as_frame(found$edges)),
     class = "fitledger_lineage"
   )
 }
@@ -145,12 +139,6 @@ as.data.frame.fitledger_lineage <- function(x, ...) {
     from = x$nodes$name[x$edges$from], relation = x$edges$relation, to = x$nodes$name[x$edges$to]
   ), nrow(x$edges))
 }
-
-# What an edge says when it is read from what something rests on.
-read_backwards <- c(
-  "points to" = "is pointed to by", "is" = "is", "was registered from" = "was registered as", "is stored as" = "holds", "was made by" = "made",
-  "used" = "was used by", "ran at" = "is of", "ran with" = "is of", "ran in" = "is of", "loaded" = "was loaded in"
-)
 
 #' @export
 print.fitledger_lineage <- function(x, ...) {
@@ -230,9 +218,8 @@ branches_of <- function(x, edges, far) {
 }
 
 edge_words <- function(x, edge, far, down, again) {
-  relation <- x$edges$relation[[edge[[1]]]]
-  words <- if (down) read_backwards[[relation]] else relation
-  paste0(words, " ", node_words(x$nodes[far[edge], ]), if (again) " (see above)")
+  words <- if (down) x$edges$backwards else x$edges$relation
+  paste0(words[[edge[[1]]]], " ", node_words(x$nodes[far[edge], ]), if (again) " (see above)")
 }
 
 # Long lines, such as those of packages, go on below.

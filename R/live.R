@@ -354,6 +354,8 @@ last_run_id <- function(file) {
 #' @inheritParams read_runs
 #' @param run_id Ids of the runs wanted; `NULL` for all.
 #' @param metrics Names of the metrics wanted; `NULL` for all.
+#' @details What a session has read of series it keeps in memory, as [read_runs()] does of
+#'   runs, up to about as much again.
 #' @returns A data frame with a row for each point of each series that
 #'   [log_metrics()] wrote with a step: `run_id`, `metric`, `step`, `value`, `time`
 #'   (`POSIXct` in UTC). Ordered by run and metric, then as they were written.
@@ -367,20 +369,10 @@ last_run_id <- function(file) {
 #' read_metrics(file)
 read_metrics <- function(file, run_id = NULL, metrics = NULL) {
   file <- check_path(file, "file")
+  check_names(run_id, "run_id", "the ids of runs")
+  check_names(metrics, "metrics", "names of metrics")
   flush_before_reading(file)
-  points <- as_frame(call_native(native_read_series, file))
-  if (!is.null(run_id)) {
-    check_run_ids(file, run_id)
-    points <- take_rows(points, which(points$run_id %in% run_id))
-  }
-  if (!is.null(metrics)) {
-    unknown <- setdiff(metrics, points$metric)
-    if (length(unknown)) {
-      abort_unknown("series", unknown[[1]], unique(points$metric))
-    }
-    points <- take_rows(points, which(points$metric %in% metrics))
-  }
-  points
+  as_frame(call_native(native_read_series, file, run_id, metrics))
 }
 
 absolute_path <- function(path) {

@@ -91,11 +91,7 @@ draw_frame <- function(...) {
 }
 
 plot_curves <- function(file, run_ids, x, y, ..., most = 8) {
-  points <- read_metrics(file)
-  points <- take_rows(points, which(points$metric == y & points$run_id %in% run_ids))
-  if (!nrow(points)) {
-    abort_unknown("series", y, unique(read_metrics(file)$metric), call = rlang::caller_env())
-  }
+  points <- as_frame(call_native(native_read_series, file, run_ids, y, call = rlang::caller_env()))
   points <- take_rows(points, order(match(points$run_id, run_ids), points[[x]]))
   ids <- unique(points$run_id)
   colours <- grDevices::hcl.colors(max(length(ids), 2), "Dark 3")

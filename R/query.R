@@ -59,9 +59,7 @@ read_runs <- function(file, ..., where = NULL, columns = NULL, details = FALSE, 
   check_no_dots(..., known = c("where", "columns", "details", "void"))
   file <- check_path(file, "file")
   where <- enquo(where)
-  if (!is.null(columns) && (!is.character(columns) || anyNA(columns))) {
-    abort_argument("columns", "names of columns", columns)
-  }
+  check_names(columns, "columns", "names of columns")
   check_flag(details, "details")
   check_flag(void, "void")
 

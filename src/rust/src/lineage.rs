@@ -1,29 +1,34 @@
 //! Tracing what rests on what.
 
 use extendr_api::prelude::*;
-use fitledger_core::ledger;
 use fitledger_core::ledger::objects::Objects;
 use fitledger_core::views::lineage::{Direction, Edge, Kind, Lineage, content_id};
-use fitledger_core::views::registry::Registry;
-use fitledger_core::views::runs::Runs;
+use fitledger_core::views::promotion::State;
+use fitledger_core::views::runs::ALL_PARTS;
+use fitledger_core::views::table;
 
 use crate::from_r::path;
-use crate::guard::{Failure, guard};
+use crate::guard::Failure;
 use crate::r::{self, R};
 use crate::to_r;
+use crate::view_cache::{Views, guard_views};
 
-/// The lineage of some nodes: `list(from, relation, to, nodes)`, indexes in `nodes` from 1 on, and
-/// `nodes` a `list(kind, id, label, problem, start)`; `NULL` where there is no such node.
+/// The lineage of some nodes: `list(edges, nodes)`; `NULL` where there is no such node.
+///
+/// `edges` is a `list(from, relation, to, backwards)`, indexes in `nodes` from 1 on, and the relation once more as said
+/// of what is rested on; `nodes` a `list(kind, id, label, problem, start, name)`.
 ///
 /// `kind` is that of the nodes, `id` the beginning of their ids if `partial`, else the whole id.
 ///
 /// @noRd
 #[extendr]
 fn native_trace(file: Robj, kind: Robj, id: Robj, partial: Robj, down: Robj) -> Robj {
-    guard(|| {
+    guard_views(|| {
         let path = path(&file)?;
-        let ledger = ledger::read(&path)?;
-        let mut lineage = Lineage::of(&Runs::fold(&ledger)?, &Registry::fold(&ledger)?);
+        let views = Views::of(path.clone())?;
+        let State { runs, registry, .. } = views.state();
+        runs.load(&table::all_rows(runs, true)?, &ALL_PARTS)?;
+        let mut lineage = Lineage::of(runs, registry);
         let kind = R::of(&kind).string().and_then(|name| kind_named(&name));
         let kind = kind.ok_or_else(|| Failure::argument("kind"))?;
         let id = R::of(&id).string().ok_or_else(|| Failure::argument("id"))?;
@@ -58,10 +63,17 @@ fn native_trace(file: Robj, kind: Robj, id: Robj, partial: Robj, down: Robj) -> 
                 .collect::<Vec<i32>>()
         };
         let nodes: Vec<_> = met.iter().map(|&node| &lineage.nodes[node]).collect();
+        let names: Vec<String> = nodes
+            .iter()
+            .map(|node| format!("{}{}", node.kind.prefix(), node.id))
+            .collect();
         Ok(list!(
-            from = indexes(|edge| edge.from),
-            relation = to_r::strings(edges.iter().map(|edge| Some(edge.relation.name()))),
-            to = indexes(|edge| edge.to),
+            edges = list!(
+                from = indexes(|edge| edge.from),
+                relation = to_r::strings(edges.iter().map(|edge| Some(edge.relation.name()))),
+                to = indexes(|edge| edge.to),
+                backwards = to_r::strings(edges.iter().map(|edge| Some(edge.relation.backwards())))
+            ),
             nodes = list!(
                 kind = to_r::strings(nodes.iter().map(|node| Some(node.kind.name()))),
                 id = to_r::strings(nodes.iter().map(|node| Some(node.id.as_str()))),
@@ -70,7 +82,8 @@ fn native_trace(file: Robj, kind: Robj, id: Robj, partial: Robj, down: Robj) -> 
                 start = met
                     .iter()
                     .map(|node| start.contains(node))
-                    .collect::<Vec<bool>>()
+                    .collect::<Vec<bool>>(),
+                name = to_r::strings(names.iter().map(|name| Some(name.as_str())))
             )
         )
         .into())

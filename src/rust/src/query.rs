@@ -15,7 +15,6 @@ use fitledger_core::views::compare::{Field, compare};
 use fitledger_core::views::details::{Detail, NAMES};
 use fitledger_core::views::export;
 use fitledger_core::views::runs::{ALL_PARTS, Part, Run, Runs};
-use fitledger_core::views::series;
 use fitledger_core::views::table::{self, Role};
 
 use crate::deferred::DeferredStrings;
@@ -23,7 +22,7 @@ use crate::from_r::path;
 use crate::guard::{Failure, guard};
 use crate::r::{R, Text};
 use crate::to_r;
-use crate::view_cache::{RUNS, guard_views};
+use crate::view_cache::{RUNS, SERIES, guard_views};
 
 /// The columns of the runs: `list(columns, details, detail_names, names, metrics, count, sealed)`.
 ///
@@ -247,27 +246,32 @@ fn detail(runs: &Runs, rows: &[usize], name: &str) -> Robj {
     }
 }
 
-/// Every value of every series: `list(run_id, metric, step, value, time)`.
+/// Every value of the series of some runs and metrics, `NULL` for all: `list(run_id, metric, step, value, time)`.
 ///
 /// @noRd
 #[extendr]
-fn native_read_series(file: Robj) -> Robj {
+fn native_read_series(file: Robj, run_ids: Robj, metrics: Robj) -> Robj {
     guard(|| {
-        let ledger = ledger::read(&path(&file)?)?;
-        let runs = Runs::fold(&ledger)?;
-        let points = series::points(&ledger, &runs)?;
-        let id = |point: &series::Point| Some(runs.at(point.run).id());
-        let number = |value: &Value| match value {
-            Value::Double(x) => *x,
-            Value::Int(x) => f64::from(*x),
-            // SAFETY: a constant of R's.
-            _ => unsafe { extendr_ffi::R_NaReal },
+        let chosen = |names: &Robj| match R::of(names).is_null() {
+            true => Ok(None),
+            false => texts(R::of(names)).map(Some),
         };
+        let (run_ids, metrics) = (chosen(&run_ids)?, chosen(&metrics)?);
+        let cached = SERIES.lend(path(&file)?)?;
+        let series = cached.view();
+        let points = series.of(run_ids.as_deref(), metrics.as_deref())?;
+        let mut runs: Vec<u32> = points.iter().map(|point| point.run).collect();
+        runs.dedup();
+        let ids = runs.iter().map(|&run| series.run_ids.id(run as usize));
+        let place = |run| runs.binary_search(&run).expect("it is among them");
+        let names = series.metrics.iter().map(String::as_str);
+        // SAFETY: a constant of R's.
+        let na = unsafe { extendr_ffi::R_NaReal };
         Ok(list!(
-            run_id = to_r::strings(points.iter().map(id)),
-            metric = to_r::strings(points.iter().map(|point| Some(point.metric.as_str()))),
+            run_id = to_r::repeated(ids, points.iter().map(|point| place(point.run))),
+            metric = to_r::repeated(names, points.iter().map(|point| point.metric as usize)),
             step = to_r::doubles(points.iter().map(|point| point.step as f64)),
-            value = to_r::doubles(points.iter().map(|point| number(&point.value))),
+            value = to_r::doubles(points.iter().map(|point| point.value.unwrap_or(na))),
             time = to_r::instants(points.iter().map(|point| point.at))
         )
         .into())

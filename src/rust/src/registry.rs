@@ -1,18 +1,14 @@
 //! Registering and promoting models, and looking them up.
 
-use std::path::PathBuf;
-
 use extendr_api::prelude::*;
 use extendr_ffi::SEXPTYPE;
 use fitledger_core::format::object::Object;
 use fitledger_core::format::time::Timestamp;
 use fitledger_core::format::value::{Value, unescape_key};
 use fitledger_core::ledger::objects::Objects;
-use fitledger_core::ledger::{LedgerFile, ReadSince};
 use fitledger_core::views::promotion::{Expect, Move, Promotion, Registration, State};
-use fitledger_core::views::registry::{Change, Model, Registry, Version};
-use fitledger_core::views::runs::{Part, Runs};
-use fitledger_core::views::view_cache::ViewGuard;
+use fitledger_core::views::registry::{Change, Model, Version};
+use fitledger_core::views::runs::Part;
 
 use crate::append_request::{AppendRequest, Entropy, with_warning};
 use crate::artifacts::progress;
@@ -20,7 +16,7 @@ use crate::from_r::{self, path};
 use crate::guard::{Failure, guard};
 use crate::r::R;
 use crate::to_r;
-use crate::view_cache::{REGISTRIES, RUNS, guard_views};
+use crate::view_cache::{REGISTRIES, Views, guard_views};
 
 fn text(x: &Robj, name: &str) -> Result<String, Failure> {
     R::of(x).string().ok_or_else(|| Failure::argument(name))
@@ -174,39 +170,6 @@ fn native_stage_history(file: Robj, name: Robj) -> Robj {
         )
         .into())
     })
-}
-
-/// What a decision about models rests on, on loan from the caches.
-struct Views {
-    path: PathBuf,
-    runs: ViewGuard<Runs, Failure>,
-    registry: ViewGuard<Registry, Failure>,
-}
-
-impl Views {
-    fn of(path: PathBuf) -> Result<Views, Failure> {
-        let file = LedgerFile::open(&path)?;
-        Ok(Views {
-            runs: RUNS.lend_of(&file)?,
-            registry: REGISTRIES.lend_of(&file)?,
-            path,
-        })
-    }
-
-    fn state(&self) -> State<'_> {
-        State {
-            path: &self.path,
-            runs: self.runs.view(),
-            registry: self.registry.view(),
-        }
-    }
-
-    /// As they are under the lock.
-    fn catch_up(&mut self, read_since: ReadSince<'_>) -> fitledger_core::Result<State<'_>> {
-        self.runs.catch_up(read_since)?;
-        self.registry.catch_up(read_since)?;
-        Ok(self.state())
-    }
 }
 
 /// Where to append what was decided: no ledger begins with it.

@@ -146,6 +146,25 @@ pub fn strings<'a>(texts: impl ExactSizeIterator<Item = Option<&'a str>>) -> Rob
     }
 }
 
+/// A character vector of a few texts, each of which is R's string once.
+pub fn repeated<'a>(
+    texts: impl ExactSizeIterator<Item = &'a str>,
+    indexes: impl ExactSizeIterator<Item = usize>,
+) -> Robj {
+    let known = strings(texts.map(Some));
+    // SAFETY: both vectors are protected; what stands in one can stand in the other.
+    unsafe {
+        let vector = Rf_protect(Rf_allocVector(SEXPTYPE::STRSXP, indexes.len() as _));
+        for (i, index) in indexes.enumerate() {
+            assert!(index < known.len());
+            SET_STRING_ELT(vector, i as _, STRING_ELT(known.get(), index as _));
+        }
+        let kept = Robj::from_sexp(vector);
+        Rf_unprotect(1);
+        kept
+    }
+}
+
 /// A double vector.
 pub fn doubles(numbers: impl ExactSizeIterator<Item = f64>) -> Robj {
     // SAFETY: the vector has as many elements as the iterator.

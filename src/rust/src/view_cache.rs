@@ -7,13 +7,15 @@ use std::sync::{Mutex, PoisonError};
 
 use extendr_api::prelude::*;
 use extendr_ffi::SEXPTYPE;
-use fitledger_core::ledger::LedgerFile;
-use fitledger_core::views::fold::{Fold, Folded};
+use fitledger_core::ledger::{LedgerFile, ReadSince};
+use fitledger_core::views::fold::Folded;
 use fitledger_core::views::index_cache::{IndexCache, MAX_INDEXES_BYTES, MIN_LEDGER_BYTES};
 use fitledger_core::views::parallel_read;
+use fitledger_core::views::promotion::State;
 use fitledger_core::views::registry::Registry;
 use fitledger_core::views::runs::Runs;
-use fitledger_core::views::view_cache::ViewCache;
+use fitledger_core::views::series::Points;
+use fitledger_core::views::view_cache::{ViewCache, ViewGuard};
 
 use crate::from_r::path;
 use crate::guard::{Failure, guard};
@@ -21,7 +23,43 @@ use crate::r::{R, base_call};
 
 pub static RUNS: ViewCache<Runs, Failure> = ViewCache::new(read_runs);
 pub static REGISTRIES: ViewCache<Registry, Failure> =
-    ViewCache::new(|file| Ok(Registry::read(file)?));
+    ViewCache::new(|file| Ok(parallel_read::read(file)?));
+pub static SERIES: ViewCache<Points, Failure> =
+    ViewCache::new(|file| Ok(parallel_read::read(file)?));
+
+/// Runs and registry of a ledger, on loan from the caches.
+pub struct Views {
+    path: PathBuf,
+    runs: ViewGuard<Runs, Failure>,
+    registry: ViewGuard<Registry, Failure>,
+}
+
+impl Views {
+    pub fn of(path: PathBuf) -> Result<Views, Failure> {
+        let file = LedgerFile::open(&path)?;
+        Ok(Views {
+            runs: RUNS.lend_of(&file)?,
+            registry: REGISTRIES.lend_of(&file)?,
+            path,
+        })
+    }
+
+    /// What decisions about models rest on.
+    pub fn state(&self) -> State<'_> {
+        State {
+            path: &self.path,
+            runs: self.runs.view(),
+            registry: self.registry.view(),
+        }
+    }
+
+    /// The same as it is under the lock.
+    pub fn catch_up(&mut self, read_since: ReadSince<'_>) -> fitledger_core::Result<State<'_>> {
+        self.runs.catch_up(read_since)?;
+        self.registry.catch_up(read_since)?;
+        Ok(self.state())
+    }
+}
 
 /// Where indexes go unless an option says otherwise; `None` for nowhere.
 static CACHE: Mutex<Option<PathBuf>> = Mutex::new(None);

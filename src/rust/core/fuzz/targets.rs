@@ -18,9 +18,10 @@ use fitledger_core::format::time::Timestamp;
 use fitledger_core::format::value::Value;
 use fitledger_core::ledger::{self, Append, FileStore, Memory, Session, Tail};
 use fitledger_core::views::checkpoint::Checkpoint;
+use fitledger_core::views::fold;
 use fitledger_core::views::registry::Registry;
 use fitledger_core::views::runs::Runs;
-use fitledger_core::views::series;
+use fitledger_core::views::series::Points;
 use fitledger_core::views::verify::{self, Status};
 
 /// A row that parses is what its cells would be written as.
@@ -157,11 +158,9 @@ fn read(path: &Path, bytes: &[u8]) {
     if let Ok(report) = &report {
         assert_eq!(report.rows, tail.head().seq.0);
     }
-    let runs = Runs::fold(&ledger);
+    drop(Runs::fold(&ledger));
     drop(Registry::fold(&ledger));
-    if let Ok(runs) = runs {
-        drop(series::points(&ledger, &runs));
-    }
+    drop(fold::fold::<Points>(&ledger));
     drop(ledger.id());
     assert!(
         fs::read(path).is_ok_and(|after| after == bytes),

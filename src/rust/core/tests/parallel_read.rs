@@ -5,8 +5,11 @@ use std::path::Path;
 
 use fitledger_core::format::value::Value;
 use fitledger_core::views::best::{best, candidates};
+use fitledger_core::views::fold;
 use fitledger_core::views::parallel_read;
+use fitledger_core::views::registry::Registry;
 use fitledger_core::views::runs::{Run, Runs, Status};
+use fitledger_core::views::series::{Point, Points};
 
 use random::{Dice, generic, open, path, words, write};
 
@@ -44,6 +47,37 @@ fn any_ledger_reads_the_same() {
         compare(&path);
         fs::remove_file(&path).unwrap();
     }
+}
+
+#[test]
+fn series_and_models_read_the_same() {
+    let path = path("bulk-views");
+    for seed in 0..40 {
+        drop(fs::remove_file(&path));
+        write(&path, &mut Dice(seed), [2, 5, 40][seed as usize % 3]);
+        let file = open(&path);
+        let ledger = file.read().unwrap();
+        let all: Points = fold::fold(&ledger).unwrap();
+        let models = Registry::fold(&ledger).unwrap();
+        for parts in [|_| 1, |_| 3] {
+            let folded = parallel_read::read_in_parts::<Points>(&file, parts).unwrap();
+            let points = folded.view().of(None, None).unwrap();
+            assert_eq!(points, all.of(None, None).unwrap());
+            assert_eq!(folded.view().metrics, all.metrics);
+            // Those of one run or of one metric are the same ones.
+            for point in points.iter().step_by(points.len() / 3 + 1) {
+                let run = all.run_ids.id(point.run as usize).to_owned();
+                let metric = all.metrics[point.metric as usize].clone();
+                let chosen = all.of(Some(&[run]), Some(&[metric])).unwrap();
+                let is_chosen = |it: &&Point| (it.run, it.metric) == (point.run, point.metric);
+                assert!(chosen.iter().eq(points.iter().filter(is_chosen)));
+            }
+            let folded = parallel_read::read_in_parts::<Registry>(&file, parts).unwrap();
+            let words = |it: &Registry| format!("{:?} {:?}", it.models, it.without_effect);
+            assert_eq!(words(folded.view()), words(&models));
+        }
+    }
+    fs::remove_file(&path).unwrap();
 }
 
 #[test]

@@ -165,10 +165,7 @@ impl Fold for View {
 
 impl BulkFold for View {
     fn add(&mut self, batch: &Batch, rows: std::ops::Range<usize>) -> Option<()> {
-        for row in rows.clone() {
-            let (id, hash) = batch.id(row);
-            self.registry.run_ids.begin(id, hash).ok()?;
-        }
+        self.registry.add(batch, rows.clone())?;
         self.runs.add(batch, rows)
     }
 }

@@ -42,6 +42,17 @@ impl Kind {
             Kind::Package => "package",
         }
     }
+
+    /// What stands before the id where nodes of all kinds are named.
+    pub fn prefix(self) -> &'static str {
+        match self {
+            Kind::Stage | Kind::Version | Kind::Content | Kind::Run => "",
+            Kind::Commit => "commit:",
+            Kind::Environment => "lockfile:",
+            Kind::Session => "session:",
+            Kind::Package => "package:",
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,6 +82,20 @@ impl Relation {
             Relation::RanWith => "ran with",
             Relation::RanIn => "ran in",
             Relation::Loaded => "loaded",
+        }
+    }
+
+    /// The same, said of what something rests on.
+    pub fn backwards(self) -> &'static str {
+        match self {
+            Relation::PointsTo => "is pointed to by",
+            Relation::IsArtifact => "is",
+            Relation::RegisteredFrom => "was registered as",
+            Relation::StoredAs => "holds",
+            Relation::MadeBy => "made",
+            Relation::Used => "was used by",
+            Relation::RanAt | Relation::RanWith | Relation::RanIn => "is of",
+            Relation::Loaded => "was loaded in",
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The registry: model versions, the stages that point to them, and how these moved.
 
 use std::collections::HashMap;
+use std::ops::Range;
 
 use crate::error::{Error, Result};
 use crate::format::artifact::ArtifactEntry;
@@ -12,8 +13,10 @@ use crate::format::row::Row;
 use crate::format::session_context::SessionContext;
 use crate::format::time::Timestamp;
 use crate::ledger::Ledger;
+use crate::views::batch::Batch;
 use crate::views::fold::{self, Fold, Refusal};
-use crate::views::run_ids::{RunIds, WithoutEffect};
+use crate::views::parallel_read::BulkFold;
+use crate::views::run_ids::{Effect, RunIds, WithoutEffect};
 
 /// All models of a ledger, in the order of their first versions.
 #[derive(Debug, Default)]
@@ -276,10 +279,9 @@ impl Fold for Registry {
     }
 
     fn apply(&mut self, row: &Row<'_>) -> std::result::Result<(), Refusal> {
-        if !self.run_ids.admit(row)? {
+        if self.run_ids.apply(row)? == Effect::None {
             return Ok(());
         }
-        self.run_ids.apply(row)?;
         if row.event == EventKind::Session {
             let context = SessionContext::read(row.context)?;
             if let (Some(id), Some(user)) = (context.id(), context.user()) {
@@ -293,6 +295,13 @@ impl Fold for Registry {
             }
         }
         Ok(())
+    }
+}
+
+impl BulkFold for Registry {
+    /// A finished run alone says nothing of models.
+    fn add(&mut self, batch: &Batch, rows: Range<usize>) -> Option<()> {
+        self.run_ids.begin_all(batch, rows)
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use crate::columnar::blocks::{AsJson, Blocks, Fixed, LazyJson, Result};
 use crate::columnar::columns::{Column, Columns, Tag};
 use crate::columnar::index_file::indexed;
-use crate::error::{self, Error};
+use crate::error;
 use crate::format::artifact::ArtifactEntry;
 use crate::format::data_version::DataVersion;
 use crate::format::event::EventKind;
@@ -21,7 +21,7 @@ use crate::platform::sys;
 use crate::views::batch::Batch;
 use crate::views::fold::{self, Fold, Folded, Refusal};
 use crate::views::parallel_read::{self, BulkFold};
-use crate::views::run_ids::RunIds;
+use crate::views::run_ids::{Effect, RunIds};
 use crate::views::sessions::{Session, Sessions};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -443,22 +443,9 @@ impl Runs {
 
     /// The same, or the error that there is none.
     pub fn known(&self, id: &str) -> error::Result<Run<'_>> {
-        /// So many of the last ones are looked through for what may have been meant.
-        const MAX_NEAR: usize = 1000;
-        if let Some(run) = self.get(id)? {
-            return Ok(run);
-        }
-        let last: Vec<usize> = (self.len().saturating_sub(MAX_NEAR)..self.len()).collect();
-        self.run_ids.load(&last)?;
-        Err(Error::Unknown {
-            what: "run",
-            name: id.to_owned(),
-            known: last
-                .into_iter()
-                .map(|row| self.run_ids.id(row).to_owned())
-                .collect(),
-            hint: String::new(),
-        })
+        let row = self.run_ids.known(id)?;
+        self.load(&[row], &[])?;
+        Ok(self.at(row))
     }
 
     /// The rows of the runs that are not void.
@@ -497,6 +484,16 @@ impl Runs {
             self.load(&rows, &[Part::Extras])?;
         }
         Ok(rows.into_iter().map(|row| self.at(row)))
+    }
+
+    fn add_session(&mut self, row: &Row<'_>) -> std::result::Result<(), Refusal> {
+        let context = SessionContext::read(row.context)?;
+        if let Some(id) = context.id() {
+            let sessions = self.sessions.get_mut()?;
+            let number = sessions.find_or_add(id) as usize;
+            sessions.list[number].context = Some(context);
+        }
+        Ok(())
     }
 
     fn begin(&mut self, run: usize, row: &Row<'_>) -> std::result::Result<(), Refusal> {
@@ -624,20 +621,10 @@ impl Fold for Runs {
     }
 
     fn apply(&mut self, row: &Row<'_>) -> std::result::Result<(), Refusal> {
-        if !self.run_ids.admit(row)? {
-            return Ok(());
-        }
-        if row.event == EventKind::Session {
-            let context = SessionContext::read(row.context)?;
-            if let Some(id) = context.id() {
-                let sessions = self.sessions.get_mut()?;
-                let number = sessions.find_or_add(id) as usize;
-                sessions.list[number].context = Some(context);
-            }
-            return Ok(());
-        }
-        let Some(run) = self.run_ids.apply(row)? else {
-            return Ok(());
+        let run = match self.run_ids.apply(row)? {
+            Effect::OfRun(run) => run,
+            Effect::Other if row.event == EventKind::Session => return self.add_session(row),
+            Effect::Other | Effect::None => return Ok(()),
         };
         if row.event.begins_run() {
             return self.begin(run, row);
@@ -655,9 +642,10 @@ impl Fold for Runs {
                 let ended = row.time.micros() as u64;
                 self.ended.put(run, Tag::Integer64, ended)?;
                 let status = match context.status {
+                    Some(EndStatus::Finished) => Status::Finished,
                     Some(EndStatus::Failed) => Status::Failed,
-                    Some(EndStatus::Interrupted) => Status::Interrupted,
-                    Some(EndStatus::Finished) | None => Status::Finished,
+                    // One that this version doesn't know is no claim that the run finished.
+                    Some(EndStatus::Interrupted) | None => Status::Interrupted,
                 };
                 self.status.set(run, status)?;
             }
@@ -678,11 +666,7 @@ impl BulkFold for Runs {
     /// A run that has begun already, or of a session that isn't known, is a matter for the generic way.
     fn add(&mut self, batch: &Batch, rows: std::ops::Range<usize>) -> Option<()> {
         let to = self.len();
-        self.run_ids.reserve(rows.len()).ok()?;
-        for row in rows.clone() {
-            let (id, hash) = batch.id(row);
-            self.run_ids.begin(id, hash).ok()??;
-        }
+        self.run_ids.begin_all(batch, rows.clone())?;
         self.began.extend(&batch.began[rows.clone()]).ok()?;
         let length = to + rows.len();
         self.status.resize(length, Status::Finished).ok()?;
@@ -693,9 +677,6 @@ impl BulkFold for Runs {
                 Some(number) => number,
                 None => {
                     let id = &batch.sessions.at(session).id;
-                    if !self.run_ids.knows_session(id).ok()? {
-                        return None;
-                    }
                     let number = self.sessions.get_mut().ok()?.find_or_add(id);
                     sessions[session as usize] = Some(number);
                     number

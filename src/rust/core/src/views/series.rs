@@ -1,16 +1,19 @@
 //! Series: a metric that is written again and again, step by step.
 
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::ops::Range;
 use std::time::{Duration, Instant};
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::format::event::EventKind;
-use crate::format::json::{Json, Malformed};
 use crate::format::object::Object;
+use crate::format::row::Row;
 use crate::format::series;
-use crate::format::time::Timestamp;
 use crate::format::value::{self, Value};
-use crate::ledger::Ledger;
-use crate::views::runs::Runs;
+use crate::views::batch::Batch;
+use crate::views::fold::{Fold, Refusal};
+use crate::views::parallel_read::BulkFold;
+use crate::views::run_ids::{Effect, RunIds};
 
 /// So many values of a run are buffered at most …
 const MAX_BUFFERED_VALUES: usize = 1000;
@@ -86,71 +89,127 @@ impl Buffer {
 }
 
 /// A value of a series.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Point {
     /// The run's row.
-    pub run: usize,
-    pub metric: String,
+    pub run: u32,
+    /// The number of the metric among all that have series.
+    pub metric: u32,
     pub step: i64,
-    pub value: Value,
+    /// `None` where it is missing.
+    pub value: Option<f64>,
     /// Seconds since 1970; the row's time where the point has none.
     pub at: f64,
 }
 
-/// Every value of every series, run by run and metric by metric, in the order of writing.
-pub fn points(ledger: &Ledger, runs: &Runs) -> Result<Vec<Point>> {
-    let mut points = Vec::new();
-    for row in ledger.rows() {
-        let row = row?;
-        let without_effect = runs.run_ids.is_without_effect(row.seq);
-        if !has_metrics(row.event) || row.metrics.is_empty() || without_effect {
-            continue;
-        }
-        let Some(run) = runs.get(row.run_id)?.map(|run| run.row) else {
-            continue;
+/// Every value of every series, in the order of writing.
+#[derive(Debug, Default)]
+pub struct Points {
+    pub run_ids: RunIds,
+    /// The metrics that have series, in the order in which they first do.
+    pub metrics: Vec<String>,
+    by_name: HashMap<String, u32>,
+    points: Vec<Point>,
+}
+
+impl Points {
+    /// The points of some runs and some metrics, `None` for all: run by run and metric by metric, in the order of
+    /// writing.
+    pub fn of(&self, runs: Option<&[String]>, metrics: Option<&[String]>) -> Result<Vec<Point>> {
+        let rows: Option<HashSet<usize>> = match runs {
+            Some(ids) => {
+                let rows = ids.iter().map(|id| self.run_ids.known(id));
+                Some(rows.collect::<Result<_>>()?)
+            }
+            None => None,
         };
-        let pairs = row
-            .metrics
-            .pairs()
-            .map_err(|Malformed(why)| ledger.damaged(&row, why))?;
-        for (key, json) in pairs {
-            read_series(run, value::unescape_key(&key), &json, row.time, &mut points);
+        let is_of_run = |point: &&Point| {
+            let mut rows = rows.iter();
+            rows.all(|rows| rows.contains(&(point.run as usize)))
+        };
+        let mut points: Vec<Point> = self.points.iter().filter(is_of_run).copied().collect();
+        if let Some(names) = metrics {
+            let there: BTreeSet<u32> = points.iter().map(|point| point.metric).collect();
+            let mut wanted = HashSet::new();
+            for name in names {
+                let known = self.by_name.get(name).filter(|it| there.contains(it));
+                wanted.insert(*known.ok_or_else(|| self.unknown(name, &there))?);
+            }
+            points.retain(|point| wanted.contains(&point.metric));
+        }
+        // A stable sort leaves those of a series in their order.
+        points.sort_by_key(|point| (point.run, point.metric));
+        Ok(points)
+    }
+
+    fn unknown(&self, name: &str, there: &BTreeSet<u32>) -> Error {
+        let known = there.iter();
+        Error::Unknown {
+            what: "series",
+            name: name.to_owned(),
+            known: known
+                .map(|&metric| self.metrics[metric as usize].clone())
+                .collect(),
+            hint: String::new(),
         }
     }
-    let mut order: Vec<&str> = Vec::new();
-    for point in &points {
-        if !order.contains(&point.metric.as_str()) {
-            order.push(&point.metric);
+
+    fn metric(&mut self, name: &str) -> u32 {
+        if let Some(&known) = self.by_name.get(name) {
+            return known;
         }
+        let next = self.metrics.len() as u32;
+        self.metrics.push(name.to_owned());
+        self.by_name.insert(name.to_owned(), next);
+        next
     }
-    let rank = |metric: &str| order.iter().position(|known| *known == metric);
-    let mut keyed: Vec<(usize, Option<usize>, usize)> = points
-        .iter()
-        .enumerate()
-        .map(|(i, point)| (point.run, rank(&point.metric), i))
-        .collect();
-    keyed.sort_unstable();
-    Ok(keyed
-        .into_iter()
-        .map(|(_, _, i)| points[i].clone())
-        .collect())
+}
+
+impl Fold for Points {
+    fn size(&self) -> usize {
+        self.run_ids.size() + self.points.capacity() * size_of::<Point>()
+    }
+
+    fn apply(&mut self, row: &Row<'_>) -> std::result::Result<(), Refusal> {
+        let Effect::OfRun(run) = self.run_ids.apply(row)? else {
+            return Ok(());
+        };
+        if !has_metrics(row.event) || !series::may_stand_in(row.metrics) {
+            return Ok(());
+        }
+        for (key, json) in row.metrics.pairs()? {
+            let name = value::unescape_key(&key);
+            let mut metric = None;
+            series::each_point(&json, row.time, |step, value, at| {
+                let metric = *metric.get_or_insert_with(|| self.metric(name));
+                let value = match value {
+                    Value::Double(x) => Some(x),
+                    Value::Int(x) => Some(f64::from(x)),
+                    _ => None,
+                };
+                let run = run as u32;
+                self.points.push(Point {
+                    run,
+                    metric,
+                    step,
+                    value,
+                    at,
+                });
+            });
+        }
+        Ok(())
+    }
+}
+
+impl BulkFold for Points {
+    /// Finished runs with plain values have no series.
+    fn add(&mut self, batch: &Batch, rows: Range<usize>) -> Option<()> {
+        self.run_ids.begin_all(batch, rows)
+    }
 }
 
 fn has_metrics(event: EventKind<'_>) -> bool {
     event.begins_run() || matches!(event, EventKind::Log | EventKind::End)
-}
-
-fn read_series(run: usize, metric: &str, json: &Json, row: Timestamp, points: &mut Vec<Point>) {
-    series::each_point(json, row, |step, value, at| {
-        let metric = metric.to_owned();
-        points.push(Point {
-            run,
-            metric,
-            step,
-            value,
-            at,
-        });
-    });
 }
 
 #[cfg(test)]
