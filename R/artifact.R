@@ -85,7 +85,7 @@ store_object <- function(file, x, name, call = rlang::caller_env()) {
 
 store_file <- function(file, path, label, call) {
   on_progress <- progress_bar("Storing", path)
-  stored <- call_native(native_store_file, file, path, on_progress, call = call)
+  stored <- call_native(native_store_file, append_request(file), path, on_progress, call = call)
   c(stored, list(file = as_utf8(label), stored = TRUE))
 }
 

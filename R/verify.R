@@ -223,21 +223,21 @@ repair_ledger <- function(file) {
   left_out <- as_frame(repaired$left_out)
   cli_inform(c(
     "!" = "Set aside {.val {repaired$bytes}} byte{?s} of {.path {file}}, from byte {.val {repaired$byte}} on.",
-    i = "They are in {.path {repaired$file}}.",
+    i = "They are in {.path {basename(repaired$file)}}, beside it.",
     if (repaired$rows > 0) {
       c(v = "{.val {repaired$rows}} row{?s} behind the damage {?holds/hold} and {?was/were} copied, of {.val {length(repaired$run_ids)}} run{?s}.")
     },
     if (nrow(left_out)) {
-      shown <- utils::head(left_out, 10)
+      shown <- take_rows(left_out, seq_len(min(10, nrow(left_out))))
       what <- ifelse(is.na(shown$row), "what stands", paste0("row ", number_text(shown$row)))
-      said <- cli_escape(paste0(
+      said <- paste0(
         what, " at byte ", number_text(shown$byte), ifelse(is.na(shown$run_id), "", paste0(", run ", shown$run_id)),
         ": ", shown$why
-      ))
+      )
       more <- nrow(left_out) - nrow(shown)
       c(
         x = "Only there: {.val {nrow(left_out)}} row{?s} that couldn't be placed.",
-        rlang::set_names(said, rep("*", length(said))),
+        rlang::set_names(gsub("([{}])", "\\1\\1", said), rep("*", length(said))),
         if (more > 0) c("*" = "and {.val {more}} more")
       )
     }

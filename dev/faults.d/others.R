@@ -149,4 +149,131 @@ exports <- function() {
   }
 }
 
-switch(args[[1]], indexes = indexes(), exports = exports())
+# ---- What tools make of a ledger ------------------------------------------
+
+# A writer goes on, a repair saves what holds, or nobody touches a byte; no run that holds is gone, and nothing is new.
+rewritten <- function() {
+  file <- file.path(folder, "log.csv")
+  log_runs(file, data.frame(text = c("a", "b, \"c\"", "d", "e", "é"), m = 1:5 / 7), "text", "m")
+  whole <- readBin(file, "raw", file.size(file))
+  kept <- read_runs(file)
+  unlink(list.files(folder, full.names = TRUE), recursive = TRUE)
+  text <- rawToChar(whole)
+  lines <- strsplit(text, "\n", fixed = TRUE)[[1]]
+  rows <- length(lines)
+  joined <- function(lines) charToRaw(paste0(paste(lines, collapse = "\n"), "\n"))
+  damage <- function(row) sub('""m"":0', '""m"":9', row, fixed = TRUE)
+
+  case <- function(what, bytes, goes_on = FALSE, whole_runs = kept$text) {
+    unlink(list.files(folder, full.names = TRUE), recursive = TRUE)
+    writeBin(bytes, file)
+    written <- tryCatch({
+      suppressMessages(log_run(file, list(text = "new"), list(m = 1)))
+      TRUE
+    }, fitledger_error = function(e) FALSE)
+    now <- readBin(file, "raw", file.size(file))
+    if (written != goes_on) say("wrong", what, if (written) "is written to" else "stops a writer")
+    if (!written && !identical(now, bytes)) say("other", what, "was refused and isn't as it was")
+    if (written) {
+      runs <- read_runs(file)
+      if (!identical(runs$text, c(whole_runs, "new"))) say("lost", what, "has left", nrow(runs), "runs")
+      if (verify_ledger(file)$status != "ok") say("missed", what)
+    } else {
+      beside <- setdiff(list.files(folder), basename(file))
+      if (length(beside)) say("other", what, "has left", beside)
+      # What doesn't begin as a ledger says what would restore it.
+      repaired <- tryCatch(suppressMessages(repair_ledger(file)), fitledger_error = function(e) {
+        if (!inherits(e, "fitledger_error_not_a_ledger") && !identical(e$row, 0)) say("other", what, "can't be repaired")
+      })
+      aside <- repaired$set_aside
+      if (length(aside)) {
+        # The bytes from the first row on that didn't hold are kept as they were.
+        kept_bytes <- readBin(aside, "raw", file.size(aside))
+        if (!identical(kept_bytes, utils::tail(bytes, length(kept_bytes)))) say("lost", what, "is not what was kept aside")
+        if (verify_ledger(file)$status != "ok") say("wrong", what, "doesn't verify after its repair")
+        if (!all(read_runs(file)$text %in% kept$text)) say("falsely", what, "has runs after its repair that nobody logged")
+      }
+    }
+    say("case", what)
+  }
+  case("as it was", whole, goes_on = TRUE)
+  case("the last line feed gone", utils::head(whole, -1), goes_on = TRUE)
+  case("half of the last row gone", utils::head(whole, -80), goes_on = TRUE, whole_runs = utils::head(kept$text, -1))
+  case("CR LF", charToRaw(gsub("\n", "\r\n", text, fixed = TRUE)))
+  case("a byte order mark", c(as.raw(c(0xef, 0xbb, 0xbf)), whole))
+  case("UTF-16", unlist(iconv(text, "UTF-8", "UTF-16LE", toRaw = TRUE)))
+  case("latin1", unlist(iconv(text, "UTF-8", "latin1", toRaw = TRUE)))
+  case("semicolons", charToRaw(gsub(",", ";", text, fixed = TRUE)))
+  case("tabs in some rows", joined(c(lines[1:4], gsub(",", "\t", lines[5:rows], fixed = TRUE))))
+  case("every cell quoted", {
+    quoted <- tempfile()
+    utils::write.csv(utils::read.csv(text = text, colClasses = "character"), quoted, row.names = FALSE)
+    readBin(quoted, "raw", file.size(quoted))
+  })
+  case("blanks behind the rows", joined(paste0(lines, " ")))
+  case("dates of a spreadsheet", charToRaw(gsub("(20[0-9]{2})-([0-9]{2})-([0-9]{2})T", "\\3.\\2.\\1 ", text)))
+  case("no hashes", joined(sub(",[0-9a-f]{64}$", "", lines)))
+  case("sorted", joined(c(lines[1], sort(lines[-1], decreasing = TRUE))))
+  case("a row twice", joined(append(lines, lines[[5]], 5)))
+  case("a row less", joined(lines[-5]))
+  case("marks of a merge", joined(c(lines, "<<<<<<< HEAD", lines[[rows]], "=======", lines[[rows]], ">>>>>>> theirs")))
+  case("a line of text at the end", joined(c(lines, "# checked by me")))
+  case("text at the end, no line feed", c(whole, charToRaw("# checked by me")))
+  case("its own copy behind it", c(whole, whole))
+
+  # Two faults at once: what is torn hides no damage before it.
+  for (end in list(charToRaw(paste0(rows, ",2026")), raw(700))) {
+    case("the last row changed, then a torn tail", c(joined(c(utils::head(lines, -1), damage(lines[[rows]]))), end))
+    case("the last two changed, then a torn tail", c(joined(c(utils::head(lines, -2), damage(utils::tail(lines, 2)))), end))
+  }
+}
+
+# ---- Names that could be foreseen -----------------------------------------
+
+# Links and FIFOs under the names that the bytes or the process would give away; none is followed, or waited for.
+planted <- function() {
+  file <- file.path(folder, "log.csv")
+  victim <- file.path(folder, "victim")
+  log_run(file, list(a = 1), list(m = 1))
+  whole <- readBin(file, "raw", file.size(file))
+  torn <- charToRaw("4,2026-11-23T04:20:47.123456Z,run,")
+  offset <- length(whole)
+  case <- function(what, name, kind, call) {
+    unlink(setdiff(list.files(folder, full.names = TRUE), paste0(file, ".objects")), recursive = TRUE)
+    writeBin(whole, file)
+    writeLines("precious", victim)
+    path <- file.path(folder, name)
+    switch(kind, link = file.symlink(victim, path), hard = file.link(victim, path), FIFO = shell("mkfifo", shQuote(path)))
+    ended <- tryCatch({
+      setTimeLimit(elapsed = 60)
+      suppressMessages(call())
+      "ended"
+    }, error = function(e) class(e)[[1]])
+    setTimeLimit()
+    if (ended != "ended") say("hangs", what, kind, name, "ends with", ended)
+    if (!identical(readLines(victim), "precious")) say("other", what, kind, name, "was followed")
+    say("case", what, kind)
+  }
+  write_on <- function() {
+    cat(rawToChar(torn), file = file, append = TRUE)
+    log_run(file, list(a = 2), list(m = 2))
+    stopifnot(nrow(read_runs(file)) == 2)
+  }
+  mend <- function() {
+    bytes <- replace(whole, offset - 80, as.raw(33))
+    writeBin(bytes, file)
+    repair_ledger(file)
+  }
+  export <- function() export_runs(file, file.path(folder, "to.csv"))
+  for (kind in c("link", "hard", "FIFO")) {
+    for (end in c("", "-", sprintf("-%d", Sys.getpid()))) {
+      case("a torn tail", sprintf("log.csv.torn-%d%s", offset, end), kind, write_on)
+      case("a repair", sprintf("log.csv.repaired%s", end), kind, mend)
+      case("a repair", sprintf("log.csv.torn-%d%s", offset, end), kind, mend)
+    }
+    case("an export", sprintf("to.csv.%d.tmp", Sys.getpid()), kind, export)
+    case("an export", "to.csv.tmp", kind, export)
+  }
+}
+
+switch(args[[1]], indexes = indexes(), exports = exports(), rewritten = rewritten(), planted = planted())

@@ -23,3 +23,5 @@ by_r() {
 
 by_r 'an index that others may have written' indexes
 by_r 'exports over the files of others' exports
+by_r 'what editors and other tools make of a ledger' rewritten
+by_r 'links and FIFOs under names that could be foreseen' planted

@@ -21,9 +21,8 @@ row_start <- function(bytes, row) {
 
 replaced <- function(bytes, old, new) {
   at <- grepRaw(old, bytes, fixed = TRUE)
-  stopifnot(length(at) == 1, nchar(old) == nchar(new))
-  bytes[at + seq_len(nchar(new)) - 1] <- charToRaw(new)
-  bytes
+  stopifnot(length(at) == 1)
+  c(bytes[seq_len(at - 1)], charToRaw(new), bytes[-seq_len(at + nchar(old, "bytes") - 1)])
 }
 
 # As somebody would forge it: every row's hash computed anew, without the package.

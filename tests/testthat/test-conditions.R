@@ -14,7 +14,8 @@ hostile_ledger <- function(params) {
   writeLines(useBytes = TRUE, c(
     header,
     row(1, "ledger", "", "", '{"format":1,"id":"0123456789abcdef0123456789abcdef"}'),
-    row(2, "run", "a", params, "")
+    row(2, "session", "", "", '{"id":"aaaaaaaaaaaa"}'),
+    row(3, "run", "a", params, '{"session":"aaaaaaaaaaaa"}')
   ), file)
   file
 }
@@ -34,7 +35,7 @@ test_that("a NUL in a name or a value from a file is damage, not a crash", {
   for (params in c('{"a\\u0000b":1}', '{"a":"\\u0000%s%n"}', '{"a":["x","\\u0000"]}')) {
     file <- hostile_ledger(params)
     e <- expect_error(read_runs(file), class = "fitledger_error_corrupt")
-    expect_equal(e$row, 2)
+    expect_equal(e$row, 3)
   }
 })
 
@@ -55,8 +56,7 @@ test_that("other files are refused and not touched by a byte", {
   file <- local_ledger()
   header <- "seq,time,event,run_id,params,metrics,artifacts,context,hash"
   strangers <- list(
-    text = "hello", csv = "a,b\n1,2\n", crlf = paste0(header, "\r\n"), bom = paste0("\ufeff", header, "\n"),
-    longer = paste0(header, ",more\n"), binary = rawToChar(as.raw(c(0x1f, 0x8b, 0x08)))
+    text = "hello", csv = "a,b\n1,2\n", longer = paste0(header, ",more\n"), binary = rawToChar(as.raw(c(0x1f, 0x8b, 0x08)))
   )
   for (kind in names(strangers)) {
     writeBin(charToRaw(strangers[[kind]]), file)
@@ -64,6 +64,25 @@ test_that("other files are refused and not touched by a byte", {
     expect_error(log_run(file, list(a = 1), list(m = 1)), class = "fitledger_error_not_a_ledger", info = kind)
     expect_error(read_runs(file), class = "fitledger_error_not_a_ledger", info = kind)
     expect_identical(bytes(file), before, info = kind)
+  }
+})
+
+test_that("a ledger that an editor saved its own way is refused, and the line that is said restores it", {
+  file <- local_ledger()
+  log_run(file, list(a = 1), list(m = 1))
+  whole <- bytes(file)
+  edited <- list(
+    "CR LF" = charToRaw(gsub("\n", "\r\n", rawToChar(whole), fixed = TRUE)),
+    "byte order mark" = c(as.raw(c(0xef, 0xbb, 0xbf)), whole)
+  )
+  for (what in names(edited)) {
+    writeBin(edited[[what]], file)
+    expect_error(log_run(file, list(a = 2), list(m = 2)), what, class = "fitledger_error_corrupt")
+    e <- expect_error(read_runs(file), what, class = "fitledger_error_corrupt")
+    expect_identical(verify_ledger(file)$status, "corrupt")
+    expect_identical(bytes(file), edited[[what]])
+    eval(parse(text = sub(".*`(x <- [^`]*)`.*", "\\1", conditionMessage(e))))
+    expect_identical(bytes(file), whole)
   }
 })
 

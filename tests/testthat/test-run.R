@@ -136,9 +136,12 @@ test_that("a first run that fails leaves no file", {
   file <- local_ledger()
   expect_error(log_run(file, list(big = strrep("x", 17e6)), list()), class = "fitledger_error_row_too_long")
   expect_false(file.exists(file))
+  file <- local_ledger()
   file.create(file)
   expect_error(log_run(file, list(big = strrep("x", 17e6)), list()), class = "fitledger_error_row_too_long")
   expect_true(file.exists(file))
+  log_run(file, list(a = 1), list(m = 1))
+  expect_identical(nrow(read_runs(file)), 1L)
 })
 
 test_that("text is kept as UTF-8, whatever it was", {

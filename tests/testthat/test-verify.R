@@ -11,6 +11,8 @@ changed <- function(bytes) replaced(bytes, "1.96141953679432", "1.06141953679432
 cut_within <- function(bytes) utils::head(bytes, -100)
 cut_between <- function(bytes) joined(lines_of(bytes)[1:20])
 
+without_random <- function(lines) sub("(torn-[0-9]+)-[0-9a-z]{12}", "\\1-*", lines)
+
 # Of row 22, the last one.
 checkpoint <- c(
   "fitledger/1 0123456789abcdef0123456789abcdef", "22",
@@ -98,14 +100,23 @@ test_that("a damaged header is row 0", {
   expect_identical(result[c("rows", "row", "byte")], list(rows = 0, row = 0, byte = 4))
 })
 
-test_that("a row that broke a rule of the format is corrupt, however well it is sealed", {
+test_that("a row that breaks a rule of the format and is sealed well has no effect, and is reported", {
   skip_on_cran()
   skip_without_sha256()
-  file <- local_golden(function(bytes) resealed(replaced(bytes, ",\"\"lambda\"\":5.0", ",\"\"lambda\"\":5e0")))
-  result <- verify_ledger(file)
-  expect_identical(result$status, "corrupt")
-  expect_identical(result$row, 6)
-  expect_match(result$why, "params")
+  before <- read_runs(local_golden())
+  for (value in c("5e0", "5.00", "", "05.0", "[5.0", "5.0,\"\"lambda\"\":6.0", "\"\"\\ud800\"\"")) {
+    edit <- function(bytes) resealed(replaced(bytes, ",\"\"lambda\"\":5.0", paste0(",\"\"lambda\"\":", value)))
+    file <- local_golden(edit)
+    result <- verify_ledger(file)
+    expect_identical(result$status, "ok", info = value)
+    invalid <- result$problems[result$problems$kind == "invalid", ]
+    expect_identical(invalid$row, 6, info = value)
+    expect_match(invalid$problem, "params", info = value)
+    runs <- read_runs(file)
+    expect_identical(runs$run_id, setdiff(before$run_id, read_ledger(file)$run_id[[6]]), info = value)
+    log_run(file, list(lambda = 1), list(test_rmse = 1))
+    expect_identical(nrow(read_runs(file)), nrow(runs) + 1L, info = value)
+  }
 })
 
 test_that("the rest of a write that never finished is a torn tail", {
@@ -249,20 +260,21 @@ test_that("what is no ledger is an error", {
 test_that("repair sets aside from the first bad row on", {
   file <- local_golden(changed)
   broken <- bytes(file)
-  expect_snapshot_conditions(repaired <- repair_ledger(file))
+  expect_snapshot_conditions(repaired <- repair_ledger(file), without_random)
   expect_identical(repaired$status, "ok")
-  # Those before the damage, and the one that says what was done.
-  expect_identical(repaired$rows, 5)
-  expect_equal(read_runs(file)$lambda, c(0, 0.1))
+  # The run of the row that doesn't hold is gone; those behind it are copies.
+  expect_equal(read_runs(file)$lambda, c(0, 0.1, 5, 10, 25, 50, NA))
+  expect_identical(repaired$left_out$row, c(5, 19, 21, 22))
+  expect_true(all(repaired$copied %in% read_runs(file, void = TRUE)$run_id))
 
   at <- row_start(broken, 5)
   expect_identical(bytes(file)[seq_len(at)], utils::head(broken, at))
-  aside <- setdiff(list.files(), file)
-  expect_match(aside, paste0("^ledger\\.csv\\.torn-", at, "-[0-9a-f]{12}$"))
+  aside <- basename(repaired$set_aside)
+  expect_match(aside, paste0("^ledger\\.csv\\.torn-", at, "-[0-9a-z]{12}$"))
   expect_identical(bytes(aside), utils::tail(broken, -at))
-  last <- utils::tail(cells(file), 1)
-  expect_identical(last$event, "recovered")
-  expect_match(last$context, aside, fixed = TRUE)
+  said <- cells(file)[5, ]
+  expect_identical(said$event, "recovered")
+  expect_match(said$context, aside, fixed = TRUE)
 
   log_run(file, list(lambda = 2), list(test_rmse = 1))
   expect_equal(best_run(file, "test_rmse")$lambda, 2)
@@ -272,15 +284,17 @@ test_that("repair sets aside from the first bad row on", {
 test_that("repair sets a torn tail aside, as the next writer would", {
   file <- local_golden(cut_within)
   broken <- bytes(file)
-  expect_snapshot_conditions(repaired <- repair_ledger(file))
+  expect_snapshot_conditions(repaired <- repair_ledger(file), without_random)
   expect_identical(repaired$rows, 22)
-  aside <- setdiff(list.files(), file)
+  aside <- basename(repaired$set_aside)
+  expect_identical(setdiff(list.files(), file), aside)
   expect_identical(bytes(aside), utils::tail(broken, -row_start(broken, 22)))
   withr::local_options(fitledger.context = character())
 
   file <- local_golden(cut_within)
-  log_run(file, list(lambda = 2), list(test_rmse = 1))
-  expect_identical(setdiff(list.files(), file), aside)
+  expect_message(log_run(file, list(lambda = 2), list(test_rmse = 1)), "never finished", class = "fitledger_message")
+  aside <- setdiff(list.files(), file)
+  expect_identical(bytes(aside), utils::tail(broken, -row_start(broken, 22)))
   expect_identical(utils::tail(cells(file)$event, 3), c("recovered", "session", "run"))
   expect_identical(verify_ledger(file)$status, "ok")
 })

@@ -96,12 +96,12 @@ impl AppendRequest {
         &self.path
     }
 
-    /// Appends, and says what somebody should be told.
+    /// Appends, and gives what somebody should be told.
     pub fn append(
         &self,
         entropy: &mut Entropy,
         events: impl IntoIterator<Item = (Timestamp, Event)>,
-    ) -> Result<Option<String>, Failure> {
+    ) -> Result<Remarks, Failure> {
         self.append_decided(entropy, |_| Ok(events))
     }
 
@@ -110,11 +110,14 @@ impl AppendRequest {
         &self,
         entropy: &mut Entropy,
         decide: impl FnOnce(ReadSince<'_>) -> fitledger_core::Result<E>,
-    ) -> Result<Option<String>, Failure> {
+    ) -> Result<Remarks, Failure> {
         self.with_memory(entropy, |memory, how| {
             let open = || self.open();
             ledger::append_decided(open, &self.path, memory, how, decide)?;
-            Ok(memory.take_warning())
+            Ok(Remarks {
+                warning: memory.take_warning(),
+                notice: memory.take_notice(),
+            })
         })
     }
 
@@ -171,12 +174,22 @@ impl AppendRequest {
     }
 }
 
-/// A value that R's side hands on after it has warned.
-pub fn with_warning(mut value: Robj, warning: Option<String>) -> Robj {
-    if let Some(text) = warning {
-        value
-            .set_attrib("warning", text)
-            .expect("a vector takes an attribute");
+/// What somebody should be told of an append.
+#[derive(Default)]
+pub struct Remarks {
+    warning: Option<String>,
+    notice: Option<String>,
+}
+
+/// A value that R's side hands on after it has told them.
+pub fn with_remarks(mut value: Robj, remarks: Remarks) -> Robj {
+    let remarks = [("warning", remarks.warning), ("notice", remarks.notice)];
+    for (name, text) in remarks {
+        if let Some(text) = text {
+            value
+                .set_attrib(name, text)
+                .expect("a vector takes an attribute");
+        }
     }
     value
 }

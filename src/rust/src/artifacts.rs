@@ -48,9 +48,10 @@ fn native_store_file(request: Robj, from: Robj, on_progress: Robj) -> Robj {
     guard(|| {
         let mut entropy = Entropy::new();
         let request = AppendRequest::of(&request)?;
+        let from = path(&from)?;
+        objects::check_storable(&from)?;
         request.begin(&mut entropy)?;
         let objects = Objects::beside(request.path());
-        let from = path(&from)?;
         let outcome = objects.put_file(
             &from,
             &mut |bytes| entropy.fill(bytes),

@@ -12,7 +12,7 @@ use fitledger_core::format::json::MAX_INT;
 use fitledger_core::format::time::Timestamp;
 use fitledger_core::views::series::Buffer;
 
-use crate::append_request::{AppendRequest, Entropy, with_warning};
+use crate::append_request::{AppendRequest, Entropy, Remarks, with_remarks};
 use crate::from_r;
 use crate::guard::{Failure, guard};
 use crate::r::R;
@@ -115,12 +115,12 @@ fn native_buffer_flush(request: Robj, run_id: Robj, close: Robj) -> Robj {
     guard(|| {
         let id = R::of(&run_id).string().and_then(|id| RunId::new(&id));
         let id = id.ok_or_else(|| Failure::argument("run_id"))?;
-        let mut warning = None;
+        let mut remarks = Remarks::default();
         if let Some(event) = buffered(&id) {
             let events = vec![(Timestamp::now(), event)];
             let mut request = AppendRequest::of(&request)?;
             request.create = false;
-            warning = request.append(&mut Entropy::new(), events)?;
+            remarks = request.append(&mut Entropy::new(), events)?;
             written(&id);
         }
         if R::of(&close).is_true() {
@@ -131,7 +131,7 @@ fn native_buffer_flush(request: Robj, run_id: Robj, close: Robj) -> Robj {
                 .of_run
                 .remove(id.as_str());
         }
-        Ok(with_warning(Robj::from(id.as_str()), warning))
+        Ok(with_remarks(Robj::from(id.as_str()), remarks))
     })
 }
 

@@ -14,7 +14,7 @@ use fitledger_core::format::run_context::{ORIGIN, SEALED, SEED, TAGS};
 use fitledger_core::format::time::Timestamp;
 use fitledger_core::format::value::write_key;
 
-use crate::append_request::{AppendRequest, Entropy, with_warning};
+use crate::append_request::{AppendRequest, Entropy, Remarks, with_remarks};
 use crate::deferred::DeferredStrings;
 use crate::from_r::{self, Atomic};
 use crate::guard::{Failure, guard};
@@ -65,9 +65,9 @@ fn native_log_event(
         let mut events: Vec<_> = live::buffered(&id).into_iter().collect();
         events.push(event);
         let events = events.into_iter().map(|event| (now, event));
-        let warning = request.append(&mut entropy, events)?;
+        let remarks = request.append(&mut entropy, events)?;
         live::written(&id);
-        Ok(with_warning(Robj::from(id.as_str()), warning))
+        Ok(with_remarks(Robj::from(id.as_str()), remarks))
     })
 }
 
@@ -280,7 +280,7 @@ fn native_log_runs(
         };
         let is_worth_a_thread = rows > AHEAD && origin.is_none();
         let mut more_entropy = Entropy::new();
-        let warning = if is_worth_a_thread && is_without_r()? {
+        let remarks = if is_worth_a_thread && is_without_r()? {
             made_ahead(rows, run, |events| {
                 request.append(&mut more_entropy, events)
             })?
@@ -288,11 +288,11 @@ fn native_log_runs(
             // R must not run while the ledger is locked.
             let events = (0..rows).map(run).collect::<Result<Vec<_>, Failure>>()?;
             match events.is_empty() {
-                true => None,
+                true => Remarks::default(),
                 false => request.append(&mut more_entropy, events)?,
             }
         };
-        Ok(with_warning(ids.into_vector(), warning))
+        Ok(with_remarks(ids.into_vector(), remarks))
     })
 }
 

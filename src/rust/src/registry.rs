@@ -10,7 +10,7 @@ use fitledger_core::views::promotion::{Expect, Move, Promotion, Registration, St
 use fitledger_core::views::registry::{Change, Model, Version};
 use fitledger_core::views::runs::Part;
 
-use crate::append_request::{AppendRequest, Entropy, with_warning};
+use crate::append_request::{AppendRequest, Entropy, with_remarks};
 use crate::artifacts::progress;
 use crate::from_r::{self, path};
 use crate::guard::{Failure, guard};
@@ -218,12 +218,12 @@ fn native_register(
             ..registration
         };
         let mut version = 0;
-        let warning = request.append_decided(&mut Entropy::new(), |read_since| {
+        let remarks = request.append_decided(&mut Entropy::new(), |read_since| {
             let decided = views.catch_up(read_since)?.register(&registration)?;
             version = decided.version;
             Ok([(Timestamp::now(), decided.event)])
         })?;
-        Ok(with_warning(Robj::from(version as i32), warning))
+        Ok(with_remarks(Robj::from(version as i32), remarks))
     })
 }
 
@@ -300,13 +300,13 @@ fn native_promote(
         };
         let mut views = Views::of(request.path().to_owned())?;
         let mut version = 0;
-        let warning = request.append_decided(&mut Entropy::new(), |read_since| {
+        let remarks = request.append_decided(&mut Entropy::new(), |read_since| {
             let decided = views.catch_up(read_since)?.promote(&promotion)?;
             version = decided.version;
             let events = decided.event.into_iter();
             Ok(events.map(|event| (Timestamp::now(), event)))
         })?;
-        Ok(with_warning(Robj::from(version as i32), warning))
+        Ok(with_remarks(Robj::from(version as i32), remarks))
     })
 }
 

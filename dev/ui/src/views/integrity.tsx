@@ -45,7 +45,7 @@ export function verdict(found: Found | null, last: number): Verdict {
         short: "damaged", title: "Damaged", text: found.rows ? `The first ${rows} ${hold}, the next doesn't.` : "No row holds.",
         next: found.row === 0
           ? "Compare with a copy of the file; the first line is the same in every ledger."
-          : "Compare with a copy of the file. repair_ledger() in R sets aside everything from there on.",
+          : "Compare with a copy of the file. repair_ledger() in R saves what holds.",
       };
     case "forked":
       return {

@@ -220,17 +220,8 @@ impl Error {
             }
             Error::Newer { .. } => "Update fitledger to read and write this ledger.",
             Error::Corrupt { why, .. } => why.hint(),
-            Error::RowsGone {
-                sign: SignOfRows::Seen(_),
-                ..
-            } => {
-                "Nothing was written. Put a copy of the file back; or log again, which begins a new ledger."
-            }
-            Error::RowsGone {
-                sign: SignOfRows::Objects,
-                ..
-            } => {
-                "Nothing was written. Put a copy of the file back; or move that folder away, to begin a new ledger."
+            Error::RowsGone { .. } => {
+                "Nothing was written. Put a copy of the file back; or remove the empty file, to begin a new ledger."
             }
             Error::RowTooLong { .. } => {
                 "Nothing was written. Store large values in a file and log its path."
@@ -340,12 +331,12 @@ impl fmt::Display for Error {
             Error::RowsGone { path, sign } => match sign {
                 SignOfRows::Seen(rows) => write!(
                     f,
-                    "The rows of '{}' are gone: this process has seen {rows} there.",
+                    "'{}' is empty, and this process has seen {rows} rows there.",
                     path.display()
                 ),
                 SignOfRows::Objects => write!(
                     f,
-                    "'{0}' holds no row, but what rows have stored is in '{0}.objects'.",
+                    "'{0}' is empty, but what rows have stored is in '{0}.objects'.",
                     path.display()
                 ),
             },

@@ -99,11 +99,13 @@ fn a_session_is_written_again_when_it_changed_or_is_gone() {
         events(&path),
         ["ledger", "session", "run", "session", "run"]
     );
-    fs::remove_file(&path).unwrap();
+    fs::write(&path, "").unwrap();
     let gone = log(&path, &mut memory, 2, &["c"]).unwrap_err();
     assert_eq!(gone.class(), "rows_gone");
-    assert!(!path.exists());
+    assert_eq!(fs::read(&path).unwrap(), b"");
+    fs::remove_file(&path).unwrap();
     log(&path, &mut memory, 2, &["c"]).unwrap();
+    assert!(memory.take_notice().unwrap().contains("was removed"));
     assert_eq!(events(&path), ["ledger", "session", "run"]);
     log(&path, &mut Memory::default(), 2, &["d"]).unwrap();
     assert_eq!(
@@ -333,6 +335,9 @@ impl Store for Elsewhere {
     }
     fn sync_folder(&mut self) -> io::Result<()> {
         self.file.sync_folder()
+    }
+    fn is_new(&self) -> bool {
+        self.file.is_new()
     }
     fn discard_if_new(&mut self) -> io::Result<()> {
         self.file.discard_if_new()

@@ -100,9 +100,11 @@ fn strict_row(line: &[u8], seq: u64, previous: &str) -> Option<String> {
         let hex = id
             .bytes()
             .all(|c| c.is_ascii_digit() || (b'a'..=b'f').contains(&c));
-        (hex && rest.starts_with(r#""""#)).then_some(())
+        let ends = rest.starts_with(r#""","#) || rest.starts_with(r#"""}"#);
+        (hex && ends).then_some(())
     };
-    (own && (seq > 1 || first(text.get(29..)?).is_some())).then_some(hash)
+    let after_time = text.match_indices(',').nth(1)?.0;
+    (own && (seq > 1 || first(&text[after_time..]).is_some())).then_some(hash)
 }
 
 fn strict_torn(tail: &[u8], at: usize, next: u64) -> bool {

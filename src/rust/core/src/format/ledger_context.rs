@@ -28,13 +28,6 @@ impl LedgerContext {
         Ok(read)
     }
 
-    /// Whether the context begins with the format and the id.
-    pub fn begins_so(context: Cell<'_>) -> bool {
-        let pairs = context.pairs().unwrap_or_default();
-        let is = |index: usize, key| pairs.get(index).is_some_and(|(name, _)| name == key);
-        is(0, FORMAT) && is(1, ID)
-    }
-
     pub fn object(format: i64, id: &str) -> Object {
         Object::new().int(FORMAT, format).text(ID, id)
     }

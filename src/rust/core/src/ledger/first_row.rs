@@ -1,38 +1,38 @@
 //! The first row: it is the ledger's own, and says its format and its id.
 
-use crate::format::event::EventKind;
-use crate::format::id::{Seq, is_ledger_id};
-use crate::format::ledger_context::LedgerContext;
-use crate::format::row::Row;
+use crate::format::id::is_ledger_id;
+use crate::format::row::RawRow;
 
 /// The format that this code reads and writes.
 pub const FORMAT: i64 = 1;
 
-pub enum First {
-    Newer(String),
-    Wrong,
+/// Whether a row is one that only the first can be, and must: it has a context alone, which begins with the format and
+/// the id. As it stands, since a program that knows no JSON decides the same.
+pub fn is_own(row: &RawRow<'_>) -> bool {
+    let [_, _, event, run_id, params, metrics, artifacts, context] = row.cells();
+    let bare = [run_id, params, metrics, artifacts]
+        .iter()
+        .all(|cell| cell.is_empty());
+    let id = format_and_rest(context).and_then(|(_, rest)| rest.strip_prefix(",\"\"id\"\":\"\""));
+    let named = id
+        .and_then(|id| id.split_at_checked(32))
+        .is_some_and(|(id, rest)| {
+            is_ledger_id(id) && (rest.starts_with("\"\",") || rest.starts_with("\"\"}"))
+        });
+    event == "ledger" && bare && named
 }
 
-/// Row 1 is the ledger's own and says its format and its id, in this order; no other row is.
-pub fn check_first(row: &Row<'_>) -> std::result::Result<(), First> {
-    if (row.event == EventKind::Ledger) != (row.seq == Seq(1)) {
-        return Err(First::Wrong);
-    }
-    if row.seq != Seq(1) {
-        return Ok(());
-    }
-    let context = LedgerContext::read(row.context).map_err(|_| First::Wrong)?;
-    match context.format {
-        Some(FORMAT) if is_own(row, &context) => Ok(()),
-        Some(later) if later > FORMAT => Err(First::Newer(format!(
-            "its format is {later}, this version knows {FORMAT}"
-        ))),
-        _ => Err(First::Wrong),
-    }
+/// What the first row says of a format that this version doesn't know.
+pub fn newer_format(row: &RawRow<'_>) -> Option<String> {
+    let [_, _, event, .., context] = row.cells();
+    let (format, _) = format_and_rest(context).filter(|_| event == "ledger")?;
+    (format > FORMAT).then(|| format!("its format is {format}, this version knows {FORMAT}"))
 }
 
-fn is_own(row: &Row<'_>, context: &LedgerContext) -> bool {
-    let bare = row.run_id.is_empty() && row.cells()[..3].iter().all(|cell| cell.is_empty());
-    let named = context.id.as_deref().is_some_and(is_ledger_id);
-    bare && named && LedgerContext::begins_so(row.context)
+/// The format with which a context begins, and what follows it.
+fn format_and_rest(context: &str) -> Option<(i64, &str)> {
+    let rest = context.strip_prefix("\"{\"\"format\"\":")?;
+    let digits = rest.find(|c: char| !c.is_ascii_digit())?;
+    let format = rest[..digits].parse().ok()?;
+    (!rest.starts_with('0')).then_some((format, &rest[digits..]))
 }

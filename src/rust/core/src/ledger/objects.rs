@@ -452,6 +452,11 @@ fn remove_if_abandoned(path: &Path) -> io::Result<()> {
     Ok(())
 }
 
+/// The error with which a file would be refused before any of it is read.
+pub fn check_storable(path: &Path) -> Result<()> {
+    Source::open(path).map(drop)
+}
+
 /// The digest and the size of a file, under the same conditions as when it is stored.
 pub fn hash_file(path: &Path, progress: Progress<'_>) -> Result<Stored> {
     let mut source = Source::open(path)?;

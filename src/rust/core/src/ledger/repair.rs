@@ -54,7 +54,7 @@ pub fn repair<S: Store, T>(
             Tail::Pending { .. } => unreachable!("the lock is ours"),
             Tail::Torn { .. } => {
                 let room = find_room(&store, known, None, how)?;
-                room.make(&mut store, known, how)?;
+                room.prepare(how).make(&mut store, known, how.sync)?;
                 let carried = None;
                 Ok(room.torn.map(|aside| Repaired { aside, carried }))
             }

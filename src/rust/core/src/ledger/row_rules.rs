@@ -7,7 +7,7 @@ use crate::format::json::{Json, MAX_INT};
 use crate::format::row::{CELLS, RawRow, Row};
 use crate::format::run_context::RunContext;
 use crate::format::session_context::SessionContext;
-use crate::ledger::first_row::{First, check_first};
+use crate::ledger::first_row::{is_own, newer_format};
 
 /// A line that is a row with the number that it should have.
 pub enum RowRead<'a> {
@@ -42,35 +42,24 @@ pub fn read_row(line: &[u8], previous: Option<Seq>) -> Result<RowRead<'_>, RowDa
             false => RowDamage::Merged { seq, after },
         });
     }
-    let row = match parsed {
-        Ok(row) => row,
-        Err(_) if link.event().is_some_and(must_be_understood) => {
-            let what = newer(&link);
-            return Ok(RowRead::Newer(link, what));
-        }
-        Err(defect) if link.seq == Seq(1) => return Err(defect.into()),
-        Err(defect) => return Ok(RowRead::Invalid(link, defect.into())),
-    };
-    if matches!(row.event, EventKind::MustBeKnown(_)) {
+    let first = link.seq == Seq(1);
+    if let Some(what) = newer_format(&link).filter(|_| first) {
+        return Ok(RowRead::Newer(link, what));
+    }
+    if first && !is_own(&link) {
+        return Err("it is not the ledger's own row".into());
+    }
+    if link.event().is_some_and(must_be_understood) {
         let what = newer(&link);
         return Ok(RowRead::Newer(link, what));
     }
-    match check_first(&row) {
-        Ok(()) => {}
-        Err(First::Newer(what)) => return Ok(RowRead::Newer(link, what)),
-        Err(First::Wrong) if link.seq == Seq(1) => {
-            return Err("it is not the ledger's own row".into());
+    let checked = parsed.map_err(str::to_owned);
+    let checked = checked.and_then(|row| check_rules(&row).map(|()| row));
+    Ok(match checked {
+        Ok(row) if row.event == EventKind::Ledger && !first => {
+            RowRead::Invalid(link, "only row 1 is the ledger's own".into())
         }
-        Err(First::Wrong) => {
-            return Ok(RowRead::Invalid(
-                link,
-                "only row 1 is the ledger's own".into(),
-            ));
-        }
-    }
-    Ok(match check_rules(&row) {
-        Ok(()) => RowRead::Valid(row),
-        Err(why) if link.seq == Seq(1) => return Err(why.into()),
+        Ok(row) => RowRead::Valid(row),
         Err(why) => RowRead::Invalid(link, why),
     })
 }

@@ -18,6 +18,8 @@ pub trait Store: Sync {
         self.path().to_owned()
     }
     fn id(&self) -> FileId;
+    /// Whether opening the file has made it.
+    fn is_new(&self) -> bool;
     /// Whether the path still means this file.
     fn is_current(&self) -> io::Result<bool>;
     fn try_lock(&mut self) -> io::Result<bool>;
@@ -134,6 +136,10 @@ impl Store for FileStore {
 
     fn id(&self) -> FileId {
         self.id
+    }
+
+    fn is_new(&self) -> bool {
+        self.made
     }
 
     fn is_current(&self) -> io::Result<bool> {

@@ -55,7 +55,11 @@ const MIN_THREAD_BYTES: u64 = 1 << 20;
 
 /// How many threads a pass over some bytes is worth.
 pub fn threads_for(bytes: u64) -> u64 {
-    (bytes / MIN_THREAD_BYTES).clamp(1, processors() as u64)
+    match bytes / MIN_THREAD_BYTES {
+        // Asking the system how many there are takes longer than a small pass.
+        0 | 1 => 1,
+        worth => worth.min(processors() as u64),
+    }
 }
 
 /// A file system on which other machines may work at the same time.

@@ -28,6 +28,7 @@ use fitledger_core::format::object::Object;
 use fitledger_core::format::row::{HEADER, Row};
 use fitledger_core::format::time::Timestamp;
 use fitledger_core::ledger::{self, Append, Memory, Session};
+use fitledger_core::views::repair::carry;
 
 use crate::disk::{Random, SECTOR};
 use crate::reader::Reader;
@@ -168,6 +169,9 @@ struct Tally {
     crashes: u64,
     power_cuts: u64,
     recovered: u64,
+    repairs: u64,
+    /// Runs that a repair carried over from behind the damage.
+    carried: u64,
     apart: BTreeMap<Apart, u64>,
     /// Appends that went on although an earlier row doesn't hold.
     unnoticed: u64,
@@ -267,7 +271,65 @@ fn check_image(
                 e => panic!("{e:?}"),
             }
             *tally.apart.entry(apart(image, end)).or_default() += 1;
+            if deeper && end > 0 {
+                check_repair(image, end, random, tally, reader);
+            }
         }
+    }
+}
+
+/// Checks that a repair keeps the rows before the damage and the bytes from there on, and that a crash in it leaves the
+/// old file or the new one.
+fn check_repair(
+    image: &Image,
+    end: usize,
+    mut random: Random,
+    tally: &mut Tally,
+    reader: &mut Reader,
+) {
+    let (old, rows) = (image.bytes(), reader.read(image.bytes()));
+    assert_eq!(rows, end);
+    let good = reader.held.len();
+    let world = World::after(image, Random(random.next()), true);
+    let mut how = Append {
+        session: Session {
+            version: 1,
+            context: &Object::new(),
+            lockfile: None,
+        },
+        sync: true,
+        now: Timestamp::parse(b"2026-11-23T04:20:47.000000Z").unwrap(),
+        random: &mut |bytes| bytes.fill_with(|| random.next() as u8),
+        give_up: &mut || true,
+    };
+    let mut memory = Memory::default();
+    let open = || world.open(0);
+    ledger::repair(open, &world.path, &mut memory, &mut how, carry).unwrap();
+    let mut state = world.state.into_inner().unwrap();
+    state.consider_crash();
+    let new = state.ledger.as_ref().unwrap().seen.clone();
+    assert_eq!(reader.read(&new), new.len());
+    let kept = if good > 0 { end } else { HEADER.len() };
+    assert_eq!(new[..kept], old[..kept]);
+    // Each run once, and none that wasn't given.
+    let ids: HashSet<String> = reader.ids().into_iter().map(str::to_owned).collect();
+    tally.carried += reader.held[good..]
+        .iter()
+        .filter(|row| row.event == "run")
+        .count() as u64;
+    let given = image.given.iter().flat_map(|append| &append.ids);
+    let given: HashSet<&String> = given.collect();
+    assert!(ids.iter().all(|id| given.contains(id)));
+
+    tally.repairs += 1;
+    for crash in &state.images {
+        let left = crash.bytes();
+        assert!(
+            left == old || left == new,
+            "neither the old file nor the new one"
+        );
+        let aside = crash.asides.values().any(|aside| aside == &old[end..]);
+        assert!(left == old || aside, "the old bytes are gone");
     }
 }
 
@@ -439,6 +501,10 @@ fn no_crash_loses_what_was_acknowledged() {
     println!(
         "{} schedules, {} calls, {} crashes ({} power cuts), {} tails set aside",
         tally.schedules, tally.calls, tally.crashes, tally.power_cuts, tally.recovered,
+    );
+    println!(
+        "{} repairs, {} runs carried over",
+        tally.repairs, tally.carried
     );
     println!(
         "apart: {:?}; {} gaps unnoticed, {} failed appends came back, {} cut off",

@@ -333,6 +333,10 @@ impl Store for SimStore<'_> {
         Ok(!again && self.file == state.removals && state.ledger.is_some())
     }
 
+    fn is_new(&self) -> bool {
+        self.made
+    }
+
     fn discard_if_new(&mut self) -> io::Result<()> {
         let mut state = self.plain("discard_if_new")?;
         if self.made && self.file == state.removals && state.file().seen.is_empty() {

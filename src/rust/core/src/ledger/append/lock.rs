@@ -2,11 +2,13 @@
 
 use std::io;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::error::{Error, Result};
 use crate::ledger::file::not_a_file;
+use crate::ledger::objects::Objects;
 use crate::ledger::store::Store;
+use crate::ledger::tail::FIRST_ROW;
 
 /// So many times a lock is tried without a pause …
 const EAGER_TRIES: u32 = 10;
@@ -15,6 +17,8 @@ const BRISK_TRIES: u32 = 50;
 const BRISK_POLL: Duration = Duration::from_micros(200);
 /// … and from then on with this one.
 const POLL: Duration = Duration::from_millis(5);
+/// So long an empty file is left to the process that made it, where it can't be told from one that was emptied.
+const BIRTH: Duration = Duration::from_secs(2);
 
 /// Opens the file that the path means at the moment when its lock is held. It is looked at before, when nobody has to
 /// wait for that.
@@ -24,11 +28,19 @@ pub(in crate::ledger) fn lock_current<S: Store>(
     mut look: impl FnMut(&S),
     give_up: &mut dyn FnMut() -> bool,
 ) -> Result<S> {
+    let start = Instant::now();
     loop {
         let mut store = open().map_err(|e| refuse_open(path, e))?;
         look(&store);
         lock(&mut store, give_up)?;
         match store.is_current() {
+            Ok(true) if start.elapsed() < BIRTH && seems_emptied(&store) => {
+                drop(store.unlock());
+                std::thread::sleep(POLL);
+                if give_up() {
+                    return Err(Error::Interrupted);
+                }
+            }
             Ok(true) => return Ok(store),
             Ok(false) => drop(store.unlock()),
             Err(e) => {
@@ -37,6 +49,13 @@ pub(in crate::ledger) fn lock_current<S: Store>(
             }
         }
     }
+}
+
+/// Whether the file is empty, but for its header, although rows have stored something beside it.
+pub(in crate::ledger) fn seems_emptied<S: Store>(store: &S) -> bool {
+    !store.is_new()
+        && store.size().is_ok_and(|size| size <= FIRST_ROW)
+        && Objects::beside(store.path()).holds_any()
 }
 
 fn refuse_open(path: &Path, e: io::Error) -> Error {

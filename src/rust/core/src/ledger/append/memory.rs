@@ -18,6 +18,7 @@ pub struct Memory {
     known: HashMap<PathBuf, Known>,
     process: u32,
     warnings: Vec<String>,
+    notices: Vec<String>,
 }
 
 pub(in crate::ledger) struct Known {
@@ -49,8 +50,18 @@ impl Memory {
         self.known.remove(&path);
     }
 
+    /// What somebody should know of the file, once.
+    pub fn take_notice(&mut self) -> Option<String> {
+        let notices = std::mem::take(&mut self.notices);
+        (!notices.is_empty()).then(|| notices.join("\n"))
+    }
+
     pub(super) fn warn(&mut self, warning: String) {
         self.warnings.push(warning);
+    }
+
+    pub(super) fn notice(&mut self, notice: String) {
+        self.notices.push(notice);
     }
 
     /// Looks through a ledger that this process hasn't looked through yet, before it takes the lock. What isn't as it

@@ -20,7 +20,8 @@ use crate::format::time::Timestamp;
 use crate::ledger::append::flush::{flush, write_all};
 use crate::ledger::append::lock::lock_current;
 use crate::ledger::append::memory::Known;
-use crate::ledger::append::recovery::find_room;
+use crate::ledger::append::recovery::{Room, find_room};
+use crate::ledger::append::session::Entered;
 use crate::ledger::read::{self, Ledger, Position};
 use crate::ledger::store::Store;
 
@@ -74,9 +75,14 @@ pub fn append_decided<S: Store, E: IntoIterator<Item = (Timestamp, Event)>>(
     // not be unlocked is unlocked when it is closed: the rows stand, whatever this says.
     drop(store.unlock());
     let written = written?;
-    for warning in written.warnings {
-        memory.warn(warning);
-    }
+    written
+        .warning
+        .into_iter()
+        .for_each(|warning| memory.warn(warning));
+    written
+        .notices
+        .into_iter()
+        .for_each(|notice| memory.notice(notice));
     if how.sync {
         let known = memory.known(path, store.id());
         flush(&mut store, known)?;
@@ -95,22 +101,24 @@ pub fn begin<S: Store>(
     let begun = memory.check_network(&store).and_then(|()| {
         let known = memory.known(path, store.id());
         let room = find_room(&store, known, None, how)?;
-        match room.head == Head::genesis() {
-            true => room.make(&mut store, known, how).map(drop),
-            false => Ok(()),
+        if room.is_birth() {
+            room.prepare(how).make(&mut store, known, how.sync)?;
         }
+        Ok(room.notice)
     });
     if begun.is_err() {
         drop(store.discard_if_new());
     }
     drop(store.unlock());
-    begun
+    begun?.into_iter().for_each(|notice| memory.notice(notice));
+    Ok(())
 }
 
 /// The rows of one append, as they came to stand in the file.
 struct Written {
     head: Head,
-    warnings: Vec<String>,
+    warning: Option<String>,
+    notices: Vec<String>,
 }
 
 fn write_locked<S: Store, E: IntoIterator<Item = (Timestamp, Event)>>(
@@ -120,28 +128,42 @@ fn write_locked<S: Store, E: IntoIterator<Item = (Timestamp, Event)>>(
     how: &mut Append<'_>,
     decide: impl FnOnce(ReadSince<'_>) -> Result<E>,
 ) -> Result<Written> {
-    let mut room = find_room(store, known, ahead, how)?;
-    let mut warnings: Vec<String> = room.warning.take().into_iter().collect();
+    let room = find_room(store, known, ahead, how)?;
     let events = decide(&|position| {
         let read_at = |bytes: &mut [u8], at| store.read_at(bytes, at);
         read::since(store.path(), room.end, &read_at, position)
     })?;
-    let Position { end, head } = room.make(store, known, how)?;
-    let mut draft = Draft {
-        start: end,
-        head,
-        bytes: Vec::new(),
-    };
-
-    let session = session::enter(store, known, how, &mut draft)?;
-    for (time, mut event) in events {
-        event.context = Object::with_capacity(event.context.pairs().len() + SESSION_BYTES)
-            .text(SESSION, &session.id)
-            .extend(&event.context);
-        draft.add(time, &event)?;
+    let written = write_rows(store, known, &room, how, events);
+    if written.is_err() && room.is_birth() && store.is_new() && store.truncate(0).is_ok() {
+        // What stood there was written just now, and the file is about to go.
+        known.looked = None;
     }
+    written
+}
 
-    write_all(store, end, &draft.bytes)?;
+fn write_rows<S: Store>(
+    store: &mut S,
+    known: &mut Known,
+    room: &Room,
+    how: &mut Append<'_>,
+    events: impl IntoIterator<Item = (Timestamp, Event)>,
+) -> Result<Written> {
+    let prepared = room.prepare(how);
+    let next = prepared.next;
+    let (draft, session) = match room.is_birth() {
+        // A session stores a file, and what is stored beside a ledger is never there before its first row.
+        true => {
+            prepared.make(store, known, how.sync)?;
+            draft_rows(store, known, next, how, events)?
+        }
+        // What can't be written leaves a torn tail to the next writer.
+        false => {
+            let drafted = draft_rows(store, known, next, how, events)?;
+            prepared.make(store, known, how.sync)?;
+            drafted
+        }
+    };
+    write_all(store, next.end, &draft.bytes)?;
     if session.fresh.is_some() {
         known.session = session.fresh;
     }
@@ -149,9 +171,39 @@ fn write_locked<S: Store, E: IntoIterator<Item = (Timestamp, Event)>>(
         end: draft.end(),
         head: draft.head,
     });
-    warnings.extend(session.warning);
+    let aside = room.torn.as_ref().map(|torn| {
+        format!(
+            "Set aside {} bytes of a write to '{}' that never finished, in '{}'.",
+            torn.length,
+            store.path().display(),
+            torn.file.display()
+        )
+    });
     Ok(Written {
         head: draft.head,
-        warnings,
+        warning: session.warning,
+        notices: room.notice.iter().cloned().chain(aside).collect(),
     })
+}
+
+fn draft_rows<S: Store>(
+    store: &S,
+    known: &Known,
+    next: Position,
+    how: &mut Append<'_>,
+    events: impl IntoIterator<Item = (Timestamp, Event)>,
+) -> Result<(Draft, Entered)> {
+    let mut draft = Draft {
+        start: next.end,
+        head: next.head,
+        bytes: Vec::new(),
+    };
+    let session = session::enter(store, known, how, &mut draft)?;
+    for (time, mut event) in events {
+        event.context = Object::with_capacity(event.context.pairs().len() + SESSION_BYTES)
+            .text(SESSION, &session.id)
+            .extend(&event.context);
+        draft.add(time, &event)?;
+    }
+    Ok((draft, session))
 }

@@ -10,14 +10,14 @@ use crate::format::event::{Event, EventKind};
 use crate::format::id::{self, Random};
 use crate::format::ledger_context::LedgerContext;
 use crate::format::object::Object;
-use crate::format::row::{HEADER, Row};
+use crate::format::row::{HEADER, RawRow};
 use crate::format::time::Timestamp;
 use crate::ledger::append::flush::write_all;
+use crate::ledger::append::lock::seems_emptied;
 use crate::ledger::append::memory::Known;
 use crate::ledger::append::request::Append;
 use crate::ledger::file::{START_BYTES, check_start, read_range};
-use crate::ledger::first_row::{FORMAT, First, check_first};
-use crate::ledger::objects::Objects;
+use crate::ledger::first_row::{FORMAT, is_own, newer_format};
 use crate::ledger::read::Position;
 use crate::ledger::sequence::look_through;
 use crate::ledger::store::Store;
@@ -37,7 +37,7 @@ pub(in crate::ledger) struct Room {
     closed: bool,
     pub torn: Option<SetAside>,
     /// What somebody should be told.
-    pub warning: Option<String>,
+    pub notice: Option<String>,
 }
 
 /// Bytes that are kept in a file of their own, and what the ledger says of them.
@@ -99,54 +99,74 @@ impl SetAside {
 }
 
 impl Room {
-    /// Makes the room, each step durable before the next one, and says where it is.
-    pub fn make<S: Store>(
-        &self,
-        store: &mut S,
-        known: &mut Known,
-        how: &mut Append<'_>,
-    ) -> Result<Position> {
-        let mut at = Position {
-            end: self.end,
-            head: self.head,
+    /// Whether the ledger begins with the next row.
+    pub fn is_birth(&self) -> bool {
+        self.head == Head::genesis()
+    }
+
+    /// What has to be written before the next row, and where that goes then.
+    pub fn prepare(&self, how: &mut Append<'_>) -> Prepared<'_> {
+        let Room { mut head, .. } = *self;
+        let mut rows = Vec::new();
+        let start = match self.is_birth() {
+            true => 0,
+            false => self.end,
         };
+        if self.is_birth() {
+            begin(&mut head, how.now, how.random, &mut rows);
+        }
+        let line_feed = !self.is_birth() && !self.closed;
         if let Some(torn) = &self.torn {
+            chain::write_row(&mut head, how.now, &torn.event(), &mut rows).expect("a short row");
+        }
+        let end = start + u64::from(line_feed) + rows.len() as u64;
+        Prepared {
+            room: self,
+            start,
+            line_feed,
+            rows,
+            next: Position { end, head },
+        }
+    }
+}
+
+/// What is written before the next row.
+pub(in crate::ledger) struct Prepared<'a> {
+    room: &'a Room,
+    start: u64,
+    /// Whether the last row lacks its own.
+    line_feed: bool,
+    rows: Vec<u8>,
+    /// Where the next row goes.
+    pub next: Position,
+}
+
+impl Prepared<'_> {
+    /// Writes it, each step durable before the next one.
+    pub fn make<S: Store>(self, store: &mut S, known: &mut Known, sync: bool) -> Result<()> {
+        if let Some(torn) = &self.room.torn {
             torn.keep(store)?;
         }
-        let born = at.head != Head::genesis();
-        let mut rows = Vec::new();
-        if !born {
-            at.end = 0;
-            begin(&mut at.head, how.now, how.random, &mut rows);
-        } else if !self.closed {
-            rows.push(b'\n');
-        }
-        let size = store
-            .size()
-            .map_err(|e| Error::io(store.path(), "look at", e))?;
-        if size > at.end {
-            let truncated = store.truncate(at.end);
+        let size = store.size();
+        if size.map_err(|e| Error::io(store.path(), "look at", e))? > self.start {
+            let truncated = store.truncate(self.start);
             truncated.map_err(|e| Error::io(store.path(), "truncate", e))?;
         }
-        let line_feed = born && !self.closed;
-        if line_feed {
+        let mut end = self.start;
+        if self.line_feed {
             // By itself, so that no later write can take the last row with it.
-            at.end = write_durably(store, at.end, &rows, how.sync)?;
-            rows.clear();
+            end = write_durably(store, end, b"\n", sync)?;
         }
-        if let Some(torn) = &self.torn {
-            chain::write_row(&mut at.head, how.now, &torn.event(), &mut rows).expect("a short row");
+        if !self.rows.is_empty() {
+            write_durably(store, end, &self.rows, sync)?;
         }
-        if !rows.is_empty() {
-            at.end = write_durably(store, at.end, &rows, how.sync)?;
-        }
-        if !born && how.sync {
+        if self.room.is_birth() && sync {
             let synced = store.sync_folder();
             synced.map_err(|e| Error::io(store.path(), "flush the folder of", e))?;
             known.folder_synced = true;
         }
-        known.looked = Some(at);
-        Ok(at)
+        known.looked = Some(self.next);
+        Ok(())
     }
 }
 
@@ -191,7 +211,7 @@ pub(in crate::ledger) fn find_room<S: Store>(
         end: len,
         closed: true,
         torn: None,
-        warning: None,
+        notice: None,
     };
     if len >= FIRST_ROW {
         match find_tail(store, len)? {
@@ -204,26 +224,32 @@ pub(in crate::ledger) fn find_room<S: Store>(
             Tail::Corrupt { head, at, why } => return Err(corrupt(&path, head, at, why)),
         }
     }
-    match room.head == Head::genesis() {
-        true => check_no_rows_gone(&path, known)?,
-        false => room.warning = look(store, known, ahead, &room)?,
-    }
+    room.notice = match room.is_birth() {
+        true => check_rows_gone(store, known)?,
+        false => look(store, known, ahead, &room)?,
+    };
     Ok(room)
 }
 
-/// A file without a row may have lost those that it had.
-fn check_no_rows_gone(path: &Path, known: &mut Known) -> Result<()> {
-    let gone = |sign| Error::RowsGone {
-        path: path.to_owned(),
-        sign,
-    };
-    if Objects::beside(path).holds_any() {
-        return Err(gone(SignOfRows::Objects));
+/// A file without a row may have lost those that it had. Who removed it may have meant that, so it is said; an empty
+/// file that stands there is refused.
+fn check_rows_gone<S: Store>(store: &S, known: &mut Known) -> Result<Option<String>> {
+    let seen = known.looked.map(|looked| looked.head.seq.0);
+    let path = store.path().to_owned();
+    if store.is_new() {
+        known.looked = None;
+        return Ok(seen.map(|rows| {
+            let file = path.display();
+            format!("'{file}', which had {rows} rows, was removed: a new ledger begins.")
+        }));
     }
-    // Said once: who logs again means it.
-    match known.looked.take() {
-        Some(looked) => Err(gone(SignOfRows::Seen(looked.head.seq.0))),
-        None => Ok(()),
+    match seen.map(SignOfRows::Seen) {
+        Some(sign) => Err(Error::RowsGone { path, sign }),
+        None if seems_emptied(store) => {
+            let sign = SignOfRows::Objects;
+            Err(Error::RowsGone { path, sign })
+        }
+        None => Ok(None),
     }
 }
 
@@ -239,12 +265,12 @@ fn look<S: Store>(
         let stands = looked.stands(&|bytes, at| store.read_at(bytes, at));
         stands.map_err(|e| Error::io(path, "read", e))
     };
-    let mut warning = None;
+    let mut notice = None;
     let mut from = Position::origin();
     match known.looked {
         Some(looked) if stands(looked)? => from = looked,
         Some(looked) => {
-            warning = Some(format!(
+            notice = Some(format!(
                 "'{}' no longer has row {} as this process knew it: an older copy, or another file, is in its place.",
                 path.display(),
                 looked.head.seq
@@ -270,7 +296,7 @@ fn look<S: Store>(
         (looked.head, looked.end) = (room.head, end);
     }
     known.looked = Some(looked);
-    Ok(warning)
+    Ok(notice)
 }
 
 /// A gap in the numbers shows that rows don't hold; which is the first one, only a check of all.
@@ -310,22 +336,23 @@ pub(in crate::ledger) fn check_birth<S: Store>(store: &S, len: u64) -> Result<()
     check_start(path, &start)?;
     let first = start.get(FIRST_ROW as usize..).unwrap_or(&[]);
     let line = memchr::memchr(b'\n', first).map(|length| &first[..length]);
-    let Some(Ok(row)) = line.map(Row::parse) else {
+    let Some(Ok(row)) = line.map(RawRow::parse) else {
         // The tail decides what a damaged first row is.
         return Ok(());
     };
-    check_first(&row).map_err(|first| match first {
-        First::Newer(what) => Error::Newer {
-            path: path.to_owned(),
-            what,
-        },
-        First::Wrong => Error::Corrupt {
+    if let Some(what) = newer_format(&row) {
+        let path = path.to_owned();
+        return Err(Error::Newer { path, what });
+    }
+    match is_own(&row) {
+        true => Ok(()),
+        false => Err(Error::Corrupt {
             path: path.to_owned(),
             row: 1,
             byte: FIRST_ROW,
             why: "it is not the ledger's own row".into(),
-        },
-    })
+        }),
+    }
 }
 
 pub(in crate::ledger) fn find_tail<S: Store>(store: &S, len: u64) -> Result<Tail> {
