@@ -34,6 +34,8 @@ artifacts <- function() {
 
 contexts <- list(character(), c("user", "host", "script", "git", "packages"), "packages", c("user", "host"))
 live <- list()
+# Run and name of each artifact.
+stored <- list()
 ids <- character()
 told <- list()
 mark <- NULL
@@ -42,10 +44,14 @@ for (i in 1:120) {
   if (chance(0.15)) options(fitledger.context = one_of(contexts))
   event <- one_of(c("run", "run", "run", "start", "log", "log", "end", "resume", "void", "note", "reveal", "register", "promote", "rollback", "call"))
   try(suppressMessages(suppressWarnings(switch(event,
-    run = log_run(
-      file, params(), metrics(),
-      artifacts = artifacts(), data = data(), seed = if (chance(0.3)) i, tags = tags(), sealed = if (chance(0.1)) list(audit = i / 7)
-    ),
+    run = {
+      kept <- artifacts()
+      id <- log_run(
+        file, params(), metrics(),
+        artifacts = kept, data = data(), seed = if (chance(0.3)) i, tags = tags(), sealed = if (chance(0.1)) list(audit = i / 7)
+      )
+      stored <- c(stored, lapply(names(kept), function(name) list(id, name)))
+    },
     start = live <- c(live, list(start_run(file, params(), data = data(), tags = tags()))),
     log = {
       run <- one_of(live)
@@ -59,7 +65,7 @@ for (i in 1:120) {
     void = void_run(file, one_of(ids), "a reason"),
     note = log_note(file, one_of(ids), "a note"),
     reveal = reveal_run(file, one_of(ids), "why not"),
-    register = register_model(file, one_of(c("m", "other model")), one_of(ids), one_of(c("model", "out", "fit"))),
+    register = register_model(file, one_of(c("m", "other model")), (of <- one_of(stored))[[1]], of[[2]]),
     promote = promote_model(file, one_of(c("m", "other model")), one_of(1:3), one_of(c("production", "staging"))),
     rollback = rollback_model(file, one_of(c("m", "other model"))),
     call = log_call(file, lm(dist ~ speed, data = cars), metrics = function(fit) list(rmse = 1), tags = tags())

@@ -64,11 +64,20 @@ impl Objects {
     }
 
     /// Whether any bytes are stored.
-    pub fn holds_any(&self) -> bool {
-        let folders = fs::read_dir(&self.root).into_iter().flatten().flatten();
-        folders
-            .filter(|folder| folder.file_name().len() == 2)
-            .any(|folder| fs::read_dir(folder.path()).is_ok_and(|mut files| files.next().is_some()))
+    pub fn holds_any(&self) -> io::Result<bool> {
+        let folders = match fs::read_dir(&self.root) {
+            Ok(folders) => folders,
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(false),
+            Err(e) => return Err(e),
+        };
+        for folder in folders {
+            let folder = folder?;
+            let is_of_hashes = folder.file_name().len() == 2;
+            if is_of_hashes && fs::read_dir(folder.path())?.next().is_some() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Where the bytes with this hash are, or would be: `ab/abcd…`.

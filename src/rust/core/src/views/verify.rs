@@ -175,7 +175,7 @@ fn problems(ledger: &Ledger, invalid: &[Invalid]) -> Result<Vec<Problem>> {
         looked => looked?,
     }
     let mut problems = artifacts.problems;
-    if ledger.lines().next().is_none() && artifacts.objects.holds_any() {
+    if ledger.lines().next().is_none() && artifacts.objects.holds_any().unwrap_or(false) {
         problems.push(Problem {
             row: 0,
             kind: "rows gone",

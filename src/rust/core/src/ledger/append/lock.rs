@@ -34,7 +34,7 @@ pub(in crate::ledger) fn lock_current<S: Store>(
         look(&store);
         lock(&mut store, give_up)?;
         match store.is_current() {
-            Ok(true) if start.elapsed() < BIRTH && seems_emptied(&store) => {
+            Ok(true) if start.elapsed() < BIRTH && seems_emptied(&store).unwrap_or(false) => {
                 drop(store.unlock());
                 std::thread::sleep(POLL);
                 if give_up() {
@@ -52,10 +52,10 @@ pub(in crate::ledger) fn lock_current<S: Store>(
 }
 
 /// Whether the file is empty, but for its header, although rows have stored something beside it.
-pub(in crate::ledger) fn seems_emptied<S: Store>(store: &S) -> bool {
-    !store.is_new()
-        && store.size().is_ok_and(|size| size <= FIRST_ROW)
-        && Objects::beside(store.path()).holds_any()
+pub(in crate::ledger) fn seems_emptied<S: Store>(store: &S) -> io::Result<bool> {
+    Ok(!store.is_new()
+        && store.size()? <= FIRST_ROW
+        && Objects::beside(store.path()).holds_any()?)
 }
 
 fn refuse_open(path: &Path, e: io::Error) -> Error {

@@ -243,14 +243,13 @@ fn check_rows_gone<S: Store>(store: &S, known: &mut Known) -> Result<Option<Stri
             format!("'{file}', which had {rows} rows, was removed: a new ledger begins.")
         }));
     }
-    match seen.map(SignOfRows::Seen) {
-        Some(sign) => Err(Error::RowsGone { path, sign }),
-        None if seems_emptied(store) => {
-            let sign = SignOfRows::Objects;
-            Err(Error::RowsGone { path, sign })
-        }
-        None => Ok(None),
-    }
+    let emptied = seems_emptied(store).map_err(|e| Error::io(&path, "look beside", e))?;
+    let sign = match seen {
+        Some(rows) => SignOfRows::Seen(rows),
+        None if emptied => SignOfRows::Objects,
+        None => return Ok(None),
+    };
+    Err(Error::RowsGone { path, sign })
 }
 
 /// Looks through the rows that are new to this process, and says so if those that it knew are not there any more.
