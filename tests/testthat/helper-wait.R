@@ -26,3 +26,11 @@ local_lock <- function(file, env = parent.frame()) {
   wait_until(file.exists(held), "another process to hold the lock")
   free
 }
+
+# Newer versions of R leave an interrupt ignored that was so when they began, as in the background of a script.
+skip_without_interrupts <- function() {
+  status <- "/proc/self/status"
+  ignored <- if (file.exists(status)) grep("^SigIgn:", readLines(status), value = TRUE)
+  of_sigint <- bitwAnd(strtoi(sub(".*(.)$", "\\1", ignored), 16L), 2L)
+  skip_if(any(of_sigint > 0), "interrupts are ignored here")
+}

@@ -64,7 +64,15 @@ test_that("a long wait for the lock says once what it waits for", {
   expect_length(answers, 0)
 })
 
-test_that("a time limit that ends a wait is an error to catch, an interrupt an interrupt", {
+# Does something once the wait for the lock has begun.
+while_waiting <- function(call, now) {
+  withCallingHandlers(call, fitledger_message_waiting = function(m) {
+    now()
+    invokeRestart("muffleMessage")
+  })
+}
+
+test_that("a time limit that ends a wait is an error to catch", {
   file <- local_ledger()
   log_run(file, list(a = 1), list(m = 1))
   run <- start_run(file)
@@ -72,13 +80,6 @@ test_that("a time limit that ends a wait is an error to catch, an interrupt an i
   before <- bytes(file)
   free <- local_lock(file)
   withr::defer(setTimeLimit())
-  # The limit is set when the wait has begun.
-  while_waiting <- function(call, now) {
-    withCallingHandlers(call, fitledger_message_waiting = function(m) {
-      now()
-      invokeRestart("muffleMessage")
-    })
-  }
   limited <- function() setTimeLimit(elapsed = 1, transient = TRUE)
   calls <- list(
     quote(log_run(file, list(a = 2), list(m = 2))), quote(end_run(run)), quote(log_note(file, run$run_id, "x")),
@@ -91,16 +92,25 @@ test_that("a time limit that ends a wait is an error to catch, an interrupt an i
     # R's own words, by which others know it.
     expect_identical(conditionMessage(e), gettext("reached elapsed time limit", domain = "R"))
   }
+  expect_identical(bytes(file), before)
+  file.create(free)
+  end_run(run)
+  expect_identical(read_metrics(file)$value, 1)
+  expect_identical(verify_ledger(file)$status, "ok")
+})
+
+test_that("an interrupt ends a wait as an interrupt", {
+  skip_without_interrupts()
+  file <- local_ledger()
+  log_run(file, list(a = 1), list(m = 1))
+  before <- bytes(file)
+  local_lock(file)
   interrupted <- tryCatch(
     while_waiting(log_run(file, list(a = 2), list(m = 2)), function() tools::pskill(Sys.getpid(), tools::SIGINT)),
     interrupt = function(i) "interrupted"
   )
   expect_identical(interrupted, "interrupted")
   expect_identical(bytes(file), before)
-  file.create(free)
-  end_run(run)
-  expect_identical(read_metrics(file)$value, 1)
-  expect_identical(verify_ledger(file)$status, "ok")
 })
 
 test_that("an error has the one that caused it as its parent", {
