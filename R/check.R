@@ -26,10 +26,15 @@ check_path <- function(x, arg, call = rlang::caller_env()) {
   if (missing(x)) {
     abort_argument(arg, "a path", call = call)
   }
-  if (!is.character(x) || length(x) != 1 || is.na(x) || !nzchar(x)) {
+  if (!is.character(x) || length(x) != 1 || is.na(x) || !nzchar(x) || !is_text(x)) {
     abort_argument(arg, "a path", x, call = call)
   }
   path.expand(x)
+}
+
+# Whether every character of some strings can be read, in the encoding that they say they have.
+is_text <- function(x) {
+  !any(Encoding(x) == "bytes") && all(validEnc(x))
 }
 
 check_flag <- function(x, arg, call = rlang::caller_env()) {
@@ -49,14 +54,14 @@ check_name <- function(x, arg, call = rlang::caller_env()) {
       arg = arg, parent = without_our_call(e), call = call
     )
   })
-  if (!is.character(x) || length(x) != 1 || is.na(x) || !validUTF8(enc2utf8(x))) {
+  if (!is.character(x) || length(x) != 1 || is.na(x) || !is_text(x)) {
     abort_argument(arg, "a name", x, call = call)
   }
 }
 
 # NULL for all of them.
 check_names <- function(x, arg, must, call = rlang::caller_env()) {
-  if (!is.null(x) && (!is.character(x) || anyNA(x))) {
+  if (!is.null(x) && (!is.character(x) || anyNA(x) || !is_text(x))) {
     abort_argument(arg, must, x, call = call)
   }
 }
@@ -71,7 +76,7 @@ check_text <- function(x, arg, call = rlang::caller_env()) {
   if (missing(x)) {
     abort_argument(arg, "a string", call = call)
   }
-  if (!rlang::is_string(x) || is.na(x) || !nzchar(trimws(x))) {
+  if (!rlang::is_string(x) || is.na(x) || !is_text(x) || !nzchar(trimws(x))) {
     abort_argument(arg, "a string that says something", x, call = call)
   }
 }

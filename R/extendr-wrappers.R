@@ -14,6 +14,11 @@ native_store_file <- function(request, from, on_progress) .Call(wrap__native_sto
 #' @noRd
 native_hash_file <- function(from, on_progress) .Call(wrap__native_hash_file, from, on_progress)
 
+#' Whether a path leads to a regular file.
+#'
+#' @noRd
+native_is_regular <- function(at) .Call(wrap__native_is_regular, at)
+
 #' The bytes of a stored object, verified.
 #'
 #' @noRd

@@ -11,7 +11,8 @@
   reg.finalizer(buffered_runs, function(...) write_buffered(close = TRUE), onexit = TRUE)
   reg.finalizer(views, function(...) end_views(), onexit = TRUE)
   checking <- nzchar(Sys.getenv("_R_CHECK_PACKAGE_NAME_"))
-  native_use_cache(if (!checking) tools::R_user_dir("fitledger", "cache"))
+  # R warns of a home that isn't there; without one there is no index.
+  native_use_cache(if (!checking) suppressWarnings(tools::R_user_dir("fitledger", "cache")))
 }
 
 .onUnload <- function(libpath) {

@@ -273,9 +273,15 @@ describe_condition <- function(e, calls, most = 20) {
   ours <- grepl("^(withCallingHandlers|withVisible|eval|log_call|within_run|with_run|\\.handleSimpleError|h)\\(", lines)
   list(
     class = texts(class(e)),
-    message = texts(paste(conditionMessage(e), collapse = "\n")),
+    message = texts(message_of(e)),
     calls = texts(utils::tail(lines[!ours], most))
   )
+}
+
+# The message of a condition of anybody's making, whatever that holds.
+message_of <- function(e) {
+  message <- tryCatch(as.character(conditionMessage(e)), error = function(e) character())
+  paste(message, collapse = "\n")
 }
 
 #' Say something of a run afterwards
@@ -324,7 +330,7 @@ check_id <- function(run_id, arg, call = rlang::caller_env()) {
   if (inherits(run_id, "fitledger_run")) {
     abort_argument(arg, "the id of a run", run_id, "It is `run$run_id`.", call = call)
   }
-  if (!rlang::is_string(run_id)) {
+  if (!rlang::is_string(run_id) || !is_text(run_id)) {
     abort_argument(arg, "the id of a run", run_id, call = call)
   }
 }

@@ -110,7 +110,9 @@ format.fitledger_verification <- function(x, ...) {
     "Unanchored: without a checkpoint a cut between rows, or a file written anew, would not show."
   }
   next_step <- switch(x$status,
-    torn = if (x$byte == 0) {
+    torn = if ("rows gone" %in% x$problems$kind) {
+      "Put a copy of the file back; or remove it, to begin a new ledger."
+    } else if (x$byte == 0) {
       "The next write begins the ledger anew."
     } else {
       "The next write sets it aside, in a file beside the ledger."

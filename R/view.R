@@ -144,7 +144,8 @@ check_page <- function(path, call) {
 
 # The page itself comes before most of its data.
 is_page <- function(path) {
-  if (!utils::file_test("-f", path)) {
+  # Reading a pipe would wait for somebody to write.
+  if (!utils::file_test("-f", path) || !call_native(native_is_regular, path)) {
     return(FALSE)
   }
   start <- readBin(path, "raw", 2e6)

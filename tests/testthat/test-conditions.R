@@ -109,3 +109,42 @@ test_that("near names are offered among names that somebody may type", {
   expect_identical(near_names(strrep("a", 30000), c("a", strrep("a", 29999))), character())
   expect_identical(near_names("a", character()), character())
 })
+
+test_that("text that can't be read is an argument error, and stands for nothing else", {
+  file <- local_ledger()
+  id <- log_run(file, list(a = 1), list(m = 1), artifacts = list(model = 1))
+  before <- bytes(file)
+  odd <- list("20261125-\xff", `Encoding<-`("a\xff", "bytes"))
+  for (bad in odd) {
+    calls <- list(
+      quote(void_run(file, bad, "x")), quote(log_note(file, bad, "x")), quote(log_note(file, id, bad)),
+      quote(start_run(file, resume = bad)), quote(read_artifact(file, bad, "model")), quote(read_artifact(file, id, bad)),
+      quote(log_run(bad, list(), list())), quote(verify_ledger(bad)), quote(repair_ledger(bad)), quote(checkpoint_ledger(bad)),
+      quote(read_runs(file, columns = bad)), quote(best_run(file, bad)), quote(register_model(file, bad, id)),
+      quote(promote_model(file, bad, 1)), quote(rollback_model(file, bad)), quote(stage_history(file, bad)),
+      quote(trace_lineage(file, bad)), quote(export_runs(file, bad)), quote(read_metrics(file, bad)),
+      quote(plot_runs(file, bad, "m"))
+    )
+    for (call in calls) expect_error(eval(call), class = "fitledger_error_argument", info = deparse1(call))
+  }
+  expect_identical(bytes(file), before)
+})
+
+test_that("a pipe where a file should be is said, and not waited for", {
+  skip_on_os("windows")
+  file <- local_ledger()
+  pipe <- withr::local_tempfile()
+  skip_if(system2("mkfifo", shQuote(pipe)) != 0, "no pipes here")
+  log_run(file, list(a = 1), list(m = 1))
+  expect_error(view_runs(file, pipe, open = FALSE), class = "fitledger_error_exists")
+  expect_error(export_runs(file, pipe), class = "fitledger_error_exists")
+  expect_error(hash_data(pipe), class = "fitledger_error")
+})
+
+test_that("an error whose message is no text is thrown on as it is", {
+  file <- local_ledger()
+  odd <- structure(class = c("odd", "error", "condition"), list(message = mean, call = NULL))
+  caught <- tryCatch(with_run(file, list(a = 1), function(run) stop(odd)), error = identity)
+  expect_identical(class(caught), class(odd))
+  expect_identical(read_runs(file, details = TRUE)$status, "failed")
+})

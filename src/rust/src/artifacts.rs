@@ -61,6 +61,14 @@ fn native_store_file(request: Robj, from: Robj, on_progress: Robj) -> Robj {
     })
 }
 
+/// Whether a path leads to a regular file.
+///
+/// @noRd
+#[extendr]
+fn native_is_regular(at: Robj) -> Robj {
+    guard(|| Ok(Robj::from(path(&at)?.is_file())))
+}
+
 /// Hashes a file: `list(sha256, size)`.
 ///
 /// @noRd
@@ -175,6 +183,7 @@ extendr_module! {
     mod artifacts;
     fn native_store_file;
     fn native_hash_file;
+    fn native_is_regular;
     fn native_read_object;
     fn native_copy_object;
     fn native_artifacts;

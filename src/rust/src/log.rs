@@ -50,9 +50,12 @@ fn native_log_event(
         request.create = kind.begins_run();
 
         let (now, mut entropy) = (Timestamp::now(), Entropy::new());
-        let id = match R::of(&run_id).string() {
-            Some(id) => RunId::new(&id).ok_or_else(|| Failure::argument("run_id"))?,
-            None => RunId::generate(now, &mut |bytes| entropy.fill(bytes)),
+        let id = match R::of(&run_id).is_null() {
+            false => {
+                let id = R::of(&run_id).string().and_then(|id| RunId::new(&id));
+                id.ok_or_else(|| Failure::argument("run_id"))?
+            }
+            true => RunId::generate(now, &mut |bytes| entropy.fill(bytes)),
         };
         let event = Event {
             kind,

@@ -200,10 +200,10 @@ fn texts(names: R) -> Result<Vec<String>, Failure> {
         return Err(Failure::argument("names"));
     }
     let text = |i| match names.text(i) {
-        Text::Is(name) => Some(name),
-        _ => None,
+        Text::Is(name) => Ok(name),
+        _ => Err(Failure::argument("names")),
     };
-    Ok((0..names.len()).filter_map(text).collect())
+    (0..names.len()).map(text).collect()
 }
 
 /// Those that some names may mean: by their own, or by that of their column.

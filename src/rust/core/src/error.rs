@@ -221,7 +221,7 @@ impl Error {
             Error::Newer { .. } => "Update fitledger to read and write this ledger.",
             Error::Corrupt { why, .. } => why.hint(),
             Error::RowsGone { .. } => {
-                "Nothing was written. Put a copy of the file back; or remove the empty file, to begin a new ledger."
+                "Nothing was written. Put a copy of the file back; or remove it, to begin a new ledger."
             }
             Error::RowTooLong { .. } => {
                 "Nothing was written. Store large values in a file and log its path."
@@ -331,12 +331,12 @@ impl fmt::Display for Error {
             Error::RowsGone { path, sign } => match sign {
                 SignOfRows::Seen(rows) => write!(
                     f,
-                    "'{}' is empty, and this process has seen {rows} rows there.",
+                    "'{}' holds no row, and this process has seen {rows} there.",
                     path.display()
                 ),
                 SignOfRows::Objects => write!(
                     f,
-                    "'{0}' is empty, but what rows have stored is in '{0}.objects'.",
+                    "'{0}' holds no row, but what rows have stored is in '{0}.objects'.",
                     path.display()
                 ),
             },

@@ -8,7 +8,7 @@ use crate::format::time::Timestamp;
 pub type Random<'a> = &'a mut dyn FnMut(&mut [u8]);
 
 /// The position of an event in its ledger: 1, 2, 3 …
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Seq(pub u64);
 
 impl Seq {

@@ -45,7 +45,7 @@ pub fn repair<S: Store, T>(
     how: &mut Append<'_>,
     carry: impl FnOnce(&Wreck<'_>, &mut Draft, &mut Append<'_>) -> Result<T>,
 ) -> Result<Option<Repaired<T>>> {
-    let mut store = lock_current(open, path, |_| {}, how.give_up).map_err(not_found(path))?;
+    let mut store = lock_current(open, path, |_| false, how.give_up).map_err(not_found(path))?;
     let known = memory.known(path, store.id());
     let outcome = check_start(&store).and_then(|()| {
         let ledger = Ledger::of(&store)?;
@@ -133,7 +133,7 @@ fn check_start<S: Store>(store: &S) -> Result<()> {
 /// Waits until everything that the ledger holds is on disk; its id and its head.
 pub fn settle(path: &Path, give_up: &mut dyn FnMut() -> bool) -> Result<(String, Head)> {
     let open = || FileStore::open_to_read(path);
-    let mut store = lock_current(open, path, |_| {}, give_up).map_err(not_found(path))?;
+    let mut store = lock_current(open, path, |_| false, give_up).map_err(not_found(path))?;
     let outcome = settle_locked(&mut store);
     drop(store.unlock());
     outcome

@@ -36,6 +36,8 @@ struct Standing {
     versions: HashMap<(String, i64), Digest>,
     promotions: HashMap<Seq, Digest>,
     promotion_seqs: HashMap<Digest, Seq>,
+    /// The highest number of a row.
+    last: Seq,
     /// What has an effect and what hasn't.
     registry: Registry,
 }
@@ -63,6 +65,7 @@ impl Standing {
             return Ok(Some(found.why));
         }
         self.rows.insert(identity);
+        self.last = self.last.max(row.seq);
         match row.event {
             EventKind::Session => {
                 let id = SessionContext::id_of(row.context);
@@ -115,6 +118,10 @@ pub struct Copier<'a> {
     source_id: Option<String>,
     source: Standing,
     target: Standing,
+    /// The source goes on from one row in more than one way, as where copies of it were merged line by line.
+    has_branches: bool,
+    /// The models of which a branch's row could not be placed: what later ones say by number may mean something else.
+    doubtful_models: HashSet<String>,
     /// The sessions of the source that may be copied.
     sessions: HashMap<Digest, SourceSession>,
     /// The session that copies.
@@ -138,6 +145,7 @@ const NEVER: LeftOut = "such a row is never copied";
 const RUN_TAKEN: LeftOut = "its run's id names another run there, or none";
 const NO_SESSION: LeftOut = "its session is not on record";
 const OTHER_VERSION: LeftOut = "a version that it names is another one there, or none";
+const MODEL_IN_DOUBT: LeftOut = "an earlier row of its model could not be placed";
 const OTHER_PROMOTION: LeftOut = "the promotion that it takes back is not there";
 const TOO_LONG: LeftOut = "with its origin it would be too long";
 
@@ -165,6 +173,8 @@ impl<'a> Copier<'a> {
                 None => Standing::default(),
             },
             target: standing,
+            has_branches: false,
+            doubtful_models: HashSet::new(),
             sessions: HashMap::new(),
             by,
             draft,
@@ -200,12 +210,42 @@ impl<'a> Copier<'a> {
         if matches!(kind, EventKind::Ledger | EventKind::Recovered) {
             return Err(NEVER);
         }
-        if let Some(why) = self.source.take(row).map_err(|_| UNREADABLE)? {
-            return Err(why);
-        }
-        if self.target.rows.contains(&identity) {
+        // Numbers that begin again are another branch's: what its rows say of versions by number may be about others.
+        self.has_branches |= row.seq <= self.source.last;
+        let without_effect = self.source.take(row).map_err(|_| UNREADABLE)?;
+        if without_effect.is_none() && self.target.rows.contains(&identity) {
             return Ok(Copied::Before);
         }
+        let model = match kind.is_of_model() {
+            true => ModelContext::read(row.context)
+                .map_err(|_| UNREADABLE)?
+                .model()
+                .map(str::to_owned),
+            false => None,
+        };
+        if model
+            .as_ref()
+            .is_some_and(|model| self.doubtful_models.contains(model))
+        {
+            return Err(MODEL_IN_DOUBT);
+        }
+        let outcome = match without_effect {
+            Some(why) => Err(why),
+            None => self.copy_effective(row, kind, identity, random),
+        };
+        if let Some(model) = model.filter(|_| self.has_branches && outcome.is_err()) {
+            self.doubtful_models.insert(model);
+        }
+        outcome
+    }
+
+    fn copy_effective(
+        &mut self,
+        row: &Row<'_>,
+        kind: EventKind<'static>,
+        identity: Digest,
+        random: Random<'_>,
+    ) -> std::result::Result<Copied, LeftOut> {
         let context = row.context.pairs().map_err(|_| UNREADABLE)?;
         if kind == EventKind::Session {
             let session = SourceSession {

@@ -200,8 +200,12 @@ impl Registry {
             return Ok(Some("its model has no version"));
         };
         let model = &mut self.models[index];
-        if model.version(version).is_none() {
-            return Ok(Some("its version is unknown"));
+        match model.version(version) {
+            None => return Ok(Some("its version is unknown")),
+            Some(known) if known.run_id != row.run_id => {
+                return Ok(Some("its version was made from another run"));
+            }
+            Some(_) => {}
         }
         let previous = context.previous();
         let kind = match row.event {

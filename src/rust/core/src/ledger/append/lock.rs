@@ -21,20 +21,22 @@ const POLL: Duration = Duration::from_millis(5);
 const BIRTH: Duration = Duration::from_secs(2);
 
 /// Opens the file that the path means at the moment when its lock is held. It is looked at before, when nobody has to
-/// wait for that.
+/// wait for that, and `look` says whether this process knows of rows in it.
 pub(in crate::ledger) fn lock_current<S: Store>(
     mut open: impl FnMut() -> io::Result<S>,
     path: &Path,
-    mut look: impl FnMut(&S),
+    mut look: impl FnMut(&S) -> bool,
     give_up: &mut dyn FnMut() -> bool,
 ) -> Result<S> {
     let start = Instant::now();
     loop {
         let mut store = open().map_err(|e| refuse_open(path, e))?;
-        look(&store);
+        let had_rows = look(&store);
         lock(&mut store, give_up)?;
         match store.is_current() {
-            Ok(true) if start.elapsed() < BIRTH && seems_emptied(&store).unwrap_or(false) => {
+            Ok(true)
+                if start.elapsed() < BIRTH && seems_emptied(&store, had_rows).unwrap_or(false) =>
+            {
                 drop(store.unlock());
                 std::thread::sleep(POLL);
                 if give_up() {
@@ -51,11 +53,11 @@ pub(in crate::ledger) fn lock_current<S: Store>(
     }
 }
 
-/// Whether the file is empty, but for its header, although rows have stored something beside it.
-pub(in crate::ledger) fn seems_emptied<S: Store>(store: &S) -> io::Result<bool> {
-    Ok(!store.is_new()
-        && store.size()? <= FIRST_ROW
-        && Objects::beside(store.path()).holds_any()?)
+/// Whether the file is empty, but for its header, although there were rows in it, or they have stored something
+/// beside it.
+fn seems_emptied<S: Store>(store: &S, had_rows: bool) -> io::Result<bool> {
+    let is_empty = !store.is_new() && store.size()? <= FIRST_ROW;
+    Ok(is_empty && (had_rows || Objects::beside(store.path()).holds_any()?))
 }
 
 fn refuse_open(path: &Path, e: io::Error) -> Error {

@@ -62,7 +62,10 @@ pub fn append_decided<S: Store, E: IntoIterator<Item = (Timestamp, Event)>>(
     decide: impl FnOnce(ReadSince<'_>) -> Result<E>,
 ) -> Result<Head> {
     let mut ahead = None;
-    let look = |store: &S| ahead = memory.look_ahead(path, store);
+    let look = |store: &S| {
+        ahead = memory.look_ahead(path, store);
+        memory.known(path, store.id()).looked.is_some()
+    };
     let mut store = lock_current(open, path, look, how.give_up)?;
     let written = memory.check_network(&store).and_then(|()| {
         let known = memory.known(path, store.id());
@@ -97,7 +100,7 @@ pub fn begin<S: Store>(
     memory: &mut Memory,
     how: &mut Append<'_>,
 ) -> Result<()> {
-    let mut store = lock_current(open, path, |_| {}, how.give_up)?;
+    let mut store = lock_current(open, path, |_| false, how.give_up)?;
     let begun = memory.check_network(&store).and_then(|()| {
         let known = memory.known(path, store.id());
         let room = find_room(&store, known, None, how)?;

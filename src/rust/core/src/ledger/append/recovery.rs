@@ -13,11 +13,11 @@ use crate::format::object::Object;
 use crate::format::row::{HEADER, RawRow};
 use crate::format::time::Timestamp;
 use crate::ledger::append::flush::write_all;
-use crate::ledger::append::lock::seems_emptied;
 use crate::ledger::append::memory::Known;
 use crate::ledger::append::request::Append;
 use crate::ledger::file::{START_BYTES, check_start, read_range};
 use crate::ledger::first_row::{FORMAT, is_own, newer_format};
+use crate::ledger::objects::Objects;
 use crate::ledger::read::Position;
 use crate::ledger::sequence::look_through;
 use crate::ledger::store::Store;
@@ -243,10 +243,10 @@ fn check_rows_gone<S: Store>(store: &S, known: &mut Known) -> Result<Option<Stri
             format!("'{file}', which had {rows} rows, was removed: a new ledger begins.")
         }));
     }
-    let emptied = seems_emptied(store).map_err(|e| Error::io(&path, "look beside", e))?;
+    let objects = Objects::beside(&path).holds_any();
     let sign = match seen {
         Some(rows) => SignOfRows::Seen(rows),
-        None if emptied => SignOfRows::Objects,
+        None if objects.map_err(|e| Error::io(&path, "look beside", e))? => SignOfRows::Objects,
         None => return Ok(None),
     };
     Err(Error::RowsGone { path, sign })
