@@ -4,9 +4,19 @@
 #'
 #' An R object is stored beside the ledger, in the folder `<ledger>.objects`, under
 #' the hash of its bytes: what is stored twice is kept once. A file is recorded by
-#' its path and hash; with `keep = TRUE` a copy is stored, and a folder is stored
-#' as a tar archive. Stored bytes are on disk before the row that names them.
-#' Symbolic links, pipes and devices are refused.
+#' its path and hash; with `keep = TRUE` a copy is stored. Stored bytes are on disk
+#' before the row that names them.
+#'
+#' A folder is stored with `keep = TRUE`, as one tar archive of all that is in it,
+#' empty folders too. The archive knows names, bytes and whether a file may be
+#' executed, not times or owners: the same content has the same hash. Before
+#' anything is stored all of it is looked at, and what an archive can't hold is
+#' refused by name, as it is alone: symbolic links, pipes, sockets, devices, what
+#' can't be read, what changes meanwhile, and names that are not UTF-8, hold
+#' control characters or backslashes, or take more than 2048 bytes.
+#'
+#' Who may read or write the ledger's file may read or add what is stored beside
+#' it, whatever the `umask` of the session that stores it.
 #'
 #' An object is stored as [saveRDS()] writes it. Models that keep their state
 #' outside R (keras, xgboost and the like) want their own way of saving: write them
@@ -103,33 +113,20 @@ store_folder <- function(file, path, name, keep, call) {
       arg = "artifacts", call = call
     )
   }
-  inside <- list.files(path, all.files = TRUE, recursive = TRUE, include.dirs = TRUE, no.. = TRUE)
-  links <- nzchar(Sys.readlink(file.path(path, inside)))
-  if (any(links)) {
-    abort(
-      "unstorable", paste0("'", file.path(path, inside[links][[1]]), "' can't be stored: it is a symbolic link."),
-      "Put the file itself into the folder.",
-      call = call
-    )
-  }
-  archive <- tempfile()
-  on.exit(unlink(archive))
-  archive_folder(path, inside, archive)
-  c(store_file(file, archive, paste0(safe_label(name), ".tar"), call), list(folder = TRUE))
-}
-
-archive_folder <- function(path, inside, archive) {
-  old <- setwd(path)
-  on.exit(setwd(old))
-  utils::tar(archive, inside, tar = "internal")
+  on_progress <- progress_bar("Storing", size = NA)
+  stored <- call_native(native_store_folder, append_request(file), path, on_progress, call = call)
+  c(stored, list(file = as_utf8(paste0(safe_label(name), ".tar")), stored = TRUE, folder = TRUE))
 }
 
 #' Read an artifact back
 #'
-#' The bytes are hashed again first, always: what isn't what the run recorded is
-#' refused. `read_artifact()` gives back an R object, or the bytes of a kept file.
-#' `artifact_path()` gives the path of a copy under the file's own name, in a
-#' temporary folder; a folder is unpacked.
+#' The bytes are hashed again as they are read, always: what isn't what the run
+#' recorded is refused. `read_artifact()` gives back an R object, or the bytes of a
+#' kept file; they are those that were hashed. `artifact_path()` gives the path of
+#' a copy under the file's own name, in a temporary folder, made from the bytes that
+#' were hashed; a file that was recorded by its path alone is copied, too. A folder
+#' is unpacked into a new one, if everything in it stays there: an archive with
+#' links, devices, the same name twice or names that lead elsewhere is refused.
 #'
 #' **Unpacking an R object can run code** that whoever made the object put into
 #' it. The hash says that the bytes are those that the run recorded, not that the
@@ -142,7 +139,8 @@ archive_folder <- function(path, inside, archive) {
 #'   path.
 #' @section Errors:
 #' `fitledger_error_artifact` where the bytes are missing or aren't those that were
-#' recorded, `fitledger_error_unknown` for a run or a name that isn't there, and
+#' recorded, or a folder can't be unpacked, `fitledger_error_memory` where they are
+#' more than the memory that there is, `fitledger_error_unknown` for a run or a name that isn't there, and
 #' those of the file, see [fitledger_error].
 #' @export
 #' @examples
@@ -178,7 +176,7 @@ unpack_object <- function(bytes, what, call = rlang::caller_env()) {
     },
     error = function(e) {
       abort(
-        "artifact", paste0("`", what, "` is what was recorded, but not an object that `saveRDS()` wrote."),
+        "artifact", paste0("`", what, "` is what was recorded, but can't be unpacked as an object that `saveRDS()` wrote."),
         "`artifact_path()` gives the file.",
         parent = e, call = call
       )
@@ -191,49 +189,59 @@ unpack_object <- function(bytes, what, call = rlang::caller_env()) {
 artifact_path <- function(file, run_id, name) {
   file <- check_path(file, "file")
   artifact <- find_artifact(file, run_id, name)
-  if (!artifact$stored) {
-    artifact_bytes(file, artifact, name)
-    return(artifact$file)
+  if (artifact$stored) {
+    return(copy_artifact(file, artifact))
   }
-  copy_artifact(file, artifact)
+  copy <- file.path(new_folder(), safe_label(basename(artifact$file)))
+  call_recorded(native_copy_file, artifact, name, copy)
+  copy
 }
 
 # The path of a copy under the file's own name; a folder is unpacked.
 copy_artifact <- function(file, artifact, what = NULL, call = rlang::caller_env()) {
-  folder <- tempfile("artifact-")
-  dir.create(folder)
   # The row may come from anywhere.
-  copy <- file.path(folder, safe_label(artifact$file))
-  call_stored(native_copy_object, file, artifact, copy, what = what, call = call)
+  copy <- file.path(new_folder(), safe_label(artifact$file))
   if (!artifact$folder) {
+    call_stored(native_copy_object, file, artifact, copy, what = what, call = call)
     return(copy)
   }
   unpacked <- sub("\\.tar$", "", copy)
-  utils::untar(copy, exdir = unpacked, tar = "internal")
-  unlink(copy, force = TRUE)
+  call_stored(native_unpack_object, file, artifact, unpacked, what = what, call = call)
   unpacked
+}
+
+new_folder <- function() {
+  folder <- tempfile("artifact-")
+  dir.create(folder)
+  folder
 }
 
 artifact_bytes <- function(file, artifact, name, call = rlang::caller_env()) {
   if (artifact$stored) {
     return(call_stored(native_read_object, file, artifact, call = call))
   }
+  call_recorded(native_read_file, artifact, name, call = call)
+}
+
+# Calls what verifies a file that was recorded by its path.
+call_recorded <- function(native, artifact, name, ..., call = rlang::caller_env()) {
   path <- artifact$file
-  if (!file.exists(path)) {
+  on_progress <- progress_bar("Verifying", size = artifact$size)
+  result <- native(path.expand(path), artifact$sha256, ..., on_progress)
+  if (is_failure(result, "not_found")) {
     abort(
       "artifact", paste0("The artifact `", name, "` was recorded by its path, and '", path, "' is not there."),
       "Log it with `keep = TRUE` to store a copy.",
       path = path, call = call
     )
   }
-  bytes <- readBin(path, "raw", file.size(path))
-  if (!identical(hash_file(path, call)$sha256, artifact$sha256)) {
+  if (is_failure(result, "artifact")) {
     abort(
       "artifact", paste0("'", path, "' is not what the run recorded as `", name, "`: its bytes have changed."),
       path = path, call = call
     )
   }
-  bytes
+  signal_failure(result, call)
 }
 
 # Calls what verifies stored bytes. `what` says in an error whose bytes they are.

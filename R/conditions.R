@@ -17,8 +17,9 @@
 #' | `fitledger_error_corrupt` | a row is damaged | `path`, `row`, `byte` |
 #' | `fitledger_error_rows_gone` | the file is empty, and there were rows in it; nothing was written | `path` |
 #' | `fitledger_error_row_too_long` | a row would exceed 16 MiB | |
-#' | `fitledger_error_artifact` | an artifact's bytes are missing or are not those that were recorded | `path` |
-#' | `fitledger_error_unstorable` | a link, a pipe, a device or a file that changed meanwhile can't be an artifact | `path` |
+#' | `fitledger_error_artifact` | an artifact's bytes are missing or are not those that were recorded, or can't be unpacked | `path` |
+#' | `fitledger_error_unstorable` | a link, a pipe, a device, or a file that can't be read or changed meanwhile can't be an artifact or part of one | `path` |
+#' | `fitledger_error_memory` | there is too little memory for what was asked | `path` |
 #' | `fitledger_error_conflict` | somebody else was faster, or what was asked for isn't so any more | `path` |
 #' | `fitledger_error_refused` | a gate refused a promotion | `figures` |
 #' | `fitledger_error_gate` | a gate failed, or returned no verdict | |

@@ -9,6 +9,11 @@ NULL
 #' @noRd
 native_store_file <- function(request, from, on_progress) .Call(wrap__native_store_file, request, from, on_progress)
 
+#' Stores a folder beside a ledger, which is begun if there is none, as an archive: `list(sha256, size)`.
+#'
+#' @noRd
+native_store_folder <- function(request, from, on_progress) .Call(wrap__native_store_folder, request, from, on_progress)
+
 #' Hashes a file: `list(sha256, size)`.
 #'
 #' @noRd
@@ -28,6 +33,21 @@ native_read_object <- function(file, sha256, size, on_progress) .Call(wrap__nati
 #'
 #' @noRd
 native_copy_object <- function(file, sha256, size, to, on_progress) .Call(wrap__native_copy_object, file, sha256, size, to, on_progress)
+
+#' Unpacks a stored folder, once its bytes are verified, to a new one.
+#'
+#' @noRd
+native_unpack_object <- function(file, sha256, size, to, on_progress) .Call(wrap__native_unpack_object, file, sha256, size, to, on_progress)
+
+#' The bytes of a file that was recorded by its path, verified.
+#'
+#' @noRd
+native_read_file <- function(from, sha256, on_progress) .Call(wrap__native_read_file, from, sha256, on_progress)
+
+#' Copies the verified bytes of a file that was recorded by its path to a new one.
+#'
+#' @noRd
+native_copy_file <- function(from, sha256, to, on_progress) .Call(wrap__native_copy_file, from, sha256, to, on_progress)
 
 #' The artifacts of a run: `list(name, sha256, size, file, stored, folder)`.
 #'
@@ -60,7 +80,8 @@ native_json <- function(pairs, pretty) .Call(wrap__native_json, pairs, pretty)
 #' @noRd
 native_process <- function() .Call(wrap__native_process)
 
-#' Looks at git for a folder; a number that grows when what it says has changed.
+#' Looks at git for a folder; a number that grows when what it says has changed. A working folder that was
+#' removed is `NULL`: nothing is there to look at.
 #'
 #' @noRd
 native_git_look <- function(folder, file) .Call(wrap__native_git_look, folder, file)

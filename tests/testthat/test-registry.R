@@ -251,7 +251,7 @@ test_that("objects come back however they were compressed", {
   odd <- withr::local_tempfile(fileext = ".RDS", lines = "not an object")
   archive <- withr::local_tempfile(fileext = ".tar", lines = "not an archive")
   id <- log_run(file, list(), list(), artifacts = list(odd = odd, archive = archive), keep = TRUE)
-  expect_error(read_artifact(file, id, "odd"), "not an object", class = "fitledger_error_artifact")
+  expect_error(read_artifact(file, id, "odd"), "can't be unpacked as an object", class = "fitledger_error_artifact")
   expect_identical(readLines(artifact_path(file, id, "archive")), "not an archive")
 })
 

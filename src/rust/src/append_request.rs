@@ -10,7 +10,7 @@ use fitledger_core::format::event::Event;
 use fitledger_core::format::object::Object;
 use fitledger_core::format::time::Timestamp;
 use fitledger_core::ledger::{self, Append, FileStore, Memory, ReadSince, Repaired, Session};
-use fitledger_core::platform::sys;
+use fitledger_core::platform::{memory, sys};
 use fitledger_core::views::repair::{self, Carried};
 
 use crate::from_r::path;
@@ -59,7 +59,9 @@ pub struct AppendRequest {
 }
 
 impl AppendRequest {
+    /// Unwinds where there isn't even room for the little that every write takes.
     pub fn of(request: &Robj) -> Result<AppendRequest, Failure> {
+        memory::ensure(0);
         let list = R::of(request);
         if list.ty() != SEXPTYPE::VECSXP || list.len() != 6 {
             return Err(Failure::argument("request"));

@@ -5,6 +5,7 @@ use extendr_ffi::SEXPTYPE;
 use fitledger_core::format::artifact::ArtifactEntry;
 use fitledger_core::format::digest::Digest;
 use fitledger_core::ledger;
+use fitledger_core::ledger::folder::{self, Folder};
 use fitledger_core::ledger::objects::{self, Objects, Stored, safe_file_name};
 use fitledger_core::views::runs::Part;
 
@@ -69,6 +70,26 @@ fn native_is_regular(at: Robj) -> Robj {
     guard(|| Ok(Robj::from(path(&at)?.is_file())))
 }
 
+/// Stores a folder beside a ledger, which is begun if there is none, as an archive: `list(sha256, size)`.
+///
+/// @noRd
+#[extendr]
+fn native_store_folder(request: Robj, from: Robj, on_progress: Robj) -> Robj {
+    guard(|| {
+        let mut entropy = Entropy::new();
+        let request = AppendRequest::of(&request)?;
+        let from = path(&from)?;
+        let folder = Folder::look(&from)?;
+        request.begin(&mut entropy)?;
+        let outcome = folder.put(
+            &Objects::beside(request.path()),
+            &mut |bytes| entropy.fill(bytes),
+            &mut progress(&on_progress),
+        )?;
+        Ok(stored(outcome))
+    })
+}
+
 /// Hashes a file: `list(sha256, size)`.
 ///
 /// @noRd
@@ -82,12 +103,15 @@ fn native_hash_file(from: Robj, on_progress: Robj) -> Robj {
     })
 }
 
+fn digest(sha256: &Robj) -> Result<Digest, Failure> {
+    let hex = R::of(sha256).string();
+    let digest = hex.and_then(|hex| Digest::from_hex(hex.as_bytes()));
+    digest.ok_or_else(|| Failure::argument("sha256"))
+}
+
 /// A stored object by its hash and size.
 fn named(sha256: &Robj, size: &Robj) -> Result<(Digest, Option<u64>), Failure> {
-    let digest = R::of(sha256)
-        .string()
-        .and_then(|hex| Digest::from_hex(hex.as_bytes()));
-    let digest = digest.ok_or_else(|| Failure::argument("sha256"))?;
+    let digest = digest(sha256)?;
     let size = R::of(size);
     let size =
         (size.ty() == SEXPTYPE::REALSXP && size.len() == 1).then(|| size.doubles()[0] as u64);
@@ -103,7 +127,7 @@ fn native_read_object(file: Robj, sha256: Robj, size: Robj, on_progress: Robj) -
         let (digest, size) = named(&sha256, &size)?;
         let objects = Objects::beside(&path(&file)?);
         let bytes = objects.read(&digest, size, &mut progress(&on_progress))?;
-        Ok(Raw::from_bytes(&bytes).into())
+        Ok(to_r::bytes(&bytes))
     })
 }
 
@@ -114,15 +138,47 @@ fn native_read_object(file: Robj, sha256: Robj, size: Robj, on_progress: Robj) -
 fn native_copy_object(file: Robj, sha256: Robj, size: Robj, to: Robj, on_progress: Robj) -> Robj {
     guard(|| {
         let (digest, size) = named(&sha256, &size)?;
+        let objects = Objects::beside(&path(&file)?);
+        objects.copy(&digest, size, &path(&to)?, &mut progress(&on_progress))?;
+        Ok(Robj::from(()))
+    })
+}
+
+/// Unpacks a stored folder, once its bytes are verified, to a new one.
+///
+/// @noRd
+#[extendr]
+fn native_unpack_object(file: Robj, sha256: Robj, size: Robj, to: Robj, on_progress: Robj) -> Robj {
+    guard(|| {
+        let (digest, size) = named(&sha256, &size)?;
+        let objects = Objects::beside(&path(&file)?);
         let to = path(&to)?;
-        let mut object =
-            Objects::beside(&path(&file)?).open(&digest, size, &mut progress(&on_progress))?;
-        let copied = std::fs::OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .open(&to)
-            .and_then(|mut copy| std::io::copy(&mut object.file, &mut copy));
-        copied.map_err(|e| Failure::io("write", &to, &e))?;
+        folder::unpack(&objects, &digest, size, &to, &mut progress(&on_progress))?;
+        Ok(Robj::from(()))
+    })
+}
+
+/// The bytes of a file that was recorded by its path, verified.
+///
+/// @noRd
+#[extendr]
+fn native_read_file(from: Robj, sha256: Robj, on_progress: Robj) -> Robj {
+    guard(|| {
+        let digest = digest(&sha256)?;
+        let bytes = objects::read_file(&path(&from)?, &digest, &mut progress(&on_progress))?;
+        Ok(to_r::bytes(&bytes))
+    })
+}
+
+/// Copies the verified bytes of a file that was recorded by its path to a new one.
+///
+/// @noRd
+#[extendr]
+fn native_copy_file(from: Robj, sha256: Robj, to: Robj, on_progress: Robj) -> Robj {
+    guard(|| {
+        let digest = digest(&sha256)?;
+        let (from, to) = (path(&from)?, path(&to)?);
+        objects::copy_file(&from, &digest, &to, &mut progress(&on_progress))?;
         Ok(Robj::from(()))
     })
 }
@@ -182,10 +238,14 @@ fn native_check_ledger(file: Robj) -> Robj {
 extendr_module! {
     mod artifacts;
     fn native_store_file;
+    fn native_store_folder;
     fn native_hash_file;
     fn native_is_regular;
     fn native_read_object;
     fn native_copy_object;
+    fn native_unpack_object;
+    fn native_read_file;
+    fn native_copy_file;
     fn native_artifacts;
     fn native_safe_name;
     fn native_check_ledger;

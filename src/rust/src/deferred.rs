@@ -16,6 +16,8 @@ use extendr_ffi::{
     Rf_unprotect, Rf_xlength, SET_STRING_ELT, SEXP, SEXPTYPE, STRING_ELT, STRING_PTR_RO,
 };
 
+use fitledger_core::platform::memory;
+
 use crate::to_r;
 
 /// How many bytes say where a text ends.
@@ -47,9 +49,9 @@ impl DeferredStrings {
             let texts = 0..self.ends.len();
             return to_r::strings(texts.map(|i| Some(self.get(i))));
         }
-        let bytes = raw(self.bytes.as_bytes());
+        let bytes = to_r::bytes(self.bytes.as_bytes());
         let ends: Vec<u8> = self.ends.iter().flat_map(|end| end.to_le_bytes()).collect();
-        let ends = raw(&ends);
+        let ends = to_r::bytes(&ends);
         // SAFETY: what is new is protected until the vector holds it.
         unsafe {
             let texts = Rf_protect(Rf_cons(bytes.get(), ends.get()));
@@ -61,14 +63,14 @@ impl DeferredStrings {
     }
 }
 
-fn raw(bytes: &[u8]) -> Robj {
-    Raw::from_bytes(bytes).into()
-}
-
 impl<'a> FromIterator<&'a str> for DeferredStrings {
     fn from_iter<T: IntoIterator<Item = &'a str>>(texts: T) -> DeferredStrings {
+        /// About what a text takes as the vectors grow.
+        const BYTES: usize = 128;
+        let texts = texts.into_iter();
+        memory::ensure(BYTES * texts.size_hint().0);
         let mut all = DeferredStrings::default();
-        texts.into_iter().for_each(|text| all.push(text));
+        texts.for_each(|text| all.push(text));
         all
     }
 }

@@ -49,14 +49,19 @@ fn native_process() -> Robj {
     })
 }
 
-/// Looks at git for a folder; a number that grows when what it says has changed.
+/// Looks at git for a folder; a number that grows when what it says has changed. A working folder that was
+/// removed is `NULL`: nothing is there to look at.
 ///
 /// @noRd
 #[extendr]
 fn native_git_look(folder: Robj, file: Robj) -> Robj {
     guard(|| {
-        let (folder, ledger) = (path(&folder)?, path(&file)?);
         let mut watch = WATCH.lock().unwrap_or_else(PoisonError::into_inner);
+        if R::of(&folder).is_null() {
+            *watch = None;
+            return Ok(Robj::from(0.0));
+        }
+        let (folder, ledger) = (path(&folder)?, path(&file)?);
         if watch.as_ref().is_none_or(|watch| watch.folder() != folder) {
             *watch = Some(Watch::new(&folder));
         }

@@ -9,6 +9,7 @@ use std::sync::Once;
 use extendr_api::prelude::*;
 use fitledger_core::Error;
 use fitledger_core::columnar::blocks::Damaged;
+use fitledger_core::platform::memory::OutOfMemory;
 
 use crate::r::{self, GivenUp};
 
@@ -184,7 +185,10 @@ pub fn guard(call: impl FnOnce() -> Result<Robj, Failure>) -> Robj {
         }));
     });
     let outcome = panic::catch_unwind(AssertUnwindSafe(call));
-    let outcome = outcome.unwrap_or_else(|_| {
+    let outcome = outcome.unwrap_or_else(|why| {
+        if why.is::<OutOfMemory>() {
+            return Err(Error::Memory { path: None }.into());
+        }
         let what = PANIC
             .with(|text| text.borrow_mut().take())
             .unwrap_or_default();

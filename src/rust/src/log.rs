@@ -13,6 +13,7 @@ use fitledger_core::format::object::Object;
 use fitledger_core::format::run_context::{ORIGIN, SEALED, SEED, TAGS};
 use fitledger_core::format::time::Timestamp;
 use fitledger_core::format::value::write_key;
+use fitledger_core::platform::memory;
 
 use crate::append_request::{AppendRequest, Entropy, Remarks, with_remarks};
 use crate::deferred::DeferredStrings;
@@ -248,6 +249,8 @@ fn native_log_runs(
             Some(origin) => origin.context.clone(),
         };
         let request = AppendRequest::of(&request)?;
+        // Each id; of all else there is little at a time.
+        memory::ensure(64 * rows);
 
         let now = Timestamp::now();
         let mut ids = DeferredStrings::default();
@@ -289,7 +292,7 @@ fn native_log_runs(
             })?
         } else {
             // R must not run while the ledger is locked.
-            let events = (0..rows).map(run).collect::<Result<Vec<_>, Failure>>()?;
+            let events = collect(rows, run)?;
             match events.is_empty() {
                 true => Remarks::default(),
                 false => request.append(&mut more_entropy, events)?,
@@ -299,13 +302,32 @@ fn native_log_runs(
     })
 }
 
+/// All events at once.
+fn collect<T>(
+    rows: usize,
+    mut make: impl FnMut(usize) -> Result<T, Failure>,
+) -> Result<Vec<T>, Failure> {
+    let mut events = Vec::new();
+    for row in 0..rows {
+        if row % AHEAD == 0 {
+            memory::ensure(0);
+        }
+        memory::reserve(&mut events, 1);
+        events.push(make(row)?);
+    }
+    Ok(events)
+}
+
+/// Why no event fails to be made ahead.
+const CHECKED: &str = "each row was checked";
+
 /// How many events are made at a time while those before them are written. Fewer are not worth a thread.
 const AHEAD: usize = 2048;
 
-/// Makes events on a thread of their own, while `write` takes them.
-fn made_ahead<T>(
+/// Makes events on a thread of their own, if there is one to be had, while `write` takes them.
+fn made_ahead<T, M: FnMut(usize) -> Result<(Timestamp, Event), Failure>>(
     rows: usize,
-    make: impl FnMut(usize) -> Result<(Timestamp, Event), Failure>,
+    make: M,
     write: impl FnOnce(&mut dyn Iterator<Item = (Timestamp, Event)>) -> T,
 ) -> T {
     struct Sent<T>(T);
@@ -318,19 +340,28 @@ fn made_ahead<T>(
     }
     thread::scope(|scope| {
         let (sender, receiver) = mpsc::sync_channel(2);
-        let make = Sent(make);
-        scope.spawn(move || {
+        // A thread that isn't to be had must leave the work here.
+        let (hand_over, work) = mpsc::channel::<Sent<M>>();
+        let made = thread::Builder::new().spawn_scoped(scope, move || {
+            let Ok(make) = work.recv() else {
+                return;
+            };
             let mut make = make.get();
             for first in (0..rows).step_by(AHEAD) {
                 let mut packed = Packed::default();
                 for row in first..rows.min(first + AHEAD) {
-                    packed.push(make(row).expect("each row was checked"));
+                    packed.push(make(row).expect(CHECKED));
                 }
                 if sender.send(packed).is_err() {
                     return;
                 }
             }
         });
+        if made.is_err() {
+            let mut make = make;
+            return write(&mut (0..rows).map(|row| make(row).expect(CHECKED)));
+        }
+        drop(hand_over.send(Sent(make)));
         let mut events = receiver.into_iter().flat_map(Packed::unpack);
         // Fewer events than rows are no end: what would be written must not be.
         write(&mut (0..rows).map(|_| events.next().expect("an event for each row")))

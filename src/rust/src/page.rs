@@ -16,6 +16,7 @@ use fitledger_core::views::verify;
 use crate::from_r::path;
 use crate::guard::{Failure, guard};
 use crate::r::R;
+use crate::to_r;
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
@@ -115,12 +116,16 @@ fn native_page_data(file: Robj, since: Robj) -> Robj {
         let mut json = Vec::new();
         let Some(mark) = since else {
             page.write(&about, &mut json);
-            return Ok(Raw::from_bytes(&json).into());
+            drop(followed);
+            return Ok(to_r::bytes(&json));
         };
-        Ok(match page.write_since(&mark, &about, &mut json) {
+        let new = page.write_since(&mark, &about, &mut json);
+        // R may jump where it is asked for a vector.
+        drop(followed);
+        Ok(match new {
             Since::Nothing => Robj::from(()),
-            Since::Patch => Raw::from_bytes(&json).into(),
-            Since::Everything => Raw::from_bytes(b"{\"reset\":true}").into(),
+            Since::Patch => to_r::bytes(&json),
+            Since::Everything => to_r::bytes(b"{\"reset\":true}"),
         })
     })
 }

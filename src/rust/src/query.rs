@@ -9,7 +9,7 @@ use fitledger_core::format::row::RawRow;
 use fitledger_core::format::time::Timestamp;
 use fitledger_core::format::value::Value;
 use fitledger_core::ledger::{self, RowRead};
-use fitledger_core::platform::sys;
+use fitledger_core::platform::{memory, sys};
 use fitledger_core::views::best;
 use fitledger_core::views::compare::{Field, compare};
 use fitledger_core::views::details::{Detail, NAMES};
@@ -332,6 +332,8 @@ fn native_session_of(file: Robj, run_id: Robj) -> Robj {
 fn native_events(file: Robj) -> Robj {
     guard(|| {
         let ledger = ledger::read(&path(&file)?)?;
+        // The rows, and the texts of one column after the other.
+        memory::ensure(4 * ledger.size() as usize);
         let rows = ledger.links().collect::<fitledger_core::Result<Vec<_>>>()?;
         let rows: Vec<RawRow<'_>> = rows.iter().map(RowRead::link).collect();
         let cells: Vec<_> = rows.iter().map(RawRow::cells).collect();

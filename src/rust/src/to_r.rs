@@ -2,14 +2,53 @@
 
 use extendr_api::prelude::*;
 use extendr_ffi::{
-    INTEGER, LOGICAL, R_NaInt, R_NaReal, R_NaString, REAL, Rf_allocVector, Rf_mkCharLenCE,
+    INTEGER, LOGICAL, R_NaInt, R_NaReal, R_NaString, RAW, REAL, Rf_allocVector, Rf_mkCharLenCE,
     Rf_protect, Rf_unprotect, SET_STRING_ELT, SEXP, SEXPTYPE, STRING_ELT, cetype_t,
 };
 use fitledger_core::columnar::columns::{self, Tag};
 use fitledger_core::format::value::{Kind, Value};
+use fitledger_core::platform::memory;
 use fitledger_core::views::table::{Column, Type};
 
 use crate::r::base_call;
+
+unsafe extern "C" {
+    fn R_gc();
+}
+
+/// A new vector, which nothing protects.
+///
+/// R's own error would jump over all that Rust has to give back. So there is a look first whether there is
+/// room; where there is none, a second one after R has collected its garbage.
+unsafe fn allocate(ty: SEXPTYPE, length: usize) -> SEXP {
+    /// A look at less costs more than it takes.
+    const MANY: usize = 1 << 12;
+    let element = match ty {
+        SEXPTYPE::RAWSXP => 1,
+        SEXPTYPE::LGLSXP | SEXPTYPE::INTSXP => 4,
+        _ => 8,
+    };
+    let bytes = element * length;
+    unsafe {
+        if length >= MANY && memory::look(bytes).is_err() {
+            R_gc();
+            memory::ensure(bytes);
+        }
+        Rf_allocVector(ty, length as _)
+    }
+}
+
+/// A raw vector.
+pub fn bytes(bytes: &[u8]) -> Robj {
+    // SAFETY: the vector has as many elements as there are bytes.
+    unsafe {
+        let vector = Rf_protect(allocate(SEXPTYPE::RAWSXP, bytes.len()));
+        std::ptr::copy_nonoverlapping(bytes.as_ptr(), RAW(vector), bytes.len());
+        let kept = Robj::from_sexp(vector);
+        Rf_unprotect(1);
+        kept
+    }
+}
 
 /// A column as a vector; a run without the value has NA.
 pub fn column(column: &Column<'_>) -> Robj {
@@ -60,7 +99,7 @@ fn labels(values: &columns::Column, rows: &[usize]) -> Robj {
     };
     // SAFETY: both vectors are protected, and places are within the texts.
     unsafe {
-        let vector = Rf_protect(Rf_allocVector(SEXPTYPE::STRSXP, rows.len() as _));
+        let vector = Rf_protect(allocate(SEXPTYPE::STRSXP, rows.len()));
         for (i, &row) in rows.iter().enumerate() {
             let element = match values.tag(row) {
                 Tag::Text if known.is_null() => string(values.texts.get(values.bits(row) as usize)),
@@ -132,7 +171,7 @@ pub fn strings<'a>(texts: impl ExactSizeIterator<Item = Option<&'a str>>) -> Rob
     // SAFETY: the vector has as many elements as the iterator, and each new element is put into it
     // before the next allocation.
     unsafe {
-        let vector = Rf_protect(Rf_allocVector(SEXPTYPE::STRSXP, texts.len() as _));
+        let vector = Rf_protect(allocate(SEXPTYPE::STRSXP, texts.len()));
         for (i, text) in texts.enumerate() {
             let element = match text {
                 None => R_NaString,
@@ -169,7 +208,7 @@ pub fn repeated<'a>(
 pub fn doubles(numbers: impl ExactSizeIterator<Item = f64>) -> Robj {
     // SAFETY: the vector has as many elements as the iterator.
     unsafe {
-        let vector = Rf_protect(Rf_allocVector(SEXPTYPE::REALSXP, numbers.len() as _));
+        let vector = Rf_protect(allocate(SEXPTYPE::REALSXP, numbers.len()));
         let start = REAL(vector);
         for (i, number) in numbers.enumerate() {
             *start.add(i) = number;
@@ -183,7 +222,7 @@ pub fn doubles(numbers: impl ExactSizeIterator<Item = f64>) -> Robj {
 fn integers(ty: SEXPTYPE, numbers: impl ExactSizeIterator<Item = i32>) -> Robj {
     // SAFETY: the vector has as many elements as the iterator; logicals are integers inside.
     unsafe {
-        let vector = Rf_protect(Rf_allocVector(ty, numbers.len() as _));
+        let vector = Rf_protect(allocate(ty, numbers.len()));
         let start = if ty == SEXPTYPE::LGLSXP {
             LOGICAL(vector)
         } else {

@@ -168,6 +168,7 @@ pub fn guard_views(call: impl FnMut() -> Result<Robj, Failure>) -> Robj {
 
 fn guard_damaged(mut call: impl FnMut() -> Result<Robj, Failure>) -> Robj {
     guard(|| {
+        let _let_go = LetGo;
         let outcome = call();
         let Some(damaged) = outcome.as_ref().err().and_then(Failure::damaged_index) else {
             return outcome;
@@ -177,6 +178,19 @@ fn guard_damaged(mut call: impl FnMut() -> Result<Robj, Failure>) -> Robj {
         drop(std::fs::remove_file(damaged));
         call()
     })
+}
+
+/// Lets go of all views when a call stops halfway, as one does that runs out of memory: the next one has that of theirs.
+struct LetGo;
+
+impl Drop for LetGo {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            RUNS.clear();
+            REGISTRIES.clear();
+            SERIES.clear();
+        }
+    }
 }
 
 extendr_module! {

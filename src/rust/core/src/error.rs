@@ -31,6 +31,8 @@ pub enum Error {
     Interrupted,
     /// Stored bytes that are not what their hash says.
     Artifact { path: PathBuf, damage: Damage },
+    /// A stored folder whose archive isn't unpacked.
+    Archive { path: PathBuf, why: String },
     /// What was to be stored is no regular file, or did not hold still.
     Unstorable { path: PathBuf, why: String },
     /// The file is on a network file system on which locks can't be relied on.
@@ -54,6 +56,8 @@ pub enum Error {
     Conflict { path: PathBuf, what: String },
     /// An index isn't as it was written. The ledger itself answers.
     DamagedIndex { path: PathBuf },
+    /// There is too little memory for what a file holds.
+    Memory { path: Option<PathBuf> },
     /// The system refused something; the ledger is as it was.
     Io {
         path: PathBuf,
@@ -175,10 +179,14 @@ impl Damage {
 
 impl Error {
     pub(crate) fn io(path: &Path, doing: &'static str, source: io::Error) -> Error {
-        Error::Io {
-            path: path.to_owned(),
-            doing,
-            source,
+        let path = path.to_owned();
+        match source.kind() {
+            io::ErrorKind::OutOfMemory => Error::Memory { path: Some(path) },
+            _ => Error::Io {
+                path,
+                doing,
+                source,
+            },
         }
     }
 
@@ -193,13 +201,14 @@ impl Error {
             Error::RowsGone { .. } => "rows_gone",
             Error::RowTooLong { .. } => "row_too_long",
             Error::Interrupted => "interrupted",
-            Error::Artifact { .. } => "artifact",
+            Error::Artifact { .. } | Error::Archive { .. } => "artifact",
             Error::Unstorable { .. } => "unstorable",
             Error::Network { .. } => "network",
             Error::Argument { .. } => "argument",
             Error::Unknown { .. } => "unknown",
             Error::Conflict { .. } => "conflict",
             Error::DamagedIndex { .. } => "damaged_index",
+            Error::Memory { .. } => "memory",
             Error::Io { .. } => "io",
             Error::Remains { .. } => "remains",
             Error::DurabilityUnknown { .. } => "durability_unknown",
@@ -230,8 +239,11 @@ impl Error {
             Error::Artifact { .. } => {
                 "They were not used. A copy of the same bytes, logged again, takes their place."
             }
+            Error::Archive { .. } => {
+                "Nothing was unpacked. Other programs than fitledger, or another system, made it: ask who logged it."
+            }
             Error::Unstorable { .. } => {
-                "Nothing was stored. Only regular files that hold still are; of a link, give the path that it leads to."
+                "Nothing was stored. Only regular files that hold still are, in folders too; of a link, give the path that it leads to."
             }
             Error::Network { .. } => {
                 "Keep the ledger on a local disk. If only one machine writes to it, `options(fitledger.network = \"allow\")` goes on."
@@ -242,6 +254,9 @@ impl Error {
             }
             Error::DamagedIndex { .. } => {
                 "Ask again with `options(fitledger.cache = FALSE)`: the ledger itself is not concerned."
+            }
+            Error::Memory { .. } => {
+                "The ledger is as it was. Ask for fewer columns, remove what R holds and call `gc()`, or raise the session's memory limit."
             }
             Error::Io { source, .. } if source.kind() == io::ErrorKind::NotFound => {
                 "Does its folder exist? `dir.create()` makes it."
@@ -268,10 +283,12 @@ impl Error {
             | Error::Conflict { path, .. }
             | Error::DamagedIndex { path }
             | Error::Artifact { path, .. }
+            | Error::Archive { path, .. }
             | Error::Unstorable { path, .. }
             | Error::Io { path, .. }
             | Error::Remains { path, .. }
             | Error::DurabilityUnknown { path, .. } => Some(path),
+            Error::Memory { path } => path.as_deref(),
             Error::RowTooLong { .. }
             | Error::Interrupted
             | Error::Argument { .. }
@@ -351,6 +368,13 @@ impl fmt::Display for Error {
                 path.display(),
                 damage.text()
             ),
+            Error::Archive { path, why } => {
+                write!(
+                    f,
+                    "The folder stored in '{}' can't be unpacked: {why}.",
+                    path.display()
+                )
+            }
             Error::Unstorable { path, why } => {
                 write!(f, "'{}' can't be stored: {why}.", path.display())
             }
@@ -364,6 +388,12 @@ impl fmt::Display for Error {
             Error::Conflict { what, .. } => write!(f, "{what}."),
             Error::DamagedIndex { path } => {
                 write!(f, "The index '{}' is damaged.", path.display())
+            }
+            Error::Memory { path: Some(path) } => {
+                write!(f, "There is not enough memory for '{}'.", path.display())
+            }
+            Error::Memory { path: None } => {
+                f.write_str("There is not enough memory for what was asked.")
             }
             Error::Io { path, doing, .. } => {
                 write!(f, "Can't {doing} '{}'.", path.display())

@@ -3,7 +3,7 @@
 //! Layers, each a folder that uses only those above it in this list:
 //!
 //! - [`error`]: what can go wrong, said so that somebody can act on it
-//! - [`platform`]: what the machine says
+//! - [`platform`]: what the machine says and gives
 //! - [`format`]: one row, one value, one hash
 //! - [`ledger`]: the file, and the bytes beside it
 //! - [`columnar`]: many values

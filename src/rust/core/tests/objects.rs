@@ -18,7 +18,7 @@ use fitledger_core::format::event::{Event, EventKind};
 use fitledger_core::format::id::RunId;
 use fitledger_core::format::object::Object;
 use fitledger_core::format::time::Timestamp;
-use fitledger_core::ledger::objects::{Objects, Stored, safe_file_name};
+use fitledger_core::ledger::objects::{Objects, Stored, copy_file, read_file, safe_file_name};
 use fitledger_core::ledger::{self, Append, FileStore, Memory, Session};
 use fitledger_core::platform::sys;
 use fitledger_core::views::verify::{Status, verify};
@@ -425,6 +425,44 @@ mod links_and_pipes {
         assert_eq!(mode & 0o777, 0o400);
     }
 
+    #[test]
+    fn who_may_use_the_ledger_may_use_its_objects_whatever_the_umask() {
+        use std::os::unix::fs::PermissionsExt;
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o7777;
+        let set = |path: &Path, mode| {
+            fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+        };
+        for (ledger, folders, files) in [
+            (0o664, 0o2775, 0o444),
+            (0o640, 0o2750, 0o440),
+            (0o600, 0o2700, 0o400),
+        ] {
+            let folder = Folder::new();
+            set(&folder.0, 0o2775);
+            set(&folder.file("runs.csv", b""), ledger);
+            let store = || {
+                let mut child = worker(&folder, "private", 0, Stdio::null());
+                assert!(child.wait().unwrap().success());
+            };
+            store();
+            let objects = folder.objects();
+            let path = objects.path(&Digest::of(&[b"private"]));
+            let two = path.parent().unwrap();
+            assert_eq!(mode(objects.folder()), folders);
+            assert_eq!(mode(two), folders);
+            assert_eq!(mode(&path), files);
+
+            // What an earlier version made for its user alone is opened when that one stores something.
+            set(two, 0o700);
+            store();
+            assert_eq!(mode(two) & 0o777, folders & 0o777);
+            // A user may have closed the whole of it.
+            set(objects.folder(), 0o2700);
+            store();
+            assert_eq!(mode(objects.folder()), 0o2700);
+        }
+    }
+
     fn make_pipe(path: &Path) {
         use std::os::unix::ffi::OsStrExt;
         let path = std::ffi::CString::new(path.as_os_str().as_bytes()).unwrap();
@@ -437,6 +475,85 @@ mod links_and_pipes {
         std::thread::spawn(move || send.send(work()));
         receive.recv_timeout(PATIENCE).expect("it hangs")
     }
+}
+
+/// Stores bytes in a place where they can be changed.
+fn put_open(objects: &Objects, bytes: &[u8]) -> Stored {
+    let stored = put(objects, bytes);
+    replace(&objects.path(&stored.digest), bytes);
+    stored
+}
+
+#[test]
+fn what_is_handed_out_is_what_was_hashed() {
+    let folder = Folder::new();
+    let objects = folder.objects();
+    let bytes: Vec<u8> = (0..600_000_u32).map(|i| (i % 251) as u8).collect();
+    let harm = |path: &Path, at: u64| {
+        use std::io::Seek;
+        let mut file = fs::File::options().write(true).open(path).unwrap();
+        file.seek(io::SeekFrom::Start(at)).unwrap();
+        file.write_all(b"evil").unwrap();
+    };
+    // What was read already doesn't change any more, what comes later is seen.
+    for (at, holds) in [(1000, true), (500_000, false)] {
+        let stored = put_open(&objects, &bytes);
+        let path = objects.path(&stored.digest);
+        let recorded = folder.file("recorded", &bytes);
+        type Read<'a> = Box<dyn Fn(&mut dyn FnMut(u64) -> bool) -> Result<Vec<u8>, Error> + 'a>;
+        let copy = folder.0.join("copy");
+        let (digest, size) = (stored.digest, Some(stored.size));
+        let whole = |file: Result<fs::File, Error>| {
+            let mut bytes = Vec::new();
+            file?.read_to_end(&mut bytes).unwrap();
+            assert_eq!(bytes, fs::read(&copy).unwrap());
+            fs::remove_file(&copy).unwrap();
+            Ok(bytes)
+        };
+        let ways: [(&Path, Read<'_>); 4] = [
+            (
+                &path,
+                Box::new(|progress| objects.read(&digest, size, progress)),
+            ),
+            (
+                &path,
+                Box::new(|progress| whole(objects.copy(&digest, size, &copy, progress))),
+            ),
+            (
+                &recorded,
+                Box::new(|progress| read_file(&recorded, &digest, progress)),
+            ),
+            (
+                &recorded,
+                Box::new(|progress| whole(copy_file(&recorded, &digest, &copy, progress))),
+            ),
+        ];
+        for (source, read) in ways {
+            fs::write(source, &bytes).unwrap();
+            let unwatched = read(&mut go_on).unwrap();
+            assert_eq!(unwatched, bytes);
+            let mut harmed = false;
+            let mut progress = |_| {
+                if !std::mem::replace(&mut harmed, true) {
+                    harm(source, at);
+                }
+                false
+            };
+            match read(&mut progress) {
+                Ok(read) => assert!(holds && read == bytes),
+                // A file that was written to while it was read is refused in any case.
+                Err(e) => assert!(!holds || e.class() == "unstorable", "{e}"),
+            }
+            assert!(harmed && !copy.exists());
+            assert!(read(&mut go_on).is_err());
+        }
+    }
+    // A copy takes the place of nothing.
+    let stored = put(&objects, b"a model");
+    let there = folder.file("there", b"precious");
+    let e = objects.copy(&stored.digest, None, &there, &mut go_on);
+    assert_eq!(e.unwrap_err().class(), "io");
+    assert_eq!(fs::read(there).unwrap(), b"precious");
 }
 
 #[test]

@@ -10,7 +10,7 @@ use crate::error::Error;
 use crate::format::digest::Digest;
 use crate::format::json::Json;
 use crate::format::time::Timestamp;
-use crate::platform::sys;
+use crate::platform::{memory, sys};
 
 /// How many values a block of an array has, but for the last one.
 pub const BLOCK: usize = 1 << 16;
@@ -109,10 +109,14 @@ impl Stored {
             // New memory costs more than the reading.
             static BYTES: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
         }
+        // Nobody can have written more than the file has.
+        let there = self.source.file.metadata().ok()?.len();
+        if there < self.at.checked_add(self.size as u64)? {
+            return None;
+        }
         let mut bytes = BYTES.take();
-        bytes
-            .try_reserve(self.size.saturating_sub(bytes.len()))
-            .ok()?;
+        let more = self.size.saturating_sub(bytes.len());
+        memory::reserve(&mut bytes, more);
         bytes.resize(self.size.max(bytes.len()), 0);
         let block = &mut bytes[..self.size];
         let read = sys::read_full(&self.source.file, block, self.at).ok()?;
@@ -184,6 +188,7 @@ impl<T: Fixed> Block<T> {
     #[cold]
     fn load_stored(&self) -> Result<&[T]> {
         let stored = self.stored.as_ref().expect("in memory or in a file");
+        memory::ensure(2 * stored.size);
         let values = stored.read(|bytes| bytes.chunks_exact(T::SIZE).map(T::decode).collect());
         let values: Vec<T> = values.flatten().ok_or_else(|| stored.damaged())?;
         Ok(self.values.get_or_init(|| values))
@@ -233,6 +238,7 @@ impl<T: AsJson> LazyJson<T> {
         let value = match self.json.in_file() {
             None => T::default(),
             Some(stored) => {
+                memory::ensure(4 * stored.size);
                 let json = stored.read(|bytes| Json::parse(bytes).ok());
                 let value = json.flatten().and_then(T::of_json);
                 value.ok_or_else(|| stored.damaged())?
@@ -335,10 +341,11 @@ impl<T: Fixed> Blocks<T> {
 
     pub fn push(&mut self, value: T) -> Result<()> {
         if self.len % BLOCK == 0 {
-            self.blocks.push(Block::default());
+            self.add_block();
         }
-        let last = self.blocks.last_mut().expect("a block");
-        last.values_mut()?.push(value);
+        let last = self.blocks.last_mut().expect("a block").values_mut()?;
+        memory::reserve(last, 1);
+        last.push(value);
         self.len += 1;
         Ok(())
     }
@@ -346,16 +353,22 @@ impl<T: Fixed> Blocks<T> {
     pub fn extend(&mut self, mut values: &[T]) -> Result<()> {
         while !values.is_empty() {
             if self.len % BLOCK == 0 {
-                self.blocks.push(Block::default());
+                self.add_block();
             }
             let room = BLOCK - self.len % BLOCK;
             let (now, later) = values.split_at(room.min(values.len()));
-            let last = self.blocks.last_mut().expect("a block");
-            last.values_mut()?.extend_from_slice(now);
+            let last = self.blocks.last_mut().expect("a block").values_mut()?;
+            memory::reserve(last, now.len());
+            last.extend_from_slice(now);
             self.len += now.len();
             values = later;
         }
         Ok(())
+    }
+
+    fn add_block(&mut self) {
+        memory::ensure(0);
+        self.blocks.push(Block::default());
     }
 
     /// Grows or shrinks to a length.
@@ -365,9 +378,10 @@ impl<T: Fixed> Blocks<T> {
             let missing = len - self.len;
             let room = BLOCK - self.len % BLOCK;
             if room == BLOCK {
-                self.blocks.push(Block::default());
+                self.add_block();
             }
             let last = self.blocks.last_mut().expect("a block").values_mut()?;
+            memory::reserve(last, room.min(missing));
             last.resize(last.len() + room.min(missing), value);
             self.len += room.min(missing);
         }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use crate::columnar::blocks::{AsJson, BLOCK, Block, Blocks, Fixed, LazyJson, Source, Stored};
 use crate::format::digest::Digest;
-use crate::platform::sys;
+use crate::platform::{memory, sys};
 
 const MAGIC: &[u8; 24] = b"fitledger index, form 2\n";
 /// At the end: where the directory begins, its digest, the magic bytes again.
@@ -98,10 +98,7 @@ pub fn read<T: Indexed>(path: &Path, max_bytes: u64) -> Option<T> {
         return None;
     }
     let start = u64::decode(&trailer[..8])?;
-    let length = usize::try_from(at.checked_sub(start)?).ok()?;
-    let mut directory = Vec::new();
-    directory.try_reserve_exact(length).ok()?;
-    directory.resize(length, 0);
+    let mut directory = memory::zeroed(at.checked_sub(start)?).ok()?;
     let read = sys::read_full(&file, &mut directory, start).ok()?;
     if read < directory.len() || Digest::of(&[&directory]).bytes() != &trailer[8..40] {
         return None;

@@ -1,7 +1,8 @@
 //! Many texts, each once, and the index of each.
 
-use crate::columnar::blocks::{Block, Blocks, Result};
+use crate::columnar::blocks::{BLOCK, Block, Blocks, Result};
 use crate::columnar::index_file::indexed;
+use crate::platform::memory;
 
 /// Texts in the order in which they were first added, and a table to find them by.
 #[derive(Debug, Default)]
@@ -136,6 +137,7 @@ impl StringTable {
         }
         let number = self.pages.len() - 1;
         let page = self.pages[number].values_mut()?;
+        memory::reserve(page, text.len());
         page.extend_from_slice(text);
         self.ends.push((number as u64) << 32 | page.len() as u64)?;
         self.table.set(slot, hash >> 32 << 32 | self.len() as u64)?;
@@ -148,8 +150,13 @@ impl StringTable {
         if wanted <= self.table.len() {
             return Ok(());
         }
+        let slots = wanted.next_power_of_two().max(8);
+        if slots >= BLOCK {
+            // Once as it is filled, once in blocks.
+            memory::ensure(2 * slots * size_of::<u64>());
+        }
         self.table.load()?;
-        let mut table = vec![0; wanted.next_power_of_two().max(8)];
+        let mut table = vec![0; slots];
         let mask = table.len() - 1;
         for entry in self.table.iter().filter(|&entry| entry != 0) {
             let mut slot = (entry >> 32) as usize & mask;

@@ -5,6 +5,8 @@ use std::fmt;
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde::ser::{Serialize, Serializer};
 
+use crate::platform::memory;
+
 /// Objects and arrays may stand this deep inside one another.
 pub const MAX_DEPTH: usize = 32;
 
@@ -53,7 +55,8 @@ impl Json {
         if let Some(key) = json.repeated_key() {
             return Err(Malformed(format!("the key {key:?} stands twice")));
         }
-        let mut again = Vec::with_capacity(bytes.len());
+        let mut again = Vec::new();
+        memory::reserve(&mut again, bytes.len());
         json.write(&mut again);
         if again != bytes {
             return Err(Malformed("not in the ledger's one encoding".into()));
@@ -163,6 +166,9 @@ impl Json {
         match self {
             Json::Array(items) => items.iter().find_map(Json::repeated_key),
             Json::Object(pairs) => {
+                if pairs.len() > 1000 {
+                    memory::ensure(4 * pairs.len() * size_of::<&str>());
+                }
                 let mut seen = std::collections::HashSet::with_capacity(pairs.len());
                 pairs
                     .iter()
@@ -340,6 +346,7 @@ impl<'de> Visitor<'de> for JsonVisitor {
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Json, A::Error> {
         let mut items = Vec::new();
         while let Some(item) = seq.next_element()? {
+            memory::reserve(&mut items, 1);
             items.push(item);
         }
         Ok(Json::Array(items))
@@ -348,6 +355,7 @@ impl<'de> Visitor<'de> for JsonVisitor {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Json, A::Error> {
         let mut pairs = Vec::new();
         while let Some((key, value)) = map.next_entry::<String, Json>()? {
+            memory::reserve(&mut pairs, 1);
             pairs.push((without_nul(key)?, value));
         }
         Ok(Json::Object(pairs))

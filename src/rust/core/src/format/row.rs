@@ -11,6 +11,7 @@ use crate::format::id::{Seq, is_run_id};
 use crate::format::json::{Json, Malformed};
 use crate::format::object::Object;
 use crate::format::time::{TIME_LEN, Timestamp};
+use crate::platform::memory;
 
 /// The first line of every ledger, without its line feed.
 pub const HEADER: &str = "seq,time,event,run_id,params,metrics,artifacts,context,hash";
@@ -77,7 +78,8 @@ impl<'a> Cell<'a> {
         let Some(first) = memchr::memchr(b'"', self.0) else {
             return Cow::Borrowed(self.0);
         };
-        let mut out = Vec::with_capacity(self.0.len());
+        let mut out = Vec::new();
+        memory::reserve(&mut out, self.0.len());
         let mut rest = self.0;
         let mut next = Some(first);
         while let Some(at) = next {

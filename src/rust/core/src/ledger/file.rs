@@ -7,7 +7,7 @@ use std::time::SystemTime;
 
 use crate::error::{Error, Result, RowDamage};
 use crate::format::row::{HEADER, RawRow};
-use crate::platform::sys;
+use crate::platform::{memory, sys};
 
 /// So many bytes show whether a file begins as a ledger does.
 pub(super) const START_BYTES: u64 = 4096;
@@ -20,8 +20,10 @@ pub struct LedgerFile {
 }
 
 impl LedgerFile {
-    /// Opens a file; a pipe or a folder is refused, its first line isn't looked at.
+    /// Opens a file; its first line isn't looked at. A pipe or a folder is refused, and so is all where there isn't
+    /// even room for the little that every reading takes.
     pub fn open(path: &Path) -> Result<LedgerFile> {
+        memory::look(0).map_err(|e| Error::io(path, "read", e.into()))?;
         let mut options = OpenOptions::new();
         let opened = sys::never_block(options.read(true)).open(path);
         let file = opened.map_err(|e| match e.kind() {
@@ -161,11 +163,7 @@ pub(super) fn read_range(
     length: u64,
     read: &dyn Fn(&mut [u8]) -> io::Result<usize>,
 ) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    let length = usize::try_from(length).map_err(|_| io::ErrorKind::OutOfMemory)?;
-    let room = bytes.try_reserve_exact(length);
-    room.map_err(|_| io::ErrorKind::OutOfMemory)?;
-    bytes.resize(length, 0);
+    let mut bytes = memory::zeroed(length)?;
     let read = read(&mut bytes)?;
     bytes.truncate(read);
     Ok(bytes)

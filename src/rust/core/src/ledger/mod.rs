@@ -3,6 +3,7 @@
 mod append;
 mod file;
 mod first_row;
+pub mod folder;
 pub mod objects;
 mod read;
 mod repair;

@@ -6,7 +6,12 @@
 //! every writer removes those whose lock it can take.
 //!
 //! Nothing in the folder is trusted: bytes are hashed again whenever they are asked for, and
-//! symbolic links are not followed, neither for a file nor for a folder.
+//! symbolic links are not followed, neither for a file nor for a folder. What is handed out is what
+//! was hashed, in memory or in a copy that was made in the same pass.
+//!
+//! Who may read or write the ledger may read or add objects: `<ledger>.objects` gets the rights and
+//! the group of the ledger's file (of a ledger that isn't there yet, what the umask gives), its
+//! folders and files those of `<ledger>.objects`, whatever the umask of the writer.
 
 use std::fs::{self, File, FileType, OpenOptions};
 use std::io::{self, Read, Seek, Write};
@@ -15,7 +20,7 @@ use std::path::{Path, PathBuf};
 use crate::error::{Damage, Error, Result};
 use crate::format::digest::{Digest, Hasher};
 use crate::format::id::{self, Random};
-use crate::platform::sys;
+use crate::platform::{memory, sys};
 
 /// Is told how many bytes are done and says whether to give up.
 pub type Progress<'a> = &'a mut dyn FnMut(u64) -> bool;
@@ -28,6 +33,7 @@ const ATTEMPTS: usize = 100;
 /// The folder of the stored bytes of one ledger.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Objects {
+    ledger: PathBuf,
     root: PathBuf,
 }
 
@@ -54,9 +60,10 @@ impl Objects {
     /// link has its objects where it really is.
     pub fn beside(ledger: &Path) -> Objects {
         let ledger = fs::canonicalize(ledger).unwrap_or_else(|_| ledger.to_owned());
-        let mut root = ledger.into_os_string();
+        let mut root = ledger.clone().into_os_string();
         root.push(".objects");
-        Objects { root: root.into() }
+        let root = root.into();
+        Objects { ledger, root }
     }
 
     pub fn folder(&self) -> &Path {
@@ -101,7 +108,8 @@ impl Objects {
         progress: Progress<'_>,
     ) -> Result<Stored> {
         let failed = |e| Error::io(&self.root, "read what is to be stored in", e);
-        self.store(source, &failed, &|_| Ok(()), random, progress)
+        let mut fill = |sink: &mut Sink<'_>| read_blocks(source, &failed, &mut |b| sink.take(b));
+        self.put_with(&mut fill, random, progress)
     }
 
     /// Stores a file's bytes. Only a regular file will do, one that doesn't change meanwhile.
@@ -112,35 +120,39 @@ impl Objects {
         progress: Progress<'_>,
     ) -> Result<Stored> {
         let mut source = Source::open(path)?;
-        let handle = source
-            .file
-            .try_clone()
-            .map_err(|e| Error::io(path, "look at", e))?;
-        let unchanged = |size| unchanged(path, &handle, &source.before, size);
-        let failed = |e| Error::io(path, "read", e);
-        self.store(&mut source.file, &failed, &unchanged, random, progress)
+        let mut fill = |sink: &mut Sink<'_>| source.read(&mut |block| sink.take(block));
+        self.put_with(&mut fill, random, progress)
     }
 
-    fn store(
+    /// Stores what is put into a sink, unless that fails.
+    pub(super) fn put_with(
         &self,
-        source: &mut dyn Read,
-        unread: &dyn Fn(io::Error) -> Error,
-        accept: &dyn Fn(u64) -> Result<()>,
+        fill: &mut dyn FnMut(&mut Sink<'_>) -> Result<()>,
         random: Random<'_>,
         progress: Progress<'_>,
     ) -> Result<Stored> {
-        make_folder(&self.root)?;
+        if make_folder(&self.root)? {
+            if let Ok(ledger) = fs::metadata(&self.ledger) {
+                share_folder(&self.root, &ledger, true);
+            }
+        }
         self.remove_abandoned();
         let mut temporary = Temporary::create(&self.root, random)?;
-        let (path, file) = (&temporary.path, &mut temporary.file);
-        let mut write = |block: &[u8]| {
-            file.write_all(block)
-                .map_err(|e| Error::io(path, "write", e))
+        let mut sink = Sink {
+            file: &temporary.file,
+            path: &temporary.path,
+            hasher: Hasher::default(),
+            size: 0,
+            progress,
         };
-        let (digest, size) = pass(source, unread, &mut write, progress)?;
-        accept(size)?;
-        make_folder(&self.folder_of(&digest))?;
-        self.publish(temporary, &digest, size, progress)?;
+        fill(&mut sink)?;
+        let Sink { hasher, size, .. } = sink;
+        let digest = hasher.finish();
+        let root = fs::symlink_metadata(&self.root);
+        let root = root.map_err(|e| Error::io(&self.root, "look at", e))?;
+        let is_new = make_folder(&self.folder_of(&digest))?;
+        share_folder(&self.folder_of(&digest), &root, is_new);
+        self.publish(&mut temporary, &digest, size, &root, progress)?;
         // Another writer may have made the name or a folder, and not have got so far yet.
         for folder in [
             &self.folder_of(&digest),
@@ -155,9 +167,10 @@ impl Objects {
     /// Gives the temporary's bytes their name, unless they are there already.
     fn publish(
         &self,
-        mut temporary: Temporary,
+        temporary: &mut Temporary,
         digest: &Digest,
         size: u64,
+        root: &fs::Metadata,
         progress: Progress<'_>,
     ) -> Result<()> {
         let path = self.path(digest);
@@ -176,7 +189,7 @@ impl Objects {
                 return Err(Error::Artifact { path, damage });
             }
             if !sealed {
-                temporary.seal()?;
+                temporary.seal(root)?;
                 sealed = true;
             }
             if damage == Damage::Missing {
@@ -245,14 +258,24 @@ impl Objects {
         let path = self.path(digest);
         let mut bytes = Vec::new();
         let mut keep = |block: &[u8]| {
-            bytes
-                .try_reserve(block.len())
-                .map_err(|_| Error::io(&path, "read", io::ErrorKind::OutOfMemory.into()))?;
-            bytes.extend_from_slice(block);
-            Ok(())
+            memory::append(&mut bytes, block).map_err(|e| Error::io(&path, "read", e))
         };
         self.verify(digest, size, &mut keep, progress)?;
         Ok(bytes)
+    }
+
+    /// Copies the bytes with this hash to a new file, which is not there if they aren't right. It
+    /// comes back at its first byte.
+    pub fn copy(
+        &self,
+        digest: &Digest,
+        size: Option<u64>,
+        to: &Path,
+        progress: Progress<'_>,
+    ) -> Result<File> {
+        write_copy(to, &mut |keep| {
+            self.verify(digest, size, keep, &mut *progress).map(drop)
+        })
     }
 
     fn verify(
@@ -308,57 +331,122 @@ impl Objects {
                 false => keep(block),
             }
         };
-        let (found, size) = pass(&mut file, &unread, &mut keep, progress)?;
-        compare(size)?;
-        match found == *digest {
+        let mut read = |keep: Keep<'_>| read_blocks(&mut file, &unread, keep);
+        let found = hash_blocks(&mut read, &mut keep, progress)?;
+        compare(found.size)?;
+        let size = found.size;
+        match found.digest == *digest {
             true => Ok(Opened { file, path, size }),
             false => Err(wrong(Damage::Changed)),
         }
     }
 }
 
-/// Reads to the end, hashes, and hands each block on.
-fn pass(
+/// What takes blocks of bytes.
+type Keep<'a> = &'a mut dyn FnMut(&[u8]) -> Result<()>;
+
+/// Where the bytes of an object go while it is being stored.
+pub(super) struct Sink<'a> {
+    file: &'a File,
+    path: &'a Path,
+    hasher: Hasher,
+    size: u64,
+    progress: Progress<'a>,
+}
+
+impl Sink<'_> {
+    pub fn take(&mut self, block: &[u8]) -> Result<()> {
+        self.hasher.update(block);
+        let written = self.file.write_all(block);
+        written.map_err(|e| Error::io(self.path, "write", e))?;
+        self.size += block.len() as u64;
+        match (self.progress)(self.size) {
+            true => Err(Error::Interrupted),
+            false => Ok(()),
+        }
+    }
+}
+
+/// Reads to the end and hands each block on.
+fn read_blocks(
     source: &mut dyn Read,
     unread: &dyn Fn(io::Error) -> Error,
-    keep: &mut dyn FnMut(&[u8]) -> Result<()>,
-    progress: Progress<'_>,
-) -> Result<(Digest, u64)> {
-    let mut hasher = Hasher::default();
+    keep: Keep<'_>,
+) -> Result<()> {
     let mut block = vec![0; BLOCK];
-    let mut done = 0;
     loop {
         match source.read(&mut block) {
-            Ok(0) => return Ok((hasher.finish(), done)),
-            Ok(n) => {
-                hasher.update(&block[..n]);
-                keep(&block[..n])?;
-                done += n as u64;
-            }
+            Ok(0) => return Ok(()),
+            Ok(n) => keep(&block[..n])?,
             Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
             Err(e) => return Err(unread(e)),
         }
-        if progress(done) {
-            return Err(Error::Interrupted);
+    }
+}
+
+/// Hashes all blocks that a reader hands on, and hands them on itself.
+fn hash_blocks(
+    read: &mut dyn FnMut(Keep<'_>) -> Result<()>,
+    keep: Keep<'_>,
+    progress: Progress<'_>,
+) -> Result<Stored> {
+    let mut hasher = Hasher::default();
+    let mut size = 0;
+    read(&mut |block| {
+        hasher.update(block);
+        keep(block)?;
+        size += block.len() as u64;
+        match progress(size) {
+            true => Err(Error::Interrupted),
+            false => Ok(()),
+        }
+    })?;
+    let digest = hasher.finish();
+    Ok(Stored { digest, size })
+}
+
+/// Writes blocks to a new file, which goes again if they turn out wrong. It comes back at its
+/// first byte.
+fn write_copy(to: &Path, read: &mut dyn FnMut(Keep<'_>) -> Result<()>) -> Result<File> {
+    let failed = |e| Error::io(to, "write", e);
+    let mut options = OpenOptions::new();
+    let options = options.read(true).write(true).create_new(true);
+    let mut file = options.open(to).map_err(failed)?;
+    let mut keep = |block: &[u8]| file.write_all(block).map_err(failed);
+    let written = read(&mut keep).and_then(|()| file.rewind().map_err(failed));
+    match written {
+        Ok(()) => Ok(file),
+        Err(e) => {
+            drop(file);
+            drop(fs::remove_file(to));
+            Err(e)
         }
     }
+}
+
+/// Gives a folder the rights of another or of a file. Where the system has none to give nothing is lost.
+fn share_folder(path: &Path, like: &fs::Metadata, is_new: bool) {
+    drop(sys::share_folder(path, like, is_new));
 }
 
 fn open_no_follow(path: &Path) -> io::Result<File> {
     sys::no_follow(OpenOptions::new().read(true)).open(path)
 }
 
-/// Makes a folder where none is; refuses anything else that is there.
-fn make_folder(path: &Path) -> Result<()> {
+/// Makes a folder where none is, and says whether it did; refuses anything else that is there.
+fn make_folder(path: &Path) -> Result<bool> {
     match fs::create_dir(path) {
         Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
-        made => return made.map_err(|e| Error::io(path, "make the folder", e)),
+        made => {
+            let made = made.map(|()| true);
+            return made.map_err(|e| Error::io(path, "make the folder", e));
+        }
     }
     let kind = fs::symlink_metadata(path)
         .map_err(|e| Error::io(path, "look at", e))?
         .file_type();
     if kind.is_dir() {
-        return Ok(());
+        return Ok(false);
     }
     let why = format!("it is {}, not a folder", sys::kind_of_file(kind));
     Err(Error::io(
@@ -413,14 +501,9 @@ impl Temporary {
     }
 
     /// Puts the bytes on disk and takes the right to write to them away from everybody.
-    fn seal(&mut self) -> Result<()> {
-        let seal = || {
-            let mut permissions = self.file.metadata()?.permissions();
-            permissions.set_readonly(true);
-            self.file.set_permissions(permissions)?;
-            self.file.sync_all()
-        };
-        seal().map_err(|e| Error::io(&self.path, "sync", e))
+    fn seal(&mut self, root: &fs::Metadata) -> Result<()> {
+        let sealed = sys::seal(&self.file, root).and_then(|()| self.file.sync_all());
+        sealed.map_err(|e| Error::io(&self.path, "sync", e))
     }
 
     /// Takes the place of whatever is there, but of a folder only if it is empty.
@@ -469,16 +552,42 @@ pub fn check_storable(path: &Path) -> Result<()> {
 /// The digest and the size of a file, under the same conditions as when it is stored.
 pub fn hash_file(path: &Path, progress: Progress<'_>) -> Result<Stored> {
     let mut source = Source::open(path)?;
-    let failed = |e| Error::io(path, "read", e);
-    let (digest, size) = pass(&mut source.file, &failed, &mut |_| Ok(()), progress)?;
-    unchanged(path, &source.file, &source.before, size)?;
-    Ok(Stored { digest, size })
+    hash_blocks(&mut |keep| source.read(keep), &mut |_| Ok(()), progress)
+}
+
+/// The bytes of a file that was recorded by its path. What comes back is what was hashed.
+pub fn read_file(path: &Path, digest: &Digest, progress: Progress<'_>) -> Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let mut keep =
+        |block: &[u8]| memory::append(&mut bytes, block).map_err(|e| Error::io(path, "read", e));
+    verify_file(path, digest, &mut keep, progress)?;
+    Ok(bytes)
+}
+
+/// Copies the bytes of a file that was recorded by its path to a new one, as [`Objects::copy`] does.
+pub fn copy_file(path: &Path, digest: &Digest, to: &Path, progress: Progress<'_>) -> Result<File> {
+    write_copy(to, &mut |keep| {
+        verify_file(path, digest, keep, &mut *progress)
+    })
+}
+
+fn verify_file(path: &Path, digest: &Digest, keep: Keep<'_>, progress: Progress<'_>) -> Result<()> {
+    let mut source = Source::open(path)?;
+    let found = hash_blocks(&mut |keep| source.read(keep), keep, progress)?;
+    match found.digest == *digest {
+        true => Ok(()),
+        false => Err(Error::Artifact {
+            path: path.to_owned(),
+            damage: Damage::Changed,
+        }),
+    }
 }
 
 /// A regular file that is about to be read, and how it was before.
-struct Source {
+pub(super) struct Source {
+    path: PathBuf,
     file: File,
-    before: fs::Metadata,
+    pub before: fs::Metadata,
 }
 
 impl Source {
@@ -505,13 +614,37 @@ impl Source {
             }
             _ => unopened(e),
         })?;
+        Source::of(file, path)
+    }
+
+    /// A file that was opened, if it is a regular one.
+    pub fn of(file: File, path: &Path) -> Result<Source> {
         let before = file.metadata().map_err(|e| Error::io(path, "look at", e))?;
-        regular(before.file_type())?;
-        Ok(Source { file, before })
+        let path = path.to_owned();
+        match before.is_file() {
+            true => Ok(Source { path, file, before }),
+            false => Err(unstorable(
+                &path,
+                format!("it is {}", sys::kind_of_file(before.file_type())),
+            )),
+        }
+    }
+
+    /// Reads to the end. That the file has changed meanwhile is an error.
+    pub fn read(&mut self, keep: Keep<'_>) -> Result<()> {
+        let path = &self.path;
+        let mut size = 0;
+        let mut count = |block: &[u8]| {
+            size += block.len() as u64;
+            keep(block)
+        };
+        let unread = |e| Error::io(path, "read", e);
+        read_blocks(&mut self.file, &unread, &mut count)?;
+        unchanged(path, &self.file, &self.before, size)
     }
 }
 
-fn unstorable(path: &Path, why: String) -> Error {
+pub(super) fn unstorable(path: &Path, why: String) -> Error {
     Error::Unstorable {
         path: path.to_owned(),
         why,

@@ -13,6 +13,7 @@ use crate::ledger::row_rules::{RowRead, read_row};
 use crate::ledger::store::Store;
 use crate::ledger::tail::{self, Tail};
 use crate::ledger::validate::{Validation, validate};
+use crate::platform::memory::{self, Budget, OutOfMemory};
 use crate::platform::sys;
 
 /// The position in the file right after a row.
@@ -163,6 +164,7 @@ impl Ledger {
             ledger: self,
             at,
             position: self.after.unwrap_or_else(Position::origin),
+            budget: Budget::default(),
         }
     }
 
@@ -201,7 +203,13 @@ impl Ledger {
 
     /// The ledger's id, as its first row states it.
     pub fn id(&self) -> Option<String> {
-        let first = self.rows().next()?.ok()?;
+        // One short row, and that there is no room for more must not look as if it weren't there.
+        let budget = Budget::unlimited();
+        let lines = Links {
+            budget,
+            ..self.links()
+        };
+        let first = Rows { lines }.next()?.ok()?;
         LedgerContext::read(first.context).ok()?.id
     }
 
@@ -243,9 +251,12 @@ impl Ledger {
     }
 
     /// The ledger up to a byte, and what follows.
-    pub(super) fn split(mut self, at: u64) -> (Ledger, Vec<u8>) {
-        let rest = self.bytes.split_off(at as usize);
-        (self, rest)
+    pub(super) fn split(mut self, at: u64) -> Result<(Ledger, Vec<u8>)> {
+        let mut rest = Vec::new();
+        let moved = memory::append(&mut rest, &self.bytes[at as usize..]);
+        moved.map_err(|e| Error::io(&self.path, "read", e))?;
+        self.bytes.truncate(at as usize);
+        Ok((self, rest))
     }
 
     pub(super) fn ends_in_line_feed(&self) -> bool {
@@ -258,6 +269,12 @@ impl Ledger {
             self.bytes.truncate(end as usize);
         }
         self
+    }
+
+    pub fn out_of_memory(&self) -> Error {
+        Error::Memory {
+            path: Some(self.path.clone()),
+        }
     }
 
     /// That a row doesn't say what it should.
@@ -308,16 +325,15 @@ pub struct Links<'a> {
     at: usize,
     /// Right after the last row.
     position: Position,
+    /// Whoever asks for rows makes values of them.
+    budget: Budget,
 }
 
 impl<'a> Links<'a> {
-    /// The next row, as long as the rows hold as far as readers look.
-    fn link(&mut self) -> std::result::Result<Option<RowRead<'a>>, RowDamage> {
+    /// The row that is next, as long as the rows hold as far as readers look. Its line feed is so many bytes on, if it
+    /// has one.
+    fn link(&mut self, line_feed: Option<usize>) -> std::result::Result<RowRead<'a>, RowDamage> {
         let rest = &self.ledger.bytes[self.at..];
-        if rest.is_empty() {
-            return Ok(None);
-        }
-        let line_feed = memchr::memchr(b'\n', rest);
         let line = &rest[..line_feed.unwrap_or(rest.len())];
         let previous = self.position.head;
         let (line, read) = match read_row(line, Some(previous.seq)) {
@@ -345,7 +361,7 @@ impl<'a> Links<'a> {
             end: self.ledger.start() + (self.at + usize::from(!closed)) as u64,
             head: Head { seq, hash },
         };
-        Ok(Some(read))
+        Ok(read)
     }
 }
 
@@ -353,8 +369,17 @@ impl<'a> Iterator for Links<'a> {
     type Item = Result<RowRead<'a>>;
 
     fn next(&mut self) -> Option<Result<RowRead<'a>>> {
-        let damage = match self.link() {
-            Ok(row) => return row.map(Ok),
+        let rest = &self.ledger.bytes[self.at..];
+        if rest.is_empty() {
+            return None;
+        }
+        let line_feed = memchr::memchr(b'\n', rest);
+        if let Err(OutOfMemory) = self.budget.take(line_feed.unwrap_or(rest.len())) {
+            self.at = self.ledger.bytes.len();
+            return Some(Err(self.ledger.out_of_memory()));
+        }
+        let damage = match self.link(line_feed) {
+            Ok(row) => return Some(Ok(row)),
             Err(damage) => damage,
         };
         let (at, bytes) = (self.at, &self.ledger.bytes);

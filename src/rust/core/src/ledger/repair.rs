@@ -80,7 +80,7 @@ fn replace<S: Store, T>(
 ) -> Result<Repaired<T>> {
     let path = store.path().to_owned();
     let aside = SetAside::of(store, at, how.random)?;
-    let (good, rest) = ledger.split(at);
+    let (good, rest) = ledger.split(at)?;
     let mut draft = Draft {
         start: at,
         head,

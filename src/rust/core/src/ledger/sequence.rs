@@ -5,7 +5,6 @@
 
 use std::io;
 use std::ops::Range;
-use std::thread;
 
 use crate::error::{Error, Result, RowDamage};
 use crate::format::chain::Head;
@@ -15,7 +14,7 @@ use crate::format::row::RawRow;
 use crate::ledger::read::Position;
 use crate::ledger::row_rules;
 use crate::ledger::store::Store;
-use crate::platform::sys;
+use crate::platform::{memory, sys, threads};
 
 /// How many bytes of a part are in memory at once, if its rows are shorter.
 const BLOCK_BYTES: usize = 1 << 20;
@@ -25,17 +24,9 @@ const BLOCK_BYTES: usize = 1 << 20;
 pub(super) fn look_through<S: Store>(store: &S, from: Position, end: u64) -> Result<Position> {
     let reading = |e| Error::io(store.path(), "read", e);
     let ranges = split(store, from.end..end).map_err(reading)?;
-    let parts: Vec<io::Result<Part>> = thread::scope(|scope| {
-        let (first, rest) = ranges.split_first().expect("there is a first part");
-        let rest: Vec<_> = rest
-            .iter()
-            .map(|range| scope.spawn(move || Part::read(store, range.clone(), None)))
-            .collect();
-        let first = Part::read(store, first.clone(), Some(from.head.seq.next()));
-        let rest = rest
-            .into_iter()
-            .map(|part| part.join().expect("a pass doesn't panic"));
-        std::iter::once(first).chain(rest).collect()
+    let parts = threads::map(&ranges, |range| {
+        let is_first = range.start == from.end;
+        Part::read(store, range.clone(), is_first.then(|| from.head.seq.next()))
     });
     let mut position = from;
     for part in parts {
@@ -131,12 +122,13 @@ impl Part {
         };
         let mut counter = next.map(Counter::from);
         let must = memchr::memmem::Finder::new(b"!,");
-        let mut block = Vec::with_capacity(2 * BLOCK_BYTES);
+        let mut block = Vec::new();
         // Where the block begins, and where it ends.
         let (mut start, mut at) = (range.start, range.start);
         while at < range.end && part.fault.is_none() {
             let kept = block.len();
             let wanted = (range.end - at).min(BLOCK_BYTES.max(kept) as u64) as usize;
+            memory::reserve(&mut block, wanted);
             block.resize(kept + wanted, 0);
             let read = store.read_at(&mut block[kept..], at)?;
             block.truncate(kept + read);

@@ -1,7 +1,6 @@
 //! Checking rows from their raw bytes: their form, their order and the chain.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::thread;
 
 use crate::error::RowDamage;
 use crate::format::chain::{self, Head};
@@ -13,7 +12,7 @@ use crate::format::row::MAX_ROW_BYTES;
 use crate::format::time::Timestamp;
 use crate::ledger::row_rules::{RowRead, read_row};
 use crate::ledger::tail::{self, FIRST_ROW, Tail};
-use crate::platform::sys;
+use crate::platform::{sys, threads};
 
 /// What a check of every row found.
 #[derive(Debug, PartialEq)]
@@ -38,19 +37,7 @@ pub fn validate(bytes: &[u8]) -> Validation {
     let complete = memchr::memrchr(b'\n', bytes).map_or(0, |at| at + 1);
     let parts = split(&bytes[..complete]);
     let first_bad = AtomicUsize::new(usize::MAX);
-    let outcomes: Vec<Part> = thread::scope(|scope| {
-        let check = |at: usize, end: usize| check_part(bytes, at, end, &first_bad);
-        let (first, rest) = parts.split_first().expect("there is a first part");
-        let rest: Vec<_> = rest
-            .iter()
-            .map(|&(at, end)| scope.spawn(move || check(at, end)))
-            .collect();
-        let first = check(first.0, first.1);
-        let rest = rest
-            .into_iter()
-            .map(|part| part.join().expect("a check doesn't panic"));
-        std::iter::once(first).chain(rest).collect()
-    });
+    let outcomes = threads::map(&parts, |&(at, end)| check_part(bytes, at, end, &first_bad));
 
     let mut head = Head::genesis();
     let mut invalid = Vec::new();

@@ -21,6 +21,7 @@ use crate::format::json;
 use crate::format::time::Timestamp;
 use crate::ledger::objects::Objects;
 use crate::ledger::{FileStamp, LedgerFile};
+use crate::platform::memory;
 use crate::views::compare;
 use crate::views::fold::{Fold, Folded};
 use crate::views::runs::{Run, Status};
@@ -172,6 +173,7 @@ impl Page {
 
     /// Writes everything.
     pub fn write(&self, about: &About<'_>, out: &mut Vec<u8>) {
+        self.look_for_room();
         let view = self.view();
         let hidden = hidden(view);
         let mut omitted = about.remarks.to_vec();
@@ -210,6 +212,14 @@ impl Page {
             nodes.write(o.key("nodes"));
             write_texts(&omitted, o.key("omitted"));
         });
+    }
+
+    /// Looks whether there is room for all that the page shows: as JSON it takes about as much as in the file and in
+    /// memory together, and twice as much again while the text grows.
+    fn look_for_room(&self) {
+        let file = self.folded.position().map_or(0, |position| position.end);
+        let shown = file as usize + self.view().size();
+        memory::ensure(shown.saturating_mul(3));
     }
 
     /// Writes what has changed since a mark that was given out, if anything.

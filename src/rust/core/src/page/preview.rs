@@ -2,7 +2,7 @@
 //! are verified first. R objects aren't unpacked: a page must not trust a ledger so far.
 
 use std::collections::HashSet;
-use std::io::Read;
+use std::io::{Cursor, Read};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -10,15 +10,17 @@ use base64::engine::general_purpose::STANDARD;
 use crate::error::Error;
 use crate::format::artifact::ArtifactEntry;
 use crate::format::json;
-use crate::ledger::objects::{Objects, Opened};
+use crate::ledger::folder::{self, Content};
+use crate::ledger::objects::Objects;
 use crate::page::cells::{object, write_texts};
+use crate::platform::memory::{self, OutOfMemory};
 
 /// Of a text so much is shown.
 const MAX_TEXT_BYTES: usize = 64 << 10;
 /// Of a table so many rows.
 const MAX_ROWS: usize = 100;
 /// Larger images and larger files of other sorts aren't looked at.
-const MAX_IMAGE_BYTES: u64 = 1 << 20;
+const MAX_IMAGE_BYTES: usize = 1 << 20;
 const MAX_FILE_BYTES: u64 = 16 << 20;
 /// All previews together.
 const MAX_ALL_BYTES: usize = 16 << 20;
@@ -61,7 +63,9 @@ pub fn write<'a>(
             }
             let out = o.key(sha256);
             let start = out.len();
-            of(entry, objects).write(out);
+            let preview = of(entry, objects);
+            memory::reserve(out, preview.size());
+            preview.write(out);
             size += out.len() - start;
         }
     });
@@ -86,46 +90,41 @@ fn of(entry: &ArtifactEntry, objects: &Objects) -> Preview {
     if entry.size.is_none_or(|size| size > MAX_FILE_BYTES) {
         return none("It is too large to be shown here.");
     }
+    // The bytes, and what is made of them.
+    if memory::look(4 * entry.size.unwrap_or_default() as usize) == Err(OutOfMemory) {
+        return none("There is not enough memory to look at it.");
+    }
     let Some(digest) = entry.digest() else {
         return none("It is named by no hash.");
     };
-    match objects.open(&digest, entry.size, &mut |_| false) {
-        Ok(object) if entry.folder => {
-            folder(object).unwrap_or_else(|e| none(&format!("Its archive can't be read: {e}.")))
-        }
-        Ok(object) => look(object, &extension).unwrap_or_else(|e| none(&format!("{e}."))),
+    match objects.read(&digest, entry.size, &mut |_| false) {
+        Ok(archive) if entry.folder => match folder::list(&mut Cursor::new(archive)) {
+            Ok(entries) => files(&entries),
+            Err(why) => none(&format!("The folder can't be unpacked: {why}.")),
+        },
+        Ok(bytes) => look(bytes, &extension),
         Err(Error::Artifact { damage, .. }) => none(&format!("Its bytes {}.", damage.text())),
         Err(e) => none(&e.in_full()),
     }
 }
 
-fn look(object: Opened, extension: &str) -> std::io::Result<Preview> {
-    let mut file = object.file;
-    let mut start = Vec::new();
-    file.by_ref()
-        .take(MAX_TEXT_BYTES as u64)
-        .read_to_end(&mut start)?;
-    if let Some(kind) = image(&start) {
-        if object.size > MAX_IMAGE_BYTES {
-            return Ok(Preview::None(
-                "The image is too large to be shown here.".into(),
-            ));
-        }
-        file.read_to_end(&mut start)?;
-        return Ok(Preview::Image(kind, start));
+fn look(bytes: Vec<u8>, extension: &str) -> Preview {
+    if let Some(kind) = image(&bytes) {
+        return match bytes.len() > MAX_IMAGE_BYTES {
+            true => Preview::None("The image is too large to be shown here.".into()),
+            false => Preview::Image(kind, bytes),
+        };
     }
-    let cut = object.size > start.len() as u64;
-    let Some(text) = text(&start, cut) else {
-        return Ok(Preview::None("It is neither an image nor a text.".into()));
+    let start = &bytes[..bytes.len().min(MAX_TEXT_BYTES)];
+    let cut = bytes.len() > start.len();
+    let Some(text) = text(start, cut) else {
+        return Preview::None("It is neither an image nor a text.".into());
     };
-    if extension == "csv" {
-        let rest = start[text.len()..].to_vec();
-        let whole = text.as_bytes().chain(rest.as_slice()).chain(file);
-        if let Some(table) = table(whole) {
-            return Ok(table);
-        }
-    }
-    Ok(Preview::Text {
+    let table = match extension {
+        "csv" => table(bytes.as_slice()),
+        _ => None,
+    };
+    table.unwrap_or_else(|| Preview::Text {
         text: text.to_owned(),
         cut,
     })
@@ -157,27 +156,20 @@ fn text(bytes: &[u8], cut: bool) -> Option<&str> {
     }
 }
 
-/// The files of a folder, which is stored as an archive.
-fn folder(object: Opened) -> std::io::Result<Preview> {
-    let mut archive = tar::Archive::new(object.file);
-    let mut rows = Vec::new();
-    let mut of = 0;
-    for entry in archive.entries()? {
-        let entry = entry?;
-        if !entry.header().entry_type().is_file() {
-            continue;
-        }
-        of += 1;
-        if rows.len() < MAX_ROWS {
-            let name = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
-            rows.push(vec![name, entry.size().to_string()]);
-        }
-    }
-    Ok(Preview::Table {
+/// The files of a folder.
+fn files(entries: &[folder::Entry]) -> Preview {
+    let files = || {
+        entries.iter().filter_map(|entry| match entry.content {
+            Content::File { size, .. } => Some((&entry.name, size)),
+            Content::Folder => None,
+        })
+    };
+    let row = |(name, size): (&String, u64)| vec![name.clone(), size.to_string()];
+    Preview::Table {
         names: vec!["name".into(), "size".into()],
-        rows,
-        of,
-    })
+        rows: files().take(MAX_ROWS).map(row).collect(),
+        of: files().count(),
+    }
 }
 
 /// The first rows of a table that is one: as many cells in each row as it has names.
@@ -199,6 +191,19 @@ fn table(bytes: impl Read) -> Option<Preview> {
 }
 
 impl Preview {
+    /// About how many bytes it takes on the page.
+    fn size(&self) -> usize {
+        const LITTLE_BYTES: usize = 1 << 10;
+        match self {
+            Preview::Image(_, bytes) => LITTLE_BYTES + 2 * bytes.len(),
+            // Escapes take six bytes for one.
+            Preview::Text { .. } => LITTLE_BYTES + 6 * MAX_TEXT_BYTES,
+            // The names of files may be long.
+            Preview::Table { .. } => LITTLE_BYTES + 24 * MAX_TEXT_BYTES,
+            Preview::None(_) => LITTLE_BYTES,
+        }
+    }
+
     fn write(&self, out: &mut Vec<u8>) {
         object(out, |o| match self {
             Preview::Image(ty, bytes) => {

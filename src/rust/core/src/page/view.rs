@@ -16,6 +16,7 @@ use crate::format::value::{self, Value};
 use crate::ledger::LedgerFile;
 use crate::page::cells::{object, write_number};
 use crate::page::hidden::Hidden;
+use crate::platform::memory;
 use crate::views::batch::Batch;
 use crate::views::fold::{Fold, Folded, Refusal};
 use crate::views::parallel_read::{self, BulkFold};
@@ -64,6 +65,7 @@ pub(super) enum Change {
 
 impl View {
     fn push_change(&mut self, row: &Row<'_>, change: Change) {
+        memory::reserve(&mut self.changes, 1);
         self.changes.push((row.seq.0, change));
     }
 
@@ -79,6 +81,7 @@ impl View {
                         Value::Int(x) => Some(f64::from(x)),
                         _ => None,
                     };
+                    memory::reserve(&mut self.points, 1);
                     self.points.push(Point {
                         seq: row.seq.0,
                         run: run as u32,

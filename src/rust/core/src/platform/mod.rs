@@ -1,4 +1,7 @@
-//! What the machine says: files and locks, the host and its processes, git.
+//! What the machine says and gives: files and locks, memory and threads, the host and its processes, git.
 
+pub mod folder;
 pub mod git;
+pub mod memory;
 pub mod sys;
+pub mod threads;

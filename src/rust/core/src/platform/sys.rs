@@ -74,8 +74,9 @@ pub enum Network {
 #[cfg(unix)]
 mod imp {
     use super::*;
+    use std::fs::Permissions;
     use std::os::fd::AsRawFd;
-    use std::os::unix::fs::{FileExt, FileTypeExt, MetadataExt, OpenOptionsExt};
+    use std::os::unix::fs::{FileExt, FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 
     /// A FIFO without a peer must not hang us.
     pub fn never_block(options: &mut OpenOptions) -> &mut OpenOptions {
@@ -212,6 +213,52 @@ mod imp {
         Ok(None)
     }
 
+    /// Opens a folder of ours to those who may read, or write, a file or another folder, whatever
+    /// this process's umask. A new one gets their rights, one that was there keeps those that it has, too.
+    pub fn share_folder(folder: &Path, like: &Metadata, is_new: bool) -> io::Result<()> {
+        let mut rights = like.mode() & 0o777;
+        if !like.is_dir() {
+            rights = rights & 0o666 | (rights & 0o444) >> 2;
+        }
+        let mut options = OpenOptions::new();
+        let options = options.read(true);
+        let folder = options
+            .custom_flags(libc::O_DIRECTORY | libc::O_NOFOLLOW)
+            .open(folder)?;
+        if !is_new {
+            rights |= folder.metadata()?.mode() & 0o777;
+        }
+        share(&folder, like, rights)
+    }
+
+    /// Takes the right to write to a file away from everybody; those who may read the folder may
+    /// read it, whatever this process's umask.
+    pub fn seal(file: &File, folder: &Metadata) -> io::Result<()> {
+        share(file, folder, folder.mode() & 0o444)
+    }
+
+    /// Gives a file or folder of ours the group of another and these rights. Where it can't have
+    /// the group, its own has no more rights than everybody.
+    fn share(ours: &File, group_of: &Metadata, rights: u32) -> io::Result<()> {
+        let now = ours.metadata()?;
+        // SAFETY: asks for a number.
+        if now.uid() != unsafe { libc::geteuid() } {
+            return Ok(());
+        }
+        let others = (now.gid() != group_of.gid()).then(|| group_of.gid());
+        let regrouped = others.map(|group| std::os::unix::fs::fchown(ours, None, Some(group)));
+        let rights = match regrouped {
+            Some(Err(_)) => rights & !0o070 | (rights & 0o007) << 3,
+            _ => rights,
+        };
+        // A folder may hand its group on to what is made in it.
+        let mode = now.mode() & 0o7000 | rights;
+        match regrouped.is_none() && mode == now.mode() & 0o7777 {
+            true => Ok(()),
+            false => ours.set_permissions(Permissions::from_mode(mode)),
+        }
+    }
+
     /// Makes a folder that is nobody else's business, unless it is there.
     pub fn private_folder(path: &Path) -> io::Result<()> {
         use std::os::unix::fs::DirBuilderExt;
@@ -241,6 +288,20 @@ mod imp {
             }
         }
         Ok(())
+    }
+
+    /// Whether the system would give so many bytes of memory. They are asked of it, not of the
+    /// allocator, which would go about its work differently from then on, and given back untouched.
+    pub fn has_room(bytes: usize) -> bool {
+        // SAFETY: a mapping of our own, of which nothing is read or written.
+        unsafe {
+            let (protection, flags) = (
+                libc::PROT_READ | libc::PROT_WRITE,
+                libc::MAP_PRIVATE | libc::MAP_ANON,
+            );
+            let start = libc::mmap(std::ptr::null_mut(), bytes, protection, flags, -1, 0);
+            start != libc::MAP_FAILED && libc::munmap(start, bytes) == 0
+        }
     }
 
     pub fn host() -> Option<String> {
@@ -444,6 +505,18 @@ mod imp {
         Ok(())
     }
 
+    /// What is in a folder has the access that the folder gives.
+    pub fn share_folder(_folder: &Path, _like: &Metadata, _is_new: bool) -> io::Result<()> {
+        Ok(())
+    }
+
+    /// Takes the right to write to a file away from everybody.
+    pub fn seal(file: &File, _folder: &Metadata) -> io::Result<()> {
+        let mut permissions = file.metadata()?.permissions();
+        permissions.set_readonly(true);
+        file.set_permissions(permissions)
+    }
+
     /// A folder of the user's, with the access that its parent gives.
     pub fn private_folder(path: &Path) -> io::Result<()> {
         std::fs::create_dir_all(path)
@@ -475,6 +548,15 @@ mod imp {
             }
         }
         Ok(())
+    }
+
+    /// Whether the system would give so many bytes of memory.
+    pub fn has_room(bytes: usize) -> bool {
+        let mut room = Vec::<u8>::new();
+        let has_room = room.try_reserve_exact(bytes).is_ok();
+        // What isn't used would not even be asked for.
+        std::hint::black_box(room.as_mut_ptr());
+        has_room
     }
 
     pub fn host() -> Option<String> {

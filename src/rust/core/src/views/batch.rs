@@ -4,6 +4,7 @@ use crate::columnar::blocks::Result;
 use crate::columnar::columns::{Column, Columns};
 use crate::columnar::strings::hash;
 use crate::format::time::Timestamp;
+use crate::platform::memory;
 use crate::views::sessions::Sessions;
 
 /// Finished runs that were read together, and that may or may not be new.
@@ -35,7 +36,13 @@ impl Batch {
 
     /// Ends the run whose values have been set.
     pub fn finish(&mut self, id: &[u8], began: Timestamp, session: u32) {
+        memory::reserve(&mut self.ids, id.len());
         self.ids.extend_from_slice(id);
+        // These grow together.
+        memory::reserve(&mut self.ends, 1);
+        memory::reserve(&mut self.hashes, 1);
+        memory::reserve(&mut self.began, 1);
+        memory::reserve(&mut self.session, 1);
         self.ends.push(self.ids.len());
         self.hashes.push(hash(id));
         self.began.push(began);

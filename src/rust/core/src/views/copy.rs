@@ -20,6 +20,7 @@ use crate::format::run_context::{ORIGIN, PARENT, SESSION, TAKES};
 use crate::format::session_context::SessionContext;
 use crate::format::time::Timestamp;
 use crate::ledger::{Draft, Ledger};
+use crate::platform::memory;
 use crate::views::fold::{self, Fold, Refusal};
 use crate::views::registry::Registry;
 
@@ -381,6 +382,7 @@ impl<'a> Copier<'a> {
             return Err(why);
         }
         self.draft.head = head;
+        memory::reserve(&mut self.draft.bytes, line.len());
         self.draft.bytes.extend_from_slice(&line);
         Ok(())
     }

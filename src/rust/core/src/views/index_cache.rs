@@ -16,6 +16,7 @@ use crate::format::chain::Head;
 use crate::format::digest::Digest;
 use crate::format::id::Seq;
 use crate::ledger::{self, LedgerFile, Position};
+use crate::platform::memory::{self, OutOfMemory};
 use crate::platform::sys;
 use crate::views::fold::{Fold, Folded};
 use crate::views::parallel_read;
@@ -161,7 +162,9 @@ impl IndexCache {
         let Some(position) = folded.position().copied() else {
             return folded;
         };
-        if folded.view().size() as u64 > self.max_bytes {
+        // As JSON a part of it takes about as much as in memory.
+        let size = folded.view().size();
+        if size as u64 > self.max_bytes || memory::look(size) == Err(OutOfMemory) {
             return folded;
         }
         let content = Content {

@@ -8,7 +8,6 @@
 use std::fs::File;
 use std::io;
 use std::ops::Range;
-use std::thread;
 
 use crate::columnar::columns::{Columns, Tag};
 use crate::error::Result;
@@ -21,7 +20,7 @@ use crate::format::row::MAX_ROW_BYTES;
 use crate::format::time::Timestamp;
 use crate::format::value::Value;
 use crate::ledger::{self, FIRST_ROW, LedgerFile, Position, RowRead};
-use crate::platform::sys;
+use crate::platform::{memory, sys, threads};
 use crate::views::batch::Batch;
 use crate::views::fold::{Fold, Folded};
 
@@ -82,7 +81,8 @@ fn take<F: BulkFold>(
 ) -> Option<Folded<F>> {
     let (file, end) = (ledger.file(), bytes.end);
     let ranges = split(file, bytes, parts).ok()?;
-    let parts = read_parts(file, &ranges)?;
+    let parts = threads::map(&ranges, |range| Part::read(file, range.clone()));
+    let parts: Vec<Part> = parts.into_iter().collect::<Option<_>>()?;
     let before = known.position().map_or(0, |position| position.head.seq.0);
     let lines: u64 = parts.iter().map(|part| part.lines).sum();
     let position = match parts.iter().rev().find(|part| part.lines > 0) {
@@ -102,20 +102,6 @@ fn take<F: BulkFold>(
         folded.catch_up(ledger).ok()?;
     }
     Some(folded)
-}
-
-/// Reads parts side by side.
-fn read_parts(file: &File, ranges: &[Range<u64>]) -> Option<Vec<Part>> {
-    thread::scope(|scope| {
-        let (first, rest) = ranges.split_first()?;
-        let rest: Vec<_> = rest
-            .iter()
-            .map(|range| scope.spawn(move || Part::read(file, range.clone())))
-            .collect();
-        let first = Part::read(file, first.clone());
-        let rest = rest.into_iter().map(|part| part.join().ok().flatten());
-        std::iter::once(first).chain(rest).collect()
-    })
 }
 
 /// Takes parts over that come after some lines. Each is let go when it was taken over.
@@ -204,11 +190,13 @@ impl Part {
             ..Part::default()
         };
         let mut memory = Memory::default();
-        let mut block = Vec::with_capacity(2 * BLOCK_BYTES);
+        let mut block = Vec::new();
+        memory::reserve(&mut block, 2 * BLOCK_BYTES);
         let mut at = range.start;
         loop {
             let kept = block.len();
             let wanted = (range.end - at).min(BLOCK_BYTES as u64) as usize;
+            memory::reserve(&mut block, wanted);
             block.resize(kept + wanted, 0);
             let read = sys::read_full(file, &mut block[kept..], at).ok()?;
             block.truncate(kept + read);
@@ -240,8 +228,10 @@ impl Part {
                 None => {
                     self.batch.drop_unfinished().ok()?;
                     let start = self.bytes.len();
+                    memory::reserve(&mut self.bytes, line.len());
                     self.bytes.extend_from_slice(line);
                     let previous = self.last_hash.as_ref();
+                    memory::reserve(&mut self.others, 1);
                     self.others.push(Other {
                         line: self.lines,
                         runs_before: self.batch.len(),

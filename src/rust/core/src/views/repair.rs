@@ -12,6 +12,7 @@ use crate::format::run_context::RunContext;
 use crate::ledger::{
     self, Append, Draft, FileStore, Ledger, Memory, Repaired, RowRead, Wreck, read_row,
 };
+use crate::platform::memory::{self, Budget, OutOfMemory};
 use crate::views::copy::{Copied, Copier};
 
 /// What a repair carried over from behind the damage, and what it couldn't place.
@@ -54,7 +55,10 @@ pub fn carry(wreck: &Wreck<'_>, draft: &mut Draft, how: &mut Append<'_>) -> Resu
     let good = wreck.good;
     let mut copier = Copier::new(good, Some(good), source_id, wreck.session, draft)?;
     let mut carried = Carried::default();
+    let mut budget = Budget::default();
     for (at, line) in lines(wreck.rest) {
+        let room = budget.take(line.len());
+        room.map_err(|OutOfMemory| good.out_of_memory())?;
         let held = chain.hold(line);
         let read = match &held {
             Ok(()) => read_row(line, None).map_err(|damage| damage.to_string()),
@@ -181,8 +185,12 @@ impl<'a> Chain<'a> {
         }
         let good = self.good;
         let hashes = self.before.get_or_insert_with(|| {
-            let rows = good.lines().map_while(|line| RawRow::parse(line).ok());
-            rows.map(|row| row.hash).collect()
+            let mut hashes = Vec::new();
+            for row in good.lines().map_while(|line| RawRow::parse(line).ok()) {
+                memory::reserve(&mut hashes, 1);
+                hashes.push(row.hash);
+            }
+            hashes
         });
         hashes
             .get(usize::try_from(seq.0).ok()?.checked_sub(1)?)

@@ -17,7 +17,7 @@ use crate::format::session_context::SessionContext;
 use crate::format::time::Timestamp;
 use crate::format::value::{self, Value};
 use crate::ledger::{Ledger, LedgerFile};
-use crate::platform::sys;
+use crate::platform::{memory, sys};
 use crate::views::batch::Batch;
 use crate::views::fold::{self, Fold, Folded, Refusal};
 use crate::views::parallel_read::{self, BulkFold};
@@ -451,6 +451,7 @@ impl Runs {
     /// The rows of the runs that are not void.
     pub fn valid(&self) -> Result<Vec<usize>> {
         self.void.load()?;
+        memory::ensure(2 * self.len() * size_of::<usize>());
         let rows = self.void.iter().enumerate();
         Ok(rows
             .filter_map(|(row, void)| (!void).then_some(row))

@@ -10,6 +10,7 @@ use crate::format::object::Object;
 use crate::format::row::Row;
 use crate::format::series;
 use crate::format::value::{self, Value};
+use crate::platform::memory;
 use crate::views::batch::Batch;
 use crate::views::fold::{Fold, Refusal};
 use crate::views::parallel_read::BulkFold;
@@ -127,6 +128,8 @@ impl Points {
             let mut rows = rows.iter();
             rows.all(|rows| rows.contains(&(point.run as usize)))
         };
+        // They are put in order in a copy.
+        memory::ensure(2 * self.points.len() * size_of::<Point>());
         let mut points: Vec<Point> = self.points.iter().filter(is_of_run).copied().collect();
         if let Some(names) = metrics {
             let there: BTreeSet<u32> = points.iter().map(|point| point.metric).collect();
@@ -188,6 +191,7 @@ impl Fold for Points {
                     _ => None,
                 };
                 let run = run as u32;
+                memory::reserve(&mut self.points, 1);
                 self.points.push(Point {
                     run,
                     metric,

@@ -1,12 +1,11 @@
 //! Runs as a table: one row a run, one column a parameter or metric.
 
 use std::collections::HashSet;
-use std::thread;
 
 use crate::columnar::blocks::{BLOCK, Result};
 use crate::columnar::columns::{self, Tag};
 use crate::format::value::{Kind, Value};
-use crate::platform::sys;
+use crate::platform::{sys, threads};
 use crate::views::runs::Runs;
 
 /// What a column holds.
@@ -157,12 +156,9 @@ pub fn columns<'a>(
 
 fn on_every_processor<T: Sync>(items: &[T], load: impl Fn(&T) -> Result<()> + Sync) -> Result<()> {
     let share = items.len().div_ceil(sys::processors()).max(1);
-    thread::scope(|scope| {
-        let shares = items.chunks(share);
-        let loading = shares.map(|items| scope.spawn(|| items.iter().try_for_each(&load)));
-        let mut loaded = loading.collect::<Vec<_>>().into_iter();
-        loaded.try_for_each(|loaded| loaded.join().expect("loading doesn't panic"))
-    })
+    let shares: Vec<_> = items.chunks(share).collect();
+    let loaded = threads::map(&shares, |items| items.iter().try_for_each(&load));
+    loaded.into_iter().collect()
 }
 
 impl<'a> Column<'a> {

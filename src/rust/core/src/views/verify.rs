@@ -14,6 +14,7 @@ use crate::format::row::{RawRow, Row};
 use crate::format::session_context::SessionContext;
 use crate::ledger::objects::Objects;
 use crate::ledger::{self, Invalid, Ledger, RowRead, Tail, read_row};
+use crate::platform::memory::{Budget, OutOfMemory};
 use crate::views::checkpoint::Checkpoint;
 use crate::views::fold::{Fold, Refusal};
 use crate::views::registry::Registry;
@@ -212,7 +213,10 @@ fn look(
 ) -> Result<()> {
     let mut invalid = invalid.iter().map(|row| row.seq).peekable();
     let path = || ledger.path().to_owned();
+    let mut budget = Budget::default();
     for (seq, line) in (1..).map(Seq).zip(ledger.lines()) {
+        let room = budget.take(line.len());
+        room.map_err(|OutOfMemory| ledger.out_of_memory())?;
         if invalid.next_if_eq(&seq).is_some() || is_plain_run(line, registry)? {
             continue;
         }

@@ -4,6 +4,7 @@ use crate::error::{Error, Result};
 use crate::format::chain::{self, Head};
 use crate::format::event::Event;
 use crate::format::time::Timestamp;
+use crate::platform::memory::{self, OutOfMemory};
 
 /// Rows that are about to be written in one piece.
 #[derive(Debug)]
@@ -16,6 +17,17 @@ pub struct Draft {
 
 impl Draft {
     pub fn add(&mut self, time: Timestamp, event: &Event) -> Result<()> {
+        /// All but the cells of JSON, in which every byte may be a quotation mark.
+        const OTHER_BYTES: usize = 512;
+        let cells = [
+            &event.params,
+            &event.metrics,
+            &event.artifacts,
+            &event.context,
+        ];
+        let size: usize = cells.map(|cell| 2 * cell.pairs().len()).iter().sum();
+        memory::try_reserve(&mut self.bytes, size + OTHER_BYTES)
+            .map_err(|OutOfMemory| Error::Memory { path: None })?;
         chain::write_row(&mut self.head, time, event, &mut self.bytes)
             .map_err(|chain::TooLong(bytes)| Error::RowTooLong { bytes })
     }

@@ -75,7 +75,9 @@ fn refuse_open(path: &Path, e: io::Error) -> Error {
 
 fn in_a_folder(path: &Path) -> bool {
     let folder = path.parent().filter(|folder| *folder != Path::new(""));
-    folder.unwrap_or(Path::new(".")).is_dir()
+    // A working folder that was removed still looks like one from within.
+    let is_there = path.is_absolute() || std::env::current_dir().is_ok();
+    is_there && folder.unwrap_or(Path::new(".")).is_dir()
 }
 
 /// Tries at once, then ever more patiently, never sleeping longer than an interrupt may wait.

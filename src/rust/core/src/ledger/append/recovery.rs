@@ -23,6 +23,7 @@ use crate::ledger::sequence::look_through;
 use crate::ledger::store::Store;
 use crate::ledger::tail::{self, FIRST_ROW, LastRow, Tail};
 use crate::ledger::validate::validate;
+use crate::platform::memory;
 
 /// How many bytes of the end of the file are read at first; rows are rarely longer.
 const END_BYTES: u64 = 4096;
@@ -359,7 +360,7 @@ pub(in crate::ledger) fn find_tail<S: Store>(store: &S, len: u64) -> Result<Tail
     let mut size = END_BYTES;
     loop {
         let offset = len.saturating_sub(size);
-        let mut block = vec![0; (len - offset) as usize];
+        let mut block = memory::zeroed(len - offset).map_err(reading)?;
         let read = store.read_at(&mut block, offset).map_err(reading)?;
         block.truncate(read);
         match tail::last_row(&block, offset) {
