@@ -99,21 +99,220 @@ test_that("models of common packages predict the same", {
   }
 })
 
+# A folder with files and folders of all sorts of names.
+local_folder <- function(env = parent.frame()) {
+  folder <- withr::local_tempdir(.local_envir = env)
+  for (name in c("graph.txt", "variables/w.txt", "~/notes.txt", ".hidden", "a b/\u00e9.txt", paste0(strrep("long", 40), ".txt"))) {
+    path <- file.path(folder, name)
+    dir.create(dirname(path), showWarnings = FALSE)
+    writeLines(name, path)
+  }
+  dir.create(file.path(folder, "empty"))
+  folder
+}
+
+content <- function(folder) {
+  inside <- list.files(folder, all.files = TRUE, recursive = TRUE, include.dirs = TRUE, no.. = TRUE)
+  sapply(inside, function(name) {
+    path <- file.path(folder, name)
+    if (dir.exists(path)) "a folder" else readLines(path, encoding = "UTF-8")
+  })
+}
+
 test_that("a folder is stored whole and unpacked", {
-  skip_on_os("windows")
   file <- local_ledger()
-  folder <- withr::local_tempdir()
-  dir.create(file.path(folder, "variables"))
-  writeLines("weights", file.path(folder, "variables", "w.txt"))
-  writeLines("graph", file.path(folder, "graph.txt"))
+  folder <- local_folder()
   expect_error(log_run(file, list(), list(), artifacts = list(net = folder)), "keep = TRUE", class = "fitledger_error_argument")
   id <- log_run(file, list(), list(), artifacts = list(net = folder), keep = TRUE)
   unpacked <- artifact_path(file, id, "net")
-  expect_setequal(list.files(unpacked, recursive = TRUE), c("variables/w.txt", "graph.txt"))
-  expect_identical(readLines(file.path(unpacked, "variables", "w.txt")), "weights")
+  expect_identical(basename(unpacked), "net")
+  expect_identical(content(unpacked), content(folder))
+  expect_identical(dirname(dirname(unpacked)), normalizePath(tempdir(), "/"))
 
-  file.symlink(file.path(folder, "graph.txt"), file.path(folder, "link"))
-  expect_error(log_run(file, list(), list(), artifacts = list(net = folder), keep = TRUE), "symbolic link", class = "fitledger_error_unstorable")
+  # What it contains is what counts.
+  before <- object_files(file)
+  Sys.setFileTime(file.path(folder, "graph.txt"), as.POSIXct("2001-01-01"))
+  log_run(file, list(), list(), artifacts = list(again = folder), keep = TRUE)
+  expect_identical(object_files(file), before)
+  withr::local_dir(folder)
+  id <- log_run(file, list(), list(), artifacts = list(here = "."), keep = TRUE)
+  expect_identical(object_files(file), before)
+
+  skip_on_os("windows")
+  Sys.chmod("graph.txt", "711")
+  id <- log_run(file, list(), list(), artifacts = list(net = folder), keep = TRUE)
+  unpacked <- artifact_path(file, id, "net")
+  expect_identical(unname(file.access(file.path(unpacked, c("graph.txt", ".hidden")), 1)), c(0L, -1L))
+})
+
+test_that("what a folder can't be stored with is named before anything is stored", {
+  skip_on_os("windows")
+  plants <- list(
+    list("link", function(path) file.symlink("graph.txt", path), "a symbolic link"),
+    list("variables/pipe", function(path) system2("mkfifo", shQuote(path)), "a pipe"),
+    list("a\\b", function(path) writeLines("", path), "a backslash"),
+    list("a\tb", function(path) writeLines("", path), "a control character")
+  )
+  for (plant in plants) {
+    file <- local_ledger()
+    run <- start_run(file)
+    before <- object_files(file)
+    path <- file.path(local_folder(), plant[[1]])
+    plant[[2]](path)
+    folder <- if (basename(dirname(path)) == "variables") dirname(dirname(path)) else dirname(path)
+    e <- expect_error(log_artifact(run, "net", folder, keep = TRUE), plant[[3]], class = "fitledger_error_unstorable")
+    expect_identical(e$path, path)
+    expect_identical(object_files(file), before)
+    end_run(run)
+  }
+  link <- withr::local_tempfile()
+  file.symlink(local_folder(), link)
+  # Before anything is stored, and so before the ledger begins.
+  file <- local_ledger()
+  expect_error(log_run(file, list(), list(), artifacts = list(net = link), keep = TRUE), "a symbolic link", class = "fitledger_error_unstorable")
+  expect_false(file.exists(file))
+})
+
+test_that("an archive that somebody else made stays in its folder, or is refused", {
+  outside <- withr::local_tempfile()
+  hostile <- list(
+    tar_entry(outside, "0", "evil"),
+    tar_entry("../escaped", "0", "evil"),
+    c(tar_entry("lnk", "2", link = dirname(outside)), tar_entry(paste0("lnk/", basename(outside)), "0", "evil")),
+    c(tar_entry("h", "1", link = outside), tar_entry("h", "0", "evil")),
+    tar_entry("p", "6"),
+    c(tar_entry("a", "0", "1"), tar_entry("a", "0", "2")),
+    c(tar_entry("a", "0", "1"), tar_entry("a/b", "0", "2")),
+    tar_entry("a", "0", "1", size = 1e6),
+    as.raw(rep(1:250, 10))
+  )
+  for (i in seq_along(hostile)) {
+    file <- local_ledger()
+    id <- log_archive(file, hostile[[i]])
+    folders <- list.files(tempdir(), "^artifact-")
+    e <- expect_error(artifact_path(file, id, "net"), "can't be unpacked", class = "fitledger_error_artifact", info = i)
+    new <- setdiff(list.files(tempdir(), "^artifact-"), folders)
+    expect_length(list.files(file.path(tempdir(), new), all.files = TRUE, no.. = TRUE), 0)
+    expect_false(file.exists(outside), info = i)
+    # The page says why it shows nothing.
+    page <- view_runs(file, open = FALSE)
+    expect_match(paste(readLines(page), collapse = ""), "The folder can't be unpacked", info = i)
+  }
+})
+
+test_that("a folder that utils::tar() packed is unpacked", {
+  skip_on_os("windows")
+  folder <- local_folder()
+  archive <- withr::local_tempfile()
+  # It says that long names aren't portable, and leaves the empty folder out.
+  withr::with_dir(folder, suppressWarnings(utils::tar(archive, setdiff(list.files(all.files = TRUE, no.. = TRUE), "~"), tar = "internal")))
+  file <- local_ledger()
+  id <- log_archive(file, bytes(archive))
+  unpacked <- content(artifact_path(file, id, "net"))
+  expected <- content(folder)
+  expect_identical(unpacked, expected[names(unpacked)])
+  expect_gt(length(unpacked), 5)
+})
+
+test_that("a file that was recorded by its path is given as a copy of what was hashed", {
+  file <- local_ledger()
+  path <- withr::local_tempfile(fileext = ".txt", lines = "a")
+  id <- log_run(file, list(), list(), artifacts = list(notes = path))
+  copy <- artifact_path(file, id, "notes")
+  expect_identical(basename(copy), basename(path))
+  expect_false(copy == path)
+  writeLines("b", path)
+  expect_identical(readLines(copy), "a")
+  folders <- list.files(tempdir(), "^artifact-")
+  expect_error(artifact_path(file, id, "notes"), "have changed", class = "fitledger_error_artifact")
+  new <- setdiff(list.files(tempdir(), "^artifact-"), folders)
+  expect_length(list.files(file.path(tempdir(), new)), 0)
+  unlink(path)
+  expect_error(artifact_path(file, id, "notes"), "keep = TRUE", class = "fitledger_error_artifact")
+})
+
+test_that("who may use a ledger may use its artifacts, whatever the umask", {
+  skip_on_os("windows")
+  folder <- withr::local_tempdir()
+  file <- file.path(folder, "log.csv")
+  log_run(file, list(), list())
+  unlink(paste0(file, ".objects"), recursive = TRUE, force = TRUE)
+  Sys.chmod(file, "664", use_umask = FALSE)
+  old <- Sys.umask("077")
+  withr::defer(Sys.umask(old))
+  log_run(file, list(), list(), artifacts = list(a = 1))
+  objects <- paste0(file, ".objects")
+  folders <- c(objects, list.dirs(objects, recursive = FALSE))
+  expect_identical(unique(format(file.mode(folders))), "775")
+  expect_identical(unique(format(file.mode(list.files(objects, recursive = TRUE, full.names = TRUE)))), "444")
+})
+
+test_that("without a working folder all that names whole paths works", {
+  skip_on_os("windows")
+  file <- local_ledger()
+  path <- withr::local_tempfile(lines = "a")
+  folder <- local_folder()
+  gone <- withr::local_tempdir()
+  withr::local_dir(gone)
+  unlink(gone, recursive = TRUE)
+  id <- log_run(file, list(a = 1), list(m = 1), artifacts = list(a = 1, net = folder, notes = path), keep = TRUE, data = path)
+  expect_identical(read_artifact(file, id, "a"), 1)
+  expect_identical(content(artifact_path(file, id, "net")), content(folder))
+  with_run(file, list(b = 1), function(run) log_metrics(run, l = 1, step = 1))
+  expect_identical(best_run(file, "m")$run_id, id)
+  expect_identical(verify_ledger(file)$status, "ok")
+  expect_true(file.exists(view_runs(file, open = FALSE)))
+  relative <- list(
+    function() log_run("log.csv", list(), list()),
+    function() log_run("log.csv", list(), list(), artifacts = list(a = 1)),
+    function() start_run("log.csv"),
+    function() read_runs("log.csv"),
+    function() verify_ledger("log.csv"),
+    function() export_runs(file, "runs.csv"),
+    function() view_runs(file, "runs.html", open = FALSE)
+  )
+  for (call in relative) expect_error(call(), class = "fitledger_error")
+})
+
+test_that("too little memory is an error, and R lives on", {
+  skip_on_cran()
+  skip_on_os(c("windows", "mac", "solaris"))
+  skip_if(!nzchar(Sys.which("prlimit")), "prlimit is not installed")
+  file <- local_ledger()
+  n <- 60000
+  log_runs(file, data.frame(a = seq_len(n), b = strrep("x", 200), m = runif(n)), c("a", "b"), "m")
+  id <- log_run(file, list(), list(), artifacts = list(a = raw(1e6)))
+  code <- c(
+    "library(fitledger)",
+    "options(fitledger.cache = FALSE)",
+    "size <- function() as.numeric(gsub('\\\\D', '', grep('VmSize', readLines('/proc/self/status'), value = TRUE)))",
+    "works <- function(call) tryCatch({ call(); TRUE }, fitledger_error_memory = function(e) FALSE)",
+    "calls <- list(",
+    "  function() read_runs(file), function() best_run(file, 'm'), function() verify_ledger(file), function() read_ledger(file),",
+    "  function() view_runs(file, open = FALSE), function() checkpoint_ledger(file), function() repair_ledger(file),",
+    "  function() export_runs(file, tempfile()), function() read_artifact(file, id, 'a')",
+    ")",
+    # R ends by itself where there is no room for the code that it loads and compiles, so it does so before.
+    "file <- tempfile(fileext = '.csv'); id <- log_run(file, list(a = 1), list(m = 1), artifacts = list(a = 1))",
+    "for (call in calls) call()",
+    "tryCatch(read_runs(tempfile()), error = format)",
+    sprintf("file <- %s; id <- %s", deparse(file), deparse(id)),
+    "limit <- function(kb) system2('prlimit', c('--pid', Sys.getpid(), paste0('--as=', format(1024 * kb, scientific = FALSE), ':')))",
+    "for (room in c(6000, 12000, 17000, 25000, 40000)) {",
+    "  limit(size() + room)",
+    "  for (call in calls) works(call)",
+    "}",
+    "limit(size() + 17000)",
+    "cat(sum(!vapply(calls, works, logical(1))), 'refused\\n')",
+    "limit(4e6)",
+    "cat(sum(vapply(calls, works, logical(1))), 'work\\n')",
+    "cat('done\\n')"
+  )
+  output <- run_apart(code)[[1]]
+  expect_identical(tail(output, 1), "done")
+  expect_true("9 work" %in% output, info = output)
+  # A checkpoint reads the last row only.
+  expect_true("8 refused" %in% output, info = output)
 })
 
 test_that("links and pipes are not followed", {
