@@ -207,7 +207,7 @@ impl Store for FileStore {
         let mut file = sys::create_new(path)?;
         let made = (|| {
             // Who may read the ledger may read the copy, and nobody else.
-            file.set_permissions(self.file.metadata()?.permissions())?;
+            sys::share_file(&file, &self.file.metadata()?)?;
             self.copy_part(part, &mut file)?;
             file.write_all(more)?;
             file.sync_all()?;

@@ -237,6 +237,11 @@ mod imp {
         share(file, folder, folder.mode() & 0o444)
     }
 
+    /// Opens a file of ours to those who may read, or write, another, and to nobody else.
+    pub fn share_file(file: &File, like: &Metadata) -> io::Result<()> {
+        share(file, like, like.mode() & 0o777)
+    }
+
     /// Gives a file or folder of ours the group of another and these rights. Where it can't have
     /// the group, its own has no more rights than everybody.
     fn share(ours: &File, group_of: &Metadata, rights: u32) -> io::Result<()> {
@@ -507,6 +512,10 @@ mod imp {
 
     /// What is in a folder has the access that the folder gives.
     pub fn share_folder(_folder: &Path, _like: &Metadata, _is_new: bool) -> io::Result<()> {
+        Ok(())
+    }
+
+    pub fn share_file(_file: &File, _like: &Metadata) -> io::Result<()> {
         Ok(())
     }
 
