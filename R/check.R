@@ -34,7 +34,7 @@ check_path <- function(x, arg, call = rlang::caller_env()) {
 
 # Whether every character of some strings can be read, in the encoding that they say they have.
 is_text <- function(x) {
-  !any(Encoding(x) == "bytes") && all(validEnc(x))
+  all(validEnc(x)) && !any(Encoding(x) == "bytes")
 }
 
 check_flag <- function(x, arg, call = rlang::caller_env()) {

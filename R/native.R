@@ -2,7 +2,15 @@
 # or a failure, which becomes a condition that names the user's call.
 
 call_native <- function(native, ..., call = rlang::caller_env()) {
-  signal_warning(signal_failure(wait_while_busy(native, ...), call), call)
+  result <- native(...)
+  # Failures and what else there is to say have attributes; most results are plain.
+  if (is.null(attributes(result))) {
+    return(result)
+  }
+  if (is_failure(result, "busy")) {
+    result <- wait_while_busy(result, native, ...)
+  }
+  signal_warning(signal_failure(result, call), call)
 }
 
 signal_failure <- function(result, call = rlang::caller_env()) {
@@ -45,18 +53,17 @@ signal_notice <- function(result) {
 }
 
 # The compiled code waits two seconds for a ledger's lock and then gives R the word.
-wait_while_busy <- function(native, ...) {
-  result <- native(...)
-  if (is_failure(result, "busy")) {
-    rlang::inform(
-      paste0("Waiting for another process to finish writing to '", result$path, "'."),
-      class = c("fitledger_message_waiting", "fitledger_message")
-    )
-    while (is_failure(result, "busy")) {
-      result <- native(...)
+wait_while_busy <- function(busy, native, ...) {
+  rlang::inform(
+    paste0("Waiting for another process to finish writing to '", busy$path, "'."),
+    class = c("fitledger_message_waiting", "fitledger_message")
+  )
+  repeat {
+    result <- native(...)
+    if (!is_failure(result, "busy")) {
+      return(result)
     }
   }
-  result
 }
 
 signal_warning <- function(result, call) {

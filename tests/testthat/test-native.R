@@ -59,7 +59,7 @@ test_that("a long wait for the lock says once what it waits for", {
     answers <<- answers[-1]
     if (answer == "busy") structure(list(class = "busy", path = x), class = "fitledger_failure") else answer
   }
-  expect_message(result <- wait_while_busy(native, "%s {x}"), "'%s {x}'", fixed = TRUE, class = "fitledger_message")
+  expect_message(result <- call_native(native, "%s {x}"), "'%s {x}'", fixed = TRUE, class = "fitledger_message")
   expect_identical(result, "done")
   expect_length(answers, 0)
 })

@@ -83,7 +83,7 @@ pub fn try_reserve<T>(values: &mut Vec<T>, more: usize) -> Result<(), OutOfMemor
 
 #[cold]
 fn grow<T>(values: &mut Vec<T>, more: usize) -> Result<(), OutOfMemory> {
-    const LITTLE_BYTES: usize = 1 << 10;
+    const LITTLE_BYTES: usize = 1 << 16;
     let wanted = (2 * values.len()).max(values.len() + more);
     let bytes = wanted.saturating_mul(size_of::<T>());
     if bytes > LITTLE_BYTES {
