@@ -133,7 +133,8 @@ store_folder <- function(file, path, name, keep, call) {
 #' run was your own: read artifacts of ledgers that you trust.
 #'
 #' @param file Path of the ledger.
-#' @param run_id Id of a run.
+#' @param run_id A run: its id, a data frame with one row and a column `run_id`, a live
+#'   run, or a version of a model (`"price/3"`).
 #' @param name Name of the artifact.
 #' @returns `read_artifact()`: the R object, or a raw vector. `artifact_path()`: a
 #'   path.
@@ -259,7 +260,7 @@ hash_file <- function(path, call = rlang::caller_env()) {
 }
 
 find_artifact <- function(file, run_id, name, call = rlang::caller_env()) {
-  check_run_id(file, run_id, "run_id", call)
+  run_id <- known_run_id(file, run_id, "run_id", call)
   check_name(name, "name", call)
   artifacts <- call_native(native_artifacts, file, run_id, call = call)
   if (!name %in% artifacts$name) {

@@ -120,7 +120,7 @@ check_artifact <- function(artifact, redact, call = rlang::caller_env()) {
   if (length(redact)) {
     abort(
       "argument", "A value may hold what is redacted, so `artifact` and `redact` don't go together.",
-      "Store what you know to be free of it with `log_artifact(start_run(file, resume = last_run_id(file)), ...)`.",
+      "Leave one of them out; what you know to be free of it can be stored as an artifact of a run of its own.",
       arg = "artifact", call = call
     )
   }

@@ -35,14 +35,11 @@ compare_runs <- function(file, run_ids, ..., only_different = TRUE) {
   if (missing(run_ids)) {
     abort_argument("run_ids", "the ids of runs")
   }
-  if (is.data.frame(run_ids)) {
-    run_ids <- run_ids$run_id
-  }
-  if (!is.character(run_ids) || !length(run_ids) || anyNA(run_ids)) {
-    abort_argument("run_ids", "the ids of runs", run_ids)
+  run_ids <- run_ids_of(file, run_ids, "run_ids")
+  if (!length(run_ids)) {
+    abort_argument("run_ids", "one run or more, not none")
   }
   check_flag(only_different, "only_different")
-  run_ids <- unique(run_ids)
   check_run_ids(file, run_ids)
   result <- call_native(native_compare, file, run_ids, only_different)
   columns <- c(list(kind = result$kind, field = result$field), rlang::set_names(result$cells, run_ids))

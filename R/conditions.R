@@ -20,6 +20,8 @@
 #' | `fitledger_error_artifact` | an artifact's bytes are missing or are not those that were recorded, or can't be unpacked | `path` |
 #' | `fitledger_error_unstorable` | a link, a pipe, a device, or a file that can't be read or changed meanwhile can't be an artifact or part of one | `path` |
 #' | `fitledger_error_memory` | there is too little memory for what was asked | `path` |
+#' | `fitledger_error_ended` | the run has ended: nothing was added to it | |
+#' | `fitledger_error_running` | the run belongs to another process, as far as can be told | |
 #' | `fitledger_error_conflict` | somebody else was faster, or what was asked for isn't so any more | `path` |
 #' | `fitledger_error_refused` | a gate refused a promotion | `figures` |
 #' | `fitledger_error_gate` | a gate failed, or returned no verdict | |

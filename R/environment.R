@@ -109,7 +109,8 @@ describe_package <- function(name, version, path) {
 #' [fitledger_context].
 #'
 #' @param file Path of the ledger.
-#' @param run_id Id of a run.
+#' @param run_id A run: its id, a data frame with one row and a column `run_id`, a live
+#'   run, or a version of a model (`"price/3"`).
 #' @param path Path of the new file, usually `"renv.lock"`.
 #' @returns `write_lockfile()`: `path`, invisibly. `compare_session()`: a data frame
 #'   of class `fitledger_session_comparison` with a row for each difference: `kind`
@@ -133,7 +134,7 @@ describe_package <- function(name, version, path) {
 write_lockfile <- function(file, run_id, path) {
   file <- check_path(file, "file")
   path <- check_path(path, "path")
-  check_run_id(file, run_id, "run_id")
+  run_id <- known_run_id(file, run_id, "run_id")
   lockfile <- call_native(native_session_of, file, run_id)$lockfile
   if (is.null(lockfile)) {
     abort(
@@ -153,7 +154,7 @@ write_lockfile <- function(file, run_id, path) {
 #' @export
 compare_session <- function(file, run_id) {
   file <- check_path(file, "file")
-  check_run_id(file, run_id, "run_id")
+  run_id <- known_run_id(file, run_id, "run_id")
   then <- call_native(native_session_of, file, run_id)
   if (is.null(then$packages) && is.null(then$platform) && is.null(then$git)) {
     abort(

@@ -120,10 +120,17 @@ native_buffer_flush <- function(request, run_id, close) .Call(wrap__native_buffe
 
 #' Appends one event of a run, after the values that are buffered for it; the run's id.
 #'
-#' A `run` or `start` without an id gets one.
+#' A `run` or `start` without an id gets one. Parameters, metrics, artifacts and the end of a run are refused unless the
+#' run is open, as it is under the lock. `take_over` is for a `resume`: whether a running run may be taken from its
+#' process.
 #'
 #' @noRd
-native_log_event <- function(request, event, run_id, params, metrics, artifacts, seed, tags, sealed, more) .Call(wrap__native_log_event, request, event, run_id, params, metrics, artifacts, seed, tags, sealed, more)
+native_log_event <- function(request, event, run_id, params, metrics, artifacts, seed, tags, sealed, more, take_over) .Call(wrap__native_log_event, request, event, run_id, params, metrics, artifacts, seed, tags, sealed, more, take_over)
+
+#' Appends the same remark on each of some runs, in one write: tags, a note, that they are void or aren't.
+#'
+#' @noRd
+native_remark <- function(request, event, run_ids, tags, more) .Call(wrap__native_remark, request, event, run_ids, tags, more)
 
 #' Logs each row of two data frames as a finished run, in one write; the ids.
 #'

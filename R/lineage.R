@@ -99,7 +99,7 @@ start_at <- function(file, what, call = rlang::caller_env()) {
     id <- if (kind == "stage") what else paste0(found$name, "/", found$version)
     return(start_of(kind, id, paste0("`", what, "`")))
   }
-  check_run_id(file, what, "what", call)
+  what <- known_run_id(file, what, "what", call)
   start_of("run", what, paste0("the run `", what, "`"))
 }
 

@@ -15,11 +15,18 @@
 #'
 #' A run without an end whose process is provably gone (it ran on this machine
 #' since its last boot, and isn't there any more) reads as `"lost"`. `resume`
-#' takes it up again.
+#' takes it up again, as it does a run that failed or was interrupted.
+#'
+#' A finished run is finished: no parameter, metric or artifact is added to it or
+#' changed, and it can't be resumed or ended again. Tags and notes can be added to
+#' any run, see [tag_run()].
 #'
 #' @inheritParams log_run
-#' @param resume Id of a run in `file` to go on with: `params` and `tags` are added
-#'   to what it has.
+#' @param resume A run in `file` to go on with, its id or a live run: `params` and
+#'   `tags` are added to what it has.
+#' @param take_over Whether `resume` may take a run that reads as running from its
+#'   process, of which nothing counts from then on. Say so only if you know that the
+#'   process is gone, on another machine, say.
 #' @param .run A live run, as `start_run()` returns it.
 #' @param status How the run ended: `"finished"`, `"failed"` or `"interrupted"`.
 #'
@@ -35,19 +42,21 @@
 #' end_run(run, metrics = list(rmse = 0.3))
 #' read_runs(file, columns = c("loss", "rmse", "status"))
 start_run <- function(file, params = list(), ..., data = NULL, seed = NULL, tags = NULL,
-                      resume = NULL) {
-  check_no_dots(..., known = c("data", "seed", "tags", "resume"))
+                      resume = NULL, take_over = FALSE) {
+  check_no_dots(..., known = c("data", "seed", "tags", "resume", "take_over"))
+  check_flag(take_over, "take_over")
   file <- absolute_path(check_path(file, "file"))
   seed <- check_seed(seed)
   more <- if (!is.null(data)) list(data = data_versions(data))
   if (!is.null(resume)) {
-    check_run_id(file, resume, "resume")
+    resume <- one_run_id(file, resume, "resume")
+    check_run_ids(file, resume)
   }
   event <- if (is.null(resume)) "start" else "resume"
   stream <- if (is_stream(seed)) store_stream(file, seed)
   run_id <- log_event_native(
     file, event, resume, params,
-    seed = if (is.null(stream)) seed, tags = tags, more = more
+    seed = if (is.null(stream)) seed, tags = tags, more = more, take_over = take_over
   )
   if (!is.null(stream)) {
     log_event_native(file, "log", run_id, artifacts = stream)
@@ -284,55 +293,102 @@ message_of <- function(e) {
   paste(message, collapse = "\n")
 }
 
-#' Say something of a run afterwards
+#' Say something of runs afterwards
 #'
-#' `log_note()` adds a remark to a run. `void_run()` declares a run invalid: it
-#' stays in the ledger, and no query shows it unless asked to.
+#' What came out of a finished run stays as it is. What can be added to any run, at
+#' any time, is what one says of it: `tag_run()` adds tags, `log_note()` a remark.
+#' `void_run()` declares a run invalid: it stays in the ledger, and no query shows it
+#' unless asked to; `restore_run()` takes that back. Neither status nor duration of a
+#' run changes by any of these.
 #'
-#' @param file Path of the ledger.
-#' @param run_id Id of a run.
-#' @param text,reason The remark, or why the run is invalid: a string.
-#' @returns The run's id, invisibly.
+#' @param file,.file Path of the ledger.
+#' @param run_id,.run_id The runs: ids, a data frame with a column `run_id`, such as
+#'   [read_runs()] returns, a live run, or versions of models (`"price/3"`). Nothing is
+#'   done where there is none.
+#' @param ... Named values, or named lists of them: the tags.
+#' @param text,reason The remark, or why the runs are invalid, or valid after all: a
+#'   string.
+#' @returns The ids of the runs, invisibly.
 #' @inheritSection log_run Errors
+#' @seealso [reveal_run()].
 #' @export
 #' @examples
 #' file <- tempfile(fileext = ".csv")
 #' id <- log_run(file, list(lambda = 1000), list(rmse = 0.1))
+#' log_run(file, list(lambda = 1), list(rmse = 2))
 #' log_note(file, id, "the penalty was in the wrong unit")
+#' tag_run(file, read_runs(file, where = lambda < 10), checked = TRUE)
 #' void_run(file, id, "wrong unit")
 #' read_runs(file)
 #' read_runs(file, void = TRUE, details = TRUE)$status
+#' restore_run(file, id, "the unit was right")
+tag_run <- function(.file, .run_id, ...) {
+  file <- check_path(.file, ".file")
+  run_ids <- run_ids_of(file, .run_id, ".run_id")
+  tags <- named_values(...)
+  if (!length(tags)) {
+    abort_argument("...", "tags, each with its name")
+  }
+  remark_on(file, "log", run_ids, tags = tags)
+}
+
+#' @rdname tag_run
+#' @export
 log_note <- function(file, run_id, text) {
   file <- check_path(file, "file")
   check_text(text, "text")
-  check_run_id(file, run_id, "run_id")
-  invisible(log_event_native(file, "note", run_id, more = list(text = text)))
+  remark_on(file, "note", run_ids_of(file, run_id, "run_id"), more = list(text = text))
 }
 
-#' @rdname log_note
+#' @rdname tag_run
 #' @export
 void_run <- function(file, run_id, reason) {
   file <- check_path(file, "file")
   check_text(reason, "reason")
-  check_run_id(file, run_id, "run_id")
-  invisible(log_event_native(file, "void", run_id, more = list(reason = reason)))
+  remark_on(file, "void", run_ids_of(file, run_id, "run_id"), more = list(reason = reason))
 }
 
-check_run_id <- function(file, run_id, arg, call = rlang::caller_env()) {
-  check_id(run_id, arg, call)
+#' @rdname tag_run
+#' @export
+restore_run <- function(file, run_id, reason) {
+  file <- check_path(file, "file")
+  check_text(reason, "reason")
+  remark_on(file, "void", run_ids_of(file, run_id, "run_id"), more = list(void = FALSE, reason = reason))
+}
+
+# The ids of the runs that an argument means: ids, runs as a data frame, a live run, or versions of models.
+run_ids_of <- function(file, x, arg, call = rlang::caller_env()) {
+  if (missing(x)) {
+    abort_argument(arg, "runs, by their ids", call = call)
+  }
+  if (inherits(x, "fitledger_run")) {
+    x <- x$run_id
+  } else if (is.data.frame(x) && "run_id" %in% names(x)) {
+    x <- x$run_id
+  }
+  if (!is.character(x) || anyNA(x) || !is_text(x)) {
+    abort_argument(arg, "ids of runs, a data frame with a column `run_id`, or a live run", x, call = call)
+  }
+  x <- unique(as.vector(x))
+  of_model <- grepl("[@/]", x)
+  x[of_model] <- vapply(x[of_model], function(what) find_version(file, what, call)$run_id, "")
+  unique(x)
+}
+
+# The same where one run is needed.
+one_run_id <- function(file, x, arg, call = rlang::caller_env()) {
+  run_ids <- run_ids_of(file, x, arg, call)
+  if (length(run_ids) != 1) {
+    abort_argument(arg, paste0("one run, not ", length(run_ids)), call = call)
+  }
+  run_ids
+}
+
+# The id of a run of the ledger.
+known_run_id <- function(file, run_id, arg, call = rlang::caller_env()) {
+  run_id <- one_run_id(file, run_id, arg, call)
   check_run_ids(file, run_id, call)
-}
-
-check_id <- function(run_id, arg, call = rlang::caller_env()) {
-  if (missing(run_id)) {
-    abort_argument(arg, "the id of a run", call = call)
-  }
-  if (inherits(run_id, "fitledger_run")) {
-    abort_argument(arg, "the id of a run", run_id, "It is `run$run_id`.", call = call)
-  }
-  if (!rlang::is_string(run_id) || !is_text(run_id)) {
-    abort_argument(arg, "the id of a run", run_id, call = call)
-  }
+  run_id
 }
 
 check_run_ids <- function(file, run_ids, call = rlang::caller_env()) {

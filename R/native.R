@@ -108,12 +108,22 @@ append_request <- function(file) {
 
 # Appends an event of a run. `more` are pairs of the format's own.
 log_event_native <- function(file, event, run_id, params = NULL, metrics = NULL, artifacts = NULL,
-                             seed = NULL, tags = NULL, sealed = NULL, more = NULL,
+                             seed = NULL, tags = NULL, sealed = NULL, more = NULL, take_over = FALSE,
                              call = rlang::caller_env()) {
   call_native(
     native_log_event, append_request(file), event, run_id, params, metrics, artifacts, seed, tags, sealed, more,
+    take_over,
     call = call
   )
+}
+
+# Appends the same remark on each of some runs, in one write; their ids.
+remark_on <- function(file, event, run_ids, tags = NULL, more = NULL, call = rlang::caller_env()) {
+  check_run_ids(file, run_ids, call)
+  if (length(run_ids)) {
+    call_native(native_remark, append_request(file), event, run_ids, tags, more, call = call)
+  }
+  invisible(run_ids)
 }
 
 # Why a value can't be recorded; NULL if it can.

@@ -9,7 +9,8 @@
 #'
 #' @param file Path of the ledger.
 #' @param name Name of the model: text without `@` and `/`.
-#' @param run_id Id of the run, which must not be void, failed or interrupted.
+#' @param run_id The run, which must not be void, failed or interrupted: its id, a data
+#'   frame with one row and a column `run_id`, or a live run.
 #' @param artifact Name of its artifact; the bytes must be stored.
 #' @param ... Must be empty: arguments after it are given by name.
 #' @param signature A few rows of what the model predicts from, a data frame: names, types
@@ -35,7 +36,7 @@ register_model <- function(file, name, run_id, artifact = "model", ..., signatur
   check_no_dots(..., known = "signature")
   file <- check_path(file, "file")
   check_name(name, "name")
-  check_id(run_id, "run_id")
+  run_id <- one_run_id(file, run_id, "run_id")
   check_name(artifact, "artifact")
   if (!is.null(signature) && !is.data.frame(signature)) {
     abort_argument("signature", "a data frame of what the model predicts from", signature)

@@ -79,7 +79,8 @@ log_run <- function(file, params, metrics, ..., artifacts = NULL, keep = FALSE, 
     seed <- NULL
   }
   invisible(log_event_native(
-    file, "run", NULL, params, metrics, artifacts, seed, tags, sealed, more, environment()
+    file, "run", NULL, params, metrics, artifacts, seed, tags, sealed, more,
+    call = environment()
   ))
 }
 

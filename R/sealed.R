@@ -13,7 +13,8 @@
 #' [read_ledger()] shows them.
 #'
 #' @param file Path of the ledger.
-#' @param run_id Id of a run that has sealed metrics.
+#' @param run_id A run that has sealed metrics: its id, a data frame with one row and
+#'   a column `run_id`, or a live run.
 #' @param why Why you look: a string.
 #' @returns The sealed metrics, a named list of numbers. From now on they are columns
 #'   of [read_runs()].
@@ -29,12 +30,12 @@
 #' }
 #' try(best_run(file, "test_rmse"))
 #' chosen <- best_run(file, "validation_rmse")
-#' reveal_run(file, chosen$run_id, "the number for the report")
+#' reveal_run(file, chosen, "the number for the report")
 #' sum(read_runs(file, columns = "looks")$looks)
 reveal_run <- function(file, run_id, why) {
   file <- check_path(file, "file")
   check_text(why, "why")
-  check_run_id(file, run_id, "run_id")
+  run_id <- known_run_id(file, run_id, "run_id")
   sealed <- call_native(native_sealed, file, run_id)
   if (!length(sealed)) {
     abort("argument", paste0("The run `", run_id, "` has no sealed metrics."), arg = "run_id")

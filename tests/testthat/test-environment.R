@@ -62,7 +62,7 @@ test_that("compare_session() says what differs today", {
   context$r <- "3.6.3"
   old <- local_ledger()
   target <- list(old, 1e9, call_native(native_json, context, FALSE), NULL, TRUE, FALSE)
-  id <- native_log_event(target, "run", NULL, list(), list(), NULL, NULL, NULL, NULL, NULL)
+  id <- native_log_event(target, "run", NULL, list(), list(), NULL, NULL, NULL, NULL, NULL, FALSE)
   compared <- compare_session(old, id)
   expect_identical(compared$field, c("R", "cli", "gone"))
   expect_identical(compared$then, c("3.6.3", "0.9.0", "1.2.3"))

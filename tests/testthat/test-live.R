@@ -229,6 +229,96 @@ test_that("a void run is left out until the void is asked for", {
   expect_identical(read_runs(file, void = TRUE, details = TRUE)$status, c("void", "finished"))
 })
 
+test_that("a finished run is finished", {
+  file <- local_ledger()
+  run <- start_run(file, list(a = 1), tags = list(by = "ann"))
+  log_metrics(run, loss = 0.5, step = 1)
+  end_run(run, list(rmse = 5))
+  single <- log_run(file, list(a = 2), list(rmse = 6))
+  before <- read_runs(file, details = TRUE)
+  rows <- length(readLines(file))
+  elsewhere <- readRDS({
+    path <- withr::local_tempfile()
+    saveRDS(run, path)
+    path
+  })
+  for (run in list(run, elsewhere, structure(list(file = run$file, run_id = single), class = "fitledger_run"))) {
+    refused <- function(code) expect_error(code, class = "fitledger_error_ended")
+    refused(log_metrics(run, rmse = 0.01))
+    refused(log_metrics(run, loss = 0.01, step = 2))
+    refused(log_params(run, a = 99))
+    refused(log_artifact(run, "late", 1:3))
+    refused(end_run(run))
+    refused(end_run(run, list(rmse = 1), status = "failed"))
+    refused(start_run(file, resume = run))
+    refused(start_run(file, resume = run$run_id, take_over = TRUE))
+  }
+  expect_identical(length(readLines(file)), rows)
+  expect_identical(read_runs(file, details = TRUE), before)
+
+  # What one says of a run is no change of it.
+  log_tags(run, checked = TRUE)
+  tag_run(file, c(single, run$run_id), by = "ben", seen = 1L)
+  tag_run(file, read_runs(file, where = rmse < 6), best = TRUE)
+  tag_run(file, read_runs(file, where = rmse < 0), best = FALSE)
+  log_note(file, read_runs(file), "both")
+  void_run(file, run, "wrong data")
+  restore_run(file, run, "the data were right")
+  after <- read_runs(file, details = TRUE)
+  unchanged <- c("run_id", "a", "rmse", "loss", "status", "duration")
+  expect_identical(after[unchanged], before[unchanged])
+  expect_identical(after$tags[[1]], list(by = "ann", best = TRUE))
+  expect_mapequal(after$tags[[2]], list(checked = TRUE, by = "ben", seen = 1L))
+  expect_identical(nrow(verify_ledger(file)$problems), 0L)
+})
+
+test_that("what failed can be resumed, and a running run is taken over only by who says so", {
+  file <- local_ledger()
+  run <- start_run(file, list(a = 1))
+  log_metrics(run, m = 1)
+  end_run(run, status = "failed")
+  expect_error(log_metrics(run, m = 2), "failed", class = "fitledger_error_ended")
+  run <- start_run(file, resume = run)
+  log_metrics(run, m = 3)
+  # The same process goes on with its own run.
+  run <- start_run(file, resume = run)
+
+  by_another <- function(...) {
+    run_apart(c(
+      "library(fitledger)",
+      sprintf("file <- %s; run_id <- '%s'", deparse(file), run$run_id),
+      ..., "cat('done\\n')"
+    ))
+  }
+  out <- by_another("tryCatch(start_run(file, resume = run_id), fitledger_error_running = function(e) cat('refused\n'))")
+  expect_true("refused" %in% unlist(out))
+  by_another(
+    "run <- start_run(file, resume = run_id, take_over = TRUE)", "log_metrics(run, m = 4)",
+    "end_run(run)"
+  )
+  expect_error(log_metrics(run, m = 5), class = "fitledger_error_ended")
+  expect_identical(read_runs(file)$m, 4)
+  expect_identical(read_runs(file, details = TRUE)$status, "finished")
+})
+
+test_that("rows that came after the end of a run have no effect, in every reader", {
+  file <- test_path("fixtures", "format-1-finished.csv")
+  runs <- read_runs(file, details = TRUE)
+  expect_identical(runs$status, rep("finished", 3))
+  expect_identical(runs$eta, c(0.3, NA, NA))
+  expect_identical(runs$rmse, c(5, 4, 6))
+  expect_identical(runs$loss, c(0.7, NA, NA))
+  expect_identical(runs$tags[[1]], list(by = "somebody", checked = TRUE))
+  expect_identical(best_run(file, "rmse")$rmse, 4)
+  expect_identical(read_metrics(file)$value, c(0.9, 0.7))
+  verified <- verify_ledger(file)
+  expect_identical(verified$status, "ok")
+  expect_identical(verified$problems$row, c(6, 7, 9, 10))
+  unended <- withr::local_tempfile()
+  writeBin(utils::head(bytes(file), -1), unended)
+  expect_identical(read_runs(unended, details = TRUE), runs)
+})
+
 test_that("what is wrong with a call is said", {
   file <- local_ledger()
   id <- log_run(file, list(a = 1), list(m = 1))
@@ -243,7 +333,7 @@ test_that("what is wrong with a call is said", {
     end_run(run, status = "done")
     void_run(file, "20261123-000000-000000000000", "x")
     void_run(file, id, "")
-    void_run(file, run, "x")
+    void_run(file, 1, "x")
     log_note(file, id)
     with_run(file, list(), 1)
     start_run(file, resume = "nothing")

@@ -15,7 +15,9 @@ use fitledger_core::views::series::Buffer;
 use crate::append_request::{AppendRequest, Entropy, Remarks, with_remarks};
 use crate::from_r;
 use crate::guard::{Failure, guard};
+use crate::log::append_to_run;
 use crate::r::R;
+use crate::view_cache::guard_views;
 
 #[derive(Default)]
 struct Buffers {
@@ -50,15 +52,27 @@ pub fn buffered(id: &RunId) -> Option<Event> {
     })
 }
 
-/// The values buffered for a run are in its ledger.
-pub fn written(id: &RunId) {
+/// The values buffered for a run are in its ledger, or never can be, since the run has ended. What else failed may be
+/// tried again.
+pub fn settled(id: &RunId, outcome: &Result<Remarks, Failure>) {
     let mut guard = buffers();
-    if let Some(buffer) = guard
-        .as_mut()
-        .and_then(|buffers| buffers.of_run.get_mut(id.as_str()))
-    {
-        buffer.clear(Instant::now());
+    let buffers = guard.as_mut().expect("there is one");
+    match outcome {
+        Ok(_) => {
+            if let Some(buffer) = buffers.of_run.get_mut(id.as_str()) {
+                buffer.clear(Instant::now());
+            }
+        }
+        Err(failure) if failure.class == "ended" => drop(buffers.of_run.remove(id.as_str())),
+        Err(_) => {}
     }
+}
+
+/// Whether this process has begun or resumed the run, and not ended it.
+pub fn is_ours(id: &str) -> bool {
+    let guard = buffers();
+    let buffers = guard.as_ref().expect("there is one");
+    buffers.of_run.contains_key(id)
 }
 
 /// From here on, until it is closed, values of the run may be buffered in this process.
@@ -112,16 +126,23 @@ fn native_buffer_push(run_id: Robj, metrics: Robj, step: Robj) -> Robj {
 /// @noRd
 #[extendr]
 fn native_buffer_flush(request: Robj, run_id: Robj, close: Robj) -> Robj {
-    guard(|| {
+    guard_views(|| {
         let id = R::of(&run_id).string().and_then(|id| RunId::new(&id));
         let id = id.ok_or_else(|| Failure::argument("run_id"))?;
         let mut remarks = Remarks::default();
         if let Some(event) = buffered(&id) {
-            let events = vec![(Timestamp::now(), event)];
             let mut request = AppendRequest::of(&request)?;
             request.create = false;
-            remarks = request.append(&mut Entropy::new(), events)?;
-            written(&id);
+            let events = vec![event];
+            let outcome = append_to_run(
+                &request,
+                &mut Entropy::new(),
+                Timestamp::now(),
+                events,
+                false,
+            );
+            settled(&id, &outcome);
+            remarks = outcome?;
         }
         if R::of(&close).is_true() {
             let mut guard = buffers();

@@ -10,21 +10,25 @@ use fitledger_core::format::digest::Digest;
 use fitledger_core::format::event::{Event, EventKind};
 use fitledger_core::format::id::RunId;
 use fitledger_core::format::object::Object;
-use fitledger_core::format::run_context::{ORIGIN, SEALED, SEED, TAGS};
+use fitledger_core::format::run_context::{ORIGIN, SEALED, SEED, TAGS, TAKES};
 use fitledger_core::format::time::Timestamp;
 use fitledger_core::format::value::write_key;
 use fitledger_core::platform::memory;
+use fitledger_core::views::live::{self, By};
 
 use crate::append_request::{AppendRequest, Entropy, Remarks, with_remarks};
 use crate::deferred::DeferredStrings;
 use crate::from_r::{self, Atomic};
 use crate::guard::{Failure, guard};
-use crate::live;
+use crate::live as buffers;
 use crate::r::{self, R};
+use crate::view_cache::{RUNS, guard_views};
 
 /// Appends one event of a run, after the values that are buffered for it; the run's id.
 ///
-/// A `run` or `start` without an id gets one.
+/// A `run` or `start` without an id gets one. Parameters, metrics, artifacts and the end of a run are refused unless the
+/// run is open, as it is under the lock. `take_over` is for a `resume`: whether a running run may be taken from its
+/// process.
 ///
 /// @noRd
 #[extendr]
@@ -40,8 +44,9 @@ fn native_log_event(
     tags: Robj,
     sealed: Robj,
     more: Robj,
+    take_over: Robj,
 ) -> Robj {
-    guard(|| {
+    guard_views(|| {
         let params = from_r::object(&from_r::pairs(R::of(&params), "params")?);
         let metrics = from_r::object(&from_r::metrics(R::of(&metrics), "metrics")?);
         let artifacts = Object::from(&from_r::own_json(R::of(&artifacts))?);
@@ -66,12 +71,87 @@ fn native_log_event(
             artifacts,
             context,
         };
-        let mut events: Vec<_> = live::buffered(&id).into_iter().collect();
+        let mut events: Vec<_> = buffers::buffered(&id).into_iter().collect();
         events.push(event);
-        let events = events.into_iter().map(|event| (now, event));
-        let remarks = request.append(&mut entropy, events)?;
-        live::written(&id);
+        let take_over = R::of(&take_over).is_true();
+        let outcome = append_to_run(&request, &mut entropy, now, events, take_over);
+        buffers::settled(&id, &outcome);
+        let remarks = outcome?;
         Ok(with_remarks(Robj::from(id.as_str()), remarks))
+    })
+}
+
+/// Appends the same remark on each of some runs, in one write: tags, a note, that they are void or aren't.
+///
+/// @noRd
+#[extendr]
+fn native_remark(request: Robj, event: Robj, run_ids: Robj, tags: Robj, more: Robj) -> Robj {
+    guard(|| {
+        let nothing = Robj::from(());
+        let context = context(R::of(&nothing), R::of(&tags), R::of(&nothing), R::of(&more))?;
+        let kind = event_kind(R::of(&event)).ok_or_else(|| Failure::argument("event"))?;
+        let run_ids = R::of(&run_ids);
+        if run_ids.ty() != SEXPTYPE::STRSXP {
+            return Err(Failure::argument("run_ids"));
+        }
+        let now = Timestamp::now();
+        let remark = |i: usize| {
+            let id = match run_ids.text(i) {
+                r::Text::Is(id) => RunId::new(&id),
+                _ => None,
+            };
+            let event = Event {
+                run_id: Some(id.ok_or_else(|| Failure::argument("run_ids"))?),
+                context: context.clone(),
+                ..Event::new(kind)
+            };
+            Ok((now, event))
+        };
+        let remarks: Result<Vec<_>, Failure> = (0..run_ids.len()).map(remark).collect();
+        let mut request = AppendRequest::of(&request)?;
+        request.create = false;
+        let remarks = request.append(&mut Entropy::new(), remarks?)?;
+        Ok(with_remarks(Robj::from(true), remarks))
+    })
+}
+
+/// Appends events of one run, the last of which says what the others need: that the run begins, or may still change.
+pub fn append_to_run(
+    request: &AppendRequest,
+    entropy: &mut Entropy,
+    now: Timestamp,
+    mut events: Vec<Event>,
+    take_over: bool,
+) -> Result<Remarks, Failure> {
+    let timed = |events: Vec<Event>| events.into_iter().map(move |event| (now, event));
+    let last = events.last_mut().expect("there is an event");
+    let id = last.run_id.as_ref().expect("an event of a run").to_string();
+    let is_change = match last.kind {
+        EventKind::Log => {
+            !(last.params.is_empty() && last.metrics.is_empty() && last.artifacts.is_empty())
+        }
+        kind => matches!(kind, EventKind::Resume | EventKind::End),
+    };
+    if !is_change {
+        return request.append(entropy, timed(events));
+    }
+    let by = match take_over {
+        _ if buffers::is_ours(&id) => By::Its,
+        true => By::Taker,
+        false => By::Another,
+    };
+    let mut runs = RUNS.lend(request.path().to_owned())?;
+    request.append_decided(entropy, |read_since| {
+        runs.catch_up(read_since)?;
+        let last = events.last_mut().expect("there is an event");
+        if last.kind == EventKind::Resume {
+            if let Some(session) = live::resume(runs.view(), &id, by)? {
+                last.context = std::mem::take(&mut last.context).text(TAKES, &session);
+            }
+        } else {
+            live::check_open(runs.view(), &id)?;
+        }
+        Ok(timed(events))
     })
 }
 
@@ -467,6 +547,7 @@ fn hash_file(path: &Path) -> Result<(Digest, u64), Failure> {
 extendr_module! {
     mod log;
     fn native_log_event;
+    fn native_remark;
     fn native_log_runs;
     fn native_refusal;
     fn native_set_call_head;

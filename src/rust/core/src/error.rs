@@ -54,6 +54,10 @@ pub enum Error {
     },
     /// Somebody else was faster, or what was asked for isn't so any more.
     Conflict { path: PathBuf, what: String },
+    /// Nothing can be added to the run any more.
+    Ended { run_id: String, how: &'static str },
+    /// The run belongs to another process, as far as anybody can tell.
+    Running { run_id: String },
     /// An index isn't as it was written. The ledger itself answers.
     DamagedIndex { path: PathBuf },
     /// There is too little memory for what a file holds.
@@ -207,6 +211,8 @@ impl Error {
             Error::Argument { .. } => "argument",
             Error::Unknown { .. } => "unknown",
             Error::Conflict { .. } => "conflict",
+            Error::Ended { .. } => "ended",
+            Error::Running { .. } => "running",
             Error::DamagedIndex { .. } => "damaged_index",
             Error::Memory { .. } => "memory",
             Error::Io { .. } => "io",
@@ -249,6 +255,15 @@ impl Error {
                 "Keep the ledger on a local disk. If only one machine writes to it, `options(fitledger.network = \"allow\")` goes on."
             }
             Error::Argument { hint, .. } | Error::Unknown { hint, .. } => hint,
+            Error::Ended { how, .. } if *how != "has finished" => {
+                "Nothing was written. `start_run(resume = )` takes it up again."
+            }
+            Error::Ended { .. } => {
+                "Nothing was written: what came out of a finished run stays. Log a new run; tags and notes can be added with `tag_run()` and `log_note()`."
+            }
+            Error::Running { .. } => {
+                "Nothing was written. If its process is gone, `start_run(resume = , take_over = TRUE)` takes it over."
+            }
             Error::Conflict { .. } => {
                 "Nothing was changed. Look at it as it is now, then try again."
             }
@@ -292,6 +307,8 @@ impl Error {
             Error::RowTooLong { .. }
             | Error::Interrupted
             | Error::Argument { .. }
+            | Error::Ended { .. }
+            | Error::Running { .. }
             | Error::Unknown { .. } => None,
         }
     }
@@ -386,6 +403,13 @@ impl fmt::Display for Error {
             Error::Argument { why, .. } => write!(f, "{why}."),
             Error::Unknown { what, name, .. } => write!(f, "There is no {what} `{name}`."),
             Error::Conflict { what, .. } => write!(f, "{what}."),
+            Error::Ended { run_id, how } => write!(f, "The run `{run_id}` {how}."),
+            Error::Running { run_id } => {
+                write!(
+                    f,
+                    "The run `{run_id}` is running, as far as can be told from here."
+                )
+            }
             Error::DamagedIndex { path } => {
                 write!(f, "The index '{}' is damaged.", path.display())
             }

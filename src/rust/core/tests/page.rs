@@ -204,7 +204,7 @@ const EVENTS: [Told<'static>; 16] = [
         "",
     ),
     (
-        "run",
+        "start",
         "c",
         r#"{"x":[1,2],"key":{"$redacted":true}}"#,
         r#"{"rmse":{"$double":"-Inf"}}"#,
@@ -237,7 +237,7 @@ const EVENTS: [Told<'static>; 16] = [
     ("run", "a", r#"{"x":99}"#, "", ""),
     ("void", "a", "", "", r#"{"void":false,"reason":"no leak"}"#),
     (
-        "run",
+        "start",
         "d",
         r#"{"model":{"$na":"character"}}"#,
         r#"{"test":0.5}"#,

@@ -238,13 +238,14 @@ fn what_cannot_be_registered_is_refused() {
         );
     }
     // The bytes that were verified are another version's.
+    world.say(EventKind::Start, "live", &format!("{{\"m\":{STORED}}}"), "");
     world.say(
         EventKind::Log,
-        "r1",
+        "live",
         "{\"m\":{\"sha256\":\"cd\",\"size\":3,\"file\":\"m.rds\",\"stored\":true}}",
         "",
     );
-    let outcome = world.register("price", "r1");
+    let outcome = world.register("price", "live");
     assert_eq!(
         refused(outcome),
         ("conflict", "The artifact `m` was logged anew.".to_owned())

@@ -80,6 +80,16 @@ impl RunContext {
         context.text_of(SESSION)
     }
 
+    /// The session from which a `resume` takes the run.
+    pub fn takes(context: Cell<'_>) -> Option<Cow<'_, str>> {
+        context.text_of(TAKES)
+    }
+
+    /// How an `end` says that the run ended, if this version knows it.
+    pub fn end_status(context: Cell<'_>) -> Option<EndStatus> {
+        EndStatus::parse(&context.text_of(STATUS)?)
+    }
+
     pub fn read(context: Cell<'_>) -> Result<RunContext, Malformed> {
         let mut read = RunContext::default();
         for (key, value) in context.pairs()? {

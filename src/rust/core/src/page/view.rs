@@ -8,7 +8,7 @@ use crate::format::event::EventKind;
 use crate::format::json;
 use crate::format::ledger_context::LedgerContext;
 use crate::format::row::Row;
-use crate::format::run_context::RunContext;
+use crate::format::run_context::{RunContext, TAGS};
 use crate::format::series;
 use crate::format::session_context::SessionContext;
 use crate::format::time::Timestamp;
@@ -131,6 +131,12 @@ impl Fold for View {
         self.runs.apply(row)?;
         self.registry.apply(row)?;
         if self.runs.run_ids.is_without_effect(row.seq) {
+            // Of what comes too late tags count.
+            if row.event.continues_run() && row.context.mentions(TAGS) {
+                let run = self.runs.get(row.run_id)?.map(|run| run.row);
+                run.into_iter()
+                    .for_each(|run| self.push_change(row, Change::Run(run)));
+            }
             return Ok(());
         }
         match row.event {

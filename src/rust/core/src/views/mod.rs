@@ -10,6 +10,7 @@ pub mod export;
 pub mod fold;
 pub mod index_cache;
 pub mod lineage;
+pub mod live;
 pub mod parallel_read;
 pub mod promotion;
 pub mod registry;

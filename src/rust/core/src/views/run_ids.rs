@@ -1,17 +1,21 @@
-//! Which runs have begun, and which events speak of one too early or begin it again.
+//! Which runs have begun and which may still change: which events have an effect on them, and which come too early or
+//! too late.
 
+use std::borrow::Cow;
+use std::collections::HashMap;
 use std::io;
 use std::ops::Range;
 
-use crate::columnar::blocks::{BLOCK, Result};
+use crate::columnar::blocks::{AsJson, BLOCK, LazyJson, Result};
 use crate::columnar::index_file::indexed;
 use crate::columnar::index_file::{Indexed, Reader, Writer};
 use crate::columnar::strings::{StringTable, hash};
 use crate::error::{self, Error};
 use crate::format::event::EventKind;
 use crate::format::id::Seq;
-use crate::format::row::Row;
-use crate::format::run_context::RunContext;
+use crate::format::json::Json;
+use crate::format::row::{Cell, Row};
+use crate::format::run_context::{EndStatus, RunContext, SEALED, TAGS};
 use crate::format::session_context::SessionContext;
 use crate::views::batch::Batch;
 
@@ -29,6 +33,16 @@ impl WithoutEffect {
     }
 }
 
+const REASONS: [&str; 7] = [
+    NO_SESSION,
+    SESSION_KNOWN,
+    HAD_BEGUN,
+    HAS_NOT_BEGUN,
+    HAS_FINISHED,
+    HAS_ENDED,
+    TAKEN_OVER,
+];
+
 /// What an event is to the runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Effect {
@@ -36,6 +50,8 @@ pub enum Effect {
     None,
     /// It begins a run, or speaks of it: the run's row.
     OfRun(usize),
+    /// It comes too late to change a run, and of what it says only tags count: the run's row.
+    TagsOfRun(usize),
     /// It is no event of a run.
     Other,
 }
@@ -45,6 +61,8 @@ pub enum Effect {
 pub struct RunIds {
     ids: StringTable,
     sessions: StringTable,
+    /// The runs that may still change, by their rows: those that began live and haven't finished.
+    open: LazyJson<OpenRuns>,
     /// In the order of the rows.
     pub without_effect: Vec<WithoutEffect>,
 }
@@ -52,19 +70,65 @@ pub struct RunIds {
 indexed!(RunIds {
     ids,
     sessions,
+    open,
     without_effect
 });
+
+/// What may still become of a run that hasn't finished.
+#[derive(Debug, Default)]
+struct OpenRun {
+    /// It failed or was interrupted, and only a `resume` opens it again.
+    ended: bool,
+    /// The ids of the sessions from which it was taken.
+    taken_from: Vec<String>,
+}
+
+#[derive(Debug, Default)]
+struct OpenRuns(HashMap<u32, OpenRun>);
+
+impl AsJson for OpenRuns {
+    fn json(&self) -> Json {
+        let json = |(&row, run): (&u32, &OpenRun)| {
+            let taken_from = run.taken_from.iter().cloned().map(Json::Str);
+            Json::Array(vec![
+                Json::Int(i64::from(row)),
+                Json::Bool(run.ended),
+                Json::Array(taken_from.collect()),
+            ])
+        };
+        Json::Array(self.0.iter().map(json).collect())
+    }
+
+    fn of_json(json: Json) -> Option<OpenRuns> {
+        let text = |json: Json| json.as_str().map(str::to_owned);
+        let run = |json: Json| {
+            let [row, ended, taken_from] = <[Json; 3]>::try_from(json.into_array()?).ok()?;
+            let taken_from = taken_from.into_array()?.into_iter().map(text);
+            let run = OpenRun {
+                ended: ended == Json::Bool(true),
+                taken_from: taken_from.collect::<Option<_>>()?,
+            };
+            Some((u32::try_from(row.as_int()?).ok()?, run))
+        };
+        let runs = json.into_array()?.into_iter().map(run);
+        runs.collect::<Option<_>>().map(OpenRuns)
+    }
+}
 
 const NO_SESSION: &str = "it names a session that no earlier row wrote";
 const SESSION_KNOWN: &str = "its session is on record already";
 
 const HAD_BEGUN: &str = "its run had begun already";
 const HAS_NOT_BEGUN: &str = "its run has not begun";
+const HAS_FINISHED: &str = "its run had finished";
+const HAS_ENDED: &str = "its run had ended, and nobody resumed it";
+const TAKEN_OVER: &str = "its run had been taken over";
 
 impl RunIds {
     /// About how many bytes of memory it takes.
     pub fn size(&self) -> usize {
-        self.ids.size() + self.sessions.size()
+        let open = self.open.loaded().map_or(0, |open| open.0.len());
+        self.ids.size() + self.sessions.size() + open * 2 * size_of::<OpenRun>()
     }
 
     /// The row of a run that has begun.
@@ -148,15 +212,68 @@ impl RunIds {
         if !self.knows_session(&session)? {
             return Ok(Err(NO_SESSION));
         }
-        let (run, why) = match kind {
-            kind if kind.begins_run() => {
-                let id = row.run_id.as_bytes();
-                (self.begin(id, hash(id))?, HAD_BEGUN)
+        if kind.begins_run() {
+            let id = row.run_id.as_bytes();
+            let Some(run) = self.begin(id, hash(id))? else {
+                return Ok(Err(HAD_BEGUN));
+            };
+            if kind == EventKind::Start {
+                let open = &mut self.open.get_mut()?.0;
+                open.insert(run as u32, OpenRun::default());
             }
-            kind if kind.continues_run() => (self.find(row.run_id)?, HAS_NOT_BEGUN),
-            _ => return Ok(Ok(Effect::Other)),
+            return Ok(Ok(Effect::OfRun(run)));
+        }
+        if !kind.continues_run() {
+            return Ok(Ok(Effect::Other));
+        }
+        let Some(run) = self.find(row.run_id)? else {
+            return Ok(Err(HAS_NOT_BEGUN));
         };
-        Ok(run.map(Effect::OfRun).ok_or(why))
+        let late = self.go_on(run, row, &session)?;
+        if late.is_none() {
+            return Ok(Ok(Effect::OfRun(run)));
+        }
+        // Tags by themselves are no change of what came out, and never come too late.
+        if let Some(why) = late.filter(|_| !says_tags_alone(row)) {
+            let seq = row.seq;
+            self.without_effect.push(WithoutEffect { seq, why });
+        }
+        Ok(Ok(Effect::TagsOfRun(run)))
+    }
+
+    /// Takes over what an event makes of a run that has begun, or says why it comes too late.
+    fn go_on(&mut self, run: usize, row: &Row<'_>, session: &str) -> Result<Option<&'static str>> {
+        let open = &mut self.open.get_mut()?.0;
+        let why = match open.get_mut(&(run as u32)) {
+            None => Some(HAS_FINISHED),
+            Some(open) if row.event == EventKind::Resume => {
+                open.ended = false;
+                open.taken_from.retain(|id| id != session);
+                open.taken_from
+                    .extend(RunContext::takes(row.context).map(Cow::into_owned));
+                return Ok(None);
+            }
+            Some(open) if open.ended => Some(HAS_ENDED),
+            Some(open) if open.taken_from.iter().any(|id| id == session) => Some(TAKEN_OVER),
+            Some(_) => None,
+        };
+        match (row.event, why) {
+            (EventKind::Note | EventKind::Void | EventKind::Reveal, _) => Ok(None),
+            (EventKind::End, None) => {
+                match RunContext::end_status(row.context) {
+                    Some(EndStatus::Finished) => drop(open.remove(&(run as u32))),
+                    _ => open.entry(run as u32).or_default().ended = true,
+                }
+                Ok(None)
+            }
+            (_, why) => Ok(why),
+        }
+    }
+
+    /// Whether more can be recorded of a run.
+    pub fn is_open(&self, run: usize) -> Result<bool> {
+        let open = self.open.load()?.0.get(&(run as u32));
+        Ok(open.is_some_and(|open| !open.ended))
     }
 
     /// The row of a run that begins, unless it has already.
@@ -188,6 +305,15 @@ impl RunIds {
     }
 }
 
+/// Whether a row says no more of a run than its tags.
+fn says_tags_alone(row: &Row<'_>) -> bool {
+    let cells = [row.params, row.metrics, row.artifacts];
+    row.event == EventKind::Log
+        && cells.iter().all(|cell: &Cell<'_>| cell.is_empty())
+        && row.context.mentions(TAGS)
+        && !row.context.mentions(SEALED)
+}
+
 impl Indexed for WithoutEffect {
     fn write(&self, to: &mut Writer<'_>) -> io::Result<()> {
         self.seq.0.write(to)?;
@@ -197,7 +323,7 @@ impl Indexed for WithoutEffect {
     fn read(from: &mut Reader) -> Option<WithoutEffect> {
         let seq = Seq(u64::read(from)?);
         let why = String::read(from)?;
-        let mut known = [NO_SESSION, SESSION_KNOWN, HAD_BEGUN, HAS_NOT_BEGUN].into_iter();
+        let mut known = REASONS.into_iter();
         let why = known.find(|known| *known == why)?;
         Some(WithoutEffect { seq, why })
     }

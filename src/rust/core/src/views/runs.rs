@@ -513,6 +513,13 @@ impl Runs {
         self.record(run, row, context)
     }
 
+    fn set_tags(&mut self, run: usize, tags: Vec<(String, Json)>) -> Result<()> {
+        for (name, json) in tags {
+            self.tags.set(&name, run, Value::from_json(&json))?;
+        }
+        Ok(())
+    }
+
     fn extras(&mut self, run: usize) -> Result<&mut RunExtras> {
         Ok(self.extras.get_mut()?.entry(run as u32).or_default())
     }
@@ -565,15 +572,13 @@ impl Runs {
         if let Some(seed) = &context.seed {
             self.seeds.set(run, Value::from_json(seed))?;
         }
-        if context.call.is_some() {
-            self.extras(run)?.call = context.call;
-        }
-        for (name, json) in context.tags {
-            self.tags.set(&name, run, Value::from_json(&json))?;
-        }
         for (name, version) in context.data {
             set(&mut self.extras(run)?.data, name, version);
         }
+        if context.call.is_some() {
+            self.extras(run)?.call = context.call;
+        }
+        self.set_tags(run, context.tags)?;
         for (name, json) in context.sealed {
             let sealed = &mut self.extras(run)?.sealed;
             let is_first = sealed.is_empty();
@@ -624,6 +629,10 @@ impl Fold for Runs {
     fn apply(&mut self, row: &Row<'_>) -> std::result::Result<(), Refusal> {
         let run = match self.run_ids.apply(row)? {
             Effect::OfRun(run) => run,
+            Effect::TagsOfRun(run) => {
+                let tags = RunContext::read(row.context)?.tags;
+                return Ok(self.set_tags(run, tags)?);
+            }
             Effect::Other if row.event == EventKind::Session => return self.add_session(row),
             Effect::Other | Effect::None => return Ok(()),
         };
