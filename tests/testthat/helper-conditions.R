@@ -25,10 +25,10 @@ conditions_of <- function(expression, env) {
 }
 
 # A condition as its user meets it: its kind, the classes of ours, the call it is said to come from, the message, and
-# the same of what caused it.
+# the same of what caused it, but for the call, which R gives to its own errors in some versions only.
 condition_lines <- function(condition, heading = kind_of(condition)) {
   classes <- grep("^fitledger_", class(condition), value = TRUE)
-  call <- conditionCall(condition)
+  call <- if (heading != "Cause") conditionCall(condition)
   cause <- condition[["parent"]]
   # conditionMessage() would add the cause's message, in rlang's own way.
   condition[["parent"]] <- NULL
