@@ -35,8 +35,11 @@ else
   if [ "$(id -u)" != 0 ]; then
     artifacts 'no thread to be had (prlimit --nproc)' no_threads 1
   else
-    # The limit is none for root.
+    # The limit is none for root, and another user may not be let into the library's folder.
+    mkdir "$work/readable"
+    cp -R "$library/fitledger" "$work/readable"
+    chmod -R a+rX "$work/readable"
     artifacts 'no thread to be had (prlimit --nproc)' no_threads 1 \
-      setpriv --reuid=65534 --regid=65534 --clear-groups
+      env R_LIBS="$work/readable" setpriv --reuid=65534 --regid=65534 --clear-groups
   fi
 fi

@@ -42,22 +42,22 @@ for (span in c(0.2, 0.35, 0.5, 0.75, 1)) {
 
 # A small network, trained by gradient descent, for curves.
 network <- function(eta, hidden, steps = 300) {
-  with_run(ledger, list(learner = "network", eta = eta, hidden = hidden), data = list(train = train, test = test), seed = 7, function(run) {
-    w <- matrix(rnorm(4 * hidden, sd = 0.5), 4)
-    v <- rnorm(hidden, sd = 0.5)
-    for (step in seq_len(steps)) {
-      h <- tanh(x[1:400, ] %*% w)
-      error <- drop(h %*% v) - y[1:400]
-      slope <- (error %o% v) * (1 - h^2)
-      v <- v - eta * drop(crossprod(h, error)) / 400
-      w <- w - eta * crossprod(x[1:400, ], slope) / 400
-      if (step %% 3 == 0) {
-        log_metrics(run, loss = mean(error^2), test_loss = mean((drop(tanh(x[401:600, ] %*% w) %*% v) - y[401:600])^2), step = step)
-      }
+  run <- start_run(ledger, list(learner = "network", eta = eta, hidden = hidden), data = list(train = train, test = test), seed = 7)
+  set.seed(7)
+  w <- matrix(rnorm(4 * hidden, sd = 0.5), 4)
+  v <- rnorm(hidden, sd = 0.5)
+  for (step in seq_len(steps)) {
+    h <- tanh(x[1:400, ] %*% w)
+    error <- drop(h %*% v) - y[1:400]
+    slope <- (error %o% v) * (1 - h^2)
+    v <- v - eta * drop(crossprod(h, error)) / 400
+    w <- w - eta * crossprod(x[1:400, ], slope) / 400
+    if (step %% 3 == 0) {
+      log_metrics(run, loss = mean(error^2), test_loss = mean((drop(tanh(x[401:600, ] %*% w) %*% v) - y[401:600])^2), step = step)
     }
-    fitted <- drop(tanh(x[401:600, ] %*% w) %*% v)
-    list(w = w, v = v, score = rmse(y[401:600] - fitted), fitted = fitted, run = run)
-  })
+  }
+  fitted <- drop(tanh(x[401:600, ] %*% w) %*% v)
+  list(w = w, v = v, score = rmse(y[401:600] - fitted), fitted = fitted, run = run)
 }
 found <- list()
 for (eta in c(0.02, 0.08, 0.3)) for (hidden in c(3L, 12L)) {
@@ -72,6 +72,7 @@ for (eta in c(0.02, 0.08, 0.3)) for (hidden in c(3L, 12L)) {
   writeLines(c(sprintf("%d steps, eta %g, %d hidden units", 300L, eta, hidden), capture.output(summary(fit$fitted))), "report.txt")
   for (path in c("fit.png", "holdout.csv", "report.txt")) log_artifact(fit$run, path, path, keep = TRUE)
   log_artifact(fit$run, "model", fit[c("w", "v")])
+  end_run(fit$run)
   found[[length(found) + 1]] <- list(id = id, score = fit$score)
 }
 scores <- vapply(found, `[[`, numeric(1), "score")

@@ -41,6 +41,7 @@ function says(text, cell) {
     case "character": return text === v || text === JSON.stringify(v);
     case "date": return text.includes(v);
     case "datetime": return Date.parse(/[-\d:T.]+Z/.exec(text)[0]) === v;
+    case "empty": return text === v || text.startsWith('{"$empty"');
     case "difftime": return Number.parseFloat(text) === v || text === JSON.stringify({ $difftime: v }) || text.startsWith('{"$difftime"');
     default: return text === v || text === cell.json || text.includes(JSON.stringify(v));
   }

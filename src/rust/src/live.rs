@@ -9,15 +9,16 @@ use extendr_ffi::SEXPTYPE;
 use fitledger_core::format::event::{Event, EventKind};
 use fitledger_core::format::id::RunId;
 use fitledger_core::format::json::MAX_INT;
+use fitledger_core::format::run_context::TAKES;
 use fitledger_core::format::time::Timestamp;
+use fitledger_core::views::live::{By, check_open, resume};
 use fitledger_core::views::series::Buffer;
 
 use crate::append_request::{AppendRequest, Entropy, Remarks, with_remarks};
 use crate::from_r;
 use crate::guard::{Failure, guard};
-use crate::log::append_to_run;
 use crate::r::R;
-use crate::view_cache::guard_views;
+use crate::view_cache::{RUNS, guard_views};
 
 #[derive(Default)]
 struct Buffers {
@@ -73,6 +74,46 @@ pub fn is_ours(id: &str) -> bool {
     let guard = buffers();
     let buffers = guard.as_ref().expect("there is one");
     buffers.of_run.contains_key(id)
+}
+
+/// Appends events of one run, the last of which says what the others need: that the run begins, or may still change.
+pub fn append_to_run(
+    request: &AppendRequest,
+    entropy: &mut Entropy,
+    now: Timestamp,
+    mut events: Vec<Event>,
+    take_over: bool,
+) -> Result<Remarks, Failure> {
+    let timed = |events: Vec<Event>| events.into_iter().map(move |event| (now, event));
+    let last = events.last_mut().expect("there is an event");
+    let id = last.run_id.as_ref().expect("an event of a run").to_string();
+    let is_change = match last.kind {
+        EventKind::Log => {
+            !(last.params.is_empty() && last.metrics.is_empty() && last.artifacts.is_empty())
+        }
+        kind => matches!(kind, EventKind::Resume | EventKind::End),
+    };
+    if !is_change {
+        return request.append(entropy, timed(events));
+    }
+    let by = match take_over {
+        _ if is_ours(&id) => By::Its,
+        true => By::Taker,
+        false => By::Another,
+    };
+    let mut runs = RUNS.lend(request.path().to_owned())?;
+    request.append_decided(entropy, |read_since| {
+        runs.catch_up(read_since)?;
+        let last = events.last_mut().expect("there is an event");
+        if last.kind == EventKind::Resume {
+            if let Some(session) = resume(runs.view(), &id, by)? {
+                last.context = std::mem::take(&mut last.context).text(TAKES, &session);
+            }
+        } else {
+            check_open(runs.view(), &id)?;
+        }
+        Ok(timed(events))
+    })
 }
 
 /// From here on, until it is closed, values of the run may be buffered in this process.

@@ -10,19 +10,18 @@ use fitledger_core::format::digest::Digest;
 use fitledger_core::format::event::{Event, EventKind};
 use fitledger_core::format::id::RunId;
 use fitledger_core::format::object::Object;
-use fitledger_core::format::run_context::{ORIGIN, SEALED, SEED, TAGS, TAKES};
+use fitledger_core::format::run_context::{ORIGIN, SEALED, SEED, TAGS};
 use fitledger_core::format::time::Timestamp;
 use fitledger_core::format::value::write_key;
 use fitledger_core::platform::memory;
-use fitledger_core::views::live::{self, By};
 
 use crate::append_request::{AppendRequest, Entropy, Remarks, with_remarks};
 use crate::deferred::DeferredStrings;
 use crate::from_r::{self, Atomic};
 use crate::guard::{Failure, guard};
-use crate::live as buffers;
+use crate::live;
 use crate::r::{self, R};
-use crate::view_cache::{RUNS, guard_views};
+use crate::view_cache::guard_views;
 
 /// Appends one event of a run, after the values that are buffered for it; the run's id.
 ///
@@ -71,11 +70,11 @@ fn native_log_event(
             artifacts,
             context,
         };
-        let mut events: Vec<_> = buffers::buffered(&id).into_iter().collect();
+        let mut events: Vec<_> = live::buffered(&id).into_iter().collect();
         events.push(event);
         let take_over = R::of(&take_over).is_true();
-        let outcome = append_to_run(&request, &mut entropy, now, events, take_over);
-        buffers::settled(&id, &outcome);
+        let outcome = live::append_to_run(&request, &mut entropy, now, events, take_over);
+        live::settled(&id, &outcome);
         let remarks = outcome?;
         Ok(with_remarks(Robj::from(id.as_str()), remarks))
     })
@@ -112,46 +111,6 @@ fn native_remark(request: Robj, event: Robj, run_ids: Robj, tags: Robj, more: Ro
         request.create = false;
         let remarks = request.append(&mut Entropy::new(), remarks?)?;
         Ok(with_remarks(Robj::from(true), remarks))
-    })
-}
-
-/// Appends events of one run, the last of which says what the others need: that the run begins, or may still change.
-pub fn append_to_run(
-    request: &AppendRequest,
-    entropy: &mut Entropy,
-    now: Timestamp,
-    mut events: Vec<Event>,
-    take_over: bool,
-) -> Result<Remarks, Failure> {
-    let timed = |events: Vec<Event>| events.into_iter().map(move |event| (now, event));
-    let last = events.last_mut().expect("there is an event");
-    let id = last.run_id.as_ref().expect("an event of a run").to_string();
-    let is_change = match last.kind {
-        EventKind::Log => {
-            !(last.params.is_empty() && last.metrics.is_empty() && last.artifacts.is_empty())
-        }
-        kind => matches!(kind, EventKind::Resume | EventKind::End),
-    };
-    if !is_change {
-        return request.append(entropy, timed(events));
-    }
-    let by = match take_over {
-        _ if buffers::is_ours(&id) => By::Its,
-        true => By::Taker,
-        false => By::Another,
-    };
-    let mut runs = RUNS.lend(request.path().to_owned())?;
-    request.append_decided(entropy, |read_since| {
-        runs.catch_up(read_since)?;
-        let last = events.last_mut().expect("there is an event");
-        if last.kind == EventKind::Resume {
-            if let Some(session) = live::resume(runs.view(), &id, by)? {
-                last.context = std::mem::take(&mut last.context).text(TAKES, &session);
-            }
-        } else {
-            live::check_open(runs.view(), &id)?;
-        }
-        Ok(timed(events))
     })
 }
 

@@ -33,18 +33,22 @@ pub(in crate::ledger) fn lock_current<S: Store>(
         let mut store = open().map_err(|e| refuse_open(path, e))?;
         let had_rows = look(&store);
         lock(&mut store, give_up)?;
-        match store.is_current() {
-            Ok(true)
-                if start.elapsed() < BIRTH && seems_emptied(&store, had_rows).unwrap_or(false) =>
-            {
+        let in_time = start.elapsed() < BIRTH;
+        let is_current = store.is_current();
+        let looked = is_current.and_then(|is_current| {
+            let of_another = is_current && in_time && seems_emptied(&store, had_rows)?;
+            Ok((is_current, of_another))
+        });
+        match looked {
+            Ok((true, false)) => return Ok(store),
+            Ok((false, _)) => drop(store.unlock()),
+            Ok((true, true)) => {
                 drop(store.unlock());
                 std::thread::sleep(POLL);
                 if give_up() {
                     return Err(Error::Interrupted);
                 }
             }
-            Ok(true) => return Ok(store),
-            Ok(false) => drop(store.unlock()),
             Err(e) => {
                 drop(store.unlock());
                 return Err(Error::io(path, "look at", e));
