@@ -6,6 +6,7 @@ import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
+import { isDeepStrictEqual } from "node:util";
 import { folder, here, noR, pageData } from "./browser.mjs";
 import { load } from "./modules.mjs";
 
@@ -43,7 +44,17 @@ function says(text, cell) {
     case "datetime": return Date.parse(/[-\d:T.]+Z/.exec(text)[0]) === v;
     case "empty": return text === v || text.startsWith('{"$empty"');
     case "difftime": return Number.parseFloat(text) === v || text === JSON.stringify({ $difftime: v }) || text.startsWith('{"$difftime"');
-    default: return text === v || text === cell.json || text.includes(JSON.stringify(v));
+    default: return text === v || text.includes(JSON.stringify(v)) || sameJson(text, cell.json);
+  }
+}
+
+/** Whether a text is this JSON, however it writes its numbers. */
+function sameJson(text, json) {
+  try {
+    const value = typeof json === "string" ? JSON.parse(json) : json;
+    return text === json || isDeepStrictEqual(JSON.parse(text), value);
+  } catch {
+    return text === json;
   }
 }
 
