@@ -102,21 +102,41 @@ native_git_state <- function() .Call(wrap__native_git_state)
 #' @noRd
 native_trace <- function(file, kind, id, partial, down) .Call(wrap__native_trace, file, kind, id, partial, down)
 
-#' From here on, until it is closed, values of the run may be buffered in this process.
+#' From here on, until it ends, values of the run may be buffered in this process, unless that is a forked child.
 #'
 #' @noRd
-native_buffer_open <- function(run_id) .Call(wrap__native_buffer_open, run_id)
+native_buffer_open <- function(request, run_id) .Call(wrap__native_buffer_open, request, run_id)
 
-#' Buffers the values of a step: 0, or 1 when it is time to write them. 2 where nothing may be
-#' buffered, since the run began in another process: write them at once, and close.
+#' Buffers the values of a step: 0, or 1 when they have to be written now. 2 where nothing was buffered, since the run
+#' is no live run of this process.
 #'
 #' @noRd
 native_buffer_push <- function(run_id, metrics, step) .Call(wrap__native_buffer_push, run_id, metrics, step)
 
-#' Writes what is buffered for a run; `close` ends the buffering.
+#' Writes what is buffered for a run.
 #'
 #' @noRd
-native_buffer_flush <- function(request, run_id, close) .Call(wrap__native_buffer_flush, request, run_id, close)
+native_buffer_write <- function(run_id) .Call(wrap__native_buffer_write, run_id)
+
+#' Writes the values of a step of a run of any process, without waiting for the disk.
+#'
+#' @noRd
+native_log_step <- function(request, run_id, metrics, step) .Call(wrap__native_log_step, request, run_id, metrics, step)
+
+#' The runs for which something is buffered: `list(run_id, file)`.
+#'
+#' @noRd
+native_buffered <- function() .Call(wrap__native_buffered)
+
+#' Ends the thread that writes what is buffered: the package is about to go.
+#'
+#' @noRd
+native_stop_writing <- function() .Call(wrap__native_stop_writing)
+
+#' Notes in which process the package was loaded.
+#'
+#' @noRd
+native_note_process <- function() .Call(wrap__native_note_process)
 
 #' Appends one event of a run, after the values that are buffered for it; the run's id.
 #'
@@ -195,6 +215,11 @@ native_best_of <- function(numbers, maximize, n) .Call(wrap__native_best_of, num
 #'
 #' @noRd
 native_read_series <- function(file, run_ids, metrics) .Call(wrap__native_read_series, file, run_ids, metrics)
+
+#' The id of the run of a ledger that this process began last, else of the last one; `NULL` where there is none.
+#'
+#' @noRd
+native_last_run <- function(file) .Call(wrap__native_last_run, file)
 
 #' The ids of all runs, void ones included, in their order.
 #'

@@ -8,14 +8,19 @@
 "_PACKAGE"
 
 .onLoad <- function(libname, pkgname) {
-  reg.finalizer(buffered_runs, function(...) write_buffered(close = TRUE), onexit = TRUE)
-  reg.finalizer(views, function(...) end_views(), onexit = TRUE)
+  native_note_process()
+  reg.finalizer(views, function(...) end_all(), onexit = TRUE)
   checking <- nzchar(Sys.getenv("_R_CHECK_PACKAGE_NAME_"))
   # R warns of a home that isn't there; without one there is no index.
   native_use_cache(if (!checking) suppressWarnings(tools::R_user_dir("fitledger", "cache")))
 }
 
 .onUnload <- function(libpath) {
-  write_buffered(close = TRUE)
+  end_all()
+}
+
+end_all <- function() {
+  write_buffered()
+  native_stop_writing()
   end_views()
 }

@@ -8,10 +8,14 @@
 #' happens to the process.
 #'
 #' `start_run()` returns plain data, an absolute path and an id, which survives
-#' [saveRDS()], knitr's cache and being sent to workers. Values of series are held
-#' back for a moment, at most 1000 of them and at most until the first call after
-#' 0.2 seconds, in the process that started the run; in any other they are
-#' written at once. Whatever ends the run, or R, writes them.
+#' [saveRDS()], knitr's cache and being sent to workers. Values of series that the
+#' process reports that started the run are held back for a moment, at most 1000 of
+#' them, and are in the file within half a second, whatever R does meanwhile: then not
+#' even its death loses them. Any other process, a forked child say, writes each at
+#' once. Whatever ends the run, or R, writes what is held back.
+#'
+#' If another process ends the run or takes it over, whoever reports of it from then on
+#' gets the error `fitledger_error_ended`.
 #'
 #' A run without an end whose process is provably gone (it ran on this machine
 #' since its last boot, and isn't there any more) reads as `"lost"`. `resume`
@@ -62,7 +66,7 @@ start_run <- function(file, params = list(), ..., data = NULL, seed = NULL, tags
     log_event_native(file, "log", run_id, artifacts = stream)
   }
   run <- structure(list(file = file, run_id = run_id), class = "fitledger_run")
-  start_buffering(run)
+  call_native(native_buffer_open, append_request(file), run_id)
   run
 }
 
@@ -84,7 +88,6 @@ finish <- function(run, metrics, more, sealed = NULL, call = rlang::caller_env()
     run$file, "end", run$run_id, NULL, metrics,
     sealed = sealed, more = more, call = call
   )
-  flush_and_close(run)
 }
 
 #' @export
@@ -125,10 +128,12 @@ log_metrics <- function(.run, ..., step = NULL) {
     return(invisible(.run))
   }
   check_step(step)
-  # 0: buffered, 1: time to write, 2: nothing may be buffered in this process.
+  # 0: buffered, 1: to be written now, 2: it is no live run of this process, which buffers nothing of it.
   due <- call_native(native_buffer_push, .run$run_id, values, step)
-  if (due > 0) {
-    buffer_flush(.run$file, .run$run_id, close = due == 2)
+  if (due == 1) {
+    call_native(native_buffer_write, .run$run_id)
+  } else if (due == 2) {
+    call_native(native_log_step, append_request(.run$file), .run$run_id, values, step)
   }
   invisible(.run)
 }
@@ -397,8 +402,12 @@ check_run_ids <- function(file, run_ids, call = rlang::caller_env()) {
 
 #' The id of the last run
 #'
+#' The run of the ledger that this process began last, whichever others began
+#' meanwhile; of a ledger in which it has begun none, the last one of all. After
+#' [log_call()], say, it is the run of that call.
+#'
 #' @param file Path of the ledger.
-#' @returns The id of the run that began last, a string; `NA` where there is none.
+#' @returns The id of the run, a string; `NA` where there is none.
 #' @inheritSection log_run Errors
 #' @export
 #' @examples
@@ -407,8 +416,7 @@ check_run_ids <- function(file, run_ids, call = rlang::caller_env()) {
 #' last_run_id(file)
 last_run_id <- function(file) {
   file <- check_path(file, "file")
-  known <- call_native(native_run_ids, file)
-  if (length(known)) known[[length(known)]] else NA_character_
+  call_native(native_last_run, file) %||% NA_character_
 }
 
 #' Read the series of metrics
@@ -442,39 +450,18 @@ absolute_path <- function(path) {
   file.path(sub("/$", "", folder), basename(path))
 }
 
-buffer_flush <- function(file, run_id, close, call = rlang::caller_env()) {
-  call_native(native_buffer_flush, append_request(file), run_id, close, call = call)
-}
-
-# The runs of this process for which values may be buffered, so that they are
-# written when R ends.
-buffered_runs <- new.env(parent = emptyenv())
-
-start_buffering <- function(run) {
-  call_native(native_buffer_open, run$run_id)
-  assign(run$run_id, list(file = run$file, process = Sys.getpid()), buffered_runs)
-}
-
-flush_and_close <- function(run) {
-  buffer_flush(run$file, run$run_id, close = TRUE)
-  if (exists(run$run_id, buffered_runs, inherits = FALSE)) {
-    rm(list = run$run_id, envir = buffered_runs)
-  }
-}
-
-# What can't be written now stays buffered.
-write_buffered <- function(file = NULL, close = FALSE) {
-  for (run_id in names(buffered_runs)) {
-    buffered <- buffered_runs[[run_id]]
-    if (buffered$process == Sys.getpid() && (is.null(file) || identical(buffered$file, file))) {
-      try(buffer_flush(buffered$file, run_id, close), silent = TRUE)
-    }
+# Writes what is buffered, of all runs or of those in a file. What can't be written now stays buffered.
+write_buffered <- function(file = NULL) {
+  buffered <- native_buffered()
+  of_file <- if (is.null(file)) TRUE else buffered$file == file
+  for (run_id in buffered$run_id[of_file]) {
+    try(call_native(native_buffer_write, run_id), silent = TRUE)
   }
 }
 
 # Who asks sees what this process has reported.
 flush_before_reading <- function(file) {
-  if (length(buffered_runs)) {
+  if (length(native_buffered()$run_id)) {
     write_buffered(absolute_path(file))
   }
 }

@@ -1,15 +1,19 @@
 //! What to append to: a ledger, the session of its rows, and how durable they are to be.
 
 use std::borrow::Cow;
+use std::cell::Cell;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError, TryLockError};
 
 use extendr_api::prelude::*;
 use extendr_ffi::SEXPTYPE;
 use fitledger_core::format::event::Event;
+use fitledger_core::format::id::RunId;
 use fitledger_core::format::object::Object;
 use fitledger_core::format::time::Timestamp;
-use fitledger_core::ledger::{self, Append, FileStore, Memory, ReadSince, Repaired, Session};
+use fitledger_core::ledger::{
+    self, Append, FileStore, Memory, Position, ReadSince, Repaired, Session,
+};
+use fitledger_core::platform::per_process::PerProcess;
 use fitledger_core::platform::{memory, sys};
 use fitledger_core::views::repair::{self, Carried};
 
@@ -17,7 +21,14 @@ use crate::from_r::path;
 use crate::guard::Failure;
 use crate::r::{self, R, Text};
 
-static MEMORY: Mutex<Option<Memory>> = Mutex::new(None);
+/// Locked by the thread that writes: R's, or the one that writes what is buffered. Values that are taken from a buffer
+/// are taken under it, so that nobody ends their run in between.
+static MEMORY: PerProcess<Memory> = PerProcess::new(Memory::inherited);
+
+thread_local! {
+    /// Whether this thread has it.
+    static IS_WRITING: Cell<bool> = const { Cell::new(false) };
+}
 
 /// Random bytes of the system's, fetched some hundred at a time.
 pub struct Entropy {
@@ -47,12 +58,14 @@ impl Entropy {
 
 /// The ledger to append to, the session of the rows, and whether to wait for the disk:
 /// `list(file, version, context, lockfile, sync, allow_network)`, the context as JSON.
+#[derive(Clone)]
 pub struct AppendRequest {
     path: PathBuf,
     version: u64,
     context: Object,
     lockfile: Option<Cow<'static, str>>,
-    sync: bool,
+    /// Whether to wait for the disk.
+    pub sync: bool,
     allow_network: bool,
     /// Whether to begin a ledger where there is none.
     pub create: bool,
@@ -94,6 +107,15 @@ impl AppendRequest {
         })
     }
 
+    /// The same for a later call, when what R has lent may be gone.
+    pub fn kept(self) -> AppendRequest {
+        AppendRequest {
+            lockfile: self.lockfile.map(|text| Cow::Owned(text.into_owned())),
+            create: false,
+            ..self
+        }
+    }
+
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -113,28 +135,44 @@ impl AppendRequest {
         entropy: &mut Entropy,
         decide: impl FnOnce(ReadSince<'_>) -> fitledger_core::Result<E>,
     ) -> Result<Remarks, Failure> {
-        self.with_memory(entropy, |memory, how| {
+        let mut give_up = r::patience(&self.path);
+        let remarks = self.with_memory(entropy, &mut give_up, |memory, how| {
             let open = || self.open();
             ledger::append_decided(open, &self.path, memory, how, decide)?;
             Ok(Remarks {
                 warning: memory.take_warning(),
                 notice: memory.take_notice(),
             })
+        });
+        Ok(remarks?)
+    }
+
+    /// The same without R, which isn't asked whether to go on. What there is to tell, the next call tells.
+    pub fn append_apart<E: IntoIterator<Item = (Timestamp, Event)>>(
+        &self,
+        give_up: &mut dyn FnMut() -> bool,
+        decide: impl FnOnce(ReadSince<'_>) -> fitledger_core::Result<E>,
+    ) -> fitledger_core::Result<()> {
+        self.with_memory(&mut Entropy::new(), give_up, |memory, how| {
+            let open = || self.open();
+            ledger::append_decided(open, &self.path, memory, how, decide).map(drop)
         })
     }
 
     /// Begins the ledger if there is none.
     pub fn begin(&self, entropy: &mut Entropy) -> Result<(), Failure> {
-        self.with_memory(entropy, |memory, how| {
+        let mut give_up = r::patience(&self.path);
+        Ok(self.with_memory(entropy, &mut give_up, |memory, how| {
             ledger::begin(|| self.open(), &self.path, memory, how)
-        })
+        })?)
     }
 
     /// Repairs the ledger.
     pub fn repair(&self, entropy: &mut Entropy) -> Result<Option<Repaired<Carried>>, Failure> {
-        self.with_memory(entropy, |memory, how| {
+        let mut give_up = r::patience(&self.path);
+        Ok(self.with_memory(entropy, &mut give_up, |memory, how| {
             repair::repair(&self.path, memory, how)
-        })
+        })?)
     }
 
     fn open(&self) -> std::io::Result<FileStore> {
@@ -147,20 +185,9 @@ impl AppendRequest {
     fn with_memory<T>(
         &self,
         entropy: &mut Entropy,
+        give_up: &mut dyn FnMut() -> bool,
         write: impl FnOnce(&mut Memory, &mut Append<'_>) -> fitledger_core::Result<T>,
-    ) -> Result<T, Failure> {
-        let mut fresh = None;
-        // While we wait for the lock R may run an event that logs too: it starts afresh.
-        let mut shared = match MEMORY.try_lock() {
-            Ok(memory) => Some(memory),
-            Err(TryLockError::Poisoned(e)) => Some(PoisonError::into_inner(e)),
-            Err(TryLockError::WouldBlock) => None,
-        };
-        let memory = shared
-            .as_deref_mut()
-            .unwrap_or(&mut fresh)
-            .get_or_insert_default();
-        memory.allow_network = self.allow_network;
+    ) -> fitledger_core::Result<T> {
         let mut how = Append {
             session: Session {
                 version: self.version,
@@ -170,10 +197,45 @@ impl AppendRequest {
             sync: self.sync,
             now: Timestamp::now(),
             random: &mut |bytes| entropy.fill(bytes),
-            give_up: &mut r::patience(&self.path),
+            give_up,
         };
-        Ok(write(memory, &mut how)?)
+        let Some(_writing) = Writing::begin() else {
+            // While we wait for the ledger's lock R may run an event that logs too: it starts afresh.
+            let mut memory = Memory::default();
+            memory.allow_network = self.allow_network;
+            return write(&mut memory, &mut how);
+        };
+        let mut memory = MEMORY.lock();
+        memory.allow_network = self.allow_network;
+        write(&mut memory, &mut how)
     }
+}
+
+/// This thread writes, until it is dropped.
+struct Writing;
+
+impl Writing {
+    /// `None` if it does already.
+    fn begin() -> Option<Writing> {
+        (!IS_WRITING.replace(true)).then_some(Writing)
+    }
+}
+
+impl Drop for Writing {
+    fn drop(&mut self) {
+        IS_WRITING.set(false);
+    }
+}
+
+/// Up to where this process knows the rows of a ledger that it has written to.
+pub fn known_position(path: &Path) -> Option<Position> {
+    MEMORY.lock().position(sys::path_id(path).ok()?)
+}
+
+/// The run that this process began last in a ledger.
+pub fn last_run(path: &Path) -> Option<RunId> {
+    let file = sys::path_id(path).ok()?;
+    MEMORY.lock().last_run(file).cloned()
 }
 
 /// What somebody should be told of an append.

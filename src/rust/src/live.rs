@@ -1,8 +1,15 @@
-//! Values of live runs that are buffered for a moment, in the process that began the run.
+//! Live runs of this process: values that are buffered for a moment, and the thread that writes them.
+//!
+//! A value is in the ledger within half a second, whatever R does meanwhile. So a thread writes what is due; it never
+//! touches R, is there only while there is something to write, and is not there in a forked child. There nothing is
+//! buffered, since a child may end without a word.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Condvar, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use extendr_api::prelude::*;
 use extendr_ffi::SEXPTYPE;
@@ -11,190 +18,414 @@ use fitledger_core::format::id::RunId;
 use fitledger_core::format::json::MAX_INT;
 use fitledger_core::format::run_context::TAKES;
 use fitledger_core::format::time::Timestamp;
-use fitledger_core::views::live::{By, check_open, resume};
+use fitledger_core::platform::per_process::PerProcess;
+use fitledger_core::platform::threads;
+use fitledger_core::views::live::{By, Watch, check_open, resume};
 use fitledger_core::views::series::Buffer;
+use fitledger_core::{Error, ledger::ReadSince};
 
-use crate::append_request::{AppendRequest, Entropy, Remarks, with_remarks};
+use crate::append_request::{AppendRequest, Entropy, Remarks, known_position, with_remarks};
 use crate::from_r;
 use crate::guard::{Failure, guard};
 use crate::r::R;
 use crate::view_cache::{RUNS, guard_views};
 
+/// So long the thread waits for a ledger's lock before it lets R's calls write …
+const PATIENCE: Duration = Duration::from_millis(50);
+/// … and so long it leaves the ledger to others then.
+const PAUSE: Duration = Duration::from_millis(10);
+
+/// The process in which the package was loaded, and not one that was forked from it.
+static HOME: AtomicU32 = AtomicU32::new(0);
+
+static LIVE: PerProcess<LiveRuns> = PerProcess::new(|_of_the_parent| LiveRuns::default());
+
+/// The runs that this process has begun or resumed and not ended.
 #[derive(Default)]
-struct Buffers {
-    process: u32,
-    of_run: HashMap<String, Buffer>,
+struct LiveRuns {
+    by_id: HashMap<RunId, LiveRun>,
+    writer: Option<JoinHandle<()>>,
+    /// Whether the thread is there, and will see what is buffered.
+    is_writing: bool,
+    is_stopping: bool,
+    wake: Arc<Condvar>,
 }
 
-static BUFFERS: Mutex<Option<Buffers>> = Mutex::new(None);
-
-/// What a forked child inherits is its parent's to write.
-fn buffers() -> MutexGuard<'static, Option<Buffers>> {
-    let mut guard = BUFFERS.lock().unwrap_or_else(PoisonError::into_inner);
-    let buffers = guard.get_or_insert_default();
-    if buffers.process != std::process::id() {
-        buffers.process = std::process::id();
-        buffers.of_run.clear();
-    }
-    guard
+struct LiveRun {
+    request: AppendRequest,
+    watch: Watch,
+    buffer: Buffer,
+    /// The thread couldn't write: a call of R's is to try, and to say why.
+    is_refused: bool,
 }
 
-/// The `log` event that the values buffered for a run make.
-pub fn buffered(id: &RunId) -> Option<Event> {
-    let guard = buffers();
-    let buffer = guard.as_ref()?.of_run.get(id.as_str())?;
-    if buffer.is_empty() {
-        return None;
-    }
-    Some(Event {
-        run_id: Some(id.clone()),
-        metrics: buffer.cell(),
-        ..Event::new(EventKind::Log)
-    })
+/// Whether a run is one of this process's.
+fn is_ours(id: &RunId) -> bool {
+    LIVE.lock().by_id.contains_key(id)
 }
 
-/// The values buffered for a run are in its ledger, or never can be, since the run has ended. What else failed may be
-/// tried again.
-pub fn settled(id: &RunId, outcome: &Result<Remarks, Failure>) {
-    let mut guard = buffers();
-    let buffers = guard.as_mut().expect("there is one");
-    match outcome {
-        Ok(_) => {
-            if let Some(buffer) = buffers.of_run.get_mut(id.as_str()) {
-                buffer.clear(Instant::now());
-            }
-        }
-        Err(failure) if failure.class == "ended" => drop(buffers.of_run.remove(id.as_str())),
-        Err(_) => {}
-    }
-}
-
-/// Whether this process has begun or resumed the run, and not ended it.
-pub fn is_ours(id: &str) -> bool {
-    let guard = buffers();
-    let buffers = guard.as_ref().expect("there is one");
-    buffers.of_run.contains_key(id)
-}
-
-/// Appends events of one run, the last of which says what the others need: that the run begins, or may still change.
-pub fn append_to_run(
+/// Appends an event of a run, which gets an id if it begins.
+///
+/// What changes a run is refused unless the run is open, as it is under the lock, and the values that are buffered for
+/// it are written before. `take_over` is for a `resume`: whether a running run may be taken from its process.
+pub fn append(
     request: &AppendRequest,
     entropy: &mut Entropy,
     now: Timestamp,
-    mut events: Vec<Event>,
+    mut event: Event,
     take_over: bool,
 ) -> Result<Remarks, Failure> {
-    let timed = |events: Vec<Event>| events.into_iter().map(move |event| (now, event));
-    let last = events.last_mut().expect("there is an event");
-    let id = last.run_id.as_ref().expect("an event of a run").to_string();
-    let is_change = match last.kind {
+    let id = event.run_id.clone().expect("an event of a run");
+    let is_change = match event.kind {
         EventKind::Log => {
-            !(last.params.is_empty() && last.metrics.is_empty() && last.artifacts.is_empty())
+            !(event.params.is_empty() && event.metrics.is_empty() && event.artifacts.is_empty())
         }
         kind => matches!(kind, EventKind::Resume | EventKind::End),
     };
-    if !is_change {
-        return request.append(entropy, timed(events));
-    }
-    let by = match take_over {
-        _ if is_ours(&id) => By::Its,
-        true => By::Taker,
-        false => By::Another,
-    };
-    let mut runs = RUNS.lend(request.path().to_owned())?;
-    request.append_decided(entropy, |read_since| {
-        runs.catch_up(read_since)?;
-        let last = events.last_mut().expect("there is an event");
-        if last.kind == EventKind::Resume {
-            if let Some(session) = resume(runs.view(), &id, by)? {
-                last.context = std::mem::take(&mut last.context).text(TAKES, &session);
-            }
-        } else {
-            check_open(runs.view(), &id)?;
+    match event.kind {
+        _ if !is_change => request.append(entropy, [(now, event)]),
+        EventKind::Resume => {
+            let by = match take_over {
+                _ if is_ours(&id) => By::Its,
+                true => By::Taker,
+                false => By::Another,
+            };
+            let mut runs = RUNS.lend(request.path().to_owned())?;
+            request.append_decided(entropy, |read_since| {
+                runs.catch_up(read_since)?;
+                if let Some(session) = resume(runs.view(), id.as_str(), by)? {
+                    event.context = event.context.text(TAKES, &session);
+                }
+                Ok([(now, event)])
+            })
         }
-        Ok(timed(events))
-    })
+        kind if is_ours(&id) => {
+            let mut taken = Taken::of(&id);
+            let outcome = request.append_decided(entropy, |read_since| {
+                let buffered = taken.take(read_since)?;
+                Ok(buffered.into_iter().chain([(now, event)]))
+            });
+            let written = match &outcome {
+                Ok(_) if kind == EventKind::End => Written::Last,
+                Ok(_) => Written::Yes,
+                Err(failure) => Written::of_class(failure.class),
+            };
+            taken.settle(written);
+            outcome
+        }
+        _ => {
+            let mut runs = RUNS.lend(request.path().to_owned())?;
+            request.append_decided(entropy, |read_since| {
+                runs.catch_up(read_since)?;
+                check_open(runs.view(), id.as_str())?;
+                Ok([(now, event)])
+            })
+        }
+    }
 }
 
-/// From here on, until it is closed, values of the run may be buffered in this process.
+/// Values that were taken from a run's buffer, until it is known whether they are in the ledger.
+struct Taken {
+    id: RunId,
+    values: Buffer,
+}
+
+enum Written {
+    Yes,
+    /// And nothing is to follow.
+    Last,
+    /// They never can be: the run has ended, or is another process's.
+    Never,
+    Not,
+}
+
+impl Written {
+    fn of_class(class: &str) -> Written {
+        match class {
+            // The rows stand, though maybe not on disk.
+            "durability_unknown" => Written::Yes,
+            "ended" | "unknown" => Written::Never,
+            _ => Written::Not,
+        }
+    }
+}
+
+impl Taken {
+    fn of(id: &RunId) -> Taken {
+        Taken {
+            id: id.clone(),
+            values: Buffer::default(),
+        }
+    }
+
+    /// Takes what is buffered for a run that is open: the `log` event that it makes, if there is something.
+    fn take(
+        &mut self,
+        read_since: ReadSince<'_>,
+    ) -> fitledger_core::Result<Option<(Timestamp, Event)>> {
+        let mut live = LIVE.lock();
+        let Some(run) = live.by_id.get_mut(&self.id) else {
+            return Ok(None);
+        };
+        run.watch.check_open(read_since)?;
+        if run.buffer.due().is_none() {
+            return Ok(None);
+        }
+        self.values = std::mem::take(&mut run.buffer);
+        let event = Event {
+            run_id: Some(self.id.clone()),
+            metrics: self.values.cell(),
+            ..Event::new(EventKind::Log)
+        };
+        Ok(Some((Timestamp::now(), event)))
+    }
+
+    fn settle(mut self, written: Written) {
+        if !matches!(written, Written::Not) {
+            self.values = Buffer::default();
+        }
+        match written {
+            Written::Not => {}
+            Written::Yes => {
+                if let Some(run) = LIVE.lock().by_id.get_mut(&self.id) {
+                    run.is_refused = false;
+                }
+            }
+            Written::Last | Written::Never => drop(LIVE.lock().by_id.remove(&self.id)),
+        }
+    }
+}
+
+/// What isn't written goes back to its buffer, also where a call stops halfway.
+impl Drop for Taken {
+    fn drop(&mut self) {
+        if self.values.due().is_some() {
+            if let Some(run) = LIVE.lock().by_id.get_mut(&self.id) {
+                run.buffer.put_back(std::mem::take(&mut self.values));
+            }
+        }
+    }
+}
+
+/// Writes what is due, and ends when there is nothing.
+fn write_due() {
+    let mut live = LIVE.lock();
+    loop {
+        let waiting = live.by_id.iter();
+        let waiting = waiting.filter(|(_, run)| !run.is_refused);
+        let due = waiting.filter_map(|(id, run)| Some((run.buffer.due()?, id)));
+        let first = due.min_by_key(|(at, _)| *at);
+        let Some((at, id)) = first.filter(|_| !live.is_stopping) else {
+            live.is_writing = false;
+            return;
+        };
+        let id = id.clone();
+        let now = Instant::now();
+        if at > now {
+            live = wait(live, at - now);
+            continue;
+        }
+        drop(live);
+        let is_busy = write(&id);
+        live = LIVE.lock();
+        if is_busy {
+            live = wait(live, PAUSE);
+        }
+    }
+}
+
+fn wait(live: MutexGuard<'static, LiveRuns>, time: Duration) -> MutexGuard<'static, LiveRuns> {
+    let wake = live.wake.clone();
+    let waited = wake.wait_timeout(live, time);
+    waited.unwrap_or_else(PoisonError::into_inner).0
+}
+
+/// Writes what is buffered for a run, without R. Whether another process writes to the ledger, and it has to wait.
+fn write(id: &RunId) -> bool {
+    let request = {
+        let live = LIVE.lock();
+        match live.by_id.get(id) {
+            Some(run) => run.request.clone(),
+            None => return false,
+        }
+    };
+    let began = Instant::now();
+    let mut taken = Taken::of(id);
+    let outcome = catch_unwind(AssertUnwindSafe(|| {
+        request.append_apart(&mut || began.elapsed() >= PATIENCE, |read_since| {
+            taken.take(read_since)
+        })
+    }));
+    let is_busy = matches!(outcome, Ok(Err(Error::Interrupted)));
+    let is_refused = !is_busy && !matches!(outcome, Ok(Ok(())));
+    let written = match outcome {
+        Ok(Ok(())) => Written::Yes,
+        Ok(Err(Error::DurabilityUnknown { .. })) => Written::Yes,
+        // That the run has ended is for R's next call to say.
+        _ => Written::Not,
+    };
+    taken.settle(written);
+    if let Some(run) = LIVE.lock().by_id.get_mut(id) {
+        run.is_refused = is_refused;
+    }
+    is_busy
+}
+
+/// From here on, until it ends, values of the run may be buffered in this process, unless that is a forked child.
 ///
 /// @noRd
 #[extendr]
-fn native_buffer_open(run_id: Robj) -> Robj {
+fn native_buffer_open(request: Robj, run_id: Robj) -> Robj {
     guard(|| {
-        let id = R::of(&run_id)
-            .string()
-            .ok_or_else(|| Failure::argument("run_id"))?;
-        let mut guard = buffers();
-        let buffers = guard.as_mut().expect("there is one");
-        buffers
-            .of_run
-            .entry(id)
-            .or_insert_with(|| Buffer::new(Instant::now()));
+        let id = run_id_of(&run_id)?;
+        let request = AppendRequest::of(&request)?.kept();
+        if HOME.load(Ordering::Relaxed) != std::process::id() {
+            return Ok(Robj::from(()));
+        }
+        if let Some(looked) = known_position(request.path()) {
+            let mut live = LIVE.lock();
+            let known = live.by_id.remove(&id);
+            let run = LiveRun {
+                request,
+                watch: Watch::new(id.to_string(), looked),
+                buffer: known.map(|run| run.buffer).unwrap_or_default(),
+                is_refused: false,
+            };
+            live.by_id.insert(id, run);
+        }
         Ok(Robj::from(()))
     })
 }
 
-/// Buffers the values of a step: 0, or 1 when it is time to write them. 2 where nothing may be
-/// buffered, since the run began in another process: write them at once, and close.
+/// Buffers the values of a step: 0, or 1 when they have to be written now. 2 where nothing was buffered, since the run
+/// is no live run of this process.
 ///
 /// @noRd
 #[extendr]
 fn native_buffer_push(run_id: Robj, metrics: Robj, step: Robj) -> Robj {
     guard(|| {
-        let id = R::of(&run_id)
-            .string()
-            .ok_or_else(|| Failure::argument("run_id"))?;
+        let id = run_id_of(&run_id)?;
         let metrics = from_r::metrics(R::of(&metrics), "metrics")?;
         let step = whole(R::of(&step)).ok_or_else(|| Failure::argument("step"))?;
         let (now, at) = (Instant::now(), Timestamp::now().seconds());
-        let mut guard = buffers();
-        let buffers = guard.as_mut().expect("there is one");
-        let elsewhere = !buffers.of_run.contains_key(&id);
-        let buffer = buffers.of_run.entry(id).or_insert_with(|| Buffer::new(now));
+        let mut live = LIVE.lock();
+        let Some(run) = live.by_id.get_mut(&id) else {
+            return Ok(Robj::from(2));
+        };
         for (name, value) in metrics {
-            buffer.push(&name, step, value, at);
+            run.buffer.push(&name, step, value, at, now);
         }
-        Ok(Robj::from(match elsewhere {
-            true => 2,
-            false => i32::from(buffer.is_due(now)),
-        }))
+        let is_due = run.buffer.is_full() || run.is_refused;
+        if !live.is_writing {
+            if let Some(ended) = live.writer.take() {
+                drop(ended.join());
+            }
+            live.writer = threads::spawn(write_due).ok();
+            live.is_writing = live.writer.is_some();
+        }
+        Ok(Robj::from(i32::from(is_due || !live.is_writing)))
     })
 }
 
-/// Writes what is buffered for a run; `close` ends the buffering.
+/// Writes the values of a step of a run of any process, without waiting for the disk.
 ///
 /// @noRd
 #[extendr]
-fn native_buffer_flush(request: Robj, run_id: Robj, close: Robj) -> Robj {
+fn native_log_step(request: Robj, run_id: Robj, metrics: Robj, step: Robj) -> Robj {
     guard_views(|| {
-        let id = R::of(&run_id).string().and_then(|id| RunId::new(&id));
-        let id = id.ok_or_else(|| Failure::argument("run_id"))?;
-        let mut remarks = Remarks::default();
-        if let Some(event) = buffered(&id) {
-            let mut request = AppendRequest::of(&request)?;
-            request.create = false;
-            let events = vec![event];
-            let outcome = append_to_run(
-                &request,
-                &mut Entropy::new(),
-                Timestamp::now(),
-                events,
-                false,
-            );
-            settled(&id, &outcome);
-            remarks = outcome?;
+        let id = run_id_of(&run_id)?;
+        let step = whole(R::of(&step)).ok_or_else(|| Failure::argument("step"))?;
+        let now = Timestamp::now();
+        let mut values = Buffer::default();
+        for (name, value) in from_r::metrics(R::of(&metrics), "metrics")? {
+            values.push(&name, step, value, now.seconds(), Instant::now());
         }
-        if R::of(&close).is_true() {
-            let mut guard = buffers();
-            guard
-                .as_mut()
-                .expect("there is one")
-                .of_run
-                .remove(id.as_str());
-        }
-        Ok(with_remarks(Robj::from(id.as_str()), remarks))
+        let event = Event {
+            run_id: Some(id),
+            metrics: values.cell(),
+            ..Event::new(EventKind::Log)
+        };
+        let mut request = AppendRequest::of(&request)?;
+        request.create = false;
+        request.sync = false;
+        let remarks = append(&request, &mut Entropy::new(), now, event, false)?;
+        Ok(with_remarks(Robj::from(()), remarks))
     })
+}
+
+/// Writes what is buffered for a run.
+///
+/// @noRd
+#[extendr]
+fn native_buffer_write(run_id: Robj) -> Robj {
+    guard(|| {
+        let id = run_id_of(&run_id)?;
+        let request = LIVE.lock().by_id.get(&id).map(|run| run.request.clone());
+        let Some(request) = request else {
+            return Ok(Robj::from(()));
+        };
+        let mut taken = Taken::of(&id);
+        let outcome =
+            request.append_decided(&mut Entropy::new(), |read_since| taken.take(read_since));
+        let written = match &outcome {
+            Ok(_) => Written::Yes,
+            Err(failure) => Written::of_class(failure.class),
+        };
+        taken.settle(written);
+        Ok(with_remarks(Robj::from(()), outcome?))
+    })
+}
+
+/// The runs for which something is buffered: `list(run_id, file)`.
+///
+/// @noRd
+#[extendr]
+fn native_buffered() -> Robj {
+    guard(|| {
+        let live = LIVE.lock();
+        let buffered = live.by_id.iter();
+        let buffered = buffered.filter(|(_, run)| run.buffer.due().is_some());
+        let (ids, files): (Vec<&str>, Vec<String>) = buffered
+            .map(|(id, run)| (id.as_str(), run.request.path().display().to_string()))
+            .unzip();
+        Ok(list!(run_id = ids, file = files).into())
+    })
+}
+
+/// Ends the thread that writes what is buffered: the package is about to go.
+///
+/// @noRd
+#[extendr]
+fn native_stop_writing() -> Robj {
+    guard(|| {
+        let writer = {
+            let mut live = LIVE.lock();
+            live.is_stopping = true;
+            live.wake.notify_all();
+            live.writer.take()
+        };
+        if let Some(writer) = writer {
+            drop(writer.join());
+        }
+        LIVE.lock().is_stopping = false;
+        Ok(Robj::from(()))
+    })
+}
+
+/// Notes in which process the package was loaded.
+///
+/// @noRd
+#[extendr]
+fn native_note_process() -> Robj {
+    guard(|| {
+        HOME.store(std::process::id(), Ordering::Relaxed);
+        Ok(Robj::from(()))
+    })
+}
+
+fn run_id_of(run_id: &Robj) -> Result<RunId, Failure> {
+    let id = R::of(run_id).string().and_then(|id| RunId::new(&id));
+    id.ok_or_else(|| Failure::argument("run_id"))
 }
 
 fn whole(step: R) -> Option<i64> {
@@ -212,5 +443,9 @@ extendr_module! {
     mod live;
     fn native_buffer_open;
     fn native_buffer_push;
-    fn native_buffer_flush;
+    fn native_buffer_write;
+    fn native_log_step;
+    fn native_buffered;
+    fn native_stop_writing;
+    fn native_note_process;
 }

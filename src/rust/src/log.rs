@@ -70,12 +70,8 @@ fn native_log_event(
             artifacts,
             context,
         };
-        let mut events: Vec<_> = live::buffered(&id).into_iter().collect();
-        events.push(event);
         let take_over = R::of(&take_over).is_true();
-        let outcome = live::append_to_run(&request, &mut entropy, now, events, take_over);
-        live::settled(&id, &outcome);
-        let remarks = outcome?;
+        let remarks = live::append(&request, &mut entropy, now, event, take_over)?;
         Ok(with_remarks(Robj::from(id.as_str()), remarks))
     })
 }

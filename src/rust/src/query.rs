@@ -17,6 +17,7 @@ use fitledger_core::views::export;
 use fitledger_core::views::runs::{ALL_PARTS, Part, Run, Runs};
 use fitledger_core::views::table::{self, Role};
 
+use crate::append_request::last_run;
 use crate::deferred::DeferredStrings;
 use crate::from_r::path;
 use crate::guard::{Failure, guard};
@@ -405,6 +406,29 @@ fn native_run_ids(file: Robj) -> Robj {
     })
 }
 
+/// The id of the run of a ledger that this process began last, else of the last one; `NULL` where there is none.
+///
+/// @noRd
+#[extendr]
+fn native_last_run(file: Robj) -> Robj {
+    guard_views(|| {
+        let file = path(&file)?;
+        let ours = last_run(&file);
+        let cached = RUNS.lend(file)?;
+        let run_ids = &cached.view().run_ids;
+        if let Some(ours) = ours {
+            if run_ids.find(ours.as_str())?.is_some() {
+                return Ok(Robj::from(ours.as_str()));
+            }
+        }
+        let Some(last) = cached.view().len().checked_sub(1) else {
+            return Ok(Robj::from(()));
+        };
+        run_ids.load(&[last])?;
+        Ok(Robj::from(run_ids.id(last)))
+    })
+}
+
 /// A failure unless the ledger has all of these runs.
 ///
 /// @noRd
@@ -458,6 +482,7 @@ extendr_module! {
     fn native_read_runs;
     fn native_best_of;
     fn native_read_series;
+    fn native_last_run;
     fn native_run_ids;
     fn native_check_runs;
     fn native_sealed;

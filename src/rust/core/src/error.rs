@@ -255,6 +255,9 @@ impl Error {
                 "Keep the ledger on a local disk. If only one machine writes to it, `options(fitledger.network = \"allow\")` goes on."
             }
             Error::Argument { hint, .. } | Error::Unknown { hint, .. } => hint,
+            Error::Ended { how, .. } if how.starts_with("was taken over") => {
+                "Nothing was written: what this process reports of the run no longer counts. If the other process is gone, `start_run(resume = , take_over = TRUE)` takes the run back."
+            }
             Error::Ended { how, .. } if *how != "has finished" => {
                 "Nothing was written. `start_run(resume = )` takes it up again."
             }

@@ -3,5 +3,6 @@
 pub mod folder;
 pub mod git;
 pub mod memory;
+pub mod per_process;
 pub mod sys;
 pub mod threads;

@@ -100,6 +100,20 @@ mod imp {
         }
     }
 
+    /// Does something that begins a thread, in which no signal is then handled.
+    pub fn without_signals<T>(begin: impl FnOnce() -> T) -> T {
+        // SAFETY: a set of signals is plain data, and what this thread had is put back.
+        unsafe {
+            let mut all = std::mem::zeroed();
+            let mut before = std::mem::zeroed();
+            libc::sigfillset(&mut all);
+            libc::pthread_sigmask(libc::SIG_SETMASK, &all, &mut before);
+            let begun = begin();
+            libc::pthread_sigmask(libc::SIG_SETMASK, &before, std::ptr::null_mut());
+            begun
+        }
+    }
+
     /// Gives a file a second name, if that one is free.
     pub fn link(from: &Path, to: &Path) -> io::Result<()> {
         std::fs::hard_link(from, to)
@@ -397,6 +411,11 @@ mod imp {
 
     pub(super) fn special(_kind: FileType) -> Option<&'static str> {
         None
+    }
+
+    /// A signal is no matter of a thread here.
+    pub fn without_signals<T>(begin: impl FnOnce() -> T) -> T {
+        begin()
     }
 
     /// The names of a file share its attributes: the second one could be removed only if the first

@@ -1,8 +1,11 @@
 //! Work side by side.
 
+use std::io;
 use std::panic::resume_unwind;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::thread;
+use std::thread::{self, JoinHandle};
+
+use crate::platform::sys;
 
 /// Does the work for each item, on a thread for each as far as the system gives threads, and for
 /// the others on those that there are: this one does its share. What comes back is in the items' order.
@@ -30,6 +33,11 @@ pub fn map<T: Sync, U: Send>(items: &[T], work: impl Fn(&T) -> U + Sync) -> Vec<
     });
     done.sort_unstable_by_key(|(index, _)| *index);
     done.into_iter().map(|(_, outcome)| outcome).collect()
+}
+
+/// Begins a thread that outlives the call. Signals go to other threads: R's are for the one that runs R.
+pub fn spawn(work: impl FnOnce() + Send + 'static) -> io::Result<JoinHandle<()>> {
+    sys::without_signals(|| thread::Builder::new().spawn(work))
 }
 
 #[cfg(test)]

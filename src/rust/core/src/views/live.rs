@@ -1,7 +1,52 @@
 //! What may still be recorded of a run that has begun.
 
 use crate::error::{Error, Result};
+use crate::format::event::EventKind;
+use crate::ledger::{Position, ReadSince};
 use crate::views::runs::{Part, Run, Runs, Status};
+
+/// A run of this process's, and up to where in its ledger nobody else has ended it or gone on with it.
+#[derive(Debug)]
+pub struct Watch {
+    id: String,
+    looked: Position,
+}
+
+impl Watch {
+    /// Of a run that was open when the ledger had got to a position.
+    pub fn new(id: String, looked: Position) -> Watch {
+        Watch { id, looked }
+    }
+
+    /// The error that nothing can be added to the run any more, if somebody else has seen to that.
+    pub fn check_open(&mut self, read_since: ReadSince<'_>) -> Result<()> {
+        let appended = read_since(&self.looked)?;
+        if appended.is_whole() {
+            // It is another file than it was.
+            return check_open(&Runs::fold(&appended)?, &self.id);
+        }
+        let mut rows = appended.rows();
+        for row in rows.by_ref() {
+            let row = row?;
+            match row.event {
+                _ if row.run_id != self.id => {}
+                EventKind::Resume => {
+                    return Err(Error::Ended {
+                        run_id: self.id.clone(),
+                        how: "was taken over by another process",
+                    });
+                }
+                // Whether it counts depends on what came before.
+                EventKind::End => {
+                    check_open(&Runs::fold(&read_since(&Position::origin())?)?, &self.id)?;
+                }
+                _ => {}
+            }
+        }
+        self.looked = rows.position();
+        Ok(())
+    }
+}
 
 /// The error that nothing can be added to a run any more, if that is so.
 pub fn check_open(runs: &Runs, id: &str) -> Result<()> {

@@ -22,11 +22,12 @@ const MAX_BUFFERED_VALUES: usize = 1000;
 const MAX_BUFFERED_TIME: Duration = Duration::from_millis(200);
 
 /// Values of a live run that are not in its ledger yet.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Buffer {
     series: Vec<Series>,
     values: usize,
-    since: Instant,
+    /// When the first of them came.
+    since: Option<Instant>,
 }
 
 #[derive(Debug)]
@@ -38,20 +39,9 @@ struct Series {
 }
 
 impl Buffer {
-    pub fn new(now: Instant) -> Buffer {
-        Buffer {
-            series: Vec::new(),
-            values: 0,
-            since: now,
-        }
-    }
-
-    pub fn is_empty(&self) -> bool {
-        self.values == 0
-    }
-
     /// Takes a value. `at` is in seconds since 1970.
-    pub fn push(&mut self, name: &str, step: i64, value: Value, at: f64) {
+    pub fn push(&mut self, name: &str, step: i64, value: Value, at: f64, now: Instant) {
+        self.since.get_or_insert(now);
         let known = self.series.iter().position(|series| series.name == name);
         let index = known.unwrap_or_else(|| {
             let (steps, values, times) = (Vec::new(), Vec::new(), Vec::new());
@@ -70,9 +60,14 @@ impl Buffer {
         self.values += 1;
     }
 
-    /// Whether it is time to write.
-    pub fn is_due(&self, now: Instant) -> bool {
-        self.values >= MAX_BUFFERED_VALUES || now.duration_since(self.since) >= MAX_BUFFERED_TIME
+    /// Whether there is no room for more.
+    pub fn is_full(&self) -> bool {
+        self.values >= MAX_BUFFERED_VALUES
+    }
+
+    /// When what there is is to be written; `None` where there is nothing.
+    pub fn due(&self) -> Option<Instant> {
+        self.since.map(|since| since + MAX_BUFFERED_TIME)
     }
 
     /// The metrics cell of a `log` row.
@@ -83,9 +78,16 @@ impl Buffer {
         })
     }
 
-    /// Forgets what has been written.
-    pub fn clear(&mut self, now: Instant) {
-        *self = Buffer::new(now);
+    /// Takes values back that came before those that there are.
+    pub fn put_back(&mut self, mut earlier: Buffer) {
+        std::mem::swap(self, &mut earlier);
+        for series in earlier.series {
+            let points = series.steps.into_iter().zip(series.values);
+            for ((step, value), at) in points.zip(series.times) {
+                let since = earlier.since.expect("there are values");
+                self.push(&series.name, step, value, at, since);
+            }
+        }
     }
 }
 
@@ -223,23 +225,39 @@ mod tests {
     #[test]
     fn a_buffer_writes_each_series_once() {
         let start = Instant::now();
-        let mut buffer = Buffer::new(start);
-        assert!(buffer.is_empty());
+        let mut buffer = Buffer::default();
+        assert_eq!(buffer.due(), None);
         for (step, loss) in [(1, 0.9), (2, f64::INFINITY), (2, 0.6)] {
-            buffer.push("loss", step, Value::Double(loss), 1.5);
+            buffer.push("loss", step, Value::Double(loss), 1.5, start);
         }
-        buffer.push("$acc", 1, Value::Int(1), 2.0);
+        let later = start + Duration::from_secs(1);
+        buffer.push("$acc", 1, Value::Int(1), 2.0, later);
         assert_eq!(
             String::from_utf8(buffer.cell().pairs().to_vec()).unwrap(),
             r#""loss":{"step":[1,2,2],"value":[0.9,{"$double":"Inf"},0.6],"time":[1.5,1.5,1.5]},"$$acc":{"step":[1],"value":[1],"time":[2.0]}"#
         );
-        assert!(!buffer.is_due(start));
-        assert!(buffer.is_due(start + MAX_BUFFERED_TIME));
+        assert_eq!(buffer.due(), Some(start + MAX_BUFFERED_TIME));
+        assert!(!buffer.is_full());
         for step in 0..1000 {
-            buffer.push("loss", step, Value::Double(0.1), 3.0);
+            buffer.push("loss", step, Value::Double(0.1), 3.0, later);
         }
-        assert!(buffer.is_due(start));
-        buffer.clear(start);
-        assert!(buffer.is_empty() && !buffer.is_due(start));
+        assert!(buffer.is_full());
+    }
+
+    #[test]
+    fn what_is_put_back_comes_before_what_came_since() {
+        let start = Instant::now();
+        let later = start + Duration::from_millis(50);
+        let mut buffer = Buffer::default();
+        buffer.push("loss", 2, Value::Int(20), 2.0, later);
+        buffer.push("acc", 2, Value::Int(21), 2.0, later);
+        let mut earlier = Buffer::default();
+        earlier.push("loss", 1, Value::Int(10), 1.0, start);
+        buffer.put_back(earlier);
+        assert_eq!(
+            String::from_utf8(buffer.cell().pairs().to_vec()).unwrap(),
+            r#""loss":{"step":[1,2],"value":[10,20],"time":[1.0,2.0]},"acc":{"step":[2],"value":[21],"time":[2.0]}"#
+        );
+        assert_eq!(buffer.due(), Some(start + MAX_BUFFERED_TIME));
     }
 }

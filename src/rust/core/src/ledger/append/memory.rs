@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
+use crate::format::id::RunId;
 use crate::ledger::read::Position;
 use crate::ledger::sequence::look_through;
 use crate::ledger::store::Store;
@@ -16,7 +17,6 @@ pub struct Memory {
     /// Whether to write to file systems over a network whose locks can't be relied on.
     pub allow_network: bool,
     known: HashMap<PathBuf, Known>,
-    process: u32,
     warnings: Vec<String>,
     notices: Vec<String>,
 }
@@ -29,6 +29,8 @@ pub(in crate::ledger) struct Known {
     pub looked: Option<Position>,
     pub session: Option<WrittenSession>,
     pub folder_synced: bool,
+    /// The run that this process began last.
+    pub last_run: Option<RunId>,
 }
 
 pub(in crate::ledger) struct WrittenSession {
@@ -93,20 +95,37 @@ impl Memory {
         Ok(())
     }
 
-    /// A forked child knows what its parent did, but for the session: that is of another process.
-    pub(in crate::ledger) fn known(&mut self, path: &Path, file: FileId) -> &mut Known {
-        if self.process != std::process::id() {
-            self.process = std::process::id();
-            for known in self.known.values_mut() {
-                known.session = None;
-            }
+    /// Up to where this process knows the rows of a ledger that it wrote to.
+    pub fn position(&self, file: FileId) -> Option<Position> {
+        self.of_file(file)?.looked
+    }
+
+    /// The run that this process began last in a file.
+    pub fn last_run(&self, file: FileId) -> Option<&RunId> {
+        self.of_file(file)?.last_run.as_ref()
+    }
+
+    fn of_file(&self, file: FileId) -> Option<&Known> {
+        self.known.values().find(|known| known.file == file)
+    }
+
+    /// What a forked child knows of what its parent did: all but what is of another process.
+    pub fn inherited(mut self) -> Memory {
+        for known in self.known.values_mut() {
+            known.session = None;
+            known.last_run = None;
         }
+        self
+    }
+
+    pub(in crate::ledger) fn known(&mut self, path: &Path, file: FileId) -> &mut Known {
         let fresh = |looked| Known {
             file,
             network_checked: false,
             looked,
             session: None,
             folder_synced: false,
+            last_run: None,
         };
         let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
         let known = self.known.entry(path).or_insert_with(|| fresh(None));

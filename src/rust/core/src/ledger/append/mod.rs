@@ -14,6 +14,7 @@ use std::path::Path;
 use crate::error::Result;
 use crate::format::chain::Head;
 use crate::format::event::Event;
+use crate::format::id::RunId;
 use crate::format::object::Object;
 use crate::format::run_context::SESSION;
 use crate::format::time::Timestamp;
@@ -153,7 +154,7 @@ fn write_rows<S: Store>(
 ) -> Result<Written> {
     let prepared = room.prepare(how);
     let next = prepared.next;
-    let (draft, session) = match room.is_birth() {
+    let (draft, session, last_run) = match room.is_birth() {
         // A session stores a file, and what is stored beside a ledger is never there before its first row.
         true => {
             prepared.make(store, known, how.sync)?;
@@ -169,6 +170,9 @@ fn write_rows<S: Store>(
     write_all(store, next.end, &draft.bytes)?;
     if session.fresh.is_some() {
         known.session = session.fresh;
+    }
+    if last_run.is_some() {
+        known.last_run = last_run;
     }
     known.looked = Some(Position {
         end: draft.end(),
@@ -195,18 +199,22 @@ fn draft_rows<S: Store>(
     next: Position,
     how: &mut Append<'_>,
     events: impl IntoIterator<Item = (Timestamp, Event)>,
-) -> Result<(Draft, Entered)> {
+) -> Result<(Draft, Entered, Option<RunId>)> {
     let mut draft = Draft {
         start: next.end,
         head: next.head,
         bytes: Vec::new(),
     };
     let session = session::enter(store, known, how, &mut draft)?;
+    let mut last_run = None;
     for (time, mut event) in events {
         event.context = Object::with_capacity(event.context.pairs().len() + SESSION_BYTES)
             .text(SESSION, &session.id)
             .extend(&event.context);
         draft.add(time, &event)?;
+        if event.kind.begins_run() {
+            last_run = event.run_id;
+        }
     }
-    Ok((draft, session))
+    Ok((draft, session, last_run))
 }
