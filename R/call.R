@@ -37,8 +37,7 @@
 #'   the same name.
 #' @param artifact A name under which the value is stored, see [read_artifact()].
 #' @param data Data as for [log_run()], in addition to those among the arguments.
-#' @param seed The seed that you set, or the state of the stream, as for [log_run()].
-#'   It is recorded, not set.
+#' @inheritParams with_run
 #' @param sealed As `metrics`, for metrics that are sealed: see [reveal_run()].
 #' @param redact Names of arguments that are recorded as redacted: neither their
 #'   values nor their code.
@@ -58,8 +57,12 @@
 #' fit$call
 #' read_runs(file, columns = c("learner", "span", "degree", "family", "s"))
 log_call <- function(file, call, metrics = NULL, ..., params = NULL, artifact = NULL, data = NULL,
-                     seed = NULL, tags = NULL, sealed = NULL, redact = NULL) {
-  check_no_dots(..., known = c("params", "artifact", "data", "seed", "tags", "sealed", "redact"))
+                     seed = NULL, tags = NULL, sealed = NULL, redact = NULL, name = NULL,
+                     experiment = NULL, parent = NULL) {
+  check_no_dots(
+    ...,
+    known = c("params", "artifact", "data", "seed", "tags", "sealed", "redact", "name", "experiment", "parent")
+  )
   file <- absolute_path(check_path(file, "file"))
   expr <- substitute(call)
   caller <- parent.frame()
@@ -75,15 +78,18 @@ log_call <- function(file, call, metrics = NULL, ..., params = NULL, artifact = 
   check_redact(redact, fun)
   about <- describe_call(expr, fun, redact, caller)
 
-  run <- begin_call(file, override(learner(about), redacted_params(params, redact)), data, seed, tags, about)
+  about_run <- about_run(file, name, experiment, parent, if (!is_stream(seed)) seed)
+  run <- begin_call(file, override(learner(about), redacted_params(params, redact)), data, seed, tags, about, about_run)
   capture <- capture_call(expr, fun, caller)
+  stream <- begin_stream(seed)
+  on.exit(end_stream(stream), add = TRUE)
   notes <- new_notes()
   ended <- FALSE
   how <- list(status = "failed")
-  on.exit({
+  on.exit(add = TRUE, {
     if (!ended) {
       record_arguments(run, capture, about, params, data, redact, notes)
-      attempt(finish(run, NULL, how), "The end of the run", notes)
+      attempt(finish(run, NULL, c(how, drawn_from(stream))), "The end of the run", notes)
     }
     warn_of(notes)
   })
@@ -99,10 +105,11 @@ log_call <- function(file, call, metrics = NULL, ..., params = NULL, artifact = 
     interrupt = function(e) how <<- list(status = "interrupted")
   )
   ended <- TRUE
+  drawn <- drawn_from(stream)
   params <- override(params, values_of(result, params_of, "params", notes))
   record_arguments(run, capture, about, params, data, redact, notes)
   store_value(run, result, artifact, notes)
-  end_call(run, values_of(result, metrics, "metrics", notes), values_of(result, sealed, "sealed", notes), notes)
+  end_call(run, values_of(result, metrics, "metrics", notes), values_of(result, sealed, "sealed", notes), drawn, notes)
   if (result$visible) result$value else invisible(result$value)
 }
 
@@ -373,13 +380,10 @@ describe_failure <- function(e, calls, redact) {
 
 # ---- On record ------------------------------------------------------------
 
-begin_call <- function(file, params, data, seed, tags, about, call = rlang::caller_env()) {
+begin_call <- function(file, params, data, seed, tags, about, about_run, call = rlang::caller_env()) {
   stream <- if (is_stream(seed)) store_stream(file, seed, call)
   more <- c(list(call = about), if (length(data)) list(data = data))
-  run_id <- log_event_native(
-    file, "start", NULL, params,
-    seed = if (is.null(stream)) seed, tags = tags, more = more, call = call
-  )
+  run_id <- log_event_native(file, "start", NULL, params, about = about_run, tags = tags, more = more, call = call)
   if (!is.null(stream)) {
     log_event_native(file, "log", run_id, artifacts = stream, call = call)
   }
@@ -446,10 +450,10 @@ store_value <- function(run, result, name, notes) {
   }
 }
 
-end_call <- function(run, metrics, sealed, notes) {
+end_call <- function(run, metrics, sealed, drawn, notes) {
   what <- "The metrics and the end of the run"
   end <- function(metrics, sealed) {
-    finish(run, metrics, list(status = "finished"), sealed)
+    finish(run, metrics, c(list(status = "finished"), drawn), sealed)
     TRUE
   }
   if (is.null(attempt(end(metrics, sealed), what, notes)) && length(c(metrics, sealed))) {

@@ -66,6 +66,12 @@ check_names <- function(x, arg, must, call = rlang::caller_env()) {
   }
 }
 
+check_choice <- function(x, choices, arg, call = rlang::caller_env()) {
+  if (!rlang::is_string(x) || !x %in% choices) {
+    abort_argument(arg, or(paste0("\"", choices, "\"")), x, call = call)
+  }
+}
+
 check_count <- function(x, arg, call = rlang::caller_env()) {
   if (!is.numeric(x) || length(x) != 1 || is.na(x) || x < 1 || (is.finite(x) && x != trunc(x))) {
     abort_argument(arg, "a whole number from 1 on", x, call = call)

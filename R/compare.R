@@ -2,7 +2,7 @@
 
 #' Compare runs
 #'
-#' What some runs recorded, side by side: parameters, metrics, tags, seeds, data,
+#' What some runs recorded, side by side: names, parameters, metrics, tags, seeds, data,
 #' code, packages and environment. With `only_different`, what is the same in all
 #' of them is left out, so that what remains explains why they differ.
 #'
@@ -10,12 +10,12 @@
 #' ours wherever both are attached.
 #'
 #' @param file Path of the ledger.
-#' @param run_ids Ids of two or more runs; a data frame with a column `run_id`, as
-#'   [read_runs()] and [best_run()] return it, will do.
+#' @param run_id Two or more runs, as [tag_run()] takes them: ids, or a data frame with a
+#'   column `run_id`, as [read_runs()] and [best_run()] return it.
 #' @param ... Must be empty: arguments after it are given by name.
 #' @param only_different `FALSE` to see what is the same, too.
 #' @returns A data frame of class `fitledger_comparison`, a row for each field:
-#'   `kind` (`"parameter"`, `"metric"`, `"tag"`, `"seed"`, `"data"`, `"code"`,
+#'   `kind` (`"run"`: name, experiment and parent, `"parameter"`, `"metric"`, `"tag"`, `"seed"`, `"data"`, `"code"`,
 #'   `"package"`, `"environment"`, `"session"`), `field`, then for each run a column, named by
 #'   its id, of its values as text, to the last bit; `NA` where a run recorded
 #'   nothing. Data are compared by hash, rows, columns and the type of each column.
@@ -29,20 +29,20 @@
 #' a <- log_run(file, list(k = 3, trim = 0), list(rmse = 1.2), data = cars)
 #' b <- log_run(file, list(k = 5, trim = 0), list(rmse = 1.1), data = cars[-1, ])
 #' compare_runs(file, c(a, b))
-compare_runs <- function(file, run_ids, ..., only_different = TRUE) {
+compare_runs <- function(file, run_id, ..., only_different = TRUE) {
   check_no_dots(..., known = "only_different")
   file <- check_path(file, "file")
-  if (missing(run_ids)) {
-    abort_argument("run_ids", "the ids of runs")
+  if (missing(run_id)) {
+    abort_argument("run_id", "the ids of runs")
   }
-  run_ids <- run_ids_of(file, run_ids, "run_ids")
-  if (!length(run_ids)) {
-    abort_argument("run_ids", "one run or more, not none")
+  run_id <- run_ids_of(file, run_id, "run_id")
+  if (!length(run_id)) {
+    abort_argument("run_id", "one run or more, not none")
   }
   check_flag(only_different, "only_different")
-  check_run_ids(file, run_ids)
-  result <- call_native(native_compare, file, run_ids, only_different)
-  columns <- c(list(kind = result$kind, field = result$field), rlang::set_names(result$cells, run_ids))
+  check_run_ids(file, run_id)
+  result <- call_native(native_compare, file, run_id, only_different)
+  columns <- c(list(kind = result$kind, field = result$field), rlang::set_names(result$cells, run_id))
   structure(as_frame(columns), class = c("fitledger_comparison", "data.frame"))
 }
 

@@ -140,12 +140,13 @@ native_note_process <- function() .Call(wrap__native_note_process)
 
 #' Appends one event of a run, after the values that are buffered for it; the run's id.
 #'
-#' A `run` or `start` without an id gets one. Parameters, metrics, artifacts and the end of a run are refused unless the
+#' A `run` or `start` without an id gets one; `about` is what it is called and belongs to, and its seed: a named list, in
+#' the order of [`ABOUT`]. Parameters, metrics, artifacts and the end of a run are refused unless the
 #' run is open, as it is under the lock. `take_over` is for a `resume`: whether a running run may be taken from its
 #' process.
 #'
 #' @noRd
-native_log_event <- function(request, event, run_id, params, metrics, artifacts, seed, tags, sealed, more, take_over) .Call(wrap__native_log_event, request, event, run_id, params, metrics, artifacts, seed, tags, sealed, more, take_over)
+native_log_event <- function(request, event, run_id, params, metrics, artifacts, about, tags, sealed, more, take_over) .Call(wrap__native_log_event, request, event, run_id, params, metrics, artifacts, about, tags, sealed, more, take_over)
 
 #' Appends the same remark on each of some runs, in one write: tags, a note, that they are void or aren't.
 #'
@@ -154,11 +155,16 @@ native_remark <- function(request, event, run_ids, tags, more) .Call(wrap__nativ
 
 #' Logs each row of two data frames as a finished run, in one write; the ids.
 #'
-#' `origin` is `NULL`, or `list(run_ids, seconds, file)`: runs that an older file recorded keep
-#' their ids and times.
+#' `about` and `tags` are said of each; `columns` is `list(about, tags)`, data frames of what is said of one alone.
+#' `origin` is `NULL`, or `list(run_ids, seconds, file)`: runs that an older file recorded keep their ids and times.
 #'
 #' @noRd
-native_log_runs <- function(request, params, metrics, sealed, rows, seed, tags, more, origin) .Call(wrap__native_log_runs, request, params, metrics, sealed, rows, seed, tags, more, origin)
+native_log_runs <- function(request, params, metrics, sealed, rows, about, tags, columns, more, origin) .Call(wrap__native_log_runs, request, params, metrics, sealed, rows, about, tags, columns, more, origin)
+
+#' The state of R's random stream, an integer vector, as a text.
+#'
+#' @noRd
+native_stream_text <- function(state) .Call(wrap__native_stream_text, state)
 
 #' Whether a value can be recorded: `NULL`, or the failure that says why not.
 #'
@@ -201,7 +207,8 @@ native_is_gone <- function(boot, pids, started, pid) .Call(wrap__native_is_gone,
 #' named by what each is called by itself; `sealed` are metrics that are hidden.
 #'
 #' `wanted` names columns, `NULL` for all of them; `details` names those that are wanted, `TRUE` for all. `best` is
-#' `NULL`, or `list(metric, maximize, n, run_ids)` for the best alone, of all runs if `run_ids` is `NULL`.
+#' `NULL`, or `list(metric, maximize, n, run_ids, over)` for the best alone, of all runs if `run_ids` is `NULL`; the metric
+#' then shows what it is over its series.
 #'
 #' @noRd
 native_read_runs <- function(file, wanted, details, void, best) .Call(wrap__native_read_runs, file, wanted, details, void, best)
@@ -251,10 +258,27 @@ native_session_of <- function(file, run_id) .Call(wrap__native_session_of, file,
 #' @noRd
 native_events <- function(file) .Call(wrap__native_events, file)
 
-#' Writes the wide table to a new file; it appears under its name when it is whole.
+#' Writes the wide table to a new file; it appears under its name when it is whole. `run_ids` are those of the runs
+#' wanted, `NULL` for all; `columns` the labels of columns, `NULL` for parameters, metrics and status.
 #'
 #' @noRd
-native_export_runs <- function(file, to) .Call(wrap__native_export_runs, file, to)
+native_export_runs <- function(file, to, run_ids, columns) .Call(wrap__native_export_runs, file, to, run_ids, columns)
+
+#' What is on record of a run but for series, artifacts and notes: `list(run_id, name, status, began, ended, experiment,
+#' parent, children, params, metrics, sealed, looks, seed, stream, data, tags, call, error, void_reason, session)`.
+#'
+#' @noRd
+native_read_run <- function(file, run_id) .Call(wrap__native_read_run, file, run_id)
+
+#' The artifacts of some runs, `NULL` for all: `list(run_id, artifact, file, size, sha256, stored, path)`.
+#'
+#' @noRd
+native_read_artifacts <- function(file, run_ids) .Call(wrap__native_read_artifacts, file, run_ids)
+
+#' The notes on some runs, `NULL` for all: `list(run_id, time, user, text)`.
+#'
+#' @noRd
+native_read_notes <- function(file, run_ids) .Call(wrap__native_read_notes, file, run_ids)
 
 #' Every version of every model: `list(model, version, run_id, sha256, stages, registered)`.
 #'

@@ -26,6 +26,8 @@
 #' any run, see [tag_run()].
 #'
 #' @inheritParams log_run
+#' @param seed The seed that you set, as in [log_run()]. A message says so if the stream
+#'   isn't what [set.seed()] of it leaves.
 #' @param resume A run in `file` to go on with, its id or a live run: `params` and
 #'   `tags` are added to what it has.
 #' @param take_over Whether `resume` may take a run that reads as running from its
@@ -45,29 +47,45 @@
 #' for (step in 1:3) log_metrics(run, loss = 1 / step, step = step)
 #' end_run(run, metrics = list(rmse = 0.3))
 #' read_runs(file, columns = c("loss", "rmse", "status"))
-start_run <- function(file, params = list(), ..., data = NULL, seed = NULL, tags = NULL,
-                      resume = NULL, take_over = FALSE) {
-  check_no_dots(..., known = c("data", "seed", "tags", "resume", "take_over"))
+start_run <- function(file, params = list(), ..., data = NULL, seed = NULL, tags = NULL, name = NULL,
+                      experiment = NULL, parent = NULL, resume = NULL, take_over = FALSE) {
+  check_no_dots(
+    ...,
+    known = c("data", "seed", "tags", "name", "experiment", "parent", "resume", "take_over")
+  )
   check_flag(take_over, "take_over")
   file <- absolute_path(check_path(file, "file"))
   seed <- check_seed(seed)
   more <- if (!is.null(data)) list(data = data_versions(data))
   if (!is.null(resume)) {
-    resume <- one_run_id(file, resume, "resume")
-    check_run_ids(file, resume)
+    resume <- known_run_id(file, resume, "resume")
+    check_as_begun(name = name, experiment = experiment, parent = parent, seed = seed, data = data)
   }
   event <- if (is.null(resume)) "start" else "resume"
   stream <- if (is_stream(seed)) store_stream(file, seed)
-  run_id <- log_event_native(
-    file, event, resume, params,
-    seed = if (is.null(stream)) seed, tags = tags, more = more, take_over = take_over
-  )
+  if (is.null(resume)) {
+    tell_other_stream(seed)
+  }
+  about <- if (is.null(resume)) about_run(file, name, experiment, parent, if (is.null(stream)) seed)
+  run_id <- log_event_native(file, event, resume, params, about = about, tags = tags, more = more, take_over = take_over)
   if (!is.null(stream)) {
     log_event_native(file, "log", run_id, artifacts = stream)
   }
   run <- structure(list(file = file, run_id = run_id), class = "fitledger_run")
   call_native(native_buffer_open, append_request(file), run_id)
   run
+}
+
+# What a run is called, belongs to and began with doesn't change when it is resumed.
+check_as_begun <- function(..., call = rlang::caller_env()) {
+  given <- Filter(Negate(is.null), list(...))
+  if (length(given)) {
+    abort(
+      "argument", paste0("`", names(given)[[1]], "` can't be given with `resume`: a run keeps what it began with."),
+      "Leave it out, or start a new run.",
+      arg = names(given)[[1]], call = call
+    )
+  }
 }
 
 #' @rdname start_run
@@ -199,13 +217,18 @@ check_run <- function(x, call = rlang::caller_env()) {
 #' `with_run()` starts a run, calls a function with it and ends it. If the
 #' function fails, the run is on record as failed, with the class and message of
 #' the error and the calls that led to it, and the error goes on as it would
-#' have; an interrupt likewise. `with(run, ...)` does the same for a run that was
+#' have; an interrupt likewise. Runs of the same ledger that are logged meanwhile, of
+#' every kind, belong to it: their `parent` is the run. `with(run, ...)` does the same for a run that was
 #' started, whose name in the expression is `.run`.
 #'
 #' @inheritParams start_run
 #' @param fun A function of the run.
 #' @param seed A seed to set before the call, and to record; or the state of R's
 #'   random stream to start from, see [log_run()]. The stream is put back afterwards.
+#'   Without one, if random numbers were drawn, the state of the stream before the call
+#'   is on record: `stream` in [read_run()], which can be given as `seed` to repeat it.
+#'   A stream that didn't exist yet is begun as R begins one.
+#'   `options(fitledger.stream = FALSE)` turns that off.
 #' @returns What the function, or the expression, returns.
 #' @inheritSection log_run Errors
 #' @export
@@ -222,8 +245,9 @@ check_run <- function(x, call = rlang::caller_env()) {
 #' with(start_run(file, list(model = "mean")), {
 #'   log_metrics(.run, rmse = sd(cars$dist))
 #' })
-with_run <- function(file, params, fun, ..., data = NULL, seed = NULL, tags = NULL) {
-  check_no_dots(..., known = c("data", "seed", "tags"))
+with_run <- function(file, params, fun, ..., data = NULL, seed = NULL, tags = NULL, name = NULL,
+                     experiment = NULL, parent = NULL) {
+  check_no_dots(..., known = c("data", "seed", "tags", "name", "experiment", "parent"))
   if (missing(params)) {
     abort_argument("params", "a named list")
   }
@@ -234,7 +258,10 @@ with_run <- function(file, params, fun, ..., data = NULL, seed = NULL, tags = NU
     abort_argument("fun", "a function of the run", fun)
   }
   seed <- check_seed(seed)
-  run <- start_run(file, params, data = data, seed = seed, tags = tags)
+  run <- suppress_other_stream(start_run(
+    file, params,
+    data = data, seed = seed, tags = tags, name = name, experiment = experiment, parent = parent
+  ))
   if (!is.null(seed)) {
     stream <- current_stream()
     on.exit(restore_stream(stream), add = TRUE)
@@ -254,17 +281,18 @@ with.fitledger_run <- function(data, expr, ...) {
   within_run(data, eval(expr, list(.run = data), caller))
 }
 
-within_run <- function(run, code) {
+within_run <- function(run, code, stream = begin_stream()) {
   ended <- FALSE
   how <- list(status = "interrupted")
-  on.exit(if (!ended) end_quietly(run, how))
+  force(stream)
+  on.exit(if (!ended) end_quietly(run, c(how, drawn_from(stream))))
   value <- withCallingHandlers(
-    withVisible(code),
+    within_parent(run, withVisible(code)),
     error = function(e) how <<- list(status = "failed", condition = describe_condition(e, sys.calls())),
     interrupt = function(e) how <<- list(status = "interrupted")
   )
   ended <- TRUE
-  finish(run, NULL, list(status = "finished"))
+  finish(run, NULL, c(list(status = "finished"), drawn_from(stream)))
   if (value$visible) value$value else invisible(value$value)
 }
 
@@ -384,7 +412,7 @@ run_ids_of <- function(file, x, arg, call = rlang::caller_env()) {
 one_run_id <- function(file, x, arg, call = rlang::caller_env()) {
   run_ids <- run_ids_of(file, x, arg, call)
   if (length(run_ids) != 1) {
-    abort_argument(arg, paste0("one run, not ", length(run_ids)), call = call)
+    abort("argument", paste0("`", arg, "` must be one run, not ", if (length(run_ids)) length(run_ids) else "none", "."), arg = arg, call = call)
   }
   run_ids
 }
@@ -422,7 +450,7 @@ last_run_id <- function(file) {
 #' Read the series of metrics
 #'
 #' @inheritParams read_runs
-#' @param run_id Ids of the runs wanted; `NULL` for all.
+#' @param run_id The runs wanted, as [tag_run()] takes them; `NULL` for all.
 #' @param metrics Names of the metrics wanted; `NULL` for all.
 #' @details What a session has read of series it keeps in memory, as [read_runs()] does of
 #'   runs, up to about as much again.
@@ -439,7 +467,9 @@ last_run_id <- function(file) {
 #' read_metrics(file)
 read_metrics <- function(file, run_id = NULL, metrics = NULL) {
   file <- check_path(file, "file")
-  check_names(run_id, "run_id", "the ids of runs")
+  if (!is.null(run_id)) {
+    run_id <- run_ids_of(file, run_id, "run_id")
+  }
   check_names(metrics, "metrics", "names of metrics")
   flush_before_reading(file)
   as_frame(call_native(native_read_series, file, run_id, metrics))

@@ -106,12 +106,12 @@ append_request <- function(file) {
   )
 }
 
-# Appends an event of a run. `more` are pairs of the format's own.
+# Appends an event of a run. `about` is as `about_run()` makes it, `more` are pairs of the format's own.
 log_event_native <- function(file, event, run_id, params = NULL, metrics = NULL, artifacts = NULL,
-                             seed = NULL, tags = NULL, sealed = NULL, more = NULL, take_over = FALSE,
+                             about = NULL, tags = NULL, sealed = NULL, more = NULL, take_over = FALSE,
                              call = rlang::caller_env()) {
   call_native(
-    native_log_event, append_request(file), event, run_id, params, metrics, artifacts, seed, tags, sealed, more,
+    native_log_event, append_request(file), event, run_id, params, metrics, artifacts, about, tags, sealed, more,
     take_over,
     call = call
   )

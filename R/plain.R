@@ -2,7 +2,7 @@
 
 plain_table <- function(file, call) {
   frame <- read_plain(file, call)
-  list(frame = frame, details = as_frame(list(), nrow(frame)), names = names(frame)[-(1:2)])
+  list(frame = frame, details = as_frame(list(), nrow(frame)), detail_names = c(tags = "tags"), names = names(frame)[-(1:2)])
 }
 
 read_plain <- function(file, call) {
@@ -108,7 +108,7 @@ import_runs <- function(from, file, ..., metrics = NULL) {
   origin <- list(runs$run_id, as.numeric(runs$timestamp), from)
   invisible(call_native(
     native_log_runs, append_request(file), unclass(runs)[params], unclass(runs)[metrics], list(), nrow(runs),
-    NULL, NULL, NULL, origin
+    NULL, NULL, list(list(), list()), NULL, origin
   ))
 }
 
@@ -155,7 +155,7 @@ guess_metrics <- function(columns) {
 #' Write the runs as a plain CSV
 #'
 #' The wide table of [read_runs()] as a file that any program reads: `run_id`,
-#' `timestamp` (UTC), parameters, metrics. Numbers are written in the fewest
+#' `timestamp` (UTC), parameters, metrics, `status`. Numbers are written in the fewest
 #' digits that read back to the same double, missing values as `NA`, vectors and
 #' lists as JSON. Void runs and sealed metrics are left out.
 #'
@@ -165,18 +165,35 @@ guess_metrics <- function(columns) {
 #' @param file Path of the ledger.
 #' @param to Path of the CSV file to write. An earlier export is replaced;
 #'   anything else that is there, a link too, is an error.
+#' @param ... Must be empty: arguments after it are given by name.
+#' @param where A condition on the runs, see [read_runs()].
+#' @param columns Names of the columns wanted, in their order, those of `details` in
+#'   [read_runs()] included. `NULL` for parameters, metrics and `status`.
 #' @returns `to`, invisibly.
 #' @inheritSection log_run Errors
 #' @export
 #' @examples
 #' file <- tempfile(fileext = ".csv")
-#' log_run(file, list(lambda = 0.1), list(rmse = 1.96))
+#' log_run(file, list(lambda = 0.1), list(rmse = 1.96), tags = list(by = "ann"))
 #' to <- export_runs(file, tempfile(fileext = ".csv"))
 #' cat(readLines(to), sep = "\n")
-export_runs <- function(file, to) {
+#' export_runs(file, to, where = rmse < 2, columns = c("rmse", "tags.by"))
+#' cat(readLines(to), sep = "\n")
+export_runs <- function(file, to, ..., where = NULL, columns = NULL) {
+  check_no_dots(..., known = c("where", "columns"))
   file <- check_path(file, "file")
   to <- check_path(to, "to")
-  call_native(native_export_runs, file, to)
+  check_names(columns, "columns", "names of columns")
+  where <- enquo(where)
+  run_ids <- NULL
+  if (!is.null(columns) || !rlang::quo_is_null(where)) {
+    # Names what is wrong with either.
+    table <- read_runs(file, where = !!where, columns = setdiff(columns, c("run_id", "timestamp")))
+    run_ids <- table$run_id
+    columns <- if (!is.null(columns)) names(table)[-(1:2)]
+  }
+  flush_before_reading(file)
+  call_native(native_export_runs, file, to, run_ids, columns)
   invisible(to)
 }
 

@@ -8,16 +8,22 @@
 #' @param ... Must be empty: arguments after it are given by name.
 #' @param where A condition on the columns, as in [subset()]:
 #'   `lambda > 1 & model == "ridge"`. It sees parameters, metrics, `run_id`,
-#'   `timestamp` and the columns of `details`; columns come before variables of
-#'   the same name, which `.env$x` reaches. Rows for which it is `NA` are left
-#'   out. To compare a column that mixes types is an error.
+#'   `timestamp`, the columns of `details`, and the tags (`tags$by == "ann"`); columns
+#'   come before variables of the same name, which `.env$x` reaches. A condition that is
+#'   stored in a variable is given by `!!`: `where = !!condition`. Rows for which it is
+#'   `NA` are left out. A `Date` is compared with a time as the day that this is, in UTC.
+#'   To compare a column that mixes types is an error.
 #' @param columns Names of the columns wanted, in their order, those of `details`
 #'   included; `run_id` and `timestamp` always come first. `NULL` for all
 #'   parameters and metrics.
+#' @param compact `TRUE` to leave out the columns in which none of the runs returned has
+#'   a value, but for those that `columns` or `where` name.
 #' @param details `TRUE` to add what is on record beside parameters and metrics:
 #'   `status` (`"finished"`, `"running"`, `"failed"`, `"interrupted"`, `"lost"`,
-#'   `"void"`), `duration` in seconds, `user`, `host`, `commit`, `dirty`, `seed`, `data`,
-#'   `tags` (a list column) and `looks` (how often sealed metrics were shown). A
+#'   `"void"`), `duration` in seconds, `name`, `experiment`, `parent` (a run's id),
+#'   `user`, `host`, `script`, `commit`, `dirty`, `seed`, `data`, `looks` (how often
+#'   sealed metrics were shown), `error` (the message of what a failed run failed by),
+#'   `notes` (a line each), `void_reason`, and a column `tags.<name>` for each tag. A
 #'   parameter of the same name keeps it, and ours becomes `details.seed`.
 #' @param void `TRUE` to include runs that were declared void.
 #'
@@ -54,12 +60,17 @@
 #' log_run(file, list(model = "tree", depth = 3L), list(rmse = 1.4), tags = list(by = "ann"))
 #' read_runs(file)
 #' read_runs(file, where = model == "ridge", columns = "rmse")
+#' read_runs(file, where = model == "ridge", compact = TRUE)
 #' read_runs(file, where = tags$by == "ann", columns = c("model", "status"))
-read_runs <- function(file, ..., where = NULL, columns = NULL, details = FALSE, void = FALSE) {
-  check_no_dots(..., known = c("where", "columns", "details", "void"))
+#' today <- quote(timestamp >= Sys.Date())
+#' read_runs(file, where = !!today, columns = "model")
+read_runs <- function(file, ..., where = NULL, columns = NULL, compact = FALSE, details = FALSE,
+                      void = FALSE) {
+  check_no_dots(..., known = c("where", "columns", "compact", "details", "void"))
   file <- check_path(file, "file")
   where <- enquo(where)
   check_names(columns, "columns", "names of columns")
+  check_flag(compact, "compact")
   check_flag(details, "details")
   check_flag(void, "void")
 
@@ -70,7 +81,16 @@ read_runs <- function(file, ..., where = NULL, columns = NULL, details = FALSE, 
   if (filtered) {
     table <- filter_table(table, where)
   }
-  select_columns(table, columns, details)
+  frame <- select_columns(table, columns, details)
+  if (compact) compact_columns(frame, c("run_id", "timestamp", columns, all.names(rlang::quo_get_expr(where)))) else frame
+}
+
+# Without the columns in which nothing stands, but for some.
+compact_columns <- function(frame, kept) {
+  is_empty <- vapply(frame, function(column) {
+    if (is.list(column)) all(vapply(column, function(value) is.null(value) || identical(value, NA), NA)) else all(is.na(column))
+  }, NA)
+  as_frame(columns_of(frame)[!is_empty | names(frame) %in% kept], nrow(frame))
 }
 
 #' Find the best run
@@ -83,7 +103,11 @@ read_runs <- function(file, ..., where = NULL, columns = NULL, details = FALSE, 
 #' @param metric Name of the metric.
 #' @param maximize `TRUE` if larger is better.
 #' @param n How many of the best to return, at most.
-#' @param where A condition that candidates fulfil, see [read_runs()].
+#' @param where A condition that candidates fulfil, see [read_runs()]. Runs that belong
+#'   to others are candidates as these are: `where = is.na(parent)` leaves them out.
+#' @param over By what of a series runs are compared: its `"last"` value, the `"min"`,
+#'   `"max"` or `"mean"` over all of its points, or the `"best"` of them, which is the
+#'   smallest or, with `maximize`, the largest. The column of the metric shows that.
 #'
 #' @returns A data frame like that of [read_runs()] with up to `n` rows, the best
 #'   first; no rows where there is no candidate.
@@ -96,33 +120,51 @@ read_runs <- function(file, ..., where = NULL, columns = NULL, details = FALSE, 
 #' log_runs(file, grid, params = "k", metrics = "accuracy")
 #' best_run(file, "accuracy", maximize = TRUE)
 #' best_run(file, "accuracy", maximize = TRUE, n = 3, where = k > 7)
-best_run <- function(file, metric, maximize = FALSE, ..., n = 1, where = NULL) {
-  check_no_dots(..., known = c("n", "where"))
+#'
+#' for (eta in c(0.1, 0.5)) {
+#'   with_run(file, list(eta = eta), function(run) {
+#'     for (step in 1:4) log_metrics(run, loss = (step * eta - 1)^2, step = step)
+#'   })
+#' }
+#' best_run(file, "loss", over = "best", columns = c("eta", "loss"))
+best_run <- function(file, metric, maximize = FALSE, ..., n = 1, where = NULL, columns = NULL,
+                     over = "last") {
+  check_no_dots(..., known = c("n", "where", "columns", "over"))
   file <- check_path(file, "file")
   check_name(metric, "metric")
   check_flag(maximize, "maximize")
   check_count(n, "n")
+  check_names(columns, "columns", "names of columns")
+  check_choice(over, c("last", "min", "max", "mean", "best"), "over")
   where <- enquo(where)
 
   filtered <- !rlang::quo_is_null(where)
-  best_of <- function(run_ids) list(metric, maximize, as.numeric(n), run_ids)
+  if (over == "best") {
+    over <- if (maximize) "max" else "min"
+  }
+  best_table <- function(run_ids) {
+    best <- list(metric, maximize, as.numeric(n), run_ids, over)
+    details <- if (is.null(columns)) character() else columns
+    run_table(file, columns, details, void = FALSE, best = best, call = rlang::caller_env())
+  }
   if (filtered) {
     named <- where_columns(where)
     table <- run_table(file, if (!is.null(named)) c(metric, named), named %||% TRUE, void = FALSE)
   } else {
-    table <- run_table(file, NULL, character(), void = FALSE, best = best_of(NULL))
+    table <- best_table(NULL)
   }
   column <- metric_column(table, metric)
   if (filtered) {
     table <- filter_table(table, where)
   }
   if (is.null(table$metrics)) {
-    return(take_rows(table$frame, best_plain(table$frame[[column]], metric, maximize, n)))
+    table$frame <- take_rows(table$frame, best_plain(table$frame[[column]], metric, maximize, n))
+    return(select_columns(table, columns, details = FALSE))
   }
   if (filtered) {
-    table <- run_table(file, NULL, character(), void = FALSE, best = best_of(table$frame$run_id))
+    table <- best_table(table$frame$run_id)
   }
-  table$frame
+  select_columns(table, columns, details = FALSE)
 }
 
 # The rows of the best numbers of a plain CSV.
@@ -194,7 +236,9 @@ select_columns <- function(table, columns, details, call = rlang::caller_env()) 
     frame <- all[unique(c("run_id", "timestamp", columns))]
   }
   if (details) {
-    frame <- c(frame, all[setdiff(names(all), c(names(frame), table$names))])
+    # All tags of a run together are for conditions.
+    ours <- setdiff(table$detail_names, table$detail_names[["tags"]])
+    frame <- c(frame, all[setdiff(intersect(names(all), ours), names(frame))])
   }
   as_frame(frame)
 }
@@ -236,16 +280,17 @@ filter_table <- function(table, where, call = rlang::caller_env()) {
 
 # The rows for which a condition is TRUE.
 evaluate_where <- function(where, columns, rows, table, call) {
-  mask <- Map(guard_mixed, columns, names(columns))
   keep <- tryCatch(
-    rlang::eval_tidy(where, mask),
+    rlang::eval_tidy(where, where_mask(columns)),
     error = function(e) {
       missing <- missing_variables(where, names(columns))
       sealed <- intersect(missing, table$sealed)
       if (length(sealed)) {
         abort_sealed(sealed[[1]], call)
       }
-      near <- if (length(missing)) near_names(missing[[1]], union(names(columns), table$names))
+      known <- union(names(columns), c(table$names, table$detail_names))
+      both <- if (length(missing)) intersect(paste0(c("params.", "metrics."), missing[[1]]), known)
+      near <- if (length(both)) both else if (length(missing)) near_names(missing[[1]], known)
       abort(
         "where", paste0("The condition `", rlang::as_label(where), "` can't be answered."),
         if (length(near)) paste0("Did you mean ", or(near), "?"),
@@ -265,6 +310,30 @@ evaluate_where <- function(where, columns, rows, table, call) {
   }
   which(rep_len(keep, rows))
 }
+
+# What a condition sees before the variables of who wrote it: columns, and comparisons that know days.
+where_mask <- function(columns) {
+  comparisons <- rlang::new_environment(day_comparisons)
+  columns <- Map(guard_mixed, columns, names(columns))
+  bottom <- rlang::new_environment(columns, parent = comparisons)
+  mask <- rlang::new_data_mask(bottom, comparisons)
+  mask$.data <- rlang::as_data_pronoun(bottom)
+  mask
+}
+
+# A time and a day are compared as days, in UTC. R itself compares their numbers, seconds with days.
+day_comparisons <- lapply(rlang::set_names(c("<", "<=", ">", ">=", "==", "!=")), function(operator) {
+  compare <- get(operator, baseenv())
+  as_day <- function(time, other) {
+    if (inherits(time, "POSIXct") && inherits(other, "Date")) as.Date(time, tz = "UTC") else time
+  }
+  function(e1, e2) {
+    # What fails to be evaluated here fails in the comparison, as R would say it.
+    e1
+    e2
+    compare(as_day(e1, e2), as_day(e2, e1))
+  }
+})
 
 # The variables of a condition that are neither columns nor to be found from where it was written.
 # R's error says which one it was, but in the language of the session.

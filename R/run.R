@@ -33,6 +33,13 @@
 #'   stored as the artifact `random_stream`, and [with_run()] takes it as `seed` to
 #'   repeat the run bit for bit.
 #' @param tags Anything to find the run by: a named list or a named vector.
+#' @param name What to call the run: a string.
+#' @param experiment What the run is a part of, together with others: a string. Where it
+#'   isn't given, `options(fitledger.experiment = )` is.
+#' @param parent The run that this one belongs to, such as the tuning of which it is
+#'   one fold: its id, a live run, a data frame with one row and a column `run_id`, or a
+#'   model version (`"price/3"`). Within [with_run()] it is that run, of the same
+#'   ledger, unless you say `NA`.
 #' @param sealed Metrics to report but not to choose by, such as those of a test set,
 #'   given as `metrics` are. No query shows them, and [best_run()] refuses them,
 #'   until [reveal_run()] has put on record that somebody looked.
@@ -55,9 +62,10 @@
 #' }
 #' best_run(file, "rmse")
 log_run <- function(file, params, metrics, ..., artifacts = NULL, keep = FALSE, data = NULL,
-                    seed = NULL, tags = NULL, sealed = NULL) {
+                    seed = NULL, tags = NULL, sealed = NULL, name = NULL, experiment = NULL,
+                    parent = NULL) {
   if (...length()) {
-    check_no_dots(..., known = c("artifacts", "keep", "data", "seed", "tags", "sealed"))
+    check_no_dots(..., known = c("artifacts", "keep", "data", "seed", "tags", "sealed", "name", "experiment", "parent"))
   }
   file <- check_path(file, "file")
   if (missing(params)) {
@@ -78,8 +86,9 @@ log_run <- function(file, params, metrics, ..., artifacts = NULL, keep = FALSE, 
     artifacts <- c(artifacts, store_stream(file, seed))
     seed <- NULL
   }
+  about <- about_run(file, name, experiment, parent, seed)
   invisible(log_event_native(
-    file, "run", NULL, params, metrics, artifacts, seed, tags, sealed, more,
+    file, "run", NULL, params, metrics, artifacts, about, tags, sealed, more,
     call = environment()
   ))
 }
@@ -94,7 +103,10 @@ log_run <- function(file, params, metrics, ..., artifacts = NULL, keep = FALSE, 
 #'   nor metrics are left out. A list column gives each run its element.
 #' @param params,metrics,sealed Names of the columns that are parameters, metrics, and
 #'   sealed metrics.
-#' @param data,seed,tags As in [log_run()], the same for all of the runs.
+#' @param data As in [log_run()], the same for all of the runs.
+#' @param seed,name,experiment,parent As in [log_run()], the same for all of the runs; or
+#'   `I("column")`, the name of a column of `runs` that has one for each, `NA` for none.
+#' @param tags As in [log_run()]; a tag that is `I("column")` is what the column says.
 #' @inheritParams log_run
 #'
 #' @returns The runs' ids, a character vector as long as `runs` has rows, invisibly.
@@ -104,11 +116,16 @@ log_run <- function(file, params, metrics, ..., artifacts = NULL, keep = FALSE, 
 #' file <- tempfile(fileext = ".csv")
 #' grid <- expand.grid(depth = 1:3, eta = c(0.1, 0.3))
 #' grid$rmse <- 2 + abs(grid$depth - 2) + grid$eta
-#' log_runs(file, grid, params = c("depth", "eta"), metrics = "rmse")
+#' grid$round <- "first"
+#' log_runs(
+#'   file, grid,
+#'   params = c("depth", "eta"), metrics = "rmse",
+#'   experiment = "grid", tags = list(round = I("round"))
+#' )
 #' best_run(file, "rmse")
 log_runs <- function(file, runs, params, metrics, ..., data = NULL, seed = NULL, tags = NULL,
-                     sealed = NULL) {
-  check_no_dots(..., known = c("data", "seed", "tags", "sealed"))
+                     sealed = NULL, name = NULL, experiment = NULL, parent = NULL) {
+  check_no_dots(..., known = c("data", "seed", "tags", "sealed", "name", "experiment", "parent"))
   file <- check_path(file, "file")
   if (missing(runs)) {
     abort_argument("runs", "a data frame")
@@ -127,16 +144,58 @@ log_runs <- function(file, runs, params, metrics, ..., data = NULL, seed = NULL,
       arg = if (anyDuplicated(c(params, metrics))) "metrics" else "sealed"
     )
   }
-  seed <- check_seed(seed)
+  columns <- unclass(runs)
+  varying <- columns_about(file, list(name = name, experiment = experiment, parent = parent, seed = seed), runs)
+  same <- function(arg, x) if (!arg %in% names(varying)) x
+  seed <- check_seed(same("seed", seed))
   if (is_stream(seed)) {
     abort_argument("seed", "a whole number: many runs don't begin at one state of the stream", seed)
   }
-  columns <- unclass(runs)
+  about <- about_run(file, same("name", name), same("experiment", experiment), same("parent", parent), seed)
+  about <- about[setdiff(names(about), names(varying))]
+  of_column <- vapply(tags, names_column, logical(1))
+  tag_columns <- lapply(tags[of_column], function(tag) columns[[check_columns(unclass(tag), runs, "tags")]])
   more <- if (!is.null(data)) list(data = data_versions(data))
   invisible(call_native(
     native_log_runs, append_request(file), columns[params], columns[metrics], columns[sealed], nrow(runs),
-    seed, tags, more, NULL
+    about, tags[!of_column], list(varying, tag_columns), more, NULL
   ))
+}
+
+# Whether an argument is the name of a column, `I("column")`.
+names_column <- function(x) {
+  inherits(x, "AsIs") && is.character(x) && length(x) == 1
+}
+
+# The columns that say of each run what is said about it, by the names of the arguments that name them.
+columns_about <- function(file, about, runs, call = rlang::caller_env()) {
+  about <- about[vapply(about, names_column, logical(1))]
+  for (arg in names(about)) {
+    x <- runs[[check_columns(unclass(about[[arg]]), runs, arg, call)]]
+    about[[arg]] <- if (arg == "seed") check_seeds(x, call) else check_texts(x, arg, call)
+    if (arg == "parent") {
+      check_run_ids(file, unique(about$parent[!is.na(about$parent)]), call)
+    }
+  }
+  about
+}
+
+check_seeds <- function(x, call) {
+  whole <- is.numeric(x) && !is.object(x) && all(is.na(x) | (abs(x) <= .Machine$integer.max & x == trunc(x)))
+  if (!whole) {
+    abort_argument("seed", "a column of whole numbers", x, call = call)
+  }
+  as.integer(x)
+}
+
+check_texts <- function(x, arg, call) {
+  if (is.factor(x)) {
+    x <- as.character(x)
+  }
+  if (!is.character(x) || is.object(x) || !is_text(x)) {
+    abort_argument(arg, "a column of texts", x, call = call)
+  }
+  x
 }
 
 check_columns <- function(x, runs, arg, call = rlang::caller_env()) {

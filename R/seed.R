@@ -35,6 +35,61 @@ current_stream <- function() {
   globalenv()[[".Random.seed"]]
 }
 
+# Sets a seed, if there is one, and remembers how the stream was before.
+begin_stream <- function(seed = NULL) {
+  before <- current_stream()
+  if (!is.null(seed)) {
+    start_stream(seed)
+  } else if (is.null(before) && records_stream()) {
+    # As R begins one at the first random number.
+    set.seed(NULL)
+    before <- current_stream()
+  }
+  list(seed = seed, before = before)
+}
+
+# A seed is no matter of what comes afterwards.
+end_stream <- function(stream) {
+  if (!is.null(stream$seed)) {
+    restore_stream(stream$before)
+  }
+}
+
+# What is recorded of a stream that nobody seeded and from which numbers were drawn.
+drawn_from <- function(stream) {
+  if (is.null(stream$seed) && records_stream() && !identical(stream$before, current_stream())) {
+    list(stream = call_native(native_stream_text, stream$before))
+  }
+}
+
+records_stream <- function() {
+  !isFALSE(getOption("fitledger.stream"))
+}
+
+# A seed that was not set, or from which numbers were drawn since, repeats nothing.
+tell_other_stream <- function(seed) {
+  if (is.null(seed) || is_stream(seed)) {
+    return(invisible())
+  }
+  stream <- current_stream()
+  set.seed(seed)
+  as_seeded <- current_stream()
+  restore_stream(stream)
+  if (!identical(stream, as_seeded)) {
+    rlang::inform(
+      c(
+        paste0("The seed ", seed, " is on record, but R's random stream isn't as `set.seed(", seed, ")` leaves it."),
+        i = "Set it just before `start_run()`; `with_run(seed = )` sets it by itself."
+      ),
+      class = c("fitledger_message_seed", "fitledger_message")
+    )
+  }
+}
+
+suppress_other_stream <- function(code) {
+  withCallingHandlers(code, fitledger_message_seed = function(m) tryInvokeRestart("muffleMessage"))
+}
+
 start_stream <- function(seed) {
   if (is_stream(seed)) restore_stream(seed) else set.seed(seed)
 }

@@ -14,7 +14,8 @@ test_that("a live run is on record from its first moment to its end", {
   expect_identical(runs$eta, 0.1)
   expect_identical(runs$layers, list(c(16L, 4L)))
   expect_identical(c(runs$rmse, runs$mae, runs$r2), c(1, 0.5, 0.9))
-  expect_identical(runs$tags[[1]], list(by = "ann", try = "second"))
+  expect_identical(runs$tags.by, "ann")
+  expect_identical(runs$tags.try, "second")
   expect_identical(runs$seed, 3L)
   expect_gte(runs$duration, 0)
   expect_identical(last_run_id(file), run$run_id)
@@ -267,8 +268,9 @@ test_that("a finished run is finished", {
   after <- read_runs(file, details = TRUE)
   unchanged <- c("run_id", "a", "rmse", "loss", "status", "duration")
   expect_identical(after[unchanged], before[unchanged])
-  expect_identical(after$tags[[1]], list(by = "ann", best = TRUE))
-  expect_mapequal(after$tags[[2]], list(checked = TRUE, by = "ben", seen = 1L))
+  tags <- read_runs(file, columns = "tags")$tags
+  expect_identical(tags[[1]], list(by = "ann", best = TRUE))
+  expect_mapequal(tags[[2]], list(checked = TRUE, by = "ben", seen = 1L))
   expect_identical(nrow(verify_ledger(file)$problems), 0L)
 })
 
@@ -308,7 +310,8 @@ test_that("rows that came after the end of a run have no effect, in every reader
   expect_identical(runs$eta, c(0.3, NA, NA))
   expect_identical(runs$rmse, c(5, 4, 6))
   expect_identical(runs$loss, c(0.7, NA, NA))
-  expect_identical(runs$tags[[1]], list(by = "somebody", checked = TRUE))
+  expect_identical(runs$tags.by[[1]], "somebody")
+  expect_identical(runs$tags.checked[[1]], TRUE)
   expect_identical(best_run(file, "rmse")$rmse, 4)
   expect_identical(read_metrics(file)$value, c(0.9, 0.7))
   verified <- verify_ledger(file)
@@ -339,4 +342,76 @@ test_that("what is wrong with a call is said", {
     start_run(file, resume = "nothing")
     start_run(file, seeds = 1)
   })
+})
+
+test_that("what was reported is in the file, without another call", {
+  file <- local_ledger()
+  run <- start_run(file)
+  log_metrics(run, loss = 1, step = 1)
+  # What stands in the file, and not what this process knows.
+  wait_until(any(grepl("loss", readLines(file), fixed = TRUE)), "the value to be written")
+  log_metrics(run, loss = 2, step = 2)
+  end_run(run)
+  expect_identical(read_metrics(file)$value, c(1, 2))
+  expect_identical(verify_ledger(file)$status, "ok")
+})
+
+test_that("a killed process has reported what it had", {
+  skip_on_os("windows")
+  file <- local_ledger()
+  said <- withr::local_tempfile()
+  run_apart(c(
+    "library(fitledger)", sprintf("run <- start_run('%s')", file), "log_metrics(run, loss = 1, step = 1)",
+    sprintf("while (!any(grepl('loss', readLines('%s')))) Sys.sleep(0.01)", file),
+    "cat('done\\n')", "tools::pskill(Sys.getpid(), 9)"
+  ), wait = FALSE)
+  expect_identical(read_metrics(file)$value, 1)
+})
+
+test_that("a forked child holds nothing back", {
+  skip_on_os("windows")
+  file <- local_ledger()
+  run <- start_run(file, list(of = "parent"))
+  log_metrics(run, loss = 0, step = 0)
+  children <- lapply(1:3, function(child) {
+    parallel::mcparallel({
+      own <- start_run(file, list(of = "child"))
+      for (step in 1:20) log_metrics(own, loss = child, step = step)
+      log_metrics(run, loss = child, step = child)
+      c(own$run_id, last_run_id(file))
+    })
+  })
+  ids <- parallel::mccollect(children)
+  for (id in ids) expect_identical(id[[1]], id[[2]])
+  expect_identical(last_run_id(file), run$run_id)
+  points <- read_metrics(file)
+  expect_identical(nrow(points), 64L)
+  expect_identical(sort(points$value[points$run_id == run$run_id]), c(0, 1, 2, 3))
+  end_run(run)
+})
+
+test_that("forks while the thread writes neither hang nor lose a value", {
+  skip_on_os("windows")
+  file <- local_ledger()
+  run <- start_run(file)
+  for (step in 1:40) {
+    log_metrics(run, loss = step, step = step)
+    Sys.sleep(0.01)
+    child <- parallel::mcparallel(log_run(file, list(step = step), list(m = 1)))
+    parallel::mccollect(child)
+  }
+  end_run(run)
+  expect_identical(read_metrics(file)$value, as.double(1:40))
+  expect_identical(nrow(read_runs(file)), 41L)
+  expect_identical(verify_ledger(file)$status, "ok")
+})
+
+test_that("who was taken over is told", {
+  file <- local_ledger()
+  run <- start_run(file)
+  log_metrics(run, m = 1)
+  run_apart(c("library(fitledger)", sprintf("run <- start_run('%s', resume = '%s', take_over = TRUE)", file, run$run_id), "cat('done\n')"))
+  error <- expect_error(log_metrics(run, m = 2), "was taken over by another process", class = "fitledger_error_ended")
+  expect_error(end_run(run), class = "fitledger_error_ended")
+  expect_identical(read_runs(file)$m, 1)
 })

@@ -41,3 +41,58 @@ test_that("before the first draw there is no state", {
   expect_null(current_stream())
   if (is.null(before)) set.seed(1)
 })
+
+test_that("log_call() sets its seed and puts the stream back", {
+  file <- local_ledger()
+  set.seed(1)
+  before <- .Random.seed
+  fit <- log_call(file, sample(x = 100, size = 3), seed = 5)
+  expect_identical(.Random.seed, before)
+  expect_identical(fit, withr::with_seed(5, sample(100, 3)))
+  expect_identical(read_runs(file, columns = "seed")$seed, 5L)
+  expect_error(log_call(file, stop("no"), seed = 5))
+  expect_identical(.Random.seed, before)
+})
+
+test_that("a call that drew without a seed can be repeated", {
+  file <- local_ledger()
+  set.seed(8)
+  runif(3)
+  first <- log_call(file, sample(x = 100, size = 3))
+  state <- read_run(file, last_run_id(file))$stream
+  expect_identical(log_call(file, sample(x = 100, size = 3), seed = state), first)
+
+  drawn <- with_run(file, list(), function(run) rnorm(2))
+  id <- last_run_id(file)
+  expect_identical(with_run(file, list(), function(run) rnorm(2), seed = read_run(file, id)$stream), drawn)
+  # Also of a run that failed, and not of one that drew nothing.
+  try(with_run(file, list(), function(run) stop(runif(1))), silent = TRUE)
+  expect_type(read_run(file, last_run_id(file))$stream, "integer")
+  with_run(file, list(), function(run) 1)
+  expect_null(read_run(file, last_run_id(file))$stream)
+  withr::local_options(fitledger.stream = FALSE)
+  with_run(file, list(), function(run) rnorm(1))
+  expect_null(read_run(file, last_run_id(file))$stream)
+})
+
+test_that("a stream that didn't exist yet is begun", {
+  file <- local_ledger()
+  before <- current_stream()
+  withr::defer(restore_stream(before))
+  if (!is.null(before)) rm(".Random.seed", envir = globalenv())
+  first <- log_call(file, sample(x = 100, size = 3))
+  state <- read_run(file, last_run_id(file))$stream
+  expect_identical(log_call(file, sample(x = 100, size = 3), seed = state), first)
+  if (is.null(before)) set.seed(1)
+})
+
+test_that("start_run() says that the stream isn't as its seed leaves it", {
+  file <- local_ledger()
+  set.seed(4)
+  expect_no_message(start_run(file, seed = 4))
+  runif(1)
+  before <- .Random.seed
+  expect_message(start_run(file, seed = 4), "isn't as `set.seed(4)` leaves it", fixed = TRUE, class = "fitledger_message_seed")
+  expect_identical(.Random.seed, before)
+  expect_no_message(with_run(file, list(), function(run) 1, seed = 4))
+})

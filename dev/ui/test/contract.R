@@ -7,7 +7,7 @@ unlink(folder, recursive = TRUE)
 dir.create(folder)
 file <- file.path(folder, "runs.csv")
 
-run <- function(params, metrics, tags = NULL, seed = NULL) log_run(file, params, metrics, tags = tags, seed = seed)
+run <- function(params, metrics, ...) log_run(file, params, metrics, ...)
 day <- as.Date("2026-03-01")
 when <- as.POSIXct("2026-03-01 12:30:00", tz = "UTC")
 for (i in 1:24) {
@@ -47,6 +47,11 @@ run(list(y = 1, params.y = 2, host = "mine", details.host = "mine, too"), list(y
 run(list(v = 1:3), list(rmse = 2.5))
 run(list(v = "text"), list(rmse = 2.5))
 
+# What runs are called and belong to, and what was said of them.
+parent <- run(list(k = 6), list(rmse = 3.9), name = "the outer one", experiment = "folds")
+for (k in 7:8) run(list(k = k), list(rmse = 3.7), name = paste("fold", k), experiment = "folds", parent = parent)
+log_note(file, parent, "twice as slow")
+
 conditions <- c(
   "lambda > 1", "lambda >= 1", "lambda < 1", "lambda <= 0", "lambda == 0.1", "lambda != 0.1", "1 < lambda", "lambda == Inf", "lambda > -Inf",
   "lambda > 1 & model == \"ridge\"", "lambda > 1 | model == 'ridge'",
@@ -59,7 +64,8 @@ conditions <- c(
   "`odd name` > 3", "`odd name` == 2.5 | `lambda` == 1", "params.x > 20", "metrics.x < -20", "params.x + metrics.x == 0", "naïve == 1",
   "day > \"2026-03-10\"", "day == '2026-03-05'", "\"2026-03-05\" > day",
   "rare == \"a \\\"quoted\\\" text\"", "rare == 'a \"quoted\" text'", "startsWith(model, \"ri\")", "endsWith(model, \"o\") & k > 1", "model == \"lasso\" & (k == 2 | lambda > 1)",
-  "tags$by == \"ann\"", "tags$by != \"ann\"", "is.na(tags$by)", "tags$by %in% c(\"bob\")", "seed > 10", "is.na(seed)", "status == \"finished\"", "status != 'finished'", "looks == 0", "is.na(user)",
+  "tags$by == \"ann\"", "tags$by != \"ann\"", "is.na(tags$by)", "tags$by %in% c(\"bob\")", "tags.by == \"ann\"", "name == \"fold 7\"", "experiment == \"folds\"", "is.na(experiment) & k > 4",
+  "is.na(parent) & k > 5", "!is.na(parent)", "!is.na(notes)", "startsWith(notes, \"twice\")", "is.na(void_reason)", "!is.na(error)", "seed > 10", "is.na(seed)", "status == \"finished\"", "status != 'finished'", "looks == 0", "is.na(user)",
   "1e-1 == lambda", "0x10 < params.x", "params.x == 10L", "5. < params.x & .5 < params.x", " lambda>1&k<5 ", "lambda > 1 &\n k < 5", "T", "lambda>-1", "k<4|k>4", "((k)) == (4)", "TRUE == scaled",
   "k == 4 & TRUE", "lambda * 0 == 0", "scaled + 1 == 2", "!k", "model == \"ridge\" | TRUE & k == 1"
 )
@@ -97,7 +103,7 @@ best <- unlist(lapply(c("rmse", "score", "x", "y"), function(metric) {
 }), recursive = FALSE)
 
 answers <- list(
-  runs = all$run_id, statuses = all$status, labels = setdiff(names(all), "tags"), where = where, sort = sort, best = best
+  runs = all$run_id, statuses = all$status, labels = names(all), where = where, sort = sort, best = best
 )
 # One question a line, so that a change shows.
 line <- function(x) jsonlite::toJSON(x, auto_unbox = TRUE, digits = NA)

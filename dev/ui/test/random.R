@@ -20,7 +20,7 @@ some <- function(names, from) {
   stats::setNames(lapply(names, function(name) one_of(from)), names)
 }
 # Few odd values, so that most columns have one type.
-params <- function() c(some(c("learner", "model", "lambda", "x", "params.x", "status", "2", "1"), plain), some(c("odd", "odder", "seed"), values))
+params <- function() c(some(c("learner", "model", "lambda", "x", "params.x", "status", "tags.by", "2", "1"), plain), some(c("odd", "odder", "seed"), values))
 metrics <- function() some(c("rmse", "x", "metrics.x", "looks"), list(0.5, 0.25, 1L, NA_real_, Inf))
 tags <- function() if (chance(0.4)) some(c("by", "round", "tags$by"), list("ann", "bob", 1L, NA))
 frames <- list(cars, cars[1:5, ], data.frame(a = 1:3, `b c` = c("x", "y", "z"), check.names = FALSE), data.frame(a = 1))
@@ -48,7 +48,9 @@ for (i in 1:120) {
       kept <- artifacts()
       id <- log_run(
         file, params(), metrics(),
-        artifacts = kept, data = data(), seed = if (chance(0.3)) i, tags = tags(), sealed = if (chance(0.1)) list(audit = i / 7)
+        artifacts = kept, data = data(), seed = if (chance(0.3)) i, tags = tags(), sealed = if (chance(0.1)) list(audit = i / 7),
+        name = if (chance(0.3)) paste("run", i), experiment = if (chance(0.3)) one_of(c("a", "b")),
+        parent = if (chance(0.3) && length(ids)) one_of(ids)
       )
       stored <- c(stored, lapply(names(kept), function(name) list(id, name)))
     },
@@ -85,9 +87,9 @@ write <- function(x, name) writeLines(jsonlite::toJSON(x, auto_unbox = TRUE, nul
 invisible(view_runs(file, file.path(folder, "page.html"), open = FALSE))
 
 runs <- read_runs(file, details = TRUE, void = TRUE)
-ours <- utils::tail(names(runs), 10)
+ours <- grep("tags.", setdiff(names(runs), names(read_runs(file, void = TRUE))), value = TRUE, fixed = TRUE, invert = TRUE)
 details <- stats::setNames(lapply(ours, function(name) runs[[name]]), ours)
-write(list(labels = I(setdiff(names(runs), grep("tags$", ours, value = TRUE))), details = lapply(details[!vapply(details, is.list, NA)], I)), "runs.json")
+write(list(labels = I(names(runs)), details = lapply(details[!vapply(details, is.list, NA)], I)), "runs.json")
 
 compared <- lapply(1:25, function(i) {
   chosen <- sample(ids, min(length(ids), one_of(c(1, 2, 2, 3, 5))))

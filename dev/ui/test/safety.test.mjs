@@ -32,7 +32,7 @@ function hostileLedger(text) {
     { kind: "parameter", name: text, label: `params.${text}`, type: "character", levels: [text, "a"], codes: [0, 1, 0, 1, 0, 1] },
     { kind: "parameter", name: "mixed", label: "mixed", type: "mixed", values: [{ t: "code", v: text }, { t: "vector", v: text, json: text }, null, { na: text }, { null: null }, { redacted: true }] },
     { kind: "metric", name: text, label: `metrics.${text}`, type: "double", values: [1, 2, 3, 4, 5, 6] },
-    { kind: "tag", name: text, label: `tags$${text}`, type: "character", levels: [text], codes: [0], at: [0] },
+    { kind: "tag", name: text, label: `tags.${text}`, type: "character", levels: [text], codes: [0], at: [0] },
   );
   const sha256 = "ab".repeat(32);
   const bytes = (kind) => `${kind}${"cd".repeat(31)}`;

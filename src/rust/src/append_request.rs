@@ -229,13 +229,12 @@ impl Drop for Writing {
 
 /// Up to where this process knows the rows of a ledger that it has written to.
 pub fn known_position(path: &Path) -> Option<Position> {
-    MEMORY.lock().position(sys::path_id(path).ok()?)
+    MEMORY.lock().position(path)
 }
 
 /// The run that this process began last in a ledger.
 pub fn last_run(path: &Path) -> Option<RunId> {
-    let file = sys::path_id(path).ok()?;
-    MEMORY.lock().last_run(file).cloned()
+    MEMORY.lock().last_run(path).cloned()
 }
 
 /// What somebody should be told of an append.

@@ -17,6 +17,7 @@ mod log;
 mod page;
 mod query;
 mod r;
+mod record;
 mod registry;
 mod to_r;
 mod verify;
@@ -34,6 +35,7 @@ extendr_module! {
     use log;
     use page;
     use query;
+    use record;
     use registry;
     use verify;
     use view_cache;

@@ -134,7 +134,7 @@ enum Written {
     Yes,
     /// And nothing is to follow.
     Last,
-    /// They never can be: the run has ended, or is another process's.
+    /// They never can be: the run has ended, or is another process's. So it stays for every call that follows.
     Never,
     Not,
 }
@@ -144,7 +144,7 @@ impl Written {
         match class {
             // The rows stand, though maybe not on disk.
             "durability_unknown" => Written::Yes,
-            "ended" | "unknown" => Written::Never,
+            "ended" => Written::Never,
             _ => Written::Not,
         }
     }
@@ -191,7 +191,8 @@ impl Taken {
                     run.is_refused = false;
                 }
             }
-            Written::Last | Written::Never => drop(LIVE.lock().by_id.remove(&self.id)),
+            Written::Never => {}
+            Written::Last => drop(LIVE.lock().by_id.remove(&self.id)),
         }
     }
 }

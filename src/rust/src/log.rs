@@ -10,9 +10,11 @@ use fitledger_core::format::digest::Digest;
 use fitledger_core::format::event::{Event, EventKind};
 use fitledger_core::format::id::RunId;
 use fitledger_core::format::object::Object;
-use fitledger_core::format::run_context::{ORIGIN, SEALED, SEED, TAGS};
+use fitledger_core::format::run_context::{
+    EXPERIMENT, NAME, ORIGIN, PARENT, SEALED, SEED, TAGS, stream_text,
+};
 use fitledger_core::format::time::Timestamp;
-use fitledger_core::format::value::write_key;
+use fitledger_core::format::value::{Value, write_key};
 use fitledger_core::platform::memory;
 
 use crate::append_request::{AppendRequest, Entropy, Remarks, with_remarks};
@@ -25,7 +27,8 @@ use crate::view_cache::guard_views;
 
 /// Appends one event of a run, after the values that are buffered for it; the run's id.
 ///
-/// A `run` or `start` without an id gets one. Parameters, metrics, artifacts and the end of a run are refused unless the
+/// A `run` or `start` without an id gets one; `about` is what it is called and belongs to, and its seed: a named list, in
+/// the order of [`ABOUT`]. Parameters, metrics, artifacts and the end of a run are refused unless the
 /// run is open, as it is under the lock. `take_over` is for a `resume`: whether a running run may be taken from its
 /// process.
 ///
@@ -39,7 +42,7 @@ fn native_log_event(
     params: Robj,
     metrics: Robj,
     artifacts: Robj,
-    seed: Robj,
+    about: Robj,
     tags: Robj,
     sealed: Robj,
     more: Robj,
@@ -49,7 +52,11 @@ fn native_log_event(
         let params = from_r::object(&from_r::pairs(R::of(&params), "params")?);
         let metrics = from_r::object(&from_r::metrics(R::of(&metrics), "metrics")?);
         let artifacts = Object::from(&from_r::own_json(R::of(&artifacts))?);
-        let context = context(R::of(&seed), R::of(&tags), R::of(&sealed), R::of(&more))?;
+        let about = from_r::pairs(R::of(&about), "about")?;
+        let tags = from_r::pairs(R::of(&tags), "tags")?;
+        let sealed = from_r::metrics(R::of(&sealed), "sealed")?;
+        let more = Object::from(&from_r::own_json(R::of(&more))?);
+        let context = context(&about, &tags, &sealed, &more);
         let kind = event_kind(R::of(&event)).ok_or_else(|| Failure::argument("event"))?;
         let mut request = AppendRequest::of(&request)?;
         request.create = kind.begins_run();
@@ -82,8 +89,9 @@ fn native_log_event(
 #[extendr]
 fn native_remark(request: Robj, event: Robj, run_ids: Robj, tags: Robj, more: Robj) -> Robj {
     guard(|| {
-        let nothing = Robj::from(());
-        let context = context(R::of(&nothing), R::of(&tags), R::of(&nothing), R::of(&more))?;
+        let tags = from_r::pairs(R::of(&tags), "tags")?;
+        let more = Object::from(&from_r::own_json(R::of(&more))?);
+        let context = context(&[], &tags, &[], &more);
         let kind = event_kind(R::of(&event)).ok_or_else(|| Failure::argument("event"))?;
         let run_ids = R::of(&run_ids);
         if run_ids.ty() != SEXPTYPE::STRSXP {
@@ -127,22 +135,60 @@ fn event_kind(event: R) -> Option<EventKind<'static>> {
     .find(|kind| kind.name() == name)
 }
 
-/// What an event says beside parameters and metrics: a seed, tags, sealed metrics, and pairs of the
-/// format's own.
-fn context(seed: R, tags: R, sealed: R, more: R) -> Result<Object, Failure> {
-    let mut context = Object::new();
-    if !seed.is_null() {
-        context = context.value(SEED, &from_r::value(seed, "seed", 0)?);
-    }
-    let tags = from_r::pairs(tags, "tags")?;
+/// What is said of a run about itself, in the order in which it stands in a row.
+const ABOUT: [&str; 4] = [NAME, EXPERIMENT, PARENT, SEED];
+
+type Pairs = [(String, Value)];
+
+/// What an event says beside parameters and metrics: of the run, its tags, sealed metrics, and pairs of the format's own.
+fn context(about: &Pairs, tags: &Pairs, sealed: &Pairs, more: &Object) -> Object {
+    let mut context: Object = from_r::object(about);
     if !tags.is_empty() {
-        context = context.object(TAGS, &from_r::object(&tags));
+        context = context.object(TAGS, &from_r::object(tags));
     }
-    let sealed = from_r::metrics(sealed, "sealed")?;
     if !sealed.is_empty() {
-        context = context.object(SEALED, &from_r::object(&sealed));
+        context = context.object(SEALED, &from_r::object(sealed));
     }
-    Ok(context.extend(&Object::from(&from_r::own_json(more)?)))
+    context.extend(more)
+}
+
+/// What the rows of many runs say beside parameters and metrics: the same of each, or what a column says.
+struct Contexts {
+    about: Vec<(String, Value)>,
+    tags: Vec<(String, Value)>,
+    more: Object,
+    /// Of some of [`ABOUT`], under their names.
+    about_columns: Columns,
+    tag_columns: Columns,
+    sealed: Columns,
+}
+
+impl Contexts {
+    fn needs_r(&self, row: usize) -> Result<bool, Failure> {
+        Ok(self.about_columns.needs_r(row, false)?
+            | self.tag_columns.needs_r(row, false)?
+            | self.sealed.needs_r(row, true)?)
+    }
+
+    fn context(&self, row: usize) -> Result<Object, Failure> {
+        let mut about = Vec::new();
+        for name in ABOUT {
+            let same = self.about.iter().filter(|(known, _)| known == name);
+            about.extend(same.cloned());
+            about.extend(self.about_columns.named(name, row)?);
+        }
+        // What is missing isn't said.
+        about.retain(|(_, value)| !matches!(value, Value::Na(_)));
+        let mut tags = self.tags.clone();
+        for name in &self.tag_columns.names {
+            tags.extend(self.tag_columns.named(name, row)?);
+        }
+        let mut context = context(&about, &tags, &[], &Object::new());
+        if !self.sealed.columns.is_empty() {
+            context = context.object(SEALED, &self.sealed.cell(row, true)?);
+        }
+        Ok(context.extend(&self.more))
+    }
 }
 
 fn in_row(row: usize, failure: Failure) -> Failure {
@@ -150,6 +196,17 @@ fn in_row(row: usize, failure: Failure) -> Failure {
         message: format!("Row {}: {}", row + 1, failure.message),
         ..failure
     }
+}
+
+/// The state of R's random stream, an integer vector, as a text.
+///
+/// @noRd
+#[extendr]
+fn native_stream_text(state: Robj) -> Robj {
+    guard(|| match R::of(&state).ty() {
+        SEXPTYPE::INTSXP => Ok(Robj::from(stream_text(R::of(&state).integers()))),
+        _ => Err(Failure::argument("state")),
+    })
 }
 
 /// Whether a value can be recorded: `NULL`, or the failure that says why not.
@@ -238,21 +295,36 @@ impl Columns {
             let name = &self.names[i];
             let value = match column {
                 Column::Atomic(vector) if metric => vector.metric(row, name),
-                Column::Atomic(vector) => vector.get(row, name),
                 Column::List(list) if metric => from_r::metric(list.element(row), name),
-                Column::List(list) => from_r::value(list.element(row), name, 0),
+                _ => self.value(i, row),
             };
             let value = value.map_err(|failure| in_row(row, failure))?;
             cell.add_written(&self.keys[i], &value);
         }
         Ok(cell)
     }
+
+    /// The value of a column, with its name, if there is one of that.
+    fn named(&self, name: &str, row: usize) -> Result<Option<(String, Value)>, Failure> {
+        let column = self.names.iter().position(|known| known == name);
+        let value = column.map(|column| self.value(column, row)).transpose();
+        let value = value.map_err(|failure| in_row(row, failure))?;
+        Ok(value.map(|value| (name.to_owned(), value)))
+    }
+
+    fn value(&self, column: usize, row: usize) -> Result<Value, Failure> {
+        let name = &self.names[column];
+        match &self.columns[column] {
+            Column::Atomic(vector) => vector.get(row, name),
+            Column::List(list) => from_r::value(list.element(row), name, 0),
+        }
+    }
 }
 
 /// Logs each row of two data frames as a finished run, in one write; the ids.
 ///
-/// `origin` is `NULL`, or `list(run_ids, seconds, file)`: runs that an older file recorded keep
-/// their ids and times.
+/// `about` and `tags` are said of each; `columns` is `list(about, tags)`, data frames of what is said of one alone.
+/// `origin` is `NULL`, or `list(run_ids, seconds, file)`: runs that an older file recorded keep their ids and times.
 ///
 /// @noRd
 #[extendr]
@@ -263,8 +335,9 @@ fn native_log_runs(
     metrics: Robj,
     sealed: Robj,
     rows: Robj,
-    seed: Robj,
+    about: Robj,
     tags: Robj,
+    columns: Robj,
     more: Robj,
     origin: Robj,
 ) -> Robj {
@@ -276,12 +349,27 @@ fn native_log_runs(
         };
         let params = Columns::of(R::of(&params), "params")?;
         let metrics = Columns::of(R::of(&metrics), "metrics")?;
-        let sealed = Columns::of(R::of(&sealed), "sealed")?;
         let origin = Origin::of(R::of(&origin))?;
-        let nothing = R::of(&Robj::from(()));
-        let shared = match &origin {
-            None => context(R::of(&seed), R::of(&tags), nothing, R::of(&more))?,
-            Some(origin) => origin.context.clone(),
+        let own = Object::from(&from_r::own_json(R::of(&more))?);
+        let contexts = Contexts {
+            about: from_r::pairs(R::of(&about), "about")?,
+            tags: from_r::pairs(R::of(&tags), "tags")?,
+            more: match &origin {
+                Some(origin) => own.extend(&origin.context),
+                None => own,
+            },
+            about_columns: Columns::of(R::of(&columns).element(0), "columns")?,
+            tag_columns: Columns::of(R::of(&columns).element(1), "columns")?,
+            sealed: Columns::of(R::of(&sealed), "sealed")?,
+        };
+        let varies = [
+            &contexts.about_columns,
+            &contexts.tag_columns,
+            &contexts.sealed,
+        ];
+        let shared = match varies.iter().all(|columns| columns.columns.is_empty()) {
+            true => Some(contexts.context(0)?),
+            false => None,
         };
         let request = AppendRequest::of(&request)?;
         // Each id; of all else there is little at a time.
@@ -300,9 +388,9 @@ fn native_log_runs(
                 run_id: Some(id),
                 params: params.cell(row, false)?,
                 metrics: metrics.cell(row, true)?,
-                context: match sealed.columns.is_empty() {
-                    true => shared.clone(),
-                    false => shared.clone().object(SEALED, &sealed.cell(row, true)?),
+                context: match &shared {
+                    Some(shared) => shared.clone(),
+                    None => contexts.context(row)?,
                 },
                 ..Event::new(EventKind::Run)
             };
@@ -312,7 +400,7 @@ fn native_log_runs(
             for row in 0..rows {
                 let needs_r = params.needs_r(row, false)?
                     | metrics.needs_r(row, true)?
-                    | sealed.needs_r(row, true)?;
+                    | contexts.needs_r(row)?;
                 if needs_r {
                     return Ok(false);
                 }
@@ -504,6 +592,7 @@ extendr_module! {
     fn native_log_event;
     fn native_remark;
     fn native_log_runs;
+    fn native_stream_text;
     fn native_refusal;
     fn native_set_call_head;
 }

@@ -1,10 +1,12 @@
 //! Reading runs.
 
 use std::borrow::Cow;
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::path::Path;
 
 use extendr_api::prelude::*;
 use extendr_ffi::SEXPTYPE;
+use fitledger_core::columnar::columns::Column;
 use fitledger_core::format::row::RawRow;
 use fitledger_core::format::time::Timestamp;
 use fitledger_core::format::value::Value;
@@ -12,9 +14,10 @@ use fitledger_core::ledger::{self, RowRead};
 use fitledger_core::platform::{memory, sys};
 use fitledger_core::views::best;
 use fitledger_core::views::compare::{Field, compare};
-use fitledger_core::views::details::{Detail, NAMES};
+use fitledger_core::views::details::{self, Beside, Content, Detail};
 use fitledger_core::views::export;
 use fitledger_core::views::runs::{ALL_PARTS, Part, Run, Runs};
+use fitledger_core::views::series::Over;
 use fitledger_core::views::table::{self, Role};
 
 use crate::append_request::last_run;
@@ -32,7 +35,8 @@ use crate::view_cache::{RUNS, SERIES, guard_views};
 /// named by what each is called by itself; `sealed` are metrics that are hidden.
 ///
 /// `wanted` names columns, `NULL` for all of them; `details` names those that are wanted, `TRUE` for all. `best` is
-/// `NULL`, or `list(metric, maximize, n, run_ids)` for the best alone, of all runs if `run_ids` is `NULL`.
+/// `NULL`, or `list(metric, maximize, n, run_ids, over)` for the best alone, of all runs if `run_ids` is `NULL`; the metric
+/// then shows what it is over its series.
 ///
 /// @noRd
 #[extendr]
@@ -47,15 +51,26 @@ fn native_read_runs(file: Robj, wanted: Robj, details: Robj, void: Robj, best: R
         let cached = RUNS.lend(path(&file)?)?;
         let runs = cached.view();
         let names = table::column_names(runs);
-        let labels = table::detail_names(&names, &NAMES);
-        let details = match R::of(&details).is_true() {
-            true => NAMES.to_vec(),
-            false => details_named(&labels, &texts(R::of(&details))?),
+        let beside = details::beside(runs, &names);
+        let wanted_beside: Vec<&Beside<'_>> = match R::of(&details).is_true() {
+            true => beside.iter().collect(),
+            false => {
+                let named = texts(R::of(&details))?;
+                let is_named = |column: &&Beside<'_>| {
+                    named.contains(&column.name) || named.contains(&column.label)
+                };
+                beside.iter().filter(is_named).collect()
+            }
         };
-        let rows = match R::of(&best).is_null() {
-            true => table::all_rows(runs, void)?,
-            false => Best::of(R::of(&best))?.among(runs)?,
+        let best = match R::of(&best).is_null() {
+            true => None,
+            false => Some(Best::of(R::of(&best), cached.path())?),
         };
+        let rows = match &best {
+            None => table::all_rows(runs, void)?,
+            Some(best) => best.among(runs)?,
+        };
+        let shown = best.as_ref().and_then(|best| best.shown(runs, &rows));
         let is_wanted = |name: &str| wanted.as_ref().is_none_or(|wanted| wanted.contains(name));
         let columns = table::columns(runs, void, &rows, is_wanted)?;
         runs.load(&rows, &[])?;
@@ -70,9 +85,15 @@ fn native_read_runs(file: Robj, wanted: Robj, details: Robj, void: Robj, best: R
         ];
         for column in &columns {
             column_names.push(column.name.clone());
-            vectors.push(to_r::column(column));
+            let is_shown = |(metric, _): &&(&Column, Column)| std::ptr::eq(*metric, column.values);
+            vectors.push(match shown.as_ref().filter(is_shown) {
+                Some((_, values)) => {
+                    to_r::column(&table::Column::of(column.name.clone(), values, &rows))
+                }
+                None => to_r::column(column),
+            });
         }
-        let details = self::details(runs, &rows, &details)?;
+        let details = self::details(runs, &rows, &wanted_beside)?;
         let is_metric = |(_, role): &&(String, Role)| *role == Role::Metric;
         let metrics = names
             .iter()
@@ -85,7 +106,10 @@ fn native_read_runs(file: Robj, wanted: Robj, details: Robj, void: Robj, best: R
         Ok(list!(
             columns = named_list(column_names.iter().map(String::as_str), vectors),
             details = details,
-            detail_names = named_texts(NAMES, labels.iter().map(String::as_str)),
+            detail_names = named_texts(
+                beside.iter().map(|column| column.name.as_str()),
+                beside.iter().map(|column| column.label.as_str())
+            ),
             names = to_r::strings(names.iter().map(|(name, _)| Some(name.as_str()))),
             metrics = named_texts(own_names, metrics),
             count = (runs.len() - if void { 0 } else { runs.count_void()? }) as f64,
@@ -101,16 +125,20 @@ struct Best {
     maximize: bool,
     n: usize,
     candidates: Option<R>,
+    /// What stands for the series of runs, by their rows.
+    over: HashMap<usize, f64>,
 }
 
 impl Best {
-    fn of(list: R) -> Result<Best, Failure> {
+    fn of(list: R, file: &Path) -> Result<Best, Failure> {
         let broken = || Failure::argument("best");
-        if list.ty() != SEXPTYPE::VECSXP || list.len() != 4 {
+        if list.ty() != SEXPTYPE::VECSXP || list.len() != 5 {
             return Err(broken());
         }
+        let metric = list.element(0).string().ok_or_else(broken)?;
+        let over = list.element(4).string();
+        let over = over.and_then(|over| Over::named(&over));
         Ok(Best {
-            metric: list.element(0).string().ok_or_else(broken)?,
             maximize: list.element(1).is_true(),
             n: count(list.element(2)).ok_or_else(broken)?,
             candidates: match list.element(3).ty() {
@@ -118,6 +146,11 @@ impl Best {
                 SEXPTYPE::STRSXP => Some(list.element(3)),
                 _ => return Err(broken()),
             },
+            over: match over.ok_or_else(broken)? {
+                Over::Last => HashMap::new(),
+                over => SERIES.lend(file.to_owned())?.view().over(&metric, over),
+            },
+            metric,
         })
     }
 
@@ -125,7 +158,7 @@ impl Best {
         let Some(metric) = table::find_metric(runs, &self.metric) else {
             return Ok(Vec::new());
         };
-        let candidates = best::candidates(runs, metric)?;
+        let candidates = best::candidates(runs, metric, &self.over)?;
         let Some(ids) = self.candidates else {
             return Ok(best::best(candidates, self.maximize, self.n));
         };
@@ -139,6 +172,18 @@ impl Best {
         }
         let candidates = candidates.filter(|(row, _)| is_chosen[*row]);
         Ok(best::best(candidates, self.maximize, self.n))
+    }
+
+    /// The metric, and the values by which some runs were compared, unless these are its own.
+    fn shown<'a>(&self, runs: &'a Runs, rows: &[usize]) -> Option<(&'a Column, Column)> {
+        let metric = table::find_metric(runs, &self.metric).filter(|_| !self.over.is_empty())?;
+        let mut shown = Column::new(&metric.name);
+        for &row in rows {
+            let own = || best::number(metric.tag(row), metric.bits(row));
+            let value = self.over.get(&row).copied().or_else(own)?;
+            shown.set(row, Value::Double(value)).ok()?;
+        }
+        Some((metric, shown))
     }
 }
 
@@ -196,7 +241,7 @@ fn rows_of(runs: &Runs, ids: &[String]) -> Result<Vec<usize>, Failure> {
 }
 
 /// The texts of a character vector.
-fn texts(names: R) -> Result<Vec<String>, Failure> {
+pub fn texts(names: R) -> Result<Vec<String>, Failure> {
     if names.ty() != SEXPTYPE::STRSXP {
         return Err(Failure::argument("names"));
     }
@@ -207,36 +252,31 @@ fn texts(names: R) -> Result<Vec<String>, Failure> {
     (0..names.len()).map(text).collect()
 }
 
-/// Those that some names may mean: by their own, or by that of their column.
-fn details_named(labels: &[String], names: &[String]) -> Vec<&'static str> {
-    let is_named = |(own, label): &(&str, &String)| {
-        let mut names = names.iter();
-        names.any(|name| name == own || name == *label)
-    };
-    let all = NAMES.into_iter().zip(labels);
-    all.filter(is_named).map(|(own, _)| own).collect()
-}
-
-/// What is on record of the runs beside parameters and metrics.
-fn details(runs: &Runs, rows: &[usize], wanted: &[&str]) -> Result<Robj, Failure> {
+/// Columns beside those of parameters and metrics, by our own names for them.
+fn details(runs: &Runs, rows: &[usize], wanted: &[&Beside<'_>]) -> Result<Robj, Failure> {
     if !wanted.is_empty() {
         runs.load(rows, &[Part::Sessions, Part::Extras])?;
-        runs.seeds.load(rows)?;
     }
-    let vectors = wanted.iter().map(|name| detail(runs, rows, name));
-    Ok(named_list(wanted.iter().copied(), vectors.collect()))
+    let vectors = wanted.iter().map(|column| match column.content {
+        Content::Detail(detail) => self::detail(runs, rows, detail),
+        Content::Tag(tag) => {
+            let name = column.name.clone();
+            to_r::column(&table::Column::of(name, tag, rows))
+        }
+        Content::Tags => {
+            let tags = rows.iter();
+            let tags = tags.map(|&row| to_r::value(&Value::NamedList(runs.at(row).tags())));
+            List::from_values(tags.collect::<Vec<Robj>>()).into()
+        }
+    });
+    let names = wanted.iter().map(|column| column.name.as_str());
+    Ok(named_list(names, vectors.collect()))
 }
 
-fn detail(runs: &Runs, rows: &[usize], name: &str) -> Robj {
-    let Some(detail) = Detail::named(name) else {
-        let tags = rows
-            .iter()
-            .map(|&row| to_r::value(&Value::NamedList(runs.at(row).tags())));
-        return List::from_values(tags.collect::<Vec<Robj>>()).into();
-    };
+fn detail(runs: &Runs, rows: &[usize], detail: Detail) -> Robj {
     let column = detail.column(runs, rows, |run| run.is_lost());
     let vector = to_r::column(&table::Column {
-        name: name.to_owned(),
+        name: detail.name().to_owned(),
         ty: detail.ty(runs, rows),
         values: &column,
         rows,
@@ -444,11 +484,12 @@ fn native_check_runs(file: Robj, run_ids: Robj) -> Robj {
     })
 }
 
-/// Writes the wide table to a new file; it appears under its name when it is whole.
+/// Writes the wide table to a new file; it appears under its name when it is whole. `run_ids` are those of the runs
+/// wanted, `NULL` for all; `columns` the labels of columns, `NULL` for parameters, metrics and status.
 ///
 /// @noRd
 #[extendr]
-fn native_export_runs(file: Robj, to: Robj) -> Robj {
+fn native_export_runs(file: Robj, to: Robj, run_ids: Robj, columns: Robj) -> Robj {
     guard_views(|| {
         let to = path(&to)?;
         match export::in_the_way(&to) {
@@ -458,9 +499,16 @@ fn native_export_runs(file: Robj, to: Robj) -> Robj {
         }
         let cached = RUNS.lend(path(&file)?)?;
         let runs = cached.view();
-        let rows = table::all_rows(runs, false)?;
-        let columns = table::columns(runs, false, &rows, |_| true)?;
+        let rows = match R::of(&run_ids).is_null() {
+            true => table::all_rows(runs, false)?,
+            false => rows_of(runs, &texts(R::of(&run_ids))?)?,
+        };
+        let wanted = match R::of(&columns).is_null() {
+            true => None,
+            false => Some(texts(R::of(&columns))?),
+        };
         runs.load(&rows, &[])?;
+        let columns = export::columns(runs, &rows, wanted.as_deref())?;
         let unfinished = sys::unforeseen_name(&to, ".tmp-");
         let unfinished = unfinished.map_err(|e| Failure::io("write", &to, &e))?;
         let written = sys::create_new(&unfinished)

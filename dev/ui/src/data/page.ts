@@ -130,6 +130,8 @@ export interface Extras {
   origin: Json;
   notes: Note[];
   void_reason: string;
+  /** For what a run failed: its message, classes and calls. */
+  condition: Json;
   ended: number;
   /** Entries by their names; `content` is the number of a node. */
   artifacts: Fields;
@@ -137,7 +139,7 @@ export interface Extras {
   made: EdgeData[];
 }
 
-export const extraKeys = ["sealed", "call", "origin", "notes", "void_reason", "ended", "artifacts", "made"] as const;
+export const extraKeys = ["sealed", "call", "origin", "notes", "void_reason", "condition", "ended", "artifacts", "made"] as const;
 
 export type RunsData = { [K in keyof Extras]?: Sparse<Extras[K]> } & {
   n: number;

@@ -20,7 +20,8 @@ function typed(value: Json): Cell {
 
 /** Everything that a run recorded, with its values as cells; of its sessions the last. */
 function factsOf(ledger: Ledger, place: number): Fact[] {
-  const compared = ledger.kinds.flatMap((kind) => ledger.of(kind));
+  // What a run is called is among its facts.
+  const compared = ledger.kinds.filter((kind) => kind !== "run").flatMap((kind) => ledger.of(kind));
   const ofColumns = compared.map((column) => ({ kind: column.kind, partOf: null, name: column.name, value: column.cell(place) }));
   const others = [...ledger.facts(place), ...ledger.sessionFacts(place)].map((fact) => ({ ...fact, value: typed(fact.value) }));
   return [...ofColumns.filter(({ value }) => value !== null), ...others];

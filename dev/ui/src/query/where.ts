@@ -303,7 +303,8 @@ class Parser {
       if (!field || (field.kind !== "name" && field.kind !== "text")) {
         throw new WhereError("The name of a tag is missing: `tags$by`.", dollar.at);
       }
-      return this.column(`${token.text}$${field.text}`, token, field.at + field.length - token.at);
+      const tag = token.text === "tags" && [...this.columns].find(([, { kind, name }]) => kind === "tag" && name === field.text);
+      return this.column(tag ? tag[0] : `${token.text}$${field.text}`, token, field.at + field.length - token.at);
     }
     const quoted = token.length === token.text.length + 2;
     if (!quoted && !this.columns.has(token.text) && Object.hasOwn(constants, token.text)) return literal(...constants[token.text]);
@@ -436,11 +437,9 @@ export function parseWhere(source: string, columns: Map<string, Column>): ((row:
 
 /** A name as it stands in a condition. */
 export const quoteName = (name: string): string =>
-  name.split("$").length === 2 && name.startsWith("tags$")
-    ? `tags$${quoteName(name.slice(5))}`
-    : /^(?:\p{L}|\.(?!\d))[\p{L}\p{N}._]*$/u.test(name) && !Object.hasOwn(constants, name)
-      ? name
-      : `\`${name.replace(/[\\`]/g, "\\$&")}\``;
+  /^(?:\p{L}|\.(?!\d))[\p{L}\p{N}._]*$/u.test(name) && !Object.hasOwn(constants, name)
+    ? name
+    : `\`${name.replace(/[\\`]/g, "\\$&")}\``;
 
 const list = (names: string[], word = "or") => {
   const quoted = names.map((name) => `\`${name}\``);

@@ -46,6 +46,17 @@ export function RunPage() {
   const seed = ledger.column("seed", "seed");
   const ended = ledger.extra("ended", place);
   const reason = ledger.extra("void_reason", place);
+  const condition = ledger.extra("condition", place);
+  const said = (name: string) => {
+    const column = ledger.column("detail", name)!;
+    return column.has(place) ? String(column.value(place)) : "";
+  };
+  const nameOf = (id: string) => {
+    const other = ledger.place(id);
+    const column = ledger.column("detail", "name")!;
+    return other !== undefined && column.has(other) ? String(column.value(other)) : id;
+  };
+  const [name, experiment, parent] = ["name", "experiment", "parent"].map(said);
 
   return (
     <article class="record">
@@ -54,10 +65,16 @@ export function RunPage() {
         {neighbour(-1, "← before")} {neighbour(1, "next →")}
       </nav>
       <header>
-        <h2><code>{state.id}</code>{place === rows.best && <span class="star"> ★ best</span>}</h2>
+        <h2>{name && `${name} `}<code>{state.id}</code>{place === rows.best && <span class="star"> ★ best</span>}</h2>
         <p class={`state ${status}`}>
           {status}{took.has(place) && `, took ${duration(took.num[place])}`}{reason && `: ${reason}`}
         </p>
+        {(experiment || parent) && (
+          <p class="muted">
+            {experiment && `In experiment ${experiment}`}{experiment && parent && ", "}
+            {parent && <>{experiment ? "part of " : "Part of "}<a href={href({ id: parent })}>{nameOf(parent)}</a></>}
+          </p>
+        )}
         <button type="button" aria-pressed={selected} onClick={() => go({ selected: selected ? state.selected.filter((other) => other !== place) : [...state.selected, place] }, true)}>
           {selected ? "Selected to compare" : "Select to compare"}
         </button>
@@ -94,6 +111,16 @@ export function RunPage() {
           )}
         </section>
       </div>
+
+      {isFields(condition) && (
+        <section>
+          <h3>Why it failed</h3>
+          <pre class="condition">{plain(condition.message ?? "")}</pre>
+          {Array.isArray(condition.calls) && condition.calls.length > 0 && (
+            <details><summary>The calls that led to it</summary><pre>{condition.calls.map(plain).join("\n")}</pre></details>
+          )}
+        </section>
+      )}
 
       {notes.length > 0 && (
         <section>

@@ -1,10 +1,11 @@
 //! What the core says of the contract's ledger is what R says: `tests/testthat/fixtures/contract`.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use fitledger_core::ledger;
 use fitledger_core::views::best;
-use fitledger_core::views::details::DETAILS;
+use fitledger_core::views::details::{Content, beside};
 use fitledger_core::views::runs::Runs;
 use fitledger_core::views::table::{self, Role};
 use serde_json::Value;
@@ -31,13 +32,14 @@ fn answers(question: &str) -> Vec<Value> {
 fn the_best_runs_are_those() {
     let runs = runs();
     let mut asked = 0;
+    let none = HashMap::new();
     // Conditions are R's and the page's.
     let without_condition = |answer: &Value| answer.get("where").is_none();
     for answer in answers("best").into_iter().filter(without_condition) {
         let metric = runs.metrics.get(answer["metric"].as_str().unwrap());
         let maximize = answer["maximize"].as_bool().unwrap();
         let n = answer["n"].as_u64().unwrap() as usize;
-        let candidates = best::candidates(&runs, metric.unwrap()).unwrap();
+        let candidates = best::candidates(&runs, metric.unwrap(), &none).unwrap();
         let found = best::best(candidates, maximize, n);
         assert_eq!(serde_json::json!(found), answer["rows"], "{answer}");
         asked += 1;
@@ -59,12 +61,13 @@ fn statuses_are_those() {
 fn columns_are_called_so() {
     let runs = runs();
     let names = table::column_names(&runs);
-    let details = DETAILS.map(|detail| detail.name());
     let mut labels = vec!["run_id".to_owned(), "timestamp".to_owned()];
     for role in [Role::Param, Role::Metric] {
         let of_role = names.iter().filter(|(_, known)| *known == role);
         labels.extend(of_role.map(|(name, _)| name.clone()));
     }
-    labels.extend(table::detail_names(&names, &details));
+    let beside = beside(&runs, &names).into_iter();
+    let beside = beside.filter(|column| !matches!(column.content, Content::Tags));
+    labels.extend(beside.map(|column| column.label));
     assert_eq!(labels, answers("labels"));
 }

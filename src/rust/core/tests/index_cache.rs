@@ -1,5 +1,6 @@
 //! Invariant: with an index or without one, whatever became of it, the answers are the same.
 
+use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::thread;
@@ -52,7 +53,7 @@ const QUESTIONS: [Question; 8] = [
     |runs| {
         let mut answers = String::new();
         for metric in runs.metrics.iter() {
-            let rows = best(candidates(runs, metric)?, true, 3);
+            let rows = best(candidates(runs, metric, &HashMap::new())?, true, 3);
             answers += &table(runs, &rows)?;
         }
         Ok(answers)
@@ -60,15 +61,15 @@ const QUESTIONS: [Question; 8] = [
     |runs| table(runs, &table::all_rows(runs, false)?),
     |runs| {
         let rows = table::all_rows(runs, false)?;
-        let columns = table::columns(runs, false, &rows, |_| true)?;
         runs.load(&rows, &[])?;
+        let columns = export::columns(runs, &rows, None)?;
         let mut csv = Vec::new();
         export::write_csv(runs, &rows, &columns, &mut csv).unwrap();
         Ok(String::from_utf8(csv).unwrap())
     },
     |runs| {
         of_some(runs, &[Part::Values], |run| {
-            format!("{:?}{:?}{:?}", run.params(), run.metrics(), run.seed())
+            format!("{:?}{:?}", run.params(), run.metrics())
         })
     },
     |runs| {
@@ -81,7 +82,15 @@ const QUESTIONS: [Question; 8] = [
         let hidden = runs.with_sealed()?.map(|run| format!("{:?}", run.hidden()));
         let hidden: String = hidden.collect();
         let extras = of_some(runs, &[Part::Extras], |run| {
-            format!("{:?}{:?}{:?}", run.artifacts(), run.tags(), run.data())
+            let names = (run.name(), run.experiment(), run.parent().map(Run::id));
+            let said = (
+                run.notes(),
+                run.void_reason(),
+                run.condition(),
+                run.stream(),
+            );
+            let kept = (run.artifacts(), run.tags(), run.data(), run.seed());
+            format!("{names:?}{said:?}{kept:?}")
         })?;
         Ok(hidden + &extras)
     },

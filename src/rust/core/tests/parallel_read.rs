@@ -146,7 +146,8 @@ fn the_best_are_the_first_of_all_sorted() {
                 let all = sorted(&runs, &column.name, maximize);
                 for n in [0, 1, 2, 17, all.len(), usize::MAX] {
                     let expected = &all[..n.min(all.len())];
-                    let candidates = candidates(&runs, column).unwrap();
+                    let none = std::collections::HashMap::new();
+                    let candidates = candidates(&runs, column, &none).unwrap();
                     assert_eq!(best(candidates, maximize, n), expected);
                 }
             }

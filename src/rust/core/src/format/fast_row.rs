@@ -6,7 +6,7 @@
 use crate::format::digest::HEX_LEN;
 use crate::format::event::EventKind;
 use crate::format::id::is_run_id;
-use crate::format::run_context::{SEED, SESSION};
+use crate::format::run_context::{EXPERIMENT, NAME, PARENT, SEED, SESSION};
 use crate::format::time::TIME_LEN;
 use crate::format::value::{KINDS, Kind};
 
@@ -16,6 +16,9 @@ pub struct Run<'a> {
     pub time: &'a [u8],
     pub id: &'a [u8],
     pub session: &'a [u8],
+    /// Without anything that JSON escapes, as the experiment.
+    pub name: Option<&'a [u8]>,
+    pub experiment: Option<&'a [u8]>,
     /// A JSON number.
     pub seed: Option<&'a [u8]>,
     pub hash: &'a [u8],
@@ -61,12 +64,16 @@ pub fn run<'a>(line: &'a [u8], cells: &mut [impl Sink; 2]) -> Option<Run<'a>> {
         return None;
     }
     cursor.expect(b"\"")?;
-    let seed = match cursor.take_if(b",\"\"") {
-        true => {
-            cursor.expect(SEED.as_bytes())?;
-            cursor.expect(b"\"\":")?;
-            Some(cursor.number()?)
-        }
+    let name = match cursor.key(NAME) {
+        true => Some(cursor.text()?),
+        false => None,
+    };
+    let experiment = match cursor.key(EXPERIMENT) {
+        true => Some(cursor.text()?),
+        false => None,
+    };
+    let seed = match cursor.key(SEED) {
+        true => Some(cursor.number()?),
         false => None,
     };
     cursor.expect(b"}\",")?;
@@ -80,13 +87,15 @@ pub fn run<'a>(line: &'a [u8], cells: &mut [impl Sink; 2]) -> Option<Run<'a>> {
         time,
         id,
         session,
+        name,
+        experiment,
         seed,
         hash,
         body,
     })
 }
 
-/// The ids of a finished run and of its session, from a valid row, if the row names no stored bytes.
+/// The ids of a finished run and of its session, from a valid row, if the row names neither stored bytes nor a parent.
 pub fn ids(line: &[u8]) -> Option<(&[u8], &[u8])> {
     const CONTEXT: &[u8] = b",\"{\"\"session\"\":\"\"";
     let mut cursor = Cursor { line, at: 0 };
@@ -99,6 +108,9 @@ pub fn ids(line: &[u8]) -> Option<(&[u8], &[u8])> {
     }
     // Within a cell no quote stands alone.
     cursor.at = memchr::memmem::rfind(line, CONTEXT)? + CONTEXT.len();
+    if memchr::memmem::find(&line[cursor.at..], PARENT.as_bytes()).is_some() {
+        return None;
+    }
     Some((id, cursor.until(b'"')?))
 }
 
@@ -130,6 +142,17 @@ impl<'a> Cursor<'a> {
         let found = self.line[self.at..].starts_with(bytes);
         if found {
             self.at += bytes.len();
+        }
+        found
+    }
+
+    /// Passes a further key of an object by, if it stands here.
+    fn key(&mut self, key: &str) -> bool {
+        let start = self.at;
+        let found =
+            self.take_if(b",\"\"") && self.take_if(key.as_bytes()) && self.take_if(b"\"\":");
+        if !found {
+            self.at = start;
         }
         found
     }

@@ -2,6 +2,9 @@
 
 use std::borrow::Cow;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+
 use crate::format::data_version::DataVersion;
 use crate::format::json::{Json, Malformed};
 use crate::format::row::Cell;
@@ -15,6 +18,9 @@ pub const ORIGIN: &str = "origin";
 pub const PARENT: &str = "parent";
 /// The session that a `resume` takes a running run from.
 pub const TAKES: &str = "takes";
+pub const NAME: &str = "name";
+/// What the run is a part of, together with others.
+pub const EXPERIMENT: &str = "experiment";
 pub const SEED: &str = "seed";
 pub const TAGS: &str = "tags";
 /// Metrics that nobody is to see yet.
@@ -25,6 +31,8 @@ const STATUS: &str = "status";
 const VOID: &str = "void";
 const REASON: &str = "reason";
 const TEXT: &str = "text";
+const CONDITION: &str = "condition";
+const STREAM: &str = "stream";
 
 /// The context of a row that speaks of a run. Keys that this version doesn't know stay in the row alone.
 #[derive(Debug, Default, PartialEq)]
@@ -32,6 +40,10 @@ pub struct RunContext {
     /// Empty where the row names none.
     pub session: String,
     pub origin: Option<Json>,
+    pub name: Option<String>,
+    pub experiment: Option<String>,
+    /// The id of a run.
+    pub parent: Option<String>,
     pub seed: Option<Json>,
     /// Name and value of each.
     pub tags: Vec<(String, Json)>,
@@ -45,6 +57,10 @@ pub struct RunContext {
     pub reason: Option<String>,
     /// Of a `note`.
     pub text: Option<String>,
+    /// Of an `end`: why the run failed.
+    pub condition: Option<Condition>,
+    /// The state of R's random stream before the run, which drew from it without a seed.
+    pub stream: Option<String>,
 }
 
 /// How a live run ended.
@@ -85,6 +101,11 @@ impl RunContext {
         context.text_of(TAKES)
     }
 
+    /// The run to which a row that begins one says that it belongs.
+    pub fn parent_of(context: Cell<'_>) -> Option<Cow<'_, str>> {
+        context.text_of(PARENT)
+    }
+
     /// How an `end` says that the run ended, if this version knows it.
     pub fn end_status(context: Cell<'_>) -> Option<EndStatus> {
         EndStatus::parse(&context.text_of(STATUS)?)
@@ -96,6 +117,9 @@ impl RunContext {
             match (key.as_str(), value) {
                 (SESSION, Json::Str(id)) => read.session = id,
                 (ORIGIN, origin) => read.origin = Some(origin),
+                (NAME, Json::Str(name)) => read.name = Some(name),
+                (EXPERIMENT, Json::Str(name)) => read.experiment = Some(name),
+                (PARENT, Json::Str(id)) => read.parent = Some(id),
                 (SEED, seed) => read.seed = Some(seed),
                 (TAGS, Json::Object(tags)) => read.tags = named(tags),
                 (SEALED, Json::Object(metrics)) => read.sealed = named(metrics),
@@ -108,6 +132,8 @@ impl RunContext {
                 (VOID, Json::Bool(void)) => read.void = Some(void),
                 (REASON, Json::Str(reason)) => read.reason = Some(reason),
                 (TEXT, Json::Str(text)) => read.text = Some(text),
+                (STREAM, Json::Str(stream)) => read.stream = Some(stream),
+                (CONDITION, condition) => read.condition = Some(Condition(condition)),
                 _ => {}
             }
         }
@@ -157,6 +183,57 @@ impl Call {
     /// The call's text.
     pub fn code(&self) -> Option<&str> {
         self.0.get("code")?.as_str()
+    }
+}
+
+/// The condition that ended a run. It is kept whole, since it is shown whole.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Condition(Json);
+
+impl Condition {
+    pub fn from_json(json: Json) -> Condition {
+        Condition(json)
+    }
+
+    /// All of it.
+    pub fn json(&self) -> &Json {
+        &self.0
+    }
+
+    pub fn message(&self) -> Option<&str> {
+        self.0.get("message")?.as_str()
+    }
+
+    /// From the most special class to the most general one.
+    pub fn classes(&self) -> Vec<&str> {
+        texts(self.0.get("class"))
+    }
+
+    /// The calls that led to it, the outermost first.
+    pub fn calls(&self) -> Vec<&str> {
+        texts(self.0.get("calls"))
+    }
+}
+
+/// The state of R's random stream as a text: base64 of its integers, each in four bytes, the lowest first.
+pub fn stream_text(state: &[i32]) -> String {
+    let bytes: Vec<u8> = state.iter().flat_map(|word| word.to_le_bytes()).collect();
+    STANDARD.encode(bytes)
+}
+
+/// The state of which this is the text.
+pub fn stream_state(text: &str) -> Option<Vec<i32>> {
+    let bytes = STANDARD.decode(text).ok()?;
+    let words = bytes.chunks(4).map(|word| word.try_into().ok());
+    words.map(|word| word.map(i32::from_le_bytes)).collect()
+}
+
+/// One text or several.
+fn texts(json: Option<&Json>) -> Vec<&str> {
+    match json {
+        Some(Json::Array(texts)) => texts.iter().filter_map(Json::as_str).collect(),
+        Some(Json::Str(text)) => vec![text],
+        _ => Vec::new(),
     }
 }
 

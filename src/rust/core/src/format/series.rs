@@ -18,11 +18,29 @@ pub fn object(steps: &[i64], values: &[Value], times: &[f64]) -> Object {
         .array(TIME, times, |time, out| json::write_double(*time, out))
 }
 
-/// The value that a metric ends with: itself, or the last of a series, which may have none.
-pub fn last_value(metric: &Json) -> Option<Value> {
-    match metric.get(VALUE) {
-        Some(Json::Array(series)) => series.last().map(Value::from_json),
-        _ => Some(Value::from_json(metric)),
+/// The value that a metric ends with: itself, or that of the point which was reported last, with the time of that in
+/// seconds since 1970 where it has one. A series may have no point.
+pub fn last_reported(metric: &Json) -> Option<(Value, Option<f64>)> {
+    let Some(Json::Array(values)) = metric.get(VALUE) else {
+        return Some((Value::from_json(metric), None));
+    };
+    let time = |index: usize| match metric.get(TIME) {
+        Some(Json::Array(times)) => times.get(index).and_then(seconds),
+        _ => None,
+    };
+    // The last one of those that were reported at once.
+    let last = (0..values.len()).max_by(|&a, &b| {
+        let (a, b) = (time(a), time(b));
+        a.zip(b)
+            .map_or(std::cmp::Ordering::Less, |(a, b)| a.total_cmp(&b))
+    })?;
+    Some((Value::from_json(&values[last]), time(last)))
+}
+
+fn seconds(time: &Json) -> Option<f64> {
+    match time {
+        Json::Double(seconds) => Some(*seconds),
+        _ => None,
     }
 }
 
@@ -44,10 +62,7 @@ pub fn each_point(metric: &Json, row: Timestamp, mut visit: impl FnMut(i64, Valu
         _ => &[],
     };
     for (i, (step, value)) in steps.iter().zip(values).enumerate() {
-        let at = match times.get(i) {
-            Some(Json::Double(at)) => *at,
-            _ => row.seconds(),
-        };
+        let at = times.get(i).and_then(seconds).unwrap_or(row.seconds());
         let step = step.as_int().unwrap_or_default();
         visit(step, Value::from_json(value), at);
     }

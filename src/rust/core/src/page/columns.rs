@@ -5,7 +5,7 @@ use crate::format::json;
 use crate::page::cells::{Object, object, type_name, write_values};
 use crate::page::hidden::Hidden;
 use crate::page::view::View;
-use crate::views::details::{DETAILS, Detail};
+use crate::views::details::{self, Content, DETAILS, Detail};
 use crate::views::runs::Run;
 use crate::views::table::{self, Role, Type};
 
@@ -33,8 +33,6 @@ pub(super) fn write_heads(heads: &[Head], out: &mut Vec<u8>) {
     json::write_array(heads, out, |head, out| object(out, |o| head.write(o)));
 }
 
-const TAGS: &str = "tags";
-
 /// A seed is compared, other details aren't.
 fn detail_kind(detail: Detail) -> &'static str {
     match detail {
@@ -48,13 +46,7 @@ pub(super) fn heads(view: &View, hidden: &Hidden) -> Vec<Head> {
     let runs = &view.runs;
     let all: Vec<usize> = (0..runs.len()).collect();
     let names = table::column_names(runs);
-    let mut own: Vec<String> = DETAILS
-        .iter()
-        .map(|detail| detail.name().to_owned())
-        .collect();
-    own.extend(runs.tags.iter().map(|tag| format!("{TAGS}${}", tag.name)));
-    let own: Vec<&str> = own.iter().map(String::as_str).collect();
-    let labels = table::detail_names(&names, &own);
+    let beside = details::beside(runs, &names);
     let recorded = names
         .into_iter()
         .zip(runs.params.iter().chain(runs.metrics.iter()));
@@ -76,23 +68,18 @@ pub(super) fn heads(view: &View, hidden: &Hidden) -> Vec<Head> {
             },
         })
         .collect();
-    let mut labels = labels.into_iter();
-    heads.extend(
-        DETAILS
-            .iter()
-            .zip(labels.by_ref())
-            .map(|(detail, label)| Head {
-                kind: detail_kind(*detail),
-                name: detail.name().to_owned(),
-                label,
-                ty: detail.ty(runs, &all),
-            }),
-    );
-    heads.extend(runs.tags.iter().zip(labels).map(|(tag, label)| Head {
-        kind: "tag",
-        name: tag.name.clone(),
-        label,
-        ty: table::column_type(tag, &all),
+    heads.extend(beside.into_iter().filter_map(|column| {
+        let (kind, name, ty) = match column.content {
+            Content::Detail(detail) => (detail_kind(detail), detail.name(), detail.ty(runs, &all)),
+            Content::Tag(tag) => ("tag", tag.name.as_str(), table::column_type(tag, &all)),
+            Content::Tags => return None,
+        };
+        Some(Head {
+            kind,
+            name: name.to_owned(),
+            label: column.label,
+            ty,
+        })
     }));
     heads
 }

@@ -274,7 +274,7 @@ impl Page {
                 object(o.key("runs"), |o| {
                     for &row in &runs {
                         let (run, is_lost) = (view.runs.at(row), self.lost.contains(&row));
-                        write_run(view, run, is_lost, &mut nodes, &hidden, o.row(row));
+                        write_run(run, is_lost, &mut nodes, &hidden, o.row(row));
                     }
                 });
                 json::write_array(&sessions, o.key("sessions"), |session, out| {

@@ -83,40 +83,43 @@ fn write_facts(facts: &[Fact], out: &mut Vec<u8>) {
 }
 
 /// Writes what a run has, or says that it has nothing.
-type WriteExtra = fn(&View, Run<'_>, &mut Vec<u8>) -> bool;
+type WriteExtra = fn(Run<'_>, &mut Vec<u8>) -> bool;
 
 /// What few runs have.
-const EXTRAS: [(&str, WriteExtra); 6] = [
-    ("ended", |_, run, out| {
+const EXTRAS: [(&str, WriteExtra); 7] = [
+    ("ended", |run, out| {
         let ended = run
             .ended()
             .map(|time| json::write_int(milliseconds(time), out));
         ended.is_some()
     }),
-    ("sealed", |_, run, out| {
+    ("sealed", |run, out| {
         let names = run.hidden();
         json::write_array(&names, out, |(name, _), out| json::write_str(name, out));
         !names.is_empty()
     }),
-    ("call", |_, run, out| {
+    ("call", |run, out| {
         run.call().map(|call| call.json().write(out)).is_some()
     }),
-    ("origin", |_, run, out| {
+    ("origin", |run, out| {
         run.origin().map(|origin| origin.write(out)).is_some()
     }),
-    ("notes", |view, run, out| {
-        let notes = view.notes.get(&run.row).map_or(&[][..], Vec::as_slice);
-        json::write_array(notes, out, |(time, text), out| {
+    ("notes", |run, out| {
+        json::write_array(run.notes(), out, |note, out| {
             object(out, |o| {
-                o.int("time", milliseconds(*time));
-                o.text("text", text);
+                o.int("time", milliseconds(note.time));
+                o.text("text", &note.text);
             });
         });
-        !notes.is_empty()
+        !run.notes().is_empty()
     }),
-    ("void_reason", |view, run, out| {
-        let reason = view.void_reasons.get(&run.row);
-        reason.map(|reason| json::write_str(reason, out)).is_some() && run.is_void()
+    ("void_reason", |run, out| {
+        let reason = run.void_reason();
+        reason.map(|reason| json::write_str(reason, out)).is_some()
+    }),
+    ("condition", |run, out| {
+        let condition = run.condition();
+        condition.map(|it| it.json().write(out)).is_some()
     }),
 ];
 
@@ -204,7 +207,7 @@ pub(super) fn write_runs(
         object(o.key(key), |o| {
             for run in runs.iter() {
                 written.clear();
-                if write(view, run, &mut written) {
+                if write(run, &mut written) {
                     o.row(run.row).extend(&written);
                 }
             }
@@ -214,7 +217,6 @@ pub(super) fn write_runs(
 
 /// One run, whole.
 pub(super) fn write_run(
-    view: &View,
     run: Run<'_>,
     is_lost: bool,
     nodes: &mut Nodes,
@@ -257,7 +259,7 @@ pub(super) fn write_run(
         let mut written = Vec::new();
         for (key, write) in EXTRAS {
             written.clear();
-            if write(view, run, &mut written) {
+            if write(run, &mut written) {
                 o.key(key).extend_from_slice(&written);
             }
         }

@@ -8,10 +8,9 @@ use crate::format::event::EventKind;
 use crate::format::json;
 use crate::format::ledger_context::LedgerContext;
 use crate::format::row::Row;
-use crate::format::run_context::{RunContext, TAGS};
+use crate::format::run_context::TAGS;
 use crate::format::series;
 use crate::format::session_context::SessionContext;
-use crate::format::time::Timestamp;
 use crate::format::value::{self, Value};
 use crate::ledger::LedgerFile;
 use crate::page::cells::{object, write_number};
@@ -37,8 +36,6 @@ pub(super) struct View {
     series_by_name: HashMap<String, u32>,
     /// In the order of the rows.
     pub points: Vec<Point>,
-    pub notes: BTreeMap<usize, Vec<(Timestamp, String)>>,
-    pub void_reasons: HashMap<usize, String>,
     /// What rows speak of, in their order: those that came after the view was made.
     pub changes: Vec<(u64, Change)>,
 }
@@ -95,22 +92,6 @@ impl View {
         }
         for (_, entry) in row.artifacts.pairs()? {
             self.push_change(row, Change::Artifact(ArtifactEntry::read(entry)));
-        }
-        match row.event {
-            EventKind::Note => {
-                let note = RunContext::read(row.context)?
-                    .text
-                    .map(|text| (row.time, text));
-                self.notes.entry(run).or_default().extend(note);
-            }
-            EventKind::Void => {
-                self.void_reasons.remove(&run);
-                let reason = RunContext::read(row.context)?
-                    .reason
-                    .map(|text| (run, text));
-                self.void_reasons.extend(reason);
-            }
-            _ => {}
         }
         Ok(())
     }

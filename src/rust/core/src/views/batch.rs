@@ -18,6 +18,8 @@ pub struct Batch {
     pub(super) sessions: Sessions,
     pub params: Columns,
     pub metrics: Columns,
+    pub names: Column,
+    pub experiments: Column,
     pub seeds: Column,
 }
 
@@ -54,6 +56,8 @@ impl Batch {
         let length = self.len();
         self.params.truncate(length)?;
         self.metrics.truncate(length)?;
+        self.names.truncate(length)?;
+        self.experiments.truncate(length)?;
         self.seeds.truncate(length)
     }
 

@@ -1,5 +1,7 @@
 //! Which runs are the best.
 
+use std::collections::HashMap;
+
 use crate::columnar::blocks::{BLOCK, Result};
 use crate::columnar::columns::{Column, Tag};
 use crate::views::runs::{Runs, Status};
@@ -39,24 +41,38 @@ pub fn best(
     found.into_iter().map(|(_, row)| row).collect()
 }
 
-/// The runs that can be the best by a metric, in their order: those that are finished, not void, and have it.
-pub fn candidates(runs: &Runs, metric: &Column) -> Result<impl Iterator<Item = (usize, f64)>> {
+/// The runs that can be the best by a metric, in their order: those that are finished, not void, and have it. What is in
+/// `over` goes before the value that a run ended with.
+pub fn candidates<'a>(
+    runs: &'a Runs,
+    metric: &'a Column,
+    over: &'a HashMap<usize, f64>,
+) -> Result<impl Iterator<Item = (usize, f64)> + 'a> {
     metric.load_cells()?;
     let blocks = runs.states()?.enumerate();
-    Ok(blocks.flat_map(|(block, (status, void))| {
+    Ok(blocks.flat_map(move |(block, (status, void))| {
         let (tags, bits) = metric.cells(block);
         let cells = tags.iter().zip(bits).zip(status.iter().zip(void));
         cells
             .enumerate()
-            .filter_map(move |(i, ((tag, &bits), (status, void)))| {
-                let number = match tag {
-                    Tag::Double => f64::from_bits(bits),
-                    Tag::Int => f64::from(bits as i32),
-                    _ => return None,
-                };
-                (*status == Status::Finished && !void).then_some((block * BLOCK + i, number))
+            .filter_map(move |(i, ((&tag, &bits), (status, void)))| {
+                if *status != Status::Finished || *void || tag == Tag::Absent {
+                    return None;
+                }
+                let row = block * BLOCK + i;
+                let summary = over.get(&row).copied();
+                Some((row, summary.or_else(|| number(tag, bits))?))
             })
     }))
+}
+
+/// The number that a metric ended with.
+pub fn number(tag: Tag, bits: u64) -> Option<f64> {
+    match tag {
+        Tag::Double => Some(f64::from_bits(bits)),
+        Tag::Int => Some(f64::from(bits as i32)),
+        _ => None,
+    }
 }
 
 #[cfg(test)]

@@ -9,7 +9,8 @@ use crate::format::value::Value;
 use crate::views::runs::Run;
 
 /// The kinds of facts, in the order in which they are compared.
-pub const KINDS: [&str; 9] = [
+pub const KINDS: [&str; 10] = [
+    "run",
     "parameter",
     "metric",
     "tag",
@@ -148,10 +149,16 @@ fn facts(run: Run<'_>) -> Vec<Fact> {
     facts
 }
 
-/// What a run recorded of its data, its call and its sessions; several sessions are worth a word,
-/// since only the last is compared.
+/// What a run is called and belongs to, and what it recorded of its data, its call and its sessions; several sessions
+/// are worth a word, since only the last is compared.
 pub fn run_facts(run: Run<'_>) -> Vec<Fact> {
-    let mut facts = data(run);
+    let names = [
+        ("name", text(run.name())),
+        ("experiment", text(run.experiment())),
+        ("parent", text(run.parent().map(Run::id))),
+    ];
+    let mut facts: Vec<Fact> = said("run", names).collect();
+    facts.extend(data(run));
     let call = run.call();
     facts.extend(said(
         "code",

@@ -4,27 +4,99 @@ use std::fs::{self, File};
 use std::io::{self, BufReader, Read, Seek, Write};
 use std::path::Path;
 
+use crate::columnar::blocks::Result;
+use crate::columnar::columns::Column;
 use crate::format::time::Timestamp;
 use crate::format::value::Value;
 use crate::platform::sys;
-use crate::views::runs::Runs;
-use crate::views::table::Column;
+use crate::views::details::{self, Beside, Content, Detail};
+use crate::views::runs::{Part, Runs};
+use crate::views::table;
 
-/// Writes `run_id`, `timestamp` and some columns, one row a run that isn't void.
+/// A column of an export.
+pub struct Shown<'a> {
+    label: String,
+    values: Values<'a>,
+}
+
+enum Values<'a> {
+    /// Of a parameter, a metric or a tag.
+    Recorded(&'a Column),
+    /// Of what is on record beside them.
+    Made(Box<Column>),
+}
+
+impl Shown<'_> {
+    fn value(&self, row: usize) -> Option<Value> {
+        match &self.values {
+            Values::Recorded(column) => column.get(row),
+            Values::Made(column) => column.get(row),
+        }
+    }
+}
+
+/// The columns of some runs under their labels, in memory: those that are wanted in their order, or all parameters and
+/// metrics, and the status. What no column is called is left out.
+pub fn columns<'a>(
+    runs: &'a Runs,
+    rows: &[usize],
+    wanted: Option<&[String]>,
+) -> Result<Vec<Shown<'a>>> {
+    let names = table::column_names(runs);
+    let beside = details::beside(runs, &names);
+    let is_status =
+        |column: &&Beside<'_>| matches!(column.content, Content::Detail(Detail::Status));
+    let status = beside.iter().find(is_status);
+    let usual = names.iter().map(|(label, _)| label).cloned();
+    let usual = usual.chain(status.map(|column| column.label.clone()));
+    let labels: Vec<String> = wanted.map_or_else(|| usual.collect(), <[String]>::to_vec);
+    if labels
+        .iter()
+        .any(|label| beside.iter().any(|column| column.label == *label))
+    {
+        runs.load(rows, &[Part::Sessions, Part::Extras])?;
+    }
+    let mut shown = Vec::new();
+    for label in labels {
+        let recorded = runs.params.iter().chain(runs.metrics.iter());
+        let mut recorded = names.iter().map(|(label, _)| label).zip(recorded);
+        let values = match recorded.find(|(known, _)| **known == label) {
+            Some((_, column)) => {
+                column.load(rows)?;
+                Some(Values::Recorded(column))
+            }
+            None => {
+                let found = beside.iter().find(|column| column.label == label);
+                found.and_then(|column| match column.content {
+                    Content::Detail(detail) => {
+                        let made = detail.column(runs, rows, |run| run.is_lost());
+                        Some(Values::Made(Box::new(made)))
+                    }
+                    Content::Tag(tag) => Some(Values::Recorded(tag)),
+                    Content::Tags => None,
+                })
+            }
+        };
+        shown.extend(values.map(|values| Shown { label, values }));
+    }
+    Ok(shown)
+}
+
+/// Writes `run_id`, `timestamp` and some columns, one row a run.
 pub fn write_csv(
     runs: &Runs,
     rows: &[usize],
-    columns: &[Column<'_>],
+    columns: &[Shown<'_>],
     out: impl Write,
 ) -> csv::Result<()> {
     let mut csv = csv::Writer::from_writer(out);
-    let names = columns.iter().map(|column| column.name.as_str());
-    csv.write_record(["run_id", "timestamp"].into_iter().chain(names))?;
+    let labels = columns.iter().map(|column| column.label.as_str());
+    csv.write_record(["run_id", "timestamp"].into_iter().chain(labels))?;
     for &row in rows {
         csv.write_field(runs.at(row).id())?;
         csv.write_field(runs.at(row).began().text())?;
         for column in columns {
-            csv.write_field(text(column.values.get(row).as_ref()))?;
+            csv.write_field(text(column.value(row).as_ref()))?;
         }
         csv.write_record(None::<&[u8]>)?;
     }

@@ -63,6 +63,7 @@ pub enum Relation {
     StoredAs,
     MadeBy,
     Used,
+    PartOf,
     RanAt,
     RanWith,
     RanIn,
@@ -78,6 +79,7 @@ impl Relation {
             Relation::StoredAs => "is stored as",
             Relation::MadeBy => "was made by",
             Relation::Used => "used",
+            Relation::PartOf => "is part of",
             Relation::RanAt => "ran at",
             Relation::RanWith => "ran with",
             Relation::RanIn => "ran in",
@@ -94,6 +96,7 @@ impl Relation {
             Relation::StoredAs => "holds",
             Relation::MadeBy => "made",
             Relation::Used => "was used by",
+            Relation::PartOf => "is parent of",
             Relation::RanAt | Relation::RanWith | Relation::RanIn => "is of",
             Relation::Loaded => "was loaded in",
         }
@@ -197,6 +200,10 @@ pub fn artifact_edges(run: Run<'_>) -> Vec<Told<'_>> {
 pub fn run_edges(run: Run<'_>) -> Vec<Told<'_>> {
     let this = || Named::new(Kind::Run, run.id(), About::Nothing);
     let mut edges = Vec::new();
+    if let Some(parent) = run.parent() {
+        let parent = Named::new(Kind::Run, parent.id(), About::Nothing);
+        edges.push((this(), Relation::PartOf, parent));
+    }
     for session in run.sessions() {
         let Some(context) = &session.context else {
             continue;
@@ -333,8 +340,11 @@ pub fn problem(run: Run<'_>) -> Option<String> {
     run.unfit().map(|why| format!("the run {why}"))
 }
 
-/// What a run is, in a few words: the learner, where a parameter says it.
+/// What a run is, in a few words: its name, or else the learner, where a parameter says it.
 pub fn run_label(run: Run<'_>) -> String {
+    if let Some(name) = run.name() {
+        return name.to_owned();
+    }
     let texts = run.params_named(&["learner", "model"]).into_iter();
     let mut texts = texts.filter(|value| matches!(value, Value::Str(_)));
     texts

@@ -10,16 +10,33 @@ use crate::views::runs::{Part, Run, Runs, Status};
 pub struct Watch {
     id: String,
     looked: Position,
+    /// How it was found to have ended, or to be another process's.
+    ended: Option<&'static str>,
 }
 
 impl Watch {
     /// Of a run that was open when the ledger had got to a position.
     pub fn new(id: String, looked: Position) -> Watch {
-        Watch { id, looked }
+        let ended = None;
+        Watch { id, looked, ended }
     }
 
     /// The error that nothing can be added to the run any more, if somebody else has seen to that.
     pub fn check_open(&mut self, read_since: ReadSince<'_>) -> Result<()> {
+        let outcome = match self.ended {
+            Some(how) => Err(Error::Ended {
+                run_id: self.id.clone(),
+                how,
+            }),
+            None => self.look(read_since),
+        };
+        if let Err(Error::Ended { how, .. }) = outcome {
+            self.ended = Some(how);
+        }
+        outcome
+    }
+
+    fn look(&mut self, read_since: ReadSince<'_>) -> Result<()> {
         let appended = read_since(&self.looked)?;
         if appended.is_whole() {
             // It is another file than it was.

@@ -276,6 +276,15 @@ impl Memory {
             self.session_number = batch.session(std::str::from_utf8(run.session).ok()?);
             self.session = run.session.to_vec();
         }
+        let texts = [
+            (run.name, &mut batch.names),
+            (run.experiment, &mut batch.experiments),
+        ];
+        for (text, column) in texts {
+            if let Some(text) = text {
+                column.set_text(row, std::str::from_utf8(text).ok()?).ok()?;
+            }
+        }
         if let Some(seed) = run.seed {
             let (tag, bits) = number(seed, MAX_INT)?;
             batch.seeds.put(row, tag, bits).ok()?;

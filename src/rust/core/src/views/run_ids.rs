@@ -15,7 +15,7 @@ use crate::format::event::EventKind;
 use crate::format::id::Seq;
 use crate::format::json::Json;
 use crate::format::row::{Cell, Row};
-use crate::format::run_context::{EndStatus, RunContext, SEALED, TAGS};
+use crate::format::run_context::{EndStatus, PARENT, RunContext, SEALED, TAGS};
 use crate::format::session_context::SessionContext;
 use crate::views::batch::Batch;
 
@@ -65,13 +65,16 @@ pub struct RunIds {
     open: LazyJson<OpenRuns>,
     /// In the order of the rows.
     pub without_effect: Vec<WithoutEffect>,
+    /// The seqs of rows that begin a run and say that it belongs to one that hadn't begun. That they ignore.
+    orphans: Vec<u64>,
 }
 
 indexed!(RunIds {
     ids,
     sessions,
     open,
-    without_effect
+    without_effect,
+    orphans,
 });
 
 /// What may still become of a run that hasn't finished.
@@ -180,6 +183,11 @@ impl RunIds {
         Ok(self.sessions.find(id)?.is_some())
     }
 
+    /// The rows that begin a run and say that it belongs to one that hadn't begun.
+    pub fn orphans(&self) -> impl Iterator<Item = Seq> {
+        self.orphans.iter().copied().map(Seq)
+    }
+
     /// Whether a row was found to have no effect.
     pub fn is_without_effect(&self, seq: Seq) -> bool {
         let found = self
@@ -214,9 +222,17 @@ impl RunIds {
         }
         if kind.begins_run() {
             let id = row.run_id.as_bytes();
+            // It can't belong to itself.
+            let is_orphan = match parent_of(row) {
+                Some(parent) => self.find(&parent)?.is_none(),
+                None => false,
+            };
             let Some(run) = self.begin(id, hash(id))? else {
                 return Ok(Err(HAD_BEGUN));
             };
+            if is_orphan {
+                self.orphans.push(row.seq.0);
+            }
             if kind == EventKind::Start {
                 let open = &mut self.open.get_mut()?.0;
                 open.insert(run as u32, OpenRun::default());
@@ -303,6 +319,12 @@ impl RunIds {
     pub fn reserve(&mut self, more: usize) -> Result<()> {
         self.ids.reserve(more)
     }
+}
+
+/// The run to which a row that begins one says that it belongs.
+fn parent_of<'a>(row: &Row<'a>) -> Option<Cow<'a, str>> {
+    let mentioned = row.context.mentions(PARENT);
+    mentioned.then(|| RunContext::parent_of(row.context))?
 }
 
 /// Whether a row says no more of a run than its tags.

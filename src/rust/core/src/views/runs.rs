@@ -9,9 +9,9 @@ use crate::error;
 use crate::format::artifact::ArtifactEntry;
 use crate::format::data_version::DataVersion;
 use crate::format::event::EventKind;
-use crate::format::json::{Json, Malformed};
-use crate::format::row::{Cell, Row};
-use crate::format::run_context::{Call, EndStatus, RunContext};
+use crate::format::json::Json;
+use crate::format::row::Row;
+use crate::format::run_context::{Call, Condition, EndStatus, RunContext, stream_state};
 use crate::format::series;
 use crate::format::session_context::SessionContext;
 use crate::format::time::Timestamp;
@@ -82,7 +82,13 @@ pub struct Runs {
     pub params: Columns,
     /// Of a series the last value.
     pub metrics: Columns,
+    /// Of series that are still written, when that value was reported, in seconds since 1970.
+    reported: Columns,
     pub tags: Columns,
+    names: Column,
+    experiments: Column,
+    /// The rows of the runs that they belong to.
+    parents: Column,
     pub seeds: Column,
     /// How often the sealed metrics were shown.
     looks: Column,
@@ -103,7 +109,11 @@ indexed!(Runs {
     ended,
     params,
     metrics,
+    reported,
     tags,
+    names,
+    experiments,
+    parents,
     seeds,
     looks,
     sealed,
@@ -119,6 +129,45 @@ struct RunExtras {
     call: Option<Call>,
     origin: Option<Json>,
     sealed: Vec<(String, Json)>,
+    notes: Vec<Note>,
+    void_reason: Option<String>,
+    /// Why it failed.
+    condition: Option<Condition>,
+    /// As the format writes it.
+    stream: Option<String>,
+}
+
+/// A remark on a run.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Note {
+    pub time: Timestamp,
+    /// The number of the session that made it.
+    session: u32,
+    pub text: String,
+}
+
+impl Note {
+    /// About how many bytes of memory it takes.
+    fn size(&self) -> usize {
+        size_of::<Note>() + self.text.len()
+    }
+
+    fn json(&self) -> Json {
+        Json::Array(vec![
+            Json::Int(self.time.micros()),
+            Json::Int(i64::from(self.session)),
+            Json::Str(self.text.clone()),
+        ])
+    }
+
+    fn of_json(json: Json) -> Option<Note> {
+        let [time, session, text] = <[Json; 3]>::try_from(json.into_array()?).ok()?;
+        Some(Note {
+            time: Timestamp::from_micros(time.as_int()?)?,
+            session: u32::try_from(session.as_int()?).ok()?,
+            text: text.as_str()?.to_owned(),
+        })
+    }
 }
 
 static EMPTY: std::sync::LazyLock<RunExtras> = std::sync::LazyLock::new(RunExtras::default);
@@ -138,8 +187,12 @@ impl RunExtras {
             .map(|size| 64 + size)
             .sum();
         let call = self.call.as_ref().map(Call::json);
-        let one = call.into_iter().chain(&self.origin);
-        2 * size_of::<RunExtras>() + named + one.map(Json::size).sum::<usize>()
+        let condition = self.condition.as_ref().map(Condition::json);
+        let one = call.into_iter().chain(&self.origin).chain(condition);
+        let notes = self.notes.iter().map(Note::size).sum::<usize>();
+        let texts = [&self.void_reason, &self.stream].into_iter().flatten();
+        let texts = texts.map(String::len).sum::<usize>();
+        2 * size_of::<RunExtras>() + named + notes + texts + one.map(Json::size).sum::<usize>()
     }
 }
 
@@ -161,6 +214,10 @@ impl AsJson for ExtrasByRun {
                 one(extras.call.as_ref().map(Call::json)),
                 one(extras.origin.as_ref()),
                 Json::Object(extras.sealed.clone()),
+                Json::Array(extras.notes.iter().map(Note::json).collect()),
+                one(extras.void_reason.clone().map(Json::Str).as_ref()),
+                one(extras.condition.as_ref().map(Condition::json)),
+                one(extras.stream.clone().map(Json::Str).as_ref()),
             ])
         };
         Json::Array(self.iter().map(json).collect())
@@ -173,14 +230,29 @@ impl AsJson for ExtrasByRun {
             Some(pairs.map(|(name, json)| (name, read(json))).collect())
         }
         let extras = |json: Json| {
-            let [row, artifacts, data, call, origin, sealed] =
-                <[Json; 6]>::try_from(json.into_array()?).ok()?;
+            let [
+                row,
+                artifacts,
+                data,
+                call,
+                origin,
+                sealed,
+                notes,
+                void_reason,
+                condition,
+                stream,
+            ] = <[Json; 10]>::try_from(json.into_array()?).ok()?;
+            let notes = notes.into_array()?.into_iter().map(Note::of_json);
             let extras = RunExtras {
                 artifacts: named(artifacts, ArtifactEntry::read)?,
                 data: named(data, DataVersion::read)?,
                 call: one(call).map(Call::from_json),
                 origin: one(origin),
                 sealed: sealed.into_object()?,
+                notes: notes.collect::<Option<_>>()?,
+                void_reason: void_reason.as_str().map(str::to_owned),
+                condition: one(condition).map(Condition::from_json),
+                stream: stream.as_str().map(str::to_owned),
             };
             Some((u32::try_from(row.as_int()?).ok()?, extras))
         };
@@ -216,10 +288,10 @@ impl AsJson for SessionsByRun {
 /// What of runs a question may be about, beside their ids, times, status and how often they were revealed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Part {
-    /// Parameters, metrics, seeds.
+    /// Parameters and metrics.
     Values,
     Sessions,
-    /// Tags, and what few runs have: artifacts, data, calls, origins, sealed metrics.
+    /// Names, experiments, seeds, tags, and what few runs have: artifacts, data, calls, origins, sealed metrics, notes, why they failed or are void.
     Extras,
 }
 
@@ -272,6 +344,49 @@ impl<'a> Run<'a> {
 
     pub fn metrics(self) -> Vec<(String, Value)> {
         self.runs.metrics.row(self.row)
+    }
+
+    pub fn name(self) -> Option<&'a str> {
+        text(&self.runs.names, self.row)
+    }
+
+    /// What it is a part of, together with other runs.
+    pub fn experiment(self) -> Option<&'a str> {
+        text(&self.runs.experiments, self.row)
+    }
+
+    /// The run that it belongs to, in memory as far as this one is.
+    pub fn parent(self) -> Option<Run<'a>> {
+        let parents = &self.runs.parents;
+        let is_there = parents.tag(self.row) == Tag::Int;
+        is_there.then(|| self.runs.at(parents.bits(self.row) as usize))
+    }
+
+    /// What was remarked on it, in its order.
+    pub fn notes(self) -> &'a [Note] {
+        &self.extras().notes
+    }
+
+    /// The session in which a note on it was made.
+    pub fn session_of(self, note: &Note) -> &'a Session {
+        self.runs.sessions.get().at(note.session)
+    }
+
+    /// Why it is void, if it is.
+    pub fn void_reason(self) -> Option<&'a str> {
+        let reason = self.extras().void_reason.as_deref();
+        reason.filter(|_| self.is_void())
+    }
+
+    /// Why it failed, if it did.
+    pub fn condition(self) -> Option<&'a Condition> {
+        let condition = self.extras().condition.as_ref();
+        condition.filter(|_| self.status() == Status::Failed)
+    }
+
+    /// The state of R's random stream before it, if it drew from that without a seed.
+    pub fn stream(self) -> Option<Vec<i32>> {
+        stream_state(self.extras().stream.as_deref()?)
     }
 
     pub fn seed(self) -> Option<Value> {
@@ -419,12 +534,16 @@ impl Runs {
         self.void.load_rows(rows)?;
         self.ended.load(rows)?;
         self.looks.load(rows)?;
+        self.parents.load(rows)?;
+        // To name a parent takes its id.
+        let parents = rows.iter().filter_map(|&row| self.at(row).parent());
+        let parents: Vec<usize> = parents.map(|parent| parent.row).collect();
+        self.run_ids.load(&parents)?;
         for part in parts {
             match part {
                 Part::Values => {
                     self.params.load(rows)?;
                     self.metrics.load(rows)?;
-                    self.seeds.load(rows)?;
                 }
                 Part::Sessions => {
                     self.session.load_rows(rows)?;
@@ -433,6 +552,9 @@ impl Runs {
                     self.sessions.load()?;
                 }
                 Part::Extras => {
+                    self.names.load(rows)?;
+                    self.experiments.load(rows)?;
+                    self.seeds.load(rows)?;
                     self.tags.load(rows)?;
                     self.extras.load()?;
                 }
@@ -446,6 +568,17 @@ impl Runs {
         let row = self.run_ids.known(id)?;
         self.load(&[row], &[])?;
         Ok(self.at(row))
+    }
+
+    /// The ids of the runs that belong to a run, in their order.
+    pub fn children(&self, parent: usize) -> Result<Vec<&str>> {
+        self.parents.load_cells()?;
+        let is_child = |row: &usize| {
+            self.parents.tag(*row) == Tag::Int && self.parents.bits(*row) == parent as u64
+        };
+        let rows: Vec<usize> = (parent + 1..self.len()).filter(is_child).collect();
+        self.run_ids.load(&rows)?;
+        Ok(rows.into_iter().map(|row| self.run_ids.id(row)).collect())
     }
 
     /// The rows of the runs that are not void.
@@ -510,6 +643,18 @@ impl Runs {
         if context.origin.is_some() {
             self.extras(run)?.origin.clone_from(&context.origin);
         }
+        if let Some(name) = &context.name {
+            self.names.set_text(run, name)?;
+        }
+        if let Some(experiment) = &context.experiment {
+            self.experiments.set_text(run, experiment)?;
+        }
+        if let Some(parent) = &context.parent {
+            // Only an earlier one can be: so nothing belongs to itself.
+            if let Some(parent) = self.run_ids.find(parent)?.filter(|&parent| parent < run) {
+                self.parents.put(run, Tag::Int, parent as u64)?;
+            }
+        }
         self.record(run, row, context)
     }
 
@@ -543,6 +688,28 @@ impl Runs {
         self.last_session.put(run, Tag::Int, u64::from(session))
     }
 
+    /// Whether a value of a metric comes after the one that is known, and takes over when it was reported. A point
+    /// may be written after others that were reported later, in other processes.
+    fn is_later(
+        &mut self,
+        run: usize,
+        row: Timestamp,
+        name: &str,
+        at: Option<f64>,
+    ) -> Result<bool> {
+        let index = self.reported.find_or_add(name);
+        let column = self.reported.at(index);
+        column.load(&[run])?;
+        let known = column.get(run);
+        if let (Some(at), Some(Value::Double(known))) = (at, known) {
+            if at < known {
+                return Ok(false);
+            }
+        }
+        column.set(run, Value::Double(at.unwrap_or(row.seconds())))?;
+        Ok(true)
+    }
+
     /// Takes over what a row says of parameters, metrics and the rest: the last value wins.
     fn record(
         &mut self,
@@ -561,8 +728,14 @@ impl Runs {
             let name = value::unescape_key(&key);
             self.params.set(name, run, Value::from_json(&json))?;
         }
-        for (name, value) in metrics(row.metrics)? {
-            self.metrics.set(&name, run, value)?;
+        for (key, json) in row.metrics.pairs()? {
+            let name = value::unescape_key(&key);
+            let Some((value, at)) = series::last_reported(&json) else {
+                continue;
+            };
+            if row.event == EventKind::Run || self.is_later(run, row.time, name, at)? {
+                self.metrics.set(name, run, value)?;
+            }
         }
         for (name, artifact) in row.artifacts.pairs()? {
             let name = value::unescape_key(&name).to_owned();
@@ -577,6 +750,9 @@ impl Runs {
         }
         if context.call.is_some() {
             self.extras(run)?.call = context.call;
+        }
+        if context.stream.is_some() {
+            self.extras(run)?.stream = context.stream;
         }
         self.set_tags(run, context.tags)?;
         for (name, json) in context.sealed {
@@ -606,11 +782,20 @@ impl Fold for Runs {
             + self.session.size()
             + self.params.size()
             + self.metrics.size()
+            + self.reported.size()
             + self.tags.size()
-            + [&self.seeds, &self.ended, &self.last_session, &self.looks]
-                .map(Column::size)
-                .iter()
-                .sum::<usize>()
+            + [
+                &self.names,
+                &self.experiments,
+                &self.parents,
+                &self.seeds,
+                &self.ended,
+                &self.last_session,
+                &self.looks,
+            ]
+            .map(Column::size)
+            .iter()
+            .sum::<usize>()
             + self
                 .extras
                 .loaded()
@@ -644,6 +829,7 @@ impl Fold for Runs {
             EventKind::Resume => {
                 self.status.set(run, Status::Running)?;
                 self.ended.put(run, Tag::Absent, 0)?;
+                self.extras(run)?.condition = None;
                 let session = self.sessions.get_mut()?.find_or_add(&context.session);
                 self.speak(run, session)?;
                 self.session.set(run, session)?;
@@ -658,9 +844,25 @@ impl Fold for Runs {
                     Some(EndStatus::Interrupted) | None => Status::Interrupted,
                 };
                 self.status.set(run, status)?;
+                if context.condition.is_some() {
+                    self.extras(run)?.condition = context.condition.clone();
+                }
+            }
+            EventKind::Note => {
+                if let Some(text) = context.text.clone() {
+                    let session = self.sessions.get_mut()?.find_or_add(&context.session);
+                    let time = row.time;
+                    let notes = &mut self.extras(run)?.notes;
+                    notes.push(Note {
+                        time,
+                        session,
+                        text,
+                    });
+                }
             }
             EventKind::Void => {
                 self.void.set(run, context.void.unwrap_or(true))?;
+                self.extras(run)?.void_reason.clone_from(&context.reason);
             }
             EventKind::Reveal => {
                 let looks = self.looks.load_bits(run)? + 1;
@@ -697,15 +899,21 @@ impl BulkFold for Runs {
         let (params, metrics) = (&batch.params, &batch.metrics);
         self.params.append(to, params, rows.clone()).ok()?;
         self.metrics.append(to, metrics, rows.clone()).ok()?;
+        let (names, experiments) = (&batch.names, &batch.experiments);
+        self.names.append(to, names, rows.clone()).ok()?;
+        self.experiments
+            .append(to, experiments, rows.clone())
+            .ok()?;
         self.seeds.append(to, &batch.seeds, rows).ok()
     }
 }
 
-fn metrics(cell: Cell<'_>) -> std::result::Result<Vec<(String, Value)>, Malformed> {
-    let last_value = |(key, json): (String, Json)| {
-        series::last_value(&json).map(|value| (value::unescape_key(&key).to_owned(), value))
-    };
-    Ok(cell.pairs()?.into_iter().filter_map(last_value).collect())
+/// The text of a column in a row.
+fn text(column: &Column, row: usize) -> Option<&str> {
+    match column.tag(row) {
+        Tag::Text => Some(column.texts.get(column.bits(row) as usize)),
+        _ => None,
+    }
 }
 
 /// The process of a session is gone if it ran where we would see it, and we don't.

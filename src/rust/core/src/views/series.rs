@@ -105,6 +105,28 @@ pub struct Point {
     pub at: f64,
 }
 
+/// What stands for a series when runs are compared by it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Over {
+    /// The value that was reported last.
+    Last,
+    Min,
+    Max,
+    Mean,
+}
+
+impl Over {
+    pub fn named(name: &str) -> Option<Over> {
+        Some(match name {
+            "last" => Over::Last,
+            "min" => Over::Min,
+            "max" => Over::Max,
+            "mean" => Over::Mean,
+            _ => return None,
+        })
+    }
+}
+
 /// Every value of every series, in the order of writing.
 #[derive(Debug, Default)]
 pub struct Points {
@@ -145,6 +167,31 @@ impl Points {
         // A stable sort leaves those of a series in their order.
         points.sort_by_key(|point| (point.run, point.metric));
         Ok(points)
+    }
+
+    /// What stands for the series of a metric, by the rows of the runs that have one with a number in it. Of a series the
+    /// last value is a matter of the runs themselves.
+    pub fn over(&self, metric: &str, over: Over) -> HashMap<usize, f64> {
+        let mut by_run: HashMap<usize, (f64, f64)> = HashMap::new();
+        let number = self.by_name.get(metric).filter(|_| over != Over::Last);
+        let points = self.points.iter();
+        for point in points.filter(|point| Some(&point.metric) == number) {
+            let Some(value) = point.value.filter(|value| !value.is_nan()) else {
+                continue;
+            };
+            let (known, count) = by_run.entry(point.run as usize).or_insert((value, 0.0));
+            *count += 1.0;
+            *known = match over {
+                Over::Min => known.min(value),
+                Over::Max => known.max(value),
+                Over::Mean => *known + (value - *known) / *count,
+                Over::Last => value,
+            };
+        }
+        let summaries = by_run.into_iter();
+        summaries
+            .map(|(run, (summary, _))| (run, summary))
+            .collect()
     }
 
     fn unknown(&self, name: &str, there: &BTreeSet<u32>) -> Error {

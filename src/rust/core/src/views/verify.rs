@@ -198,6 +198,11 @@ fn problems(ledger: &Ledger, invalid: &[Invalid]) -> Result<Vec<Problem>> {
         },
         what: row.why.to_owned(),
     }));
+    problems.extend(registry.run_ids.orphans().map(|seq| Problem {
+        row: seq.0,
+        kind: "without effect",
+        what: "its parent has not begun, and is ignored".to_owned(),
+    }));
     problems.sort_by_key(|problem| problem.row);
     Ok(problems)
 }

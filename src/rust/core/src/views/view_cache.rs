@@ -98,6 +98,11 @@ pub struct ViewGuard<F: Fold + 'static, E: From<Error> + 'static> {
 }
 
 impl<F: Fold, E: From<Error>> ViewGuard<F, E> {
+    /// The ledger's.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
     pub fn view(&self) -> &F {
         self.view.folded.view()
     }

@@ -53,13 +53,16 @@ const VALUES: [&str; 22] = [
     "[1,2,3]",
     r#"{"$code":"y ~ x"}"#,
 ];
-const NUMBERS: [&str; 6] = [
+const NUMBERS: [&str; 8] = [
     "0.25",
     "7",
     "-1e-9",
     r#"{"$na":"double"}"#,
     r#"{"$double":"-Inf"}"#,
     r#"{"step":[1,2],"value":[0.5,0.4]}"#,
+    // Reported before anything else of the ledger, and after.
+    r#"{"step":[1,2],"value":[0.5,0.3],"time":[1794999999.5,1794999999.0]}"#,
+    r#"{"step":[3],"value":[0.2],"time":[1795000099.5]}"#,
 ];
 
 fn object(dice: &mut Dice, values: &[&'static str]) -> Object {
@@ -97,11 +100,21 @@ pub fn write(path: &Path, dice: &mut Dice, unusual: u64) {
             if !old {
                 ids.push(id.clone());
             }
-            let mut context = match dice.roll(3 + unusual) {
+            let parent = dice.roll(ids.len() as u64);
+            let child = format!(
+                r#"{{"name":"n","parent":"{}","stream":"AQAAAA=="}}"#,
+                ids[parent as usize]
+            );
+            let mut context = match dice.roll(8 + unusual) {
+                3 => r#"{"name":"né","experiment":"e","seed":3}"#,
+                4 => r#"{"experiment":"e \"x\"","seed":3}"#,
+                5 => r#"{"seed":3,"name":"late"}"#,
+                6 => child.as_str(),
+                7 => r#"{"experiment":"e"}"#,
                 0 => r#"{"tags":{"by":"ann"}}"#,
                 1 => r#"{"sealed":{"test":0.5}}"#,
                 2 => r#"{"seed":42,"data":{"d":{"hash":"fl1:x","rows":3}}}"#,
-                3..5 => r#"{"seed":7}"#,
+                8..10 => r#"{"seed":7}"#,
                 _ => "{}",
             };
             let of_model = match dice.roll(4) {
@@ -111,6 +124,11 @@ pub fn write(path: &Path, dice: &mut Dice, unusual: u64) {
             };
             match name {
                 "void" if dice.roll(2) == 0 => context = r#"{"void":false}"#,
+                "void" => context = r#"{"reason":"why not"}"#,
+                "note" => context = r#"{"text":"a note"}"#,
+                "end" if dice.roll(2) == 0 => {
+                    context = r#"{"status":"failed","condition":{"message":"no","class":["error"],"calls":"f()"}}"#;
+                }
                 "register" | "promote" => context = of_model,
                 _ => {}
             }
@@ -198,9 +216,22 @@ pub fn words(runs: &Runs) -> Result<String, Error> {
             (run.session(), run.last_session())
         )
         .unwrap();
+        let names = (
+            run.name(),
+            run.experiment(),
+            run.parent().map(|run| run.row),
+        );
+        let said = (
+            run.notes(),
+            run.void_reason(),
+            run.condition(),
+            run.stream(),
+        );
+        writeln!(out, "{names:?} {said:?} {:?}", runs.children(run.row)?).unwrap();
         assert_eq!(runs.get(run.id())?.map(|found| found.row), Some(run.row));
     }
-    writeln!(out, "{:?}", runs.run_ids.without_effect).unwrap();
+    let orphans: Vec<_> = runs.run_ids.orphans().collect();
+    writeln!(out, "{:?} {orphans:?}", runs.run_ids.without_effect).unwrap();
     Ok(out)
 }
 

@@ -8,7 +8,7 @@ use crate::format::id::RunId;
 use crate::ledger::read::Position;
 use crate::ledger::sequence::look_through;
 use crate::ledger::store::Store;
-use crate::platform::sys::{FileId, Network};
+use crate::platform::sys::{self, FileId, Network};
 
 /// What this process knows of the ledgers that it wrote to. A hint and nothing more: everything
 /// in it is checked against the file before it is used.
@@ -96,17 +96,27 @@ impl Memory {
     }
 
     /// Up to where this process knows the rows of a ledger that it wrote to.
-    pub fn position(&self, file: FileId) -> Option<Position> {
-        self.of_file(file)?.looked
+    pub fn position(&self, path: &Path) -> Option<Position> {
+        self.of_path(path)?.looked
     }
 
-    /// The run that this process began last in a file.
-    pub fn last_run(&self, file: FileId) -> Option<&RunId> {
-        self.of_file(file)?.last_run.as_ref()
+    /// The run that this process began last in a ledger.
+    pub fn last_run(&self, path: &Path) -> Option<&RunId> {
+        self.of_path(path)?.last_run.as_ref()
     }
 
-    fn of_file(&self, file: FileId) -> Option<&Known> {
-        self.known.values().find(|known| known.file == file)
+    /// What is known of the file that a path means, by whichever path it was written to. Of a file that is gone another
+    /// one may have the id.
+    fn of_path(&self, path: &Path) -> Option<&Known> {
+        let file = sys::path_id(path).ok()?;
+        let absolute = std::path::absolute(path).ok()?;
+        let by_path = self.known.get(&absolute).filter(|known| known.file == file);
+        by_path.or_else(|| {
+            let means_it = |path: &Path| sys::path_id(path).is_ok_and(|id| id == file);
+            let mut all = self.known.iter();
+            let found = all.find(|(path, known)| known.file == file && means_it(path));
+            found.map(|(_, known)| known)
+        })
     }
 
     /// What a forked child knows of what its parent did: all but what is of another process.

@@ -1,0 +1,52 @@
+# What is said of a run about itself: its name, what it is a part of, its seed.
+
+# As it is recorded, in the order in which it stands in a row; NULL where nothing is said.
+about_run <- function(file, name = NULL, experiment = NULL, parent = NULL, seed = NULL,
+                      call = rlang::caller_env()) {
+  experiment <- experiment %||% getOption("fitledger.experiment")
+  if (is.null(parent) && length(enclosing$runs)) {
+    parent <- enclosing_run(file)
+  } else if (!is.null(parent)) {
+    parent <- parent_id(file, parent, call)
+  }
+  if (!is.null(name)) {
+    check_text(name, "name", call)
+  }
+  if (!is.null(experiment)) {
+    check_text(experiment, "experiment", call)
+  }
+  about <- c(
+    if (!is.null(name)) list(name = name), if (!is.null(experiment)) list(experiment = experiment),
+    if (!is.null(parent)) list(parent = parent), if (!is.null(seed)) list(seed = seed)
+  )
+  about
+}
+
+# NA says that a run belongs to none, also within `with_run()`.
+parent_id <- function(file, parent, call) {
+  if (is.atomic(parent) && length(parent) == 1 && is.na(parent)) {
+    return(NULL)
+  }
+  known_run_id(file, parent, "parent", call)
+}
+
+# The runs within whose `with_run()` we are, the innermost last, each with its file.
+enclosing <- new.env(parent = emptyenv())
+enclosing$runs <- list()
+
+enclosing_run <- function(file) {
+  file <- absolute_path(file)
+  for (run in rev(enclosing$runs)) {
+    if (run$file == file) {
+      return(run$run_id)
+    }
+  }
+}
+
+# Evaluates code whose runs are children of a run.
+within_parent <- function(run, code) {
+  before <- enclosing$runs
+  on.exit(enclosing$runs <- before)
+  enclosing$runs <- c(before, list(run))
+  code
+}
