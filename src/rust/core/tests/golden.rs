@@ -34,6 +34,13 @@ fn what_follows_the_end_of_a_run() {
     assert_eq!(named(&a.params(), "eta"), Some(&Value::Double(0.3)));
     assert_eq!(named(&a.metrics(), "rmse"), Some(&Value::Double(5.0)));
     assert_eq!(named(&a.metrics(), "loss"), Some(&Value::Double(0.7)));
+    assert_eq!(a.name(), Some("first try"));
+    let experiments = runs.iter().map(|run| run.experiment());
+    assert!(experiments.eq([Some("ames"); 3]));
+    let parents = runs.iter().map(|run| run.parent().map(|run| run.row));
+    assert!(parents.eq([None, Some(0), Some(0)]));
+    assert_eq!(runs.children(0).unwrap(), [b.id(), c.id()]);
+    assert_eq!((a.notes().len(), b.notes().len()), (0, 2));
     let tags = a.tags();
     assert_eq!(named(&tags, "by"), Some(&Value::Str("somebody".into())));
     assert_eq!(named(&tags, "checked"), Some(&Value::Bool(true)));
