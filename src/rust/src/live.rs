@@ -11,7 +11,7 @@ use fitledger_core::format::id::RunId;
 use fitledger_core::format::json::MAX_INT;
 use fitledger_core::format::run_context::TAKES;
 use fitledger_core::format::time::Timestamp;
-use fitledger_core::views::live::{By, check_open, resume};
+use fitledger_core::views::live::{By, check_new_artifacts, check_open, resume};
 use fitledger_core::views::series::Buffer;
 
 use crate::append_request::{AppendRequest, Entropy, Remarks, with_remarks};
@@ -101,6 +101,7 @@ pub fn append_to_run(
         true => By::Taker,
         false => By::Another,
     };
+    let artifacts = last.artifacts.names();
     let mut runs = RUNS.lend(request.path().to_owned())?;
     request.append_decided(entropy, |read_since| {
         runs.catch_up(read_since)?;
@@ -111,8 +112,27 @@ pub fn append_to_run(
             }
         } else {
             check_open(runs.view(), &id)?;
+            if !artifacts.is_empty() {
+                check_new_artifacts(runs.view(), &id, &artifacts)?;
+            }
         }
         Ok(timed(events))
+    })
+}
+
+/// Whether a run may be given an artifact of this name: `NULL`, or a failure. For who has its bytes still to store; what
+/// counts is how it is when the row is written.
+///
+/// @noRd
+#[extendr]
+fn native_check_new_artifact(file: Robj, run_id: Robj, name: Robj) -> Robj {
+    guard_views(|| {
+        let runs = RUNS.lend(from_r::path(&file)?)?;
+        let text = |x: &Robj, arg: &str| R::of(x).string().ok_or_else(|| Failure::argument(arg));
+        let (id, name) = (text(&run_id, "run_id")?, text(&name, "name")?);
+        check_open(runs.view(), &id)?;
+        check_new_artifacts(runs.view(), &id, &[name])?;
+        Ok(Robj::from(()))
     })
 }
 
@@ -213,4 +233,5 @@ extendr_module! {
     fn native_buffer_open;
     fn native_buffer_push;
     fn native_buffer_flush;
+    fn native_check_new_artifact;
 }
