@@ -2,13 +2,14 @@
 
 #' Log an artifact of a live run
 #'
-#' An R object is stored beside the ledger, in the folder `<ledger>.objects`, under
-#' the hash of its bytes: what is stored twice is kept once. A file is recorded by
-#' its path and hash; with `keep = TRUE` a copy is stored. Stored bytes are on disk
-#' before the row that names them.
+#' R objects, and the bytes of files and folders, are stored beside the ledger, in
+#' the folder `<ledger>.objects`, under the hash of their bytes: what is stored twice
+#' is kept once, and a file that is overwritten later is still there as it was. With
+#' `keep = FALSE` a file is recorded by its path and hash alone. Stored bytes are on
+#' disk before the row that names them.
 #'
-#' A folder is stored with `keep = TRUE`, as one tar archive of all that is in it,
-#' empty folders too. The archive knows names, bytes and whether a file may be
+#' A folder is stored as one tar archive of all that is in it, empty folders too. The
+#' archive knows names, bytes and whether a file may be
 #' executed, not times or owners: the same content has the same hash. Before
 #' anything is stored all of it is looked at, and what an archive can't hold is
 #' refused by name, as it is alone: symbolic links, pipes, sockets, devices, what
@@ -18,15 +19,30 @@
 #' Who may read or write the ledger's file may read or add what is stored beside
 #' it, whatever the `umask` of the session that stores it.
 #'
-#' An object is stored as [saveRDS()] writes it. Models that keep their state
-#' outside R (keras, xgboost and the like) want their own way of saving: write them
-#' to a file or a folder, and log that.
+#' @section What `saveRDS()` keeps:
+#' An object is stored as [saveRDS()] writes it, and that isn't always the object.
+#'
+#' Models that keep their state outside R (of torch, keras and the like) hold external
+#' pointers, which don't come back. Each is named by a warning of the class
+#' `fitledger_warning_pointers`, and [register_model()] refuses such an artifact. Save
+#' the model to a file or a folder by its package's own function, and log that.
+#'
+#' A formula or function takes the environment along in which it was made, with all
+#' that is there: data, and perhaps a password. Where that makes what is stored more
+#' than a MiB, and more than twice the object, a message of the class
+#' `fitledger_message_dragged` names what is dragged along.
+#'
+#' Looked at are the first 20,000 parts of an object.
 #'
 #' @param .run A live run, as [start_run()] returns it.
-#' @param name Name of the artifact. A name given before means the new one.
+#' @param name Name of the artifact, one that the run doesn't have yet. Where `x` isn't
+#'   given, the path: the name is then that of the file without folder and extension,
+#'   `model` for `log_artifact(run, "out/model.rds")`.
 #' @param x An R object, or the path of a file or folder (a single string; to store
 #'   a string itself, put it into a list).
-#' @param keep `TRUE` to store a copy of a file.
+#' @param ... Must be empty: arguments after it are given by name.
+#' @param keep `FALSE` to record a file by its path and hash, without its bytes. What
+#'   takes more than 1 GiB is stored only if you say `keep = TRUE`.
 #' @returns The run, invisibly.
 #' @inheritSection log_run Errors
 #' @seealso [read_artifact()]. [log_run()] takes `artifacts` too.
@@ -37,16 +53,76 @@
 #' log_artifact(run, "model", lm(dist ~ speed, cars))
 #' end_run(run)
 #' coef(read_artifact(file, run$run_id, "model"))
-log_artifact <- function(.run, name, x, keep = FALSE) {
+log_artifact <- function(.run, name, x, ..., keep = TRUE) {
+  check_no_dots(..., known = "keep")
   check_run(.run)
-  check_name(name, "name")
   check_flag(keep, "keep")
-  artifacts <- store_artifacts(.run$file, rlang::set_names(list(x), name), keep)
+  most <- if (missing(keep)) most_unasked_bytes else Inf
+  if (missing(x)) {
+    check_path_alone(name, substitute(name))
+    x <- name
+    name <- name_of_path(x)
+  } else {
+    check_order(name, x, substitute(name))
+    check_name(name, "name")
+  }
+  call_native(native_check_new_artifact, .run$file, .run$run_id, name)
+  artifacts <- store_artifacts(.run$file, rlang::set_names(list(x), name), keep, most = most)
   log_event_native(.run$file, "log", .run$run_id, artifacts = artifacts)
   invisible(.run)
 }
 
-store_artifacts <- function(file, artifacts, keep, call = rlang::caller_env()) {
+# A file or folder whose name is its artifact's.
+check_path_alone <- function(x, code, call = rlang::caller_env()) {
+  must <- "the name of an artifact, or a path"
+  if (missing(x)) {
+    abort_argument("name", must, call = call)
+  }
+  x <- evaluated(x, "name", call)
+  if (!rlang::is_string(x) || !is_text(x)) {
+    abort_argument("name", must, x, paste0("Give the object a name: ", call_of("model", code), "."), call)
+  }
+  if (!file.exists(path.expand(x))) {
+    abort(
+      "argument", paste0("There is no file '", x, "', and no object is given."),
+      paste0("Give both: ", call_of(x, quote(object)), "."),
+      arg = "x", call = call
+    )
+  }
+}
+
+# What comes first is the name.
+check_order <- function(name, x, code, call = rlang::caller_env()) {
+  is_name <- function(x) rlang::is_string(x) && is_text(x)
+  is_there <- function(path) file.exists(path.expand(path))
+  if (missing(name) || !is_name(x)) {
+    return(invisible())
+  }
+  name <- evaluated(name, "name", call)
+  if (!is_name(name) || is_there(name) && !is_there(x)) {
+    abort(
+      "argument", "The name of an artifact comes before what it is.",
+      paste0("Write ", call_of(x, code), "."),
+      arg = "name", call = call
+    )
+  }
+}
+
+call_of <- function(name, code) {
+  typed <- code_text(code)
+  paste0("`log_artifact(run, ", encodeString(name, quote = "\""), ", ", if (nchar(typed) > 60) "x" else typed, ")`")
+}
+
+name_of_path <- function(path) {
+  name <- basename(path)
+  if (dir.exists(path.expand(path))) name else tools::file_path_sans_ext(name, compression = TRUE)
+}
+
+# What takes more is stored only for who has said `keep = TRUE`.
+most_unasked_bytes <- 2^30
+
+# `most`: the bytes that an artifact may take.
+store_artifacts <- function(file, artifacts, keep, call = rlang::caller_env(), most = Inf) {
   if (is.null(artifacts)) {
     return(NULL)
   }
@@ -56,19 +132,19 @@ store_artifacts <- function(file, artifacts, keep, call = rlang::caller_env()) {
   }
   call_native(native_check_ledger, file, call = call)
   entries <- Map(
-    function(x, name) store_artifact(file, x, name, keep, call),
+    function(x, name) store_artifact(file, x, name, keep, most, call),
     unname(artifacts), names
   )
   rlang::set_names(entries, names)
 }
 
-store_artifact <- function(file, x, name, keep, call) {
+store_artifact <- function(file, x, name, keep, most, call) {
   if (!rlang::is_string(x)) {
-    return(store_object(file, x, name, call))
+    return(store_object(file, x, name, most, call))
   }
   path <- path.expand(x)
   if (dir.exists(path)) {
-    return(store_folder(file, path, name, keep, call))
+    return(store_folder(file, path, name, keep, most, call))
   }
   if (!file.exists(path)) {
     abort(
@@ -78,19 +154,46 @@ store_artifact <- function(file, x, name, keep, call) {
     )
   }
   if (keep) {
+    check_bytes(file.size(path), most, name, call)
     return(store_file(file, path, basename(path), call))
   }
   c(hash_file(path, call), list(file = as_utf8(x), stored = FALSE))
 }
 
-store_object <- function(file, x, name, call = rlang::caller_env()) {
+check_bytes <- function(bytes, most, name, call) {
+  if (bytes > most) {
+    abort(
+      "argument", paste0("The artifact `", name, "` takes ", size_text(bytes), "; over ", size_text(most), " `keep` has to be said."),
+      "`keep = TRUE` stores it. `keep = FALSE` records a file by its path and hash.",
+      arg = "keep", call = call
+    )
+  }
+}
+
+size_text <- function(bytes) {
+  format(structure(bytes, class = "object_size"), units = "auto", standard = "IEC")
+}
+
+store_object <- function(file, x, name, most = Inf, call = rlang::caller_env()) {
   path <- tempfile()
   on.exit(unlink(path))
   saveRDS(x, path)
+  size <- file.size(path)
+  check_bytes(size, most, name, call)
+  parts <- object_parts(x, name)
+  lost <- lost_pointers(parts, path, name)
+  warn_of_pointers(lost, name, call)
+  say_dragged(parts, x, size, name)
   stored <- store_file(file, path, paste0(safe_label(name), ".rds"), call)
   # What is stored here may be the data of another run, which is found by their hash.
   data <- if (is_table(x)) tryCatch(hash_value(x, call), fitledger_error = function(e) NULL)
-  c(stored, if (!is.null(data)) list(data = data))
+  outcome <- outcome_of(x)
+  c(
+    stored,
+    if (!is.null(data)) list(data = data),
+    if (length(lost)) list(pointers = TRUE),
+    if (length(outcome)) list(outcome = as.list(as_utf8(outcome)))
+  )
 }
 
 store_file <- function(file, path, label, call) {
@@ -105,13 +208,17 @@ safe_label <- function(name) {
   safe(name) %||% safe(gsub("[^[:alnum:]_.-]", "_", name)) %||% "artifact"
 }
 
-store_folder <- function(file, path, name, keep, call) {
+store_folder <- function(file, path, name, keep, most, call) {
   if (!keep) {
     abort(
-      "argument", paste0("'", path, "' is a folder."),
-      "Store it as an archive with `keep = TRUE`, or give a file.",
+      "argument", paste0("'", path, "' is a folder, which can't be recorded by its path alone."),
+      "Store it with `keep = TRUE`, or give a file.",
       arg = "artifacts", call = call
     )
+  }
+  if (is.finite(most)) {
+    inside <- list.files(path, all.files = TRUE, full.names = TRUE, recursive = TRUE)
+    check_bytes(sum(file.size(inside), na.rm = TRUE), most, name, call)
   }
   on_progress <- progress_bar("Storing", size = NA)
   stored <- call_native(native_store_folder, append_request(file), path, on_progress, call = call)
@@ -124,7 +231,8 @@ store_folder <- function(file, path, name, keep, call) {
 #' recorded is refused. `read_artifact()` gives back an R object, or the bytes of a
 #' kept file; they are those that were hashed. `artifact_path()` gives the path of
 #' a copy under the file's own name, in a temporary folder, made from the bytes that
-#' were hashed; a file that was recorded by its path alone is copied, too. A folder
+#' were hashed; a file that was recorded by its path alone is copied, too. Such a file
+#' is looked for from the working directory, then beside the ledger. A folder
 #' is unpacked into a new one, if everything in it stays there: an archive with
 #' links, devices, the same name twice or names that lead elsewhere is refused.
 #'
@@ -194,7 +302,7 @@ artifact_path <- function(file, run_id, name) {
     return(copy_artifact(file, artifact))
   }
   copy <- file.path(new_folder(), safe_label(basename(artifact$file)))
-  call_recorded(native_copy_file, artifact, name, copy)
+  call_recorded(native_copy_file, file, artifact, name, copy)
   copy
 }
 
@@ -221,21 +329,32 @@ artifact_bytes <- function(file, artifact, name, call = rlang::caller_env()) {
   if (artifact$stored) {
     return(call_stored(native_read_object, file, artifact, call = call))
   }
-  call_recorded(native_read_file, artifact, name, call = call)
+  call_recorded(native_read_file, file, artifact, name, call = call)
 }
 
-# Calls what verifies a file that was recorded by its path.
-call_recorded <- function(native, artifact, name, ..., call = rlang::caller_env()) {
-  path <- artifact$file
-  on_progress <- progress_bar("Verifying", size = artifact$size)
-  result <- native(path.expand(path), artifact$sha256, ..., on_progress)
-  if (is_failure(result, "not_found")) {
+# Calls what verifies a file that was recorded by its path, wherever the file is found.
+call_recorded <- function(native, file, artifact, name, ..., call = rlang::caller_env()) {
+  paths <- recorded_paths(artifact$file, file)
+  results <- list()
+  for (path in paths) {
+    on_progress <- progress_bar("Verifying", size = artifact$size)
+    result <- native(path.expand(path), artifact$sha256, ..., on_progress)
+    if (!is_failure(result, c("not_found", "artifact", "unstorable"))) {
+      return(signal_failure(result, call))
+    }
+    results <- c(results, list(result))
+  }
+  there <- !vapply(results, is_failure, NA, class = "not_found")
+  if (!any(there)) {
     abort(
-      "artifact", paste0("The artifact `", name, "` was recorded by its path, and '", path, "' is not there."),
-      "Log it with `keep = TRUE` to store a copy.",
-      path = path, call = call
+      "artifact",
+      paste0("The artifact `", name, "` was recorded by its path, and there is no file ", paste0("'", paths, "'", collapse = " or "), "."),
+      "Put the file back. What is logged with `keep = TRUE`, the default, is stored.",
+      path = paths[[1]], call = call
     )
   }
+  path <- paths[there][[1]]
+  result <- results[there][[1]]
   if (is_failure(result, "artifact")) {
     abort(
       "artifact", paste0("'", path, "' is not what the run recorded as `", name, "`: its bytes have changed."),
@@ -243,6 +362,14 @@ call_recorded <- function(native, artifact, name, ..., call = rlang::caller_env(
     )
   }
   signal_failure(result, call)
+}
+
+# Where a file may be that was recorded by this path: as seen from the working directory, then beside the ledger, which
+# is the place that it shares with those who have both from somebody else.
+recorded_paths <- function(path, file) {
+  is_whole <- grepl("^([/\\\\~]|[A-Za-z]:)", path)
+  below <- if (is_whole) basename(gsub("\\", "/", path, fixed = TRUE)) else path
+  unique(c(path, file.path(dirname(absolute_path(file)), below)))
 }
 
 # Calls what verifies stored bytes. `what` says in an error whose bytes they are.

@@ -35,7 +35,8 @@
 #' @param params Further parameters: a named list, or a function of the value that
 #'   returns one, for what the function works out inside. They go before arguments of
 #'   the same name.
-#' @param artifact A name under which the value is stored, see [read_artifact()].
+#' @param artifact A name under which the value is stored, of any size, see
+#'   [log_artifact()]. Of a value that is the path of a file or a folder, its bytes are.
 #' @param data Data as for [log_run()], in addition to those among the arguments.
 #' @inheritParams with_run
 #' @param sealed As `metrics`, for metrics that are sealed: see [reveal_run()].
@@ -108,7 +109,7 @@ log_call <- function(file, call, metrics = NULL, ..., params = NULL, artifact = 
   drawn <- drawn_from(stream)
   params <- override(params, values_of(result, params_of, "params", notes))
   record_arguments(run, capture, about, params, data, redact, notes)
-  store_value(run, result, artifact, notes)
+  store_value(run, result, artifact, capture, notes)
   end_call(run, values_of(result, metrics, "metrics", notes), values_of(result, sealed, "sealed", notes), drawn, notes)
   if (result$visible) result$value else invisible(result$value)
 }
@@ -428,7 +429,9 @@ warn_of <- function(notes) {
 
 record_arguments <- function(run, capture, about, params, data, redact, notes) {
   what <- "The arguments"
-  sorted <- attempt(sort_arguments(captured_arguments(capture), redact, notes), what, notes)
+  arguments <- attempt(captured_arguments(capture), what, notes)
+  capture$formula <- arguments[["formula"]]$value
+  sorted <- attempt(sort_arguments(arguments, redact, notes), what, notes)
   data <- override(sorted$data, data)
   more <- c(
     if (!is.null(capture$method)) list(call = c(about, list(method = capture$method))),
@@ -438,11 +441,21 @@ record_arguments <- function(run, capture, about, params, data, redact, notes) {
   attempt(log_event_native(run$file, "log", run$run_id, params, more = more), what, notes)
 }
 
-store_value <- function(run, result, name, notes) {
+store_value <- function(run, result, name, capture, notes) {
   if (!is.null(name)) {
     attempt(
       {
-        artifact <- store_object(run$file, result$value, name)
+        value <- result$value
+        is_path <- rlang::is_string(value) && is_text(value) && file.exists(path.expand(value))
+        artifact <- if (is_path) {
+          store_artifact(run$file, value, name, keep = TRUE, most = Inf, call = NULL)
+        } else {
+          store_object(run$file, value, name)
+        }
+        if (is.null(artifact$outcome)) {
+          outcome <- outcome_in(capture$formula)
+          artifact <- c(artifact, if (length(outcome)) list(outcome = as.list(as_utf8(outcome))))
+        }
         log_event_native(run$file, "log", run$run_id, artifacts = rlang::set_names(list(artifact), name))
       },
       paste0("The artifact `", name, "`"), notes

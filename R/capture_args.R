@@ -8,6 +8,7 @@
 # - `received`: the promises of the arguments, which stay what they are when the function
 #   gives its variables other values
 # - `given`: the names of the arguments that were not missing
+# - `formula`: the value of the argument of that name, once the arguments were read
 # - `method`: the name of the S3 or S4 method that ran, if any; then `fun` and the
 #   others are the method's
 

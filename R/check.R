@@ -47,16 +47,21 @@ check_name <- function(x, arg, call = rlang::caller_env()) {
   if (missing(x)) {
     abort_argument(arg, "a name", call = call)
   }
-  x <- tryCatch(x, error = function(e) {
+  x <- evaluated(x, arg, call)
+  if (!is.character(x) || length(x) != 1 || is.na(x) || !is_text(x)) {
+    abort_argument(arg, "a name", x, call = call)
+  }
+}
+
+# The value of an argument that people forget the quotes of.
+evaluated <- function(x, arg, call) {
+  tryCatch(x, error = function(e) {
     abort(
       "argument", paste0("`", arg, "` can't be evaluated."),
       "Give the name in quotes.",
       arg = arg, parent = without_our_call(e), call = call
     )
   })
-  if (!is.character(x) || length(x) != 1 || is.na(x) || !is_text(x)) {
-    abort_argument(arg, "a name", x, call = call)
-  }
 }
 
 # NULL for all of them.

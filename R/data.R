@@ -72,7 +72,8 @@ hash_path <- function(path, arg, call = rlang::caller_env()) {
       path = path, call = call
     )
   }
-  hashed <- hash_file(path, call)
+  # Nothing is stored of it, so a link leads to data as its target does.
+  hashed <- hash_file(normalizePath(path, winslash = "/"), call)
   list(hash = paste0("sha256:", hashed$sha256), size = hashed$size, file = as_utf8(path))
 }
 

@@ -138,6 +138,12 @@ native_stop_writing <- function() .Call(wrap__native_stop_writing)
 #' @noRd
 native_note_process <- function() .Call(wrap__native_note_process)
 
+#' Whether a run may be given an artifact of this name: `NULL`, or a failure. For who has its bytes still to store; what
+#' counts is how it is when the row is written.
+#'
+#' @noRd
+native_check_new_artifact <- function(file, run_id, name) .Call(wrap__native_check_new_artifact, file, run_id, name)
+
 #' Appends one event of a run, after the values that are buffered for it; the run's id.
 #'
 #' A `run` or `start` without an id gets one; `about` is what it is called and belongs to, and its seed: a named list, in
@@ -286,7 +292,8 @@ native_read_notes <- function(file, run_ids) .Call(wrap__native_read_notes, file
 native_models <- function(file) .Call(wrap__native_models, file)
 
 #' The model version that `name@stage` or `name/version` stands for: `list(name, version, run_id, artifact,
-#' sha256, size, file, folder, stored, signature, params, metrics)`, the last two of its run.
+#' sha256, size, file, folder, stored, unfit, signature, params, metrics)`; `unfit` says why nobody should rest on its
+#' run, and the last two are that's.
 #'
 #' @noRd
 native_version <- function(file, model) .Call(wrap__native_version, file, model)

@@ -77,7 +77,7 @@ signal_warning <- function(result, call) {
 }
 
 is_failure <- function(result, class) {
-  inherits(result, "fitledger_failure") && result$class == class
+  inherits(result, "fitledger_failure") && result$class %in% class
 }
 
 # A rendered document often has its ledger in a temporary folder, and a cached

@@ -126,10 +126,6 @@ describe_data <- function(version) {
   paste(c(version$hash, if (length(shape)) paste(shape, collapse = " x ")), collapse = ", ")
 }
 
-size_text <- function(bytes) {
-  format(structure(bytes, class = "object_size"), units = "auto", standard = "IEC")
-}
-
 # A value as one line of text.
 format_value <- function(x) {
   text <- if (is.null(x)) {

@@ -14,24 +14,26 @@
 #' @param artifact Name of its artifact; the bytes must be stored.
 #' @param ... Must be empty: arguments after it are given by name.
 #' @param signature A few rows of what the model predicts from, a data frame: names, types
-#'   and factor levels of its columns are recorded, for `load_model(check = TRUE)`. The
-#'   rows themselves aren't.
+#'   and factor levels of its columns are recorded, for `read_model(check = TRUE)` and for
+#'   [gate_better()]. The rows themselves aren't. The columns that the model predicts are
+#'   left out where its formula says which they are, so the rows that it was fitted to will
+#'   do.
 #' @returns The version, an integer.
 #' @section Errors:
-#' `fitledger_error_argument` and `fitledger_error_unknown` for what can't be registered,
+#' `fitledger_error_argument` and `fitledger_error_unknown` for what can't be registered, an
+#' object with external pointers among it (see [log_artifact()]),
 #' `fitledger_error_conflict` for a run that is void, failed or was interrupted, `fitledger_error_artifact` where the bytes are missing or damaged, and those of the file,
 #' see [fitledger_error].
-#' @seealso MLflow has functions of some of these names; write `fitledger::load_model()`
-#'   where both are attached.
+#' @seealso [promote_model()], [read_model()], [read_models()].
 #' @export
 #' @examples
 #' file <- tempfile(fileext = ".csv")
 #' fit <- lm(dist ~ speed, cars)
 #' id <- log_run(file, list(terms = 1), list(sigma = sigma(fit)), artifacts = list(model = fit))
-#' register_model(file, "stopping", id, signature = cars["speed"])
+#' register_model(file, "stopping", id, signature = head(cars))
 #' promote_model(file, "stopping", 1, why = "the first one")
 #' read_models(file)
-#' predict(load_model(file, "stopping@production"), data.frame(speed = 10))
+#' predict(read_model(file, "stopping@production"), data.frame(speed = 10))
 register_model <- function(file, name, run_id, artifact = "model", ..., signature = NULL) {
   check_no_dots(..., known = "signature")
   file <- check_path(file, "file")
@@ -149,9 +151,12 @@ ask_gate <- function(gate, file, looked, refuse, call = rlang::caller_env()) {
   failed <- function(e) {
     condition <- describe_condition(e, list())[c("class", "message")]
     refuse(list(record = list(gate = list(pass = FALSE, error = condition))))
+    schema <- if (inherits(e, "fitledger_error_signature")) {
+      "If the columns are meant to be others now, promote with `gate = NULL, why = \"...\"`."
+    }
     abort(
       "gate", paste0("The gate failed, and ", what, " was not promoted."),
-      "The failure is on record, see `stage_history()`.",
+      c("The failure is on record, see `stage_history()`.", schema),
       parent = e, call = call
     )
   }
@@ -207,6 +212,13 @@ say_figures <- function(figures) {
 #' A gate for [promote_model()] that lets a version pass if it predicts a frozen data set
 #' better than the current model does, or if there is no current model.
 #'
+#' Two figures compare two models only if both can read the data. So these are first held
+#' against the signatures of both, as [predict()] on a model of [read_model()] does: a column
+#' that is missing, of another type, or with an unknown level, for one of the two, is no
+#' verdict but a `fitledger_error_gate`, on record as a refusal. Where the change is meant,
+#' promote with `gate = NULL` and say `why`. Of a model without a signature a message of the
+#' class `fitledger_message_unchecked` says that nothing could be checked.
+#'
 #' @param data The frozen set: a data frame, or a matrix of predictors.
 #' @param outcome Name of the column of `data` with the true values, or the values.
 #' @param metric `"rmse"`, `"mae"`, `"rsq"`, `"accuracy"`, or a function of the true and the
@@ -237,6 +249,7 @@ gate_better <- function(data, outcome, metric = "rmse", by = 0, ..., maximize = 
   predictions <- predict %||% plain_predictions
   force(data)
   function(candidate, current) {
+    check_frozen(data, list(candidate = candidate, current = current))
     value <- function(model) {
       predicted <- predictions(model$model, data)
       if (length(predicted) != length(truth)) {
@@ -257,6 +270,35 @@ gate_better <- function(data, outcome, metric = "rmse", by = 0, ..., maximize = 
     figures <- drop_null(figures)
     names(figures) <- paste0(names(figures), "_", measure$name)
     list(pass = is.null(current) || gain > 0 && gain >= by, figures = figures, data = list(frozen = data))
+  }
+}
+
+# That the frozen data fit the signatures of both models.
+check_frozen <- function(data, models) {
+  rows <- if (is.matrix(data)) as.data.frame(data) else data
+  unchecked <- character()
+  for (role in names(drop_null(models))) {
+    model <- models[[role]]
+    what <- if (is.null(model$name)) paste("the", role, "model") else paste0("`", model$name, "/", model$version, "`")
+    if (is.null(model$signature) || !is.data.frame(rows)) {
+      unchecked <- c(unchecked, what)
+    } else {
+      check_signature(model$signature, rows, paste0("The frozen data don't fit the signature of ", what, "."), call = NULL)
+    }
+  }
+  if (length(unchecked)) {
+    why <- if (is.data.frame(rows)) {
+      paste(paste(unchecked, collapse = " and "), if (length(unchecked) > 1) "have" else "has", "no signature")
+    } else {
+      "The frozen data are no data frame"
+    }
+    rlang::inform(
+      c(
+        paste0(sub("^t", "T", why), ", so `gate_better()` could not check whether the frozen data fit."),
+        i = "`register_model(signature = )` takes a few rows of what the model predicts from."
+      ),
+      class = c("fitledger_message_unchecked", "fitledger_message")
+    )
   }
 }
 
@@ -335,14 +377,17 @@ stage_history <- function(file, name) {
   as_frame(call_native(native_stage_history, file, name))
 }
 
-#' Load a model
+#' Read a model back
 #'
 #' Reads the model to which a stage points, or a certain version. The bytes are hashed
 #' first, always: what isn't what was registered is refused before it is unpacked.
 #'
+#' Of a version whose run was declared void, or has failed since, a warning of the class
+#' `fitledger_warning_unfit` says so.
+#'
 #' **Unpacking an R object can run code** that whoever made the object put into it. The
 #' hash says that the bytes are those that were registered, not that they are harmless:
-#' load models of ledgers that you trust.
+#' read models of ledgers that you trust.
 #'
 #' @param file Path of the ledger.
 #' @param model `"name@stage"` or `"name/version"`.
@@ -365,16 +410,16 @@ stage_history <- function(file, name) {
 #' fit <- lm(dist ~ speed, cars)
 #' id <- log_run(file, list(terms = 1), list(), artifacts = list(model = fit))
 #' register_model(file, "stopping", id, signature = cars["speed"])
-#' load_model(file, "stopping/1")
-#' model <- load_model(file, "stopping/1", check = TRUE)
+#' read_model(file, "stopping/1")
+#' model <- read_model(file, "stopping/1", check = TRUE)
 #' try(predict(model, data.frame(speed = "fast")))
-load_model <- function(file, model, ..., check = FALSE) {
+read_model <- function(file, model, ..., check = FALSE) {
   check_no_dots(..., known = "check")
   file <- check_path(file, "file")
   check_flag(check, "check")
   found <- find_version(file, model)
   if (!check) {
-    return(load_version(file, found))
+    return(read_version(file, found))
   }
   handle <- model_handle(file, found)
   if (is.null(handle$signature)) {
@@ -396,8 +441,17 @@ find_version <- function(file, model, call = rlang::caller_env()) {
   call_native(native_version, file, model, call = call)
 }
 
-load_version <- function(file, found, call = rlang::caller_env()) {
+read_version <- function(file, found, call = rlang::caller_env()) {
   what <- paste0(found$name, "/", found$version)
+  if (!is.null(found$unfit)) {
+    rlang::warn(
+      c(
+        paste0("`", what, "` comes from the run ", found$run_id, ", which ", found$unfit, "."),
+        i = "`rollback_model()` points a stage back to the version before."
+      ),
+      class = c("fitledger_warning_unfit", "fitledger_warning"), call = call
+    )
+  }
   if (is.null(found$file)) {
     abort("artifact", paste0("The ledger doesn't say what kind of file `", what, "` is."), path = file, call = call)
   }
@@ -411,7 +465,7 @@ load_version <- function(file, found, call = rlang::caller_env()) {
 model_handle <- function(file, found, call = rlang::caller_env()) {
   fields <- c("name", "version", "run_id", "artifact", "params", "metrics", "signature")
   handle <- rlang::new_environment(found[fields])
-  delayedAssign("model", load_version(file, found, call), assign.env = handle)
+  delayedAssign("model", read_version(file, found, call), assign.env = handle)
   structure(handle, class = "fitledger_model")
 }
 
@@ -444,7 +498,7 @@ signature_of <- function(data) {
   list(columns = rlang::set_names(columns, column_labels(names(data))))
 }
 
-check_signature <- function(signature, data, call = rlang::caller_env()) {
+check_signature <- function(signature, data, what = "The new data don't fit the model's signature.", call = rlang::caller_env()) {
   if (!is.data.frame(data)) {
     abort_argument("newdata", "a data frame", data, call = call)
   }
@@ -458,12 +512,17 @@ check_signature <- function(signature, data, call = rlang::caller_env()) {
     column_fault(name, columns[[name]], data[[at]])
   }))
   if (length(wrong)) {
+    more <- length(wrong) - most_faults
+    shown <- c(utils::head(wrong, most_faults), if (more > 0) paste("And", more, if (more > 1) "columns more." else "column more."))
     rlang::abort(
-      c("The new data don't fit the model's signature.", rlang::set_names(wrong, rep("x", length(wrong)))),
+      c(what, rlang::set_names(shown, rep("x", length(shown)))),
       class = c("fitledger_error_signature", "fitledger_error"), call = call
     )
   }
 }
+
+# So many are named; where all of a schema has changed nobody reads on.
+most_faults <- 5
 
 column_fault <- function(name, column, x) {
   type <- value_type(x)

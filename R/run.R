@@ -19,10 +19,11 @@
 #'   vector, or a data frame with one row. Each is one number; a `difftime`
 #'   counts in seconds, `NA` is a missing number.
 #' @param ... Must be empty: arguments after it are given by name.
-#' @param artifacts What the run leaves behind, a named list of R objects, which are
-#'   stored beside the ledger, and paths of files, which are recorded by their
-#'   hash; see [log_artifact()] and [read_artifact()].
-#' @param keep `TRUE` to store copies of the files, too.
+#' @param artifacts What the run leaves behind, a named list of R objects and of paths
+#'   of files and folders. They are stored beside the ledger; see [log_artifact()] and
+#'   [read_artifact()].
+#' @param keep `FALSE` to record files by their path and hash, without their bytes. What
+#'   takes more than 1 GiB is stored only if you say `keep = TRUE`.
 #' @param data What the run was fitted to: a data frame, a matrix, the path of a file,
 #'   or a named list of them. Recorded are the hash ([hash_data()]), how many rows
 #'   and columns there are, and the columns' names and types, not the data. A hash
@@ -61,7 +62,7 @@
 #'   )
 #' }
 #' best_run(file, "rmse")
-log_run <- function(file, params, metrics, ..., artifacts = NULL, keep = FALSE, data = NULL,
+log_run <- function(file, params, metrics, ..., artifacts = NULL, keep = TRUE, data = NULL,
                     seed = NULL, tags = NULL, sealed = NULL, name = NULL, experiment = NULL,
                     parent = NULL) {
   if (...length()) {
@@ -78,9 +79,9 @@ log_run <- function(file, params, metrics, ..., artifacts = NULL, keep = FALSE, 
     seed <- check_seed(seed)
   }
   more <- if (!is.null(data)) list(data = data_versions(data))
-  if (!is.null(artifacts)) {
+  if (!is.null(artifacts) || !missing(keep)) {
     check_flag(keep, "keep")
-    artifacts <- store_artifacts(file, artifacts, keep)
+    artifacts <- store_artifacts(file, artifacts, keep, most = if (missing(keep)) most_unasked_bytes else Inf)
   }
   if (is_stream(seed)) {
     artifacts <- c(artifacts, store_stream(file, seed))

@@ -23,7 +23,7 @@ for (file in list.files(folder, "[.]csv$", full.names = TRUE)) {
     "no problems" = nrow(verify_ledger(file)$problems) == 0,
     "the calls are on record as expected" = identical(facts_of_calls(file), expected)
   )
-  model <- load_model(file, "line/1")
+  model <- read_model(file, "line/1")
   stopifnot(
     "the model is the one that was stored" = identical(model$coefficients, readRDS(sub("csv$", "rds", file))),
     "it predicts" = all(is.finite(stats::predict(model, d)))

@@ -39,7 +39,7 @@ archives <- function() {
   writeLines("secret", "precious/file")
   dir.create("good/sub/empty", recursive = TRUE)
   for (name in c("a", "sub/b", paste0("sub/", strrep("n", 120)))) writeLines(strrep(name, 30), file.path("good", name))
-  id <- log_run("good.csv", list(), list(), artifacts = list(net = "good"), keep = TRUE)
+  id <- log_run("good.csv", list(), list(), artifacts = list(net = "good"))
   stored <- list.files("good.csv.objects", recursive = TRUE, full.names = TRUE)
   good <- stored[[which.max(file.size(stored))]]
   good <- readBin(good, "raw", file.size(good))
@@ -114,7 +114,7 @@ folders <- function() {
     storable <- !any(grepl(" (a link|no file)$", was)) && !any(grepl("[\\\\[:cntrl:]]", was))
     outcome <- tryCatch(
       {
-        id <- log_run("log.csv", list(), list(), artifacts = list(net = "tree"), keep = TRUE)
+        id <- log_run("log.csv", list(), list(), artifacts = list(net = "tree"))
         artifact_path("log.csv", id, "net")
       },
       error = identity

@@ -16,3 +16,9 @@ current <- function(file, stage = "production", name = "stopping") {
   at <- vapply(models$stages, function(stages) stage %in% stages, NA)
   models$version[at & models$model == name]
 }
+
+# Of models without a signature, which is said elsewhere.
+quiet_gate <- function(...) {
+  gate <- gate_better(...)
+  function(candidate, current) suppressMessages(gate(candidate, current), classes = "fitledger_message_unchecked")
+}

@@ -5,11 +5,31 @@ object_files <- function(file) {
   unname(files[first != charToRaw("{")])
 }
 
+# A folder with files and folders of all sorts of names.
+local_folder <- function(env = parent.frame()) {
+  folder <- withr::local_tempdir(.local_envir = env)
+  for (name in c("graph.txt", "variables/w.txt", "~/notes.txt", ".hidden", "a b/\u00e9.txt", paste0(strrep("long", 40), ".txt"))) {
+    path <- file.path(folder, name)
+    dir.create(dirname(path), showWarnings = FALSE)
+    writeLines(name, path)
+  }
+  dir.create(file.path(folder, "empty"))
+  folder
+}
+
+content <- function(folder) {
+  inside <- list.files(folder, all.files = TRUE, recursive = TRUE, include.dirs = TRUE, no.. = TRUE)
+  sapply(inside, function(name) {
+    path <- file.path(folder, name)
+    if (dir.exists(path)) "a folder" else readLines(path, encoding = "UTF-8")
+  })
+}
+
 test_that("objects and files come back as they were", {
   file <- local_ledger()
   path <- withr::local_tempfile(fileext = ".txt", lines = c("a", "b"))
   fit <- lm(dist ~ speed, cars)
-  id <- log_run(file, list(a = 1), list(m = 1), artifacts = list(model = fit, notes = path, text = list("x")), keep = TRUE)
+  id <- log_run(file, list(a = 1), list(m = 1), artifacts = list(model = fit, notes = path, text = list("x")))
   expect_equal(predict(read_artifact(file, id, "model")), predict(fit))
   expect_identical(read_artifact(file, id, "notes"), bytes(path))
   expect_identical(read_artifact(file, id, "text"), list("x"))
@@ -25,19 +45,157 @@ test_that("what is stored twice is kept once, read-only, without leftovers", {
   run <- start_run(file)
   log_artifact(run, "a", 1:10)
   log_artifact(run, "b", 1:10)
-  log_artifact(run, "a", 11:20)
+  log_artifact(run, "c", 11:20)
   end_run(run)
   expect_length(object_files(file), 2)
-  expect_identical(read_artifact(file, run$run_id, "a"), 11:20)
+  expect_identical(read_artifact(file, run$run_id, "c"), 11:20)
   expect_identical(read_artifact(file, run$run_id, "b"), 1:10)
   skip_on_os("windows")
   expect_true(all(file.mode(object_files(file)) == as.octmode("444")))
 })
 
+test_that("the bytes of paths are kept unless one says not to", {
+  file <- local_ledger()
+  path <- withr::local_tempfile(fileext = ".txt", lines = "a")
+  run <- start_run(file)
+  log_artifact(run, "first", path)
+  writeLines("b", path)
+  log_artifact(run, "second", path)
+  log_artifact(run, "third", path, keep = FALSE)
+  end_run(run)
+  called <- log_call(file, identity(path), artifact = "value")
+  folder <- local_folder()
+  log_call(file, identity(folder), artifact = "value")
+  unlink(path)
+  expect_identical(rawToChar(read_artifact(file, run$run_id, "first")), "a\n")
+  expect_identical(rawToChar(read_artifact(file, run$run_id, "second")), "b\n")
+  expect_error(read_artifact(file, run$run_id, "third"), class = "fitledger_error_artifact")
+  ids <- read_runs(file)$run_id
+  expect_identical(rawToChar(read_artifact(file, ids[[2]], "value")), "b\n")
+  expect_identical(content(artifact_path(file, ids[[3]], "value")), content(folder))
+  log_call(file, identity("no file"), artifact = "value")
+  expect_identical(read_artifact(file, last_run_id(file), "value"), "no file")
+})
+
+test_that("over 1 GiB somebody has to say so", {
+  skip_on_cran()
+  file <- local_ledger()
+  path <- withr::local_tempfile(fileext = ".bin")
+  writeBin(raw(1), path)
+  con <- file(path, "r+b")
+  seek(con, 2^30, rw = "write")
+  writeBin(raw(1), con)
+  close(con)
+  folder <- withr::local_tempdir()
+  file.rename(path, file.path(folder, "large.bin"))
+  path <- file.path(folder, "large.bin")
+  run <- start_run(file)
+  before <- bytes(file)
+  for (x in c(path, folder)) {
+    e <- expect_error(log_artifact(run, "large", x), "takes 1 GiB; over 1 GiB `keep` has to be said", class = "fitledger_error_argument")
+    expect_identical(e$arg, "keep")
+  }
+  expect_error(log_run(file, list(), list(), artifacts = list(large = path)), "`keep` has to be said", class = "fitledger_error_argument")
+  expect_identical(bytes(file), before)
+  expect_length(object_files(file), 0)
+  expect_error(check_bytes(2^31, most_unasked_bytes, "x"), "takes 2 GiB")
+})
+
+test_that("a path alone gives the artifact its name", {
+  file <- local_ledger()
+  folder <- withr::local_tempdir()
+  withr::local_dir(folder)
+  dir.create("net.v1")
+  for (name in c("model.rds", "data.tar.gz", ".profile", "plain", "net.v1/w.bin", "a.b.csv")) writeLines(name, name)
+  run <- start_run(file)
+  named <- c(
+    model = "model.rds", data = "data.tar.gz", .profile = ".profile", plain = file.path(folder, "plain"), w = "net.v1/w.bin",
+    a.b = "a.b.csv"
+  )
+  for (path in named) log_artifact(run, path)
+  log_artifact(run, "net.v1")
+  log_artifact(run, name = "./net.v1/", keep = TRUE) |> expect_error("has an artifact `net.v1` already", class = "fitledger_error_argument")
+  for (name in names(named)[-1]) expect_identical(rawToChar(read_artifact(file, run$run_id, name)), paste0(c(named[-4], plain = "plain")[[name]], "\n"))
+  expect_identical(content(artifact_path(file, run$run_id, "net.v1")), c(w.bin = "net.v1/w.bin"))
+})
+
+test_that("a run has one artifact of a name, whoever is faster", {
+  file <- local_ledger()
+  run <- start_run(file)
+  log_artifact(run, "model", 1)
+  before <- list(bytes(file), object_files(file))
+  expect_error(log_artifact(run, "model", 2), "has an artifact `model` already", class = "fitledger_error_argument")
+  # Nothing of it was stored.
+  expect_identical(list(bytes(file), object_files(file)), before)
+  # Another process has logged one since this one looked.
+  run_apart(c(
+    "library(fitledger)",
+    sprintf("run <- structure(list(file = %s, run_id = %s), class = 'fitledger_run')", deparse(file), deparse(run$run_id)),
+    "log_artifact(run, 'other', 'theirs' |> list())",
+    "cat('done\\n')"
+  ))
+  entry <- store_artifacts(file, list(other = "ours" |> list()), keep = TRUE)
+  before <- bytes(file)
+  expect_error(log_event_native(file, "log", run$run_id, artifacts = entry), "has an artifact `other` already", class = "fitledger_error_argument")
+  expect_identical(bytes(file), before)
+  expect_identical(read_artifact(file, run$run_id, "other"), list("theirs"))
+  # Another run may have one of the same name, and a resumed one has what it had.
+  again <- start_run(file)
+  log_artifact(again, "model", 3)
+  end_run(again, status = "failed")
+  again <- start_run(file, resume = again)
+  expect_error(log_artifact(again, "model", 4), "already", class = "fitledger_error_argument")
+  end_run(run)
+  expect_error(log_artifact(run, "late", 4), class = "fitledger_error_ended")
+})
+
+test_that("a file recorded by its path is found from the working directory, then beside the ledger", {
+  folder <- withr::local_tempdir()
+  file <- file.path(folder, "log.csv")
+  dir.create(file.path(folder, "reports"))
+  withr::local_dir(folder)
+  dir.create("plots")
+  writeLines("plot", "plots/plot.txt")
+  whole <- file.path(withr::local_tempdir(), "whole.txt")
+  writeLines("whole", whole)
+  id <- log_run(file, list(), list(), artifacts = list(plot = "plots/plot.txt", whole = whole), keep = FALSE)
+  setwd("reports")
+  expect_identical(rawToChar(read_artifact(file, id, "plot")), "plot\n")
+  expect_identical(readLines(artifact_path("../log.csv", id, "plot")), "plot")
+  # Something else of that name is in the way.
+  dir.create("plots")
+  writeLines("another", "plots/plot.txt")
+  expect_identical(rawToChar(read_artifact(file, id, "plot")), "plot\n")
+  expect_identical(readLines(artifact_path(file, id, "plot")), "plot")
+  unlink("plots/plot.txt")
+  dir.create("plots/plot.txt")
+  expect_identical(rawToChar(read_artifact(file, id, "plot")), "plot\n")
+  # Both were sent to somebody who put them into one folder.
+  file.rename(whole, file.path(folder, "whole.txt"))
+  expect_identical(rawToChar(read_artifact(file, id, "whole")), "whole\n")
+  writeLines("changed", file.path(folder, "whole.txt"))
+  expect_error(read_artifact(file, id, "whole"), "have changed", class = "fitledger_error_artifact")
+  unlink(file.path(folder, "whole.txt"))
+  expect_error(read_artifact(file, id, "whole"), "there is no file '.*/whole.txt' or '.*/whole.txt'", class = "fitledger_error_artifact")
+})
+
+test_that("a ledger without its folder says what is missing", {
+  file <- local_ledger()
+  id <- log_run(file, list(), list(), artifacts = list(model = 1:3))
+  moved <- file.path(withr::local_tempdir(), "moved.csv")
+  file.rename(file, moved)
+  e <- expect_error(read_artifact(moved, id, "model"), "nor is the folder", class = "fitledger_error_artifact")
+  expect_match(conditionMessage(e), ".objects` behind it", fixed = TRUE)
+  expect_error(register_model(moved, "m", id), "nor is the folder", class = "fitledger_error_artifact")
+  expect_match(verify_ledger(moved)$problems$problem, "nor is the folder")
+  file.rename(paste0(file, ".objects"), paste0(moved, ".objects"))
+  expect_identical(read_artifact(moved, id, "model"), 1:3)
+})
+
 test_that("a file is recorded by its hash, and a changed one is refused", {
   file <- local_ledger()
   path <- withr::local_tempfile(fileext = ".txt", lines = "a")
-  id <- log_run(file, list(), list(), artifacts = list(notes = path))
+  id <- log_run(file, list(), list(), artifacts = list(notes = path), keep = FALSE)
   expect_identical(read_artifact(file, id, "notes"), bytes(path))
   expect_length(object_files(file), 0)
   writeLines("b", path)
@@ -99,31 +257,11 @@ test_that("models of common packages predict the same", {
   }
 })
 
-# A folder with files and folders of all sorts of names.
-local_folder <- function(env = parent.frame()) {
-  folder <- withr::local_tempdir(.local_envir = env)
-  for (name in c("graph.txt", "variables/w.txt", "~/notes.txt", ".hidden", "a b/\u00e9.txt", paste0(strrep("long", 40), ".txt"))) {
-    path <- file.path(folder, name)
-    dir.create(dirname(path), showWarnings = FALSE)
-    writeLines(name, path)
-  }
-  dir.create(file.path(folder, "empty"))
-  folder
-}
-
-content <- function(folder) {
-  inside <- list.files(folder, all.files = TRUE, recursive = TRUE, include.dirs = TRUE, no.. = TRUE)
-  sapply(inside, function(name) {
-    path <- file.path(folder, name)
-    if (dir.exists(path)) "a folder" else readLines(path, encoding = "UTF-8")
-  })
-}
-
 test_that("a folder is stored whole and unpacked", {
   file <- local_ledger()
   folder <- local_folder()
-  expect_error(log_run(file, list(), list(), artifacts = list(net = folder)), "keep = TRUE", class = "fitledger_error_argument")
-  id <- log_run(file, list(), list(), artifacts = list(net = folder), keep = TRUE)
+  expect_error(log_run(file, list(), list(), artifacts = list(net = folder), keep = FALSE), "keep = TRUE", class = "fitledger_error_argument")
+  id <- log_run(file, list(), list(), artifacts = list(net = folder))
   unpacked <- artifact_path(file, id, "net")
   expect_identical(basename(unpacked), "net")
   expect_identical(content(unpacked), content(folder))
@@ -132,15 +270,15 @@ test_that("a folder is stored whole and unpacked", {
   # What it contains is what counts.
   before <- object_files(file)
   Sys.setFileTime(file.path(folder, "graph.txt"), as.POSIXct("2001-01-01"))
-  log_run(file, list(), list(), artifacts = list(again = folder), keep = TRUE)
+  log_run(file, list(), list(), artifacts = list(again = folder))
   expect_identical(object_files(file), before)
   withr::local_dir(folder)
-  id <- log_run(file, list(), list(), artifacts = list(here = "."), keep = TRUE)
+  id <- log_run(file, list(), list(), artifacts = list(here = "."))
   expect_identical(object_files(file), before)
 
   skip_on_os("windows")
   Sys.chmod("graph.txt", "711")
-  id <- log_run(file, list(), list(), artifacts = list(net = folder), keep = TRUE)
+  id <- log_run(file, list(), list(), artifacts = list(net = folder))
   unpacked <- artifact_path(file, id, "net")
   expect_identical(unname(file.access(file.path(unpacked, c("graph.txt", ".hidden")), 1)), c(0L, -1L))
 })
@@ -160,7 +298,7 @@ test_that("what a folder can't be stored with is named before anything is stored
     path <- file.path(local_folder(), plant[[1]])
     plant[[2]](path)
     folder <- if (basename(dirname(path)) == "variables") dirname(dirname(path)) else dirname(path)
-    e <- expect_error(log_artifact(run, "net", folder, keep = TRUE), plant[[3]], class = "fitledger_error_unstorable")
+    e <- expect_error(log_artifact(run, "net", folder), plant[[3]], class = "fitledger_error_unstorable")
     expect_identical(e$path, path)
     expect_identical(object_files(file), before)
     end_run(run)
@@ -169,7 +307,7 @@ test_that("what a folder can't be stored with is named before anything is stored
   file.symlink(local_folder(), link)
   # Before anything is stored, and so before the ledger begins.
   file <- local_ledger()
-  expect_error(log_run(file, list(), list(), artifacts = list(net = link), keep = TRUE), "a symbolic link", class = "fitledger_error_unstorable")
+  expect_error(log_run(file, list(), list(), artifacts = list(net = link)), "a symbolic link", class = "fitledger_error_unstorable")
   expect_false(file.exists(file))
 })
 
@@ -217,7 +355,7 @@ test_that("a folder that utils::tar() packed is unpacked", {
 test_that("a file that was recorded by its path is given as a copy of what was hashed", {
   file <- local_ledger()
   path <- withr::local_tempfile(fileext = ".txt", lines = "a")
-  id <- log_run(file, list(), list(), artifacts = list(notes = path))
+  id <- log_run(file, list(), list(), artifacts = list(notes = path), keep = FALSE)
   copy <- artifact_path(file, id, "notes")
   expect_identical(basename(copy), basename(path))
   expect_false(copy == path)
@@ -255,7 +393,7 @@ test_that("without a working folder all that names whole paths works", {
   gone <- withr::local_tempdir()
   withr::local_dir(gone)
   unlink(gone, recursive = TRUE)
-  id <- log_run(file, list(a = 1), list(m = 1), artifacts = list(a = 1, net = folder, notes = path), keep = TRUE, data = path)
+  id <- log_run(file, list(a = 1), list(m = 1), artifacts = list(a = 1, net = folder, notes = path), data = path)
   expect_identical(read_artifact(file, id, "a"), 1)
   expect_identical(content(artifact_path(file, id, "net")), content(folder))
   with_run(file, list(b = 1), function(run) log_metrics(run, l = 1, step = 1))
@@ -375,6 +513,10 @@ test_that("a ledger and its objects can be moved together", {
 test_that("what is wrong with a call is said", {
   file <- local_ledger()
   id <- log_run(file, list(), list(), artifacts = list(model = 1))
+  run <- start_run(file)
+  fit <- lm(dist ~ speed, cars)
+  withr::local_dir(withr::local_tempdir())
+  writeLines("", "model.txt")
   expect_snapshot_conditions({
     log_run(file, list(), list(), artifacts = 1)
     log_run(file, list(), list(), artifacts = list(1))
@@ -383,6 +525,23 @@ test_that("what is wrong with a call is said", {
     read_artifact(file, id, "modle")
     read_artifact(file, "20261123-000000-abc", "model")
     log_artifact("log.csv", "model", 1)
+    log_artifact(run, fit, "model")
+    log_artifact(run, "model.txt", "model")
+    log_artifact(run, fit)
+    log_artifact(run, 3)
+    log_artifact(run, "model")
+    log_artifact(run, no_such_thing)
+    log_artifact(run, no_such_thing, "model")
+    log_artifact(run)
+    log_artifact(run, x = fit)
+    log_artifact(run, NA, fit)
+    log_artifact(run, "model", "none.txt")
+    log_artifact(run, "model", fit, FALSE)
+    log_artifact(run, "model", fit, keep = "no")
+    log_artifact(run, "model", fit, keep = NULL)
+    log_run(file, list(), list(), artifacts = list(model = fit), keep = NA)
+    log_run(file, list(), list(), keep = 3)
+    log_artifact(run, "model.txt", keep = NA)
   }, transform = no_ids)
 })
 

@@ -139,3 +139,27 @@ test_that("data that can't be recorded leave the ledger as it was", {
   })
   expect_false(file.exists(file))
 })
+
+test_that("a link leads to data as its target does", {
+  skip_on_os("windows")
+  folder <- withr::local_tempdir()
+  link <- function(name, to) {
+    path <- file.path(folder, name)
+    file.symlink(to, path)
+    path
+  }
+  real <- file.path(folder, "real.csv")
+  writeLines("1,2", real)
+  chain <- link("chain.csv", link("train.csv", "real.csv"))
+  expect_identical(hash_data(chain), hash_data(real))
+  file <- local_ledger()
+  log_run(file, list(), list(), data = list(train = chain))
+  recorded <- jsonlite::fromJSON(tail(read_ledger(file)$context, 1))$data$train
+  expect_identical(recorded$hash, hash_data(real))
+  expect_identical(recorded$file, chain)
+  expect_error(hash_data(link("nowhere.csv", "none.csv")), "is not there", class = "fitledger_error_not_found")
+  expect_error(hash_data(link("folder", folder)), "is a folder", class = "fitledger_error_not_found")
+  pipe <- file.path(folder, "pipe")
+  system2("mkfifo", pipe)
+  expect_error(hash_data(link("piped.csv", pipe)), "a pipe", class = "fitledger_error_unstorable")
+})

@@ -70,7 +70,7 @@ test_that("void, failed and interrupted runs can't be registered or promoted", {
 test_that("what is registered must be stored, and whole", {
   file <- local_models()
   path <- withr::local_tempfile(lines = "a")
-  id <- log_run(file, list(), list(), artifacts = list(model = path, object = 1:3))
+  id <- log_run(file, list(), list(), artifacts = list(model = path, object = 1:3), keep = FALSE)
   expect_error(register_model(file, "m", id), "isn't stored", class = "fitledger_error_argument")
   expect_error(register_model(file, "m", id, "none"), class = "fitledger_error_unknown")
   object <- tail(read_ledger(file)$artifacts, 1)
@@ -94,17 +94,26 @@ test_that("what isn't there, or has a bad name, is refused with what to do", {
     promote_model(file, "stopping", 4)
     promote_model(file, "stopping", "2")
     promote_model(file, "stopping", 2, "Production")
+    promote_model(file, "stopping", 2, "In review")
+    promote_model(file, "stopping", 2, "1st")
+    rollback_model(file, "stopping", "PRODUCTION")
     promote_model(file, "stopping", 2, gate = 3)
     promote_model(file, "stopping", 2, expect = "1")
     promote_model(file, "stopping", 2, expects = 1)
     rollback_model(file, "stopping", "staging")
     stage_history(file, "nope")
-    load_model(file, "stopping")
-    load_model(file, "stopping@staging")
-    load_model(file, "stopping/9")
-    load_model(file, "stopping/x")
-    load_model(file, 3)
-    load_model(file, "stopping/1", check = TRUE)
+    read_model(file, "stopping")
+    read_model(file, "stopping@staging")
+    read_model(file, "stopping@Production")
+    read_model(file, "stopping/9")
+    read_model(file, "stopping/x")
+    read_model(file, 3)
+    read_model(file, "stopping/1", check = TRUE)
+    read_model(file, "stopping/1", check = NA)
+    read_model(file, "stopping/1", TRUE)
+    register_model(file, "stopping", id, signature = 1:3)
+    register_model(file, "stopping", id, signature = list(speed = 1))
+    register_model(file, "stopping", id, signature = "dist")
   }, transform = no_ids)
 })
 
@@ -132,11 +141,11 @@ test_that("a promotion compares before it swaps", {
 
 test_that("a gate's verdict, figures and data are on record", {
   file <- local_models()
-  gate <- gate_better(cars, "dist", "rmse")
+  gate <- quiet_gate(cars, "dist", "rmse")
   promote_model(file, "stopping", 1, gate = gate)
   promote_model(file, "stopping", 2, gate = gate, why = "better")
   e <- expect_error(promote_model(file, "stopping", 1, gate = gate, why = "again"), class = "fitledger_error_refused")
-  rmse <- function(version) sqrt(mean((cars$dist - predict(load_model(file, paste0("stopping/", version)), cars))^2))
+  rmse <- function(version) sqrt(mean((cars$dist - predict(read_model(file, paste0("stopping/", version)), cars))^2))
   expect_equal(e$figures, list(candidate_rmse = rmse(1), current_rmse = rmse(2)))
   history <- stage_history(file, "stopping")
   expect_identical(history$change, c("promote", "promote", "refuse"))
@@ -243,14 +252,14 @@ test_that("objects come back however they were compressed", {
     saveRDS(cars, path, compress = if (how == "none") FALSE else how)
     path
   }, "")
-  id <- log_run(file, list(), list(), artifacts = as.list(paths), keep = TRUE)
+  id <- log_run(file, list(), list(), artifacts = as.list(paths))
   for (how in names(paths)) {
     register_model(file, how, id, how)
-    expect_identical(load_model(file, paste0(how, "/1")), cars)
+    expect_identical(read_model(file, paste0(how, "/1")), cars)
   }
   odd <- withr::local_tempfile(fileext = ".RDS", lines = "not an object")
   archive <- withr::local_tempfile(fileext = ".tar", lines = "not an archive")
-  id <- log_run(file, list(), list(), artifacts = list(odd = odd, archive = archive), keep = TRUE)
+  id <- log_run(file, list(), list(), artifacts = list(odd = odd, archive = archive))
   expect_error(read_artifact(file, id, "odd"), "can't be unpacked as an object", class = "fitledger_error_artifact")
   expect_identical(readLines(artifact_path(file, id, "archive")), "not an archive")
 })
@@ -286,11 +295,11 @@ test_that("rows that other writers may write, and that change nothing, are repor
 })
 
 test_that("gate_better() wants a prediction for each row", {
-  gate <- gate_better(cars, "dist", predict = function(model, data) 1:25)
+  gate <- quiet_gate(cars, "dist", predict = function(model, data) 1:25)
   expect_error(gate(list(model = 1, name = "m", version = 1), NULL), "25 predictions for 50 rows")
   two <- structure(list(), class = "fitledger_two")
   registerS3method("predict", "fitledger_two", function(object, newdata, ...) cbind(a = newdata[[1]], b = 1), envir = asNamespace("stats"))
-  expect_error(gate_better(cars, "dist")(list(model = two, name = "m", version = 1), NULL), "100 predictions")
+  expect_error(quiet_gate(cars, "dist")(list(model = two, name = "m", version = 1), NULL), "100 predictions")
 })
 
 test_that("gate_better() compares by the metric, in its direction", {
@@ -298,7 +307,7 @@ test_that("gate_better() compares by the metric, in its direction", {
   one <- list(model = structure(list(p = 1), class = "fitledger_constant"), name = "m", version = 2)
   constant <- function(model, data) rep(model$p, nrow(data))
   data <- data.frame(y = c(1, 1, 1, 0))
-  gate <- function(...) gate_better(data, "y", ..., predict = constant)
+  gate <- function(...) quiet_gate(data, "y", ..., predict = constant)
   expect_true(gate("rmse")(half, NULL)$pass)
   expect_false(gate("rmse")(half, half)$pass)
   expect_true(gate("mae")(one, half)$pass)
@@ -309,12 +318,12 @@ test_that("gate_better() compares by the metric, in its direction", {
   expect_identical(names(gate("rsq")(one, half)$figures), c("candidate_rsq", "current_rsq"))
   expect_error(gate(function(truth, predicted) NA_real_)(one, half), "not a number")
   matrix <- as.matrix(cars)
-  by_matrix <- gate_better(matrix, matrix[, "dist"], predict = function(model, data) data[, "speed"])
+  by_matrix <- quiet_gate(matrix, matrix[, "dist"], predict = function(model, data) data[, "speed"])
   expect_true(by_matrix(one, NULL)$pass)
-  expect_error(gate_better(data, "z"), class = "fitledger_error_unknown")
-  expect_error(gate_better(data, "y", "auc"), class = "fitledger_error_argument")
-  expect_error(gate_better(data[0, , drop = FALSE], "y"), class = "fitledger_error_argument")
-  expect_error(gate_better(data, "y", by = -1), class = "fitledger_error_argument")
+  expect_error(quiet_gate(data, "z"), class = "fitledger_error_unknown")
+  expect_error(quiet_gate(data, "y", "auc"), class = "fitledger_error_argument")
+  expect_error(quiet_gate(data[0, , drop = FALSE], "y"), class = "fitledger_error_argument")
+  expect_error(quiet_gate(data, "y", by = -1), class = "fitledger_error_argument")
 })
 
 test_that("gates take the predictions of common learners", {
@@ -325,20 +334,155 @@ test_that("gates take the predictions of common learners", {
     lm(mpg ~ wt, mtcars), rpart::rpart(mpg ~ ., mtcars), ranger::ranger(mpg ~ ., mtcars, num.trees = 50, seed = 1),
     randomForest::randomForest(mpg ~ ., mtcars, ntree = 20)
   )
-  gate <- gate_better(mtcars, "mpg")
+  gate <- quiet_gate(mtcars, "mpg")
   for (fit in fits) {
     expect_type(gate(list(model = fit), NULL)$figures$candidate_rmse, "double")
   }
   lasso <- glmnet::glmnet(x, mtcars$mpg, lambda = 0.1)
-  expect_type(gate_better(x, mtcars$mpg)(list(model = lasso), NULL)$figures$candidate_rmse, "double")
+  expect_type(quiet_gate(x, mtcars$mpg)(list(model = lasso), NULL)$figures$candidate_rmse, "double")
+})
+
+# Versions of a model whose data changed: in the second one `size` has become text.
+local_schemas <- function(env = parent.frame()) {
+  file <- local_ledger(env)
+  sales <- data.frame(price = c(1, 2, 3, 5), size = c(10, 20, 30, 50), place = c("a", "b", "a", "b"))
+  text <- transform(sales, size = as.character(size))
+  for (data in list(sales, text)) {
+    fit <- lm(price ~ size, data)
+    id <- log_run(file, list(), list(), artifacts = list(model = fit))
+    register_model(file, "price", id, signature = data)
+  }
+  list(file = file, sales = sales, text = text)
+}
+
+test_that("a gate gives no verdict on data that aren't both models'", {
+  schemas <- local_schemas()
+  file <- schemas$file
+  promote_model(file, "price", 1, gate = gate_better(schemas$sales, "price"))
+  rows <- nrow(read_ledger(file))
+  for (data in schemas[c("sales", "text")]) {
+    e <- expect_error(promote_model(file, "price", 2, gate = gate_better(data, "price"), why = "new"), class = "fitledger_error_gate")
+    expect_s3_class(e$parent, "fitledger_error_signature")
+    expect_identical(current(file, name = "price"), 1L)
+    rows <- rows + 1L
+    expect_identical(nrow(read_ledger(file)), rows)
+  }
+  history <- stage_history(file, "price")
+  expect_identical(history$change, c("promote", "refuse", "refuse"))
+  expect_length(history$figures[[2]], 0)
+  expect_match(tail(read_ledger(file)$context, 1), "`size` is character, not double", fixed = TRUE)
+  # Whose data they don't fit is said, and a change that is meant is promoted without a gate.
+  expect_snapshot_conditions({
+    promote_model(file, "price", 2, gate = gate_better(schemas$sales, "price"))
+    promote_model(file, "price", 2, gate = gate_better(schemas$text, "price"))
+    promote_model(file, "price", 2, gate = gate_better(schemas$text["price"], "price"))
+    promote_model(file, "price", 2, gate = NULL, why = "sizes are classes now")
+  })
+  expect_identical(current(file, name = "price"), 2L)
+  # A matrix of numbers is read as its columns.
+  x <- as.matrix(schemas$sales[1:2])
+  e <- expect_error(promote_model(file, "price", 1, gate = gate_better(x, "price")), class = "fitledger_error_gate")
+  expect_match(conditionMessage(e$parent), "no column `place`")
+})
+
+test_that("without a signature gate_better() says that it could not check", {
+  file <- local_models(rep(list(dist ~ speed), 2))
+  gate <- gate_better(cars, "dist")
+  promote_model(file, "stopping", 1)
+  sparse <- structure(list(), class = "fitledger_sparse")
+  registerS3method("dim", "fitledger_sparse", function(x) c(2L, 1L), envir = baseenv())
+  conditions <- conditions_of(quote(promote_model(file, "stopping", 2, gate = gate)), environment())
+  expect_s3_class(conditions[[1]], "fitledger_message_unchecked")
+  expect_match(conditionMessage(conditions[[1]]), "`stopping/2` and `stopping/1` have no signature", fixed = TRUE)
+  model <- list(model = lm(dist ~ speed, cars), signature = signature_of(cars["speed"]))
+  expect_no_message(gate(model, NULL))
+  expect_message(gate(model["model"], NULL), "The candidate model has no signature", class = "fitledger_message_unchecked")
+  other <- gate_better(sparse, c(1, 2), predict = function(model, data) c(1, 2))
+  expect_message(other(model, model), "no data frame", class = "fitledger_message_unchecked")
+})
+
+test_that("what a model predicts is left out of its signature where that is known", {
+  file <- local_ledger()
+  columns <- function(version) names(read_model(file, paste0("m/", version), check = TRUE)$signature$columns)
+  fits <- list(
+    lm(dist ~ speed, cars), lm(log(dist) ~ speed, cars), lm(cbind(dist, speed) ~ 1, cars), lm(dist ~ dist + speed, cars) |> suppressWarnings(),
+    list(a = 1)
+  )
+  expected <- list("speed", "speed", character(), c("speed", "dist"), c("speed", "dist"))
+  for (i in seq_along(fits)) {
+    id <- log_run(file, list(), list(), artifacts = list(model = fits[[i]]))
+    register_model(file, "m", id, signature = head(cars))
+    expect_identical(columns(i), expected[[i]], info = i)
+  }
+  # As a call was typed, and where the formula is in a variable.
+  skip_if_not_installed("ranger")
+  formula <- dist ~ speed
+  log_call(file, ranger::ranger(dist ~ ., data = cars, num.trees = 2), artifact = "model")
+  expect_identical(register_model(file, "m", last_run_id(file), signature = cars), 6L)
+  log_call(file, ranger::ranger(formula, data = cars, num.trees = 2), artifact = "model")
+  expect_identical(register_model(file, "m", last_run_id(file), signature = cars), 7L)
+  expect_identical(columns(6), "speed")
+  expect_identical(columns(7), "speed")
+})
+
+test_that("a version whose run nobody should rest on says so when it is read", {
+  file <- local_models()
+  promote_model(file, "stopping", 2)
+  expect_no_warning(read_model(file, "stopping@production"))
+  id <- read_models(file)$run_id[[2]]
+  void_run(file, id, "leakage")
+  expect_warning(model <- read_model(file, "stopping@production"), "was declared void", class = "fitledger_warning_unfit")
+  expect_s3_class(model, "lm")
+  expect_warning(read_model(file, "stopping/2"), id, class = "fitledger_warning_unfit")
+  promote <- quote(promote_model(file, "stopping", 3, gate = quiet_gate(cars, "dist", maximize = TRUE)))
+  expect_s3_class(conditions_of(promote, environment())[[1]], "fitledger_warning_unfit")
+  restore_run(file, id, "there was none")
+  expect_no_warning(read_model(file, "stopping/2"))
+  run <- start_run(file)
+  log_artifact(run, "model", 1)
+  register_model(file, "early", run$run_id)
+  end_run(run, status = "failed")
+  expect_warning(read_model(file, "early/1"), "has failed", class = "fitledger_warning_unfit")
+})
+
+test_that("an object that can't come back is not registered", {
+  skip_if_not_installed("xml2")
+  file <- local_ledger()
+  model <- list(booster = xml2::read_xml("<a/>"))
+  expect_warning(id <- log_run(file, list(), list(), artifacts = list(model = model)), class = "fitledger_warning_pointers")
+  expect_error(register_model(file, "m", id), "held external pointers", class = "fitledger_error_argument")
+  expect_identical(nrow(read_models(file)), 0L)
+  expect_match(tail(read_ledger(file)$artifacts, 1), "\"pointers\":true", fixed = TRUE)
+  expect_identical(verify_ledger(file)$status, "ok")
+  expect_match(paste(readLines(view_runs(file, open = FALSE)), collapse = ""), "\"pointers\":true", fixed = TRUE)
+  # A model that was fitted beside one is whole.
+  fit_beside <- function() {
+    connection <- model$booster
+    lm(dist ~ speed, cars)
+  }
+  expect_no_warning(id <- log_run(file, list(), list(), artifacts = list(model = fit_beside())))
+  expect_identical(register_model(file, "m", id), 1L)
+})
+
+test_that("of many columns that don't fit the first are named", {
+  wide <- as.data.frame(matrix(1, 2, 70))
+  signature <- signature_of(wide)
+  e <- expect_error(check_signature(signature, data.frame(a = 1)), class = "fitledger_error_signature")
+  lines <- strsplit(conditionMessage(e), "\n")[[1]]
+  expect_length(lines, 7)
+  expect_match(lines[6:7], c("There is no column `V5`.|And 65 columns more."))
+  e <- expect_error(check_signature(signature_of(wide[1:6]), data.frame(a = 1)), class = "fitledger_error_signature")
+  expect_match(conditionMessage(e), "And 1 column more", fixed = TRUE)
+  e <- expect_error(check_signature(signature_of(wide[1:5]), data.frame(a = 1)), class = "fitledger_error_signature")
+  expect_no_match(conditionMessage(e), "more")
 })
 
 test_that("a model comes back as it was, and only if it is", {
   file <- local_models()
   promote_model(file, "stopping", 2)
-  model <- load_model(file, "stopping@production")
+  model <- read_model(file, "stopping@production")
   expect_identical(coef(model), coef(lm(dist ~ speed, cars)))
-  expect_identical(coef(load_model(file, "stopping/2")), coef(model))
+  expect_identical(coef(read_model(file, "stopping/2")), coef(model))
   sha256 <- read_models(file)$sha256
   path <- file.path(paste0(file, ".objects"), substr(sha256, 1, 2), sha256)
   whole <- readBin(path[[2]], "raw", 1e6)
@@ -356,14 +500,14 @@ test_that("a model comes back as it was, and only if it is", {
   )
   for (kind in names(damage)) {
     damage[[kind]]()
-    expect_error(load_model(file, "stopping@production"), "`stopping/2` is not what was recorded", class = "fitledger_error_artifact", label = kind)
+    expect_error(read_model(file, "stopping@production"), "`stopping/2` is not what was recorded", class = "fitledger_error_artifact", label = kind)
     expect_match(verify_ledger(file)$problems$problem, "stored bytes", all = FALSE, label = kind)
     nodes <- trace_lineage(file, "stopping@production")$nodes
     expect_false(is.na(nodes$problem[nodes$id == paste0("sha256:", sha256[[2]])]), label = kind)
     unlink(path[[2]])
     writeBin(whole, path[[2]])
   }
-  expect_identical(coef(load_model(file, "stopping/2")), coef(model))
+  expect_identical(coef(read_model(file, "stopping/2")), coef(model))
 })
 
 test_that("files and folders can be models", {
@@ -371,11 +515,11 @@ test_that("files and folders can be models", {
   folder <- withr::local_tempdir()
   writeLines("weights", file.path(folder, "w.txt"))
   path <- withr::local_tempfile(fileext = ".onnx", lines = "net")
-  id <- log_run(file, list(), list(), artifacts = list(folder = folder, file = path), keep = TRUE)
+  id <- log_run(file, list(), list(), artifacts = list(folder = folder, file = path))
   register_model(file, "net", id, "folder")
   register_model(file, "net", id, "file")
-  expect_identical(readLines(file.path(load_model(file, "net/1"), "w.txt")), "weights")
-  expect_identical(readLines(load_model(file, "net/2")), "net")
+  expect_identical(readLines(file.path(read_model(file, "net/1"), "w.txt")), "weights")
+  expect_identical(readLines(read_model(file, "net/2")), "net")
 })
 
 test_that("predict() checks new data against the signature", {
@@ -386,7 +530,7 @@ test_that("predict() checks new data against the signature", {
   fit <- lm(y ~ 1, data)
   id <- log_run(file, list(), list(), artifacts = list(model = fit))
   register_model(file, "m", id, signature = data[-6])
-  model <- load_model(file, "m/1", check = TRUE)
+  model <- read_model(file, "m/1", check = TRUE)
   expect_identical(predict(model, data), predict(fit, data))
   expect_identical(predict(model), predict(fit))
   fine <- transform(data, f = as.character(f), x = 1:2, extra = 1, y = NULL)
@@ -395,7 +539,7 @@ test_that("predict() checks new data against the signature", {
   expect_identical(predict(model, transform(data, n = c(3, NA), s = NA)), predict(fit, data))
   twice <- stats::setNames(data.frame(1, "x", 2), c("a", "a", ""))
   register_model(file, "twice", id, signature = twice)
-  expect_identical(predict(load_model(file, "twice/1", check = TRUE), twice), predict(fit, twice))
+  expect_identical(predict(read_model(file, "twice/1", check = TRUE), twice), predict(fit, twice))
   wrong <- data.frame(x = c("1", "2"), n = c(1.5, 2), f = c("a", "z%s{}"), s = c(1, 2))
   expect_snapshot_conditions({
     predict(model, wrong)
@@ -423,7 +567,7 @@ test_that("hostile names, reasons and figures stay text", {
     expect_identical(promote_model(file, name, 1, why = "{x} %s \033[31m\n<b>", gate = function(candidate, current) {
       list(pass = TRUE, figures = list("=1+1 %n" = 2))
     }), 1L)
-    expect_identical(load_model(file, paste0(name, "@production")), 1)
+    expect_identical(read_model(file, paste0(name, "@production")), 1)
     expect_identical(stage_history(file, name)$why, "{x} %s \033[31m\n<b>")
     expect_output(print(trace_lineage(file, paste0(name, "/1"))), "made by")
   }

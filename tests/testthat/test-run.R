@@ -291,3 +291,29 @@ test_that("log_runs() takes what R must be asked for, and refuses a bad row befo
     expect_identical(bytes(file), before)
   }
 })
+
+test_that("paths and text in the encoding of any session are taken", {
+  skip_on_cran()
+  skip_on_os(c("windows", "mac"))
+  skip_if(!nzchar(Sys.which("localedef")), "localedef is not installed")
+  locales <- withr::local_tempdir()
+  for (encoding in list(c("ja_JP", "EUC-JP"), c("pl_PL", "ISO-8859-2"), c("de_DE", "ISO-8859-1"))) {
+    name <- paste(encoding, collapse = ".")
+    arguments <- c("-i", encoding[[1]], "-f", encoding[[2]], shQuote(file.path(locales, name)))
+    suppressWarnings(system2("localedef", arguments, stdout = FALSE, stderr = FALSE))
+    skip_if(!dir.exists(file.path(locales, name)), paste(name, "can't be made"))
+    file <- local_ledger()
+    output <- run_apart(
+      c(
+        "library(fitledger)",
+        sprintf("path <- path.expand(enc2native(paste0(%s, '-f\\u00fcr.csv')))", deparse(file)),
+        "stopifnot(Encoding(path) != 'UTF-8')",
+        "id <- log_run(path, list(text = enc2native('\\u00fc')), list(m = 1), artifacts = list(model = 1))",
+        "stopifnot(identical(read_runs(path)$text, '\\u00fc'), identical(read_artifact(path, id, 'model'), 1))",
+        "cat('done\\n')"
+      ),
+      env = c(LOCPATH = locales, LC_ALL = name)
+    )
+    expect_identical(tail(output[[1]], 1), "done", info = paste(output[[1]], collapse = "\n"))
+  }
+})

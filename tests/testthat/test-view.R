@@ -132,14 +132,14 @@ test_that("artifacts are previewed if their bytes are right", {
   plot(1)
   grDevices::dev.off()
   run <- start_run(file, list())
-  log_artifact(run, "table", path("table.csv", c("a,b", rep("1,x", 150))), keep = TRUE)
-  log_artifact(run, "text", path("text.txt", rep("</script> hello", 1e4)), keep = TRUE)
-  log_artifact(run, "drawing", path("drawing.svg", "<svg onload='alert(1)'/>"), keep = TRUE)
-  log_artifact(run, "plot", plot, keep = TRUE)
-  log_artifact(run, "folder", folder, keep = TRUE)
-  log_artifact(run, "elsewhere", path("secret.txt", "not kept"))
+  log_artifact(run, "table", path("table.csv", c("a,b", rep("1,x", 150))))
+  log_artifact(run, "text", path("text.txt", rep("</script> hello", 1e4)))
+  log_artifact(run, "drawing", path("drawing.svg", "<svg onload='alert(1)'/>"))
+  log_artifact(run, "plot", plot)
+  log_artifact(run, "folder", folder)
+  log_artifact(run, "elsewhere", path("secret.txt", "not kept"), keep = FALSE)
   log_artifact(run, "object", mtcars)
-  log_artifact(run, "damaged", path("damaged.txt", "as it was"), keep = TRUE)
+  log_artifact(run, "damaged", path("damaged.txt", "as it was"))
   end_run(run)
   data <- shown(file)
   entries <- data$runs$artifacts$`0`
@@ -171,7 +171,7 @@ test_that("more than a page can hold is left out, aloud", {
     path
   })
   for (i in 1:20) {
-    log_run(file, list(i = i), list(m = i), artifacts = list(image = images[[i]]), keep = TRUE)
+    log_run(file, list(i = i), list(m = i), artifacts = list(image = images[[i]]))
   }
   page <- view_runs(file, open = FALSE)
   data <- jsonlite::parse_json(page_json(page))

@@ -70,7 +70,7 @@ for (eta in c(0.02, 0.08, 0.3)) for (hidden in c(3L, 12L)) {
   dev.off()
   write.csv(data.frame(fitted = round(fit$fitted, 4), observed = round(y[401:600], 4)), "holdout.csv", row.names = FALSE)
   writeLines(c(sprintf("%d steps, eta %g, %d hidden units", 300L, eta, hidden), capture.output(summary(fit$fitted))), "report.txt")
-  for (path in c("fit.png", "holdout.csv", "report.txt")) log_artifact(fit$run, path, path, keep = TRUE)
+  for (path in c("fit.png", "holdout.csv", "report.txt")) log_artifact(fit$run, path, path)
   log_artifact(fit$run, "model", fit[c("w", "v")])
   end_run(fit$run)
   found[[length(found) + 1]] <- list(id = id, score = fit$score)

@@ -20,7 +20,7 @@ use fitledger_core::format::run_context::TAKES;
 use fitledger_core::format::time::Timestamp;
 use fitledger_core::platform::per_process::PerProcess;
 use fitledger_core::platform::threads;
-use fitledger_core::views::live::{By, Watch, check_open, resume};
+use fitledger_core::views::live::{By, Watch, check_new_artifacts, check_open, resume};
 use fitledger_core::views::series::Buffer;
 use fitledger_core::{Error, ledger::ReadSince};
 
@@ -82,6 +82,7 @@ pub fn append(
         }
         kind => matches!(kind, EventKind::Resume | EventKind::End),
     };
+    let artifacts = event.artifacts.names();
     match event.kind {
         _ if !is_change => request.append(entropy, [(now, event)]),
         EventKind::Resume => {
@@ -100,8 +101,16 @@ pub fn append(
             })
         }
         kind if is_ours(&id) => {
+            let mut runs = match artifacts.is_empty() {
+                true => None,
+                false => Some(RUNS.lend(request.path().to_owned())?),
+            };
             let mut taken = Taken::of(&id);
             let outcome = request.append_decided(entropy, |read_since| {
+                if let Some(runs) = &mut runs {
+                    runs.catch_up(read_since)?;
+                    check_new_artifacts(runs.view(), id.as_str(), &artifacts)?;
+                }
                 let buffered = taken.take(read_since)?;
                 Ok(buffered.into_iter().chain([(now, event)]))
             });
@@ -118,6 +127,7 @@ pub fn append(
             request.append_decided(entropy, |read_since| {
                 runs.catch_up(read_since)?;
                 check_open(runs.view(), id.as_str())?;
+                check_new_artifacts(runs.view(), id.as_str(), &artifacts)?;
                 Ok([(now, event)])
             })
         }
@@ -270,6 +280,22 @@ fn write(id: &RunId) -> bool {
         run.is_refused = is_refused;
     }
     is_busy
+}
+
+/// Whether a run may be given an artifact of this name: `NULL`, or a failure. For who has its bytes still to store; what
+/// counts is how it is when the row is written.
+///
+/// @noRd
+#[extendr]
+fn native_check_new_artifact(file: Robj, run_id: Robj, name: Robj) -> Robj {
+    guard_views(|| {
+        let runs = RUNS.lend(from_r::path(&file)?)?;
+        let text = |x: &Robj, arg: &str| R::of(x).string().ok_or_else(|| Failure::argument(arg));
+        let (id, name) = (text(&run_id, "run_id")?, text(&name, "name")?);
+        check_open(runs.view(), &id)?;
+        check_new_artifacts(runs.view(), &id, &[name])?;
+        Ok(Robj::from(()))
+    })
 }
 
 /// From here on, until it ends, values of the run may be buffered in this process, unless that is a forked child.
@@ -449,4 +475,5 @@ extendr_module! {
     fn native_buffered;
     fn native_stop_writing;
     fn native_note_process;
+    fn native_check_new_artifact;
 }

@@ -296,19 +296,21 @@ fn text(element: SEXP) -> Text<Cow<'static, str>> {
     match encoding {
         BYTES if !bytes.is_ascii() => Text::Invalid,
         UTF8 => valid.map_or(Text::Invalid, Text::Is),
-        LATIN1 => from_latin1(element),
+        LATIN1 => converted(element, |vector| base_call(c"enc2utf8", vector, &[])),
         // Unmarked text is in the session's encoding, and in the C locale in none: then what is
         // valid as UTF-8 is that.
         _ => match valid {
             Some(text) => Text::Is(text),
-            None if session_is_latin1() => from_latin1(element),
-            None => Text::Invalid,
+            None => converted(element, |vector| {
+                let (session, utf8) = (Robj::from(""), Robj::from("UTF-8"));
+                base_call(c"iconv", vector, &[R::of(&session), R::of(&utf8)])
+            }),
         },
     }
 }
 
-/// R knows what it means by latin1 on each platform.
-fn from_latin1(element: SEXP) -> Text<Cow<'static, str>> {
+/// What R makes of an element: it knows what it means by latin1, and which encoding a session has, on each platform.
+fn converted(element: SEXP, convert: impl FnOnce(R) -> Option<Robj>) -> Text<Cow<'static, str>> {
     // SAFETY: the new vector is protected until it is an `Robj`.
     let vector = unsafe {
         let vector = Rf_protect(extendr_ffi::Rf_allocVector(SEXPTYPE::STRSXP, 1));
@@ -317,22 +319,18 @@ fn from_latin1(element: SEXP) -> Text<Cow<'static, str>> {
         Rf_unprotect(1);
         kept
     };
-    let Some(converted) = base_call(c"enc2utf8", R::of(&vector), &[]) else {
+    let Some(converted) = convert(R::of(&vector)) else {
         return Text::Invalid;
     };
+    // SAFETY: `converted` is a character vector of length 1.
+    if unsafe { STRING_ELT(R::of(&converted).0, 0) == R_NaString } {
+        return Text::Invalid;
+    }
     // SAFETY: `converted` is a character vector of length 1.
     let bytes = unsafe { std::ffi::CStr::from_ptr(R_CHAR(STRING_ELT(R::of(&converted).0, 0))) };
     bytes
         .to_str()
         .map_or(Text::Invalid, |text| Text::Is(Cow::Owned(text.to_owned())))
-}
-
-fn session_is_latin1() -> bool {
-    let info = eval(unsafe { Rf_lcons(Rf_install(c"l10n_info".as_ptr()), R_NilValue) });
-    info.is_some_and(|info| {
-        let info = R::of(&info);
-        info.ty() == SEXPTYPE::VECSXP && info.len() > 2 && info.element(2).is_true()
-    })
 }
 
 /// Calls a function of base R on an object as it is, unevaluated, and further plain arguments.

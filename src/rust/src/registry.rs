@@ -94,7 +94,8 @@ fn native_models(file: Robj) -> Robj {
 }
 
 /// The model version that `name@stage` or `name/version` stands for: `list(name, version, run_id, artifact,
-/// sha256, size, file, folder, stored, signature, params, metrics)`, the last two of its run.
+/// sha256, size, file, folder, stored, unfit, signature, params, metrics)`; `unfit` says why nobody should rest on its
+/// run, and the last two are that's.
 ///
 /// @noRd
 #[extendr]
@@ -124,6 +125,7 @@ fn facts(state: State<'_>, model: &Model, number: i64) -> fitledger_core::Result
         file = text(&entry.file),
         folder = entry.folder,
         stored = entry.stored,
+        unfit = run.unfit().map_or(Robj::from(()), Robj::from),
         signature = signature.map_or(Robj::from(()), |json| to_r::value(&Value::from_json(json))),
         params = to_r::value(&Value::NamedList(run.params())),
         metrics = to_r::value(&Value::NamedList(run.metrics()))

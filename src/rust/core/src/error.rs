@@ -156,6 +156,8 @@ pub enum SignOfRows {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Damage {
     Missing,
+    /// With the whole folder of stored bytes.
+    NoFolder,
     /// There are fewer than there were.
     Truncated,
     Changed,
@@ -172,6 +174,7 @@ impl Damage {
     pub fn text(self) -> &'static str {
         match self {
             Damage::Missing => "are not there",
+            Damage::NoFolder => "are not there, nor is the folder of stored bytes",
             Damage::Truncated => "have been cut short",
             Damage::Changed => "have changed",
             Damage::Link => "are a symbolic link, not a regular file",
@@ -242,6 +245,12 @@ impl Error {
                 "Nothing was written. Store large values in a file and log its path."
             }
             Error::Interrupted => "Nothing was written.",
+            Error::Artifact {
+                damage: Damage::NoFolder,
+                ..
+            } => {
+                "They are in a folder called as the ledger, with `.objects` behind it. A ledger that is renamed, moved or copied takes its folder along."
+            }
             Error::Artifact { .. } => {
                 "They were not used. A copy of the same bytes, logged again, takes their place."
             }

@@ -202,11 +202,15 @@ fn damage_is_refused_and_named_and_healed_by_the_same_bytes() {
     let path = objects.path(&stored.digest);
 
     type Harm = fn(&Path);
-    let harms: [(Harm, Damage); 5] = [
+    let harms: [(Harm, Damage); 6] = [
         (|path| replace(path, b"a nodel"), Damage::Changed),
         (|path| replace(path, b"a model!"), Damage::Changed),
         (|path| replace(path, b"a mod"), Damage::Truncated),
         (|path| sys::remove_file(path).unwrap(), Damage::Missing),
+        (
+            |path| fs::remove_dir_all(path.parent().unwrap().parent().unwrap()).unwrap(),
+            Damage::NoFolder,
+        ),
         (
             |path| {
                 sys::remove_file(path).unwrap();
@@ -314,7 +318,7 @@ fn nothing_is_there_before_the_first_store() {
     let nothing = Digest::of(&[]);
     assert_eq!(
         damage(read(&folder.objects(), &nothing, None)),
-        Damage::Missing
+        Damage::NoFolder
     );
     assert!(!folder.objects().folder().exists());
     let nowhere = Objects::beside(&folder.0.join("no/runs.csv"));

@@ -14,6 +14,7 @@ use fitledger_core::format::time::Timestamp;
 use fitledger_core::format::value::Value;
 use fitledger_core::ledger::{self, Append, FileStore, LedgerFile, Memory, Session};
 use fitledger_core::views::fold::Folded;
+use fitledger_core::views::live::check_new_artifacts;
 use fitledger_core::views::promotion::{Expect, Move, Promoted, Promotion, Registration, State};
 use fitledger_core::views::registry::{Kind, Registry};
 use fitledger_core::views::runs::Runs;
@@ -103,11 +104,21 @@ impl World {
     }
 
     fn register(&mut self, model: &str, run_id: &str) -> Result<i64, Error> {
+        self.register_with(model, run_id, None)
+    }
+
+    fn register_with(
+        &mut self,
+        model: &str,
+        run_id: &str,
+        signature: Option<&str>,
+    ) -> Result<i64, Error> {
+        let signature = signature.map(|text| Json::parse(text.as_bytes()).unwrap());
         let decided = self.state().register(&Registration {
             model,
             run_id,
             artifact: "m",
-            signature: None,
+            signature: signature.as_ref(),
             verified: Some("ab"),
         })?;
         let version = decided.version;
@@ -196,6 +207,12 @@ fn what_cannot_be_registered_is_refused() {
         "{\"m\":{\"sha256\":\"ab\",\"size\":3,\"file\":\"m.rds\",\"stored\":false}}",
         "",
     );
+    world.say(
+        EventKind::Run,
+        "pointers",
+        "{\"m\":{\"sha256\":\"ab\",\"size\":3,\"file\":\"m.rds\",\"stored\":true,\"pointers\":true}}",
+        "",
+    );
     world.say(EventKind::Run, "bare", "", "");
     let cases = [
         ("price", "none", "unknown", "There is no run `none`."),
@@ -205,6 +222,12 @@ fn what_cannot_be_registered_is_refused() {
             "path",
             "argument",
             "The artifact `m` was recorded by its path and isn't stored.",
+        ),
+        (
+            "price",
+            "pointers",
+            "argument",
+            "The artifact `m` can't come back as it was: it held external pointers.",
         ),
         (
             "price",
@@ -250,6 +273,68 @@ fn what_cannot_be_registered_is_refused() {
         refused(outcome),
         ("conflict", "The artifact `m` was logged anew.".to_owned())
     );
+}
+
+#[test]
+fn what_a_model_predicts_is_no_column_of_its_signature() {
+    let mut world = World::new("decide-outcome");
+    let stored = STORED.replace('}', r#","outcome":["$y","time"]}"#);
+    world.say(EventKind::Run, "r", &format!("{{\"m\":{stored}}}"), "");
+    let number = r#"{"type":"double"}"#;
+    let given = format!(r#"{{"columns":{{"x":{number},"$$y":{number},"time":{number}}}}}"#);
+    world.register_with("m", "r", Some(&given)).unwrap();
+    let version = world
+        .registry
+        .view()
+        .model("m")
+        .unwrap()
+        .version(1)
+        .unwrap();
+    let expected = format!(r#"{{"columns":{{"x":{number}}}}}"#);
+    assert_eq!(version.signature.as_ref().unwrap().text(), expected);
+    assert!(version.entry.outcome.is_empty());
+    // A signature of no known form stays as it is.
+    world.register_with("m", "r", Some("[1]")).unwrap();
+}
+
+#[test]
+fn a_run_has_one_artifact_of_a_name() {
+    let mut world = World::new("decide-artifacts");
+    world.say(EventKind::Start, "r", &format!("{{\"$$m\":{STORED}}}"), "");
+    let runs = world.runs.view();
+    let new = |names: &[&str]| {
+        let names: Vec<String> = names.iter().map(|&name| name.to_owned()).collect();
+        check_new_artifacts(runs, "r", &names)
+    };
+    new(&[]).unwrap();
+    new(&["m", "$$m"]).unwrap();
+    let outcome = refused(new(&["m", "$m"]));
+    let text = "The run `r` has an artifact `$m` already.";
+    assert_eq!(outcome, ("argument", text.to_owned()));
+    assert_eq!(refused(check_new_artifacts(runs, "none", &[])).0, "unknown");
+}
+
+#[test]
+fn a_stage_as_people_write_it_is_hinted_at() {
+    let mut world = World::with_versions("decide-stage", 1);
+    let hint = |stage: &str| {
+        let outcome = world.look(stage, Move::Promote(1), Expect::Anything);
+        let rollback = world.look(stage, Move::Rollback, Expect::Anything);
+        let (e, other) = (outcome.unwrap_err(), rollback.unwrap_err());
+        assert_eq!((e.class(), e.hint()), ("argument", other.hint()));
+        e.hint().to_owned()
+    };
+    for (stage, near) in [
+        ("Production", "production"),
+        ("PROD", "prod"),
+        (" In  Review ", "in_review"),
+    ] {
+        assert_eq!(hint(stage), format!("Did you mean `{near}`?"));
+    }
+    for stage in ["", "1st", "pr\u{f6}d", "a.b", "@"] {
+        assert_eq!(hint(stage), "");
+    }
+    world.promote(1).unwrap();
 }
 
 #[test]

@@ -10,6 +10,8 @@ const FILE: &str = "file";
 const STORED: &str = "stored";
 const DATA: &str = "data";
 const FOLDER: &str = "folder";
+const POINTERS: &str = "pointers";
+const OUTCOME: &str = "outcome";
 
 /// An artifact as a row names it. Keys that this version doesn't know stay in the row alone.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -26,6 +28,10 @@ pub struct ArtifactEntry {
     pub data: Option<String>,
     /// The bytes are the archive of a folder.
     pub folder: bool,
+    /// The object held pointers to what lives outside R, which don't come back with its bytes.
+    pub pointers: bool,
+    /// The columns that the object, a model, predicts and doesn't predict from, as far as its formula says so.
+    pub outcome: Vec<String>,
 }
 
 impl ArtifactEntry {
@@ -39,6 +45,11 @@ impl ArtifactEntry {
                 (STORED, Json::Bool(stored)) => entry.stored = stored,
                 (DATA, Json::Str(hash)) => entry.data = Some(hash),
                 (FOLDER, Json::Bool(folder)) => entry.folder = folder,
+                (POINTERS, Json::Bool(pointers)) => entry.pointers = pointers,
+                (OUTCOME, Json::Array(names)) => {
+                    let name = |json: Json| json.as_str().map(str::to_owned);
+                    entry.outcome = names.into_iter().filter_map(name).collect();
+                }
                 _ => {}
             }
         }
@@ -57,6 +68,10 @@ impl ArtifactEntry {
     pub fn json(&self) -> Json {
         let text = |text: &Option<String>| text.clone().map(Json::Str);
         let flag = |flag: bool| flag.then_some(Json::Bool(true));
+        let texts = |texts: &[String]| {
+            let json = || Json::Array(texts.iter().cloned().map(Json::Str).collect());
+            (!texts.is_empty()).then(json)
+        };
         let pairs = [
             (SHA256, text(&self.sha256)),
             (SIZE, self.size.map(|size| Json::Int(size as i64))),
@@ -64,6 +79,8 @@ impl ArtifactEntry {
             (STORED, Some(Json::Bool(self.stored))),
             (DATA, text(&self.data)),
             (FOLDER, flag(self.folder)),
+            (POINTERS, flag(self.pointers)),
+            (OUTCOME, texts(&self.outcome)),
         ];
         let pairs = pairs.into_iter();
         Json::Object(
@@ -93,6 +110,7 @@ impl ArtifactEntry {
     /// About how many bytes of memory it takes.
     pub fn memory(&self) -> usize {
         let texts = [&self.sha256, &self.file, &self.data].into_iter().flatten();
+        let texts = texts.chain(&self.outcome);
         size_of::<ArtifactEntry>() + texts.map(String::len).sum::<usize>()
     }
 }
@@ -103,12 +121,15 @@ mod tests {
 
     #[test]
     fn an_entry_reads_back() {
-        let text =
-            r#"{"sha256":"ab","size":3,"file":"m.rds","stored":true,"data":"fl1:x","folder":true}"#;
+        let text = concat!(
+            r#"{"sha256":"ab","size":3,"file":"m.rds","stored":true,"data":"fl1:x","folder":true,"#,
+            r#""pointers":true,"outcome":["y","time"]}"#
+        );
         let entry = ArtifactEntry::read(Json::parse(text.as_bytes()).unwrap());
         assert_eq!(entry.json().text(), text);
         assert_eq!(entry.digest(), None);
-        let odd = br#"{"sha256":1,"size":-3,"file":null,"stored":"yes","later":true}"#;
+        let odd =
+            br#"{"sha256":1,"size":-3,"file":null,"stored":"yes","outcome":[1],"later":true}"#;
         let odd = ArtifactEntry::read(Json::parse(odd).unwrap());
         assert_eq!(odd, ArtifactEntry::default());
         assert_eq!(ArtifactEntry::read(Json::Null), odd);

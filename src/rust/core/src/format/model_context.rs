@@ -4,12 +4,14 @@ use crate::format::json::{Json, Malformed};
 use crate::format::object::Object;
 use crate::format::row::Cell;
 use crate::format::run_context::SESSION;
+use crate::format::value::unescape_key;
 
 const MODEL: &str = "model";
 const VERSION: &str = "version";
 const STAGE: &str = "stage";
 const PREVIOUS: &str = "previous";
 const SIGNATURE: &str = "signature";
+const COLUMNS: &str = "columns";
 const WHY: &str = "why";
 
 /// The context of a `register`, `promote` or `refuse`. It is kept whole: a gate's verdict has no fixed form.
@@ -24,11 +26,16 @@ impl ModelContext {
         Ok(ModelContext(Json::Object(context.pairs()?)))
     }
 
-    /// That a version of a model is made.
-    pub fn registration(model: &str, version: i64, signature: Option<&Json>) -> Object {
+    /// That a version of a model is made. What the model predicts is no column of its signature.
+    pub fn registration(
+        model: &str,
+        version: i64,
+        signature: Option<&Json>,
+        outcome: &[String],
+    ) -> Object {
         let object = Object::new().text(MODEL, model).int(VERSION, version);
         match signature {
-            Some(signature) => object.json(SIGNATURE, signature),
+            Some(signature) => object.json(SIGNATURE, &without_columns(signature, outcome)),
             None => object,
         }
     }
@@ -98,4 +105,17 @@ impl ModelContext {
     pub fn why(&self) -> Option<&str> {
         self.text(WHY)
     }
+}
+
+/// A signature without some of its columns.
+fn without_columns(signature: &Json, names: &[String]) -> Json {
+    let mut signature = signature.clone();
+    if let Json::Object(parts) = &mut signature {
+        for (key, part) in parts {
+            if let (COLUMNS, Json::Object(columns)) = (key.as_str(), part) {
+                columns.retain(|(name, _)| !names.iter().any(|known| known == unescape_key(name)));
+            }
+        }
+    }
+    signature
 }

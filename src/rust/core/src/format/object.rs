@@ -1,7 +1,7 @@
 //! JSON objects that are built to be written, pair by pair.
 
 use crate::format::json::{self, Json};
-use crate::format::value::{Value, write_key};
+use crate::format::value::{Value, unescape_key, write_key};
 
 /// A JSON object in the one encoding. Whoever adds a key sees to it that it isn't there yet.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -125,6 +125,17 @@ impl Object {
     /// What stands between the braces.
     pub fn pairs(&self) -> &[u8] {
         &self.pairs
+    }
+
+    /// The names of the user's under which there is something.
+    pub fn names(&self) -> Vec<String> {
+        let mut text = Vec::new();
+        self.write(&mut text);
+        let pairs = Json::parse(&text).ok().and_then(Json::into_object);
+        let pairs = pairs.unwrap_or_default().into_iter();
+        pairs
+            .map(|(key, _)| unescape_key(&key).to_owned())
+            .collect()
     }
 
     fn key(&mut self, key: &str) -> &mut Vec<u8> {

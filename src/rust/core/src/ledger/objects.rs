@@ -296,8 +296,13 @@ impl Objects {
             looked => looked.map_err(unread),
         };
         for folder in [&self.root, &self.folder_of(digest)] {
-            if !look(folder)?.is_dir() {
-                return Err(wrong(Damage::Astray));
+            match look(folder) {
+                Ok(there) if there.is_dir() => {}
+                Ok(_) => return Err(wrong(Damage::Astray)),
+                Err(Error::Artifact { .. }) if *folder == self.root => {
+                    return Err(wrong(Damage::NoFolder));
+                }
+                Err(e) => return Err(e),
             }
         }
         let regular = |kind: FileType| match kind {

@@ -74,6 +74,24 @@ pub fn check_open(runs: &Runs, id: &str) -> Result<()> {
     }
 }
 
+/// The error that a run has an artifact of one of these names already, if that is so.
+pub fn check_new_artifacts(runs: &Runs, id: &str, names: &[String]) -> Result<()> {
+    if names.is_empty() {
+        return Ok(());
+    }
+    let run = runs.known(id)?;
+    runs.load(&[run.row], &[Part::Extras])?;
+    let taken = |name: &&String| run.artifacts().iter().any(|(known, _)| known == *name);
+    match names.iter().find(taken) {
+        None => Ok(()),
+        Some(name) => Err(Error::Argument {
+            arg: "name",
+            why: format!("The run `{id}` has an artifact `{name}` already"),
+            hint: "Nothing was logged. Give this one a name of its own.".into(),
+        }),
+    }
+}
+
 /// Who resumes a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum By {

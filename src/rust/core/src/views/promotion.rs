@@ -12,7 +12,7 @@ use crate::format::id::{RunId, Seq};
 use crate::format::json::Json;
 use crate::format::model_context::ModelContext;
 use crate::format::object::Object;
-use crate::views::registry::{Model, Registry, is_model_name, is_stage_name};
+use crate::views::registry::{Model, Registry, is_model_name, is_stage_name, stage_like};
 use crate::views::runs::{Part, Run, Runs};
 
 /// What a decision rests on.
@@ -109,12 +109,18 @@ impl<'a> State<'a> {
         let version = model.map_or(0, |model| model.versions.len() as i64) + 1;
         let named = ArtifactEntry {
             data: None,
+            outcome: Vec::new(),
             ..entry.clone()
         };
         let event = Event {
             run_id: Some(run_id),
             artifacts: Object::new().named_object(request.artifact, &Object::from(&named.json())),
-            context: ModelContext::registration(request.model, version, request.signature),
+            context: ModelContext::registration(
+                request.model,
+                version,
+                request.signature,
+                &entry.outcome,
+            ),
             ..Event::new(EventKind::Register)
         };
         Ok(Registered {
@@ -133,7 +139,10 @@ impl<'a> State<'a> {
                 why: format!(
                     "`stage` must be a name of lower-case letters, digits, `_` and `-`, not {stage:?}"
                 ),
-                hint: String::new(),
+                hint: match stage_like(stage) {
+                    Some(near) => format!("Did you mean `{near}`?"),
+                    None => String::new(),
+                },
             });
         }
         let current = model.current(stage);
@@ -260,6 +269,15 @@ fn stored_artifact<'a>(run: Run<'a>, name: &str) -> Result<&'a ArtifactEntry> {
             arg: "artifact",
             why: format!("The artifact `{name}` was recorded by its path and isn't stored"),
             hint: "Log it with `keep = TRUE`, so that the version can't vanish.".into(),
+        });
+    }
+    if entry.pointers {
+        return Err(Error::Argument {
+            arg: "artifact",
+            why: format!(
+                "The artifact `{name}` can't come back as it was: it held external pointers"
+            ),
+            hint: "Save the model to a file by the function that its package has for that, and log the file.".into(),
         });
     }
     Ok(entry)

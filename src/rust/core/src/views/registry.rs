@@ -381,3 +381,10 @@ pub fn is_stage_name(name: &str) -> bool {
     let rest = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_' || c == '-';
     name.starts_with(|c: char| c.is_ascii_lowercase()) && name.chars().all(rest) && name.len() <= 64
 }
+
+/// The name of a stage that somebody means who writes it as people do: `Production`, `in review`.
+pub fn stage_like(text: &str) -> Option<String> {
+    let words: Vec<String> = text.split_whitespace().map(str::to_lowercase).collect();
+    let name = words.join("_");
+    is_stage_name(&name).then_some(name)
+}
