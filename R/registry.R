@@ -89,7 +89,7 @@ register_model <- function(file, name, run_id, artifact = "model", ..., signatur
 #' for (formula in c(dist ~ speed, dist ~ speed + I(speed^2))) {
 #'   fit <- lm(formula, cars)
 #'   id <- log_run(file, list(formula = formula), list(), artifacts = list(model = fit))
-#'   register_model(file, "stopping", id)
+#'   register_model(file, "stopping", id, signature = head(cars))
 #' }
 #' promote_model(file, "stopping", 1)
 #' gate <- gate_better(cars, "dist", "rmse")
@@ -234,8 +234,15 @@ say_figures <- function(figures) {
 #'   `candidate_<metric>` and `current_<metric>`, its data the frozen set.
 #' @export
 #' @examples
-#' gate <- gate_better(cars, "dist", "rmse", by = 0.5)
-#' gate(list(model = lm(dist ~ speed, cars)), list(model = lm(dist ~ 1, cars)))
+#' file <- tempfile(fileext = ".csv")
+#' for (formula in c(dist ~ 1, dist ~ speed)) {
+#'   fit <- lm(formula, cars)
+#'   id <- log_run(file, list(formula = formula), list(), artifacts = list(model = fit))
+#'   register_model(file, "stopping", id, signature = head(cars))
+#' }
+#' promote_model(file, "stopping", 1)
+#' promote_model(file, "stopping", 2, gate = gate_better(cars, "dist", "rmse", by = 0.5))
+#' stage_history(file, "stopping")$figures[[2]]
 gate_better <- function(data, outcome, metric = "rmse", by = 0, ..., maximize = NULL, predict = NULL) {
   check_no_dots(..., known = c("maximize", "predict"))
   if (missing(data) || NROW(data) == 0) {
