@@ -9,19 +9,21 @@ use extendr_ffi::SEXPTYPE;
 use fitledger_core::format::event::Event;
 use fitledger_core::format::object::Object;
 use fitledger_core::format::time::Timestamp;
-use fitledger_core::ledger::{self, Append, FileStore, Memory, ReadSince, Repaired, Session};
+use fitledger_core::ledger::{
+    self, Append, FileStore, Memory, Position, ReadSince, Repaired, Session,
+};
 use fitledger_core::platform::{memory, sys};
 use fitledger_core::views::repair::{self, Carried};
 
-use crate::from_r::path;
 use crate::guard::Failure;
 use crate::r::{self, R, Text};
 
 static MEMORY: Mutex<Option<Memory>> = Mutex::new(None);
 
-/// Random bytes of the system's, fetched some hundred at a time.
+/// Random bytes of the system's: as many as one run needs, then some hundred at a time.
 pub struct Entropy {
     bytes: [u8; 256],
+    fetched: usize,
     used: usize,
 }
 
@@ -29,14 +31,20 @@ impl Entropy {
     pub fn new() -> Entropy {
         Entropy {
             bytes: [0; 256],
-            used: 256,
+            fetched: 0,
+            used: 0,
         }
     }
 
     pub fn fill(&mut self, out: &mut [u8]) {
         for byte in out {
-            if self.used == self.bytes.len() {
-                sys::random(&mut self.bytes).expect("the system has random bytes");
+            if self.used == self.fetched {
+                self.fetched = match self.fetched {
+                    0 => 32,
+                    _ => self.bytes.len(),
+                };
+                let fresh = &mut self.bytes[..self.fetched];
+                sys::random(fresh).expect("the system has random bytes");
                 self.used = 0;
             }
             *byte = self.bytes[self.used];
@@ -82,7 +90,7 @@ impl AppendRequest {
             return Err(Failure::argument("version"));
         }
         Ok(AppendRequest {
-            path: path(&Robj::from(file))?,
+            path: PathBuf::from(file),
             version: version.doubles()[0] as u64,
             context: text(list.element(2))
                 .and_then(|context| Object::from_text(context.as_bytes()))
@@ -104,22 +112,24 @@ impl AppendRequest {
         entropy: &mut Entropy,
         events: impl IntoIterator<Item = (Timestamp, Event)>,
     ) -> Result<Remarks, Failure> {
-        self.append_decided(entropy, |_| Ok(events))
+        let (_, remarks) = self.append_decided(entropy, |_| Ok(events))?;
+        Ok(remarks)
     }
 
-    /// Appends what is decided under the lock. `decide` must not touch R.
+    /// Appends what is decided under the lock; the position after it, too. `decide` must not touch R.
     pub fn append_decided<E: IntoIterator<Item = (Timestamp, Event)>>(
         &self,
         entropy: &mut Entropy,
         decide: impl FnOnce(ReadSince<'_>) -> fitledger_core::Result<E>,
-    ) -> Result<Remarks, Failure> {
+    ) -> Result<(Position, Remarks), Failure> {
         self.with_memory(entropy, |memory, how| {
             let open = || self.open();
-            ledger::append_decided(open, &self.path, memory, how, decide)?;
-            Ok(Remarks {
+            let position = ledger::append_decided(open, &self.path, memory, how, decide)?;
+            let remarks = Remarks {
                 warning: memory.take_warning(),
                 notice: memory.take_notice(),
-            })
+            };
+            Ok((position, remarks))
         })
     }
 

@@ -55,7 +55,8 @@ fn native_log_event(
         request.create = kind.begins_run();
 
         let (now, mut entropy) = (Timestamp::now(), Entropy::new());
-        let id = match R::of(&run_id).is_null() {
+        let is_new = R::of(&run_id).is_null();
+        let id = match is_new {
             false => {
                 let id = R::of(&run_id).string().and_then(|id| RunId::new(&id));
                 id.ok_or_else(|| Failure::argument("run_id"))?
@@ -70,12 +71,13 @@ fn native_log_event(
             artifacts,
             context,
         };
-        let mut events: Vec<_> = live::buffered(&id).into_iter().collect();
-        events.push(event);
         let take_over = R::of(&take_over).is_true();
-        let outcome = live::append_to_run(&request, &mut entropy, now, events, take_over);
-        live::settled(&id, &outcome);
-        let remarks = outcome?;
+        let buffered = match is_new {
+            true => None,
+            false => live::buffered(&id),
+        };
+        let events = buffered.into_iter().chain([event]).collect();
+        let remarks = live::append_to_run(&request, &mut entropy, now, events, take_over)?;
         Ok(with_remarks(Robj::from(id.as_str()), remarks))
     })
 }

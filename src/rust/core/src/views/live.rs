@@ -1,6 +1,9 @@
 //! What may still be recorded of a run that has begun.
 
 use crate::error::{Error, Result};
+use crate::format::event::EventKind;
+use crate::ledger::{Ledger, Position, ReadSince};
+use crate::views::fold::fold;
 use crate::views::runs::{Part, Run, Runs, Status};
 
 /// The error that nothing can be added to a run any more, if that is so.
@@ -10,6 +13,28 @@ pub fn check_open(runs: &Runs, id: &str) -> Result<()> {
         true => Ok(()),
         false => Err(ended(run)),
     }
+}
+
+/// The same of a run that was open at a position. It still is unless a row since has ended or resumed it: only then, or
+/// where the position isn't there any more, are all rows looked at.
+pub fn check_still_open(read_since: ReadSince<'_>, position: &Position, id: &str) -> Result<()> {
+    match is_untouched(&read_since(position)?, id)? {
+        true => Ok(()),
+        false => check_open(&fold(&read_since(&Position::origin())?)?, id),
+    }
+}
+
+fn is_untouched(since: &Ledger, id: &str) -> Result<bool> {
+    if since.is_whole() {
+        return Ok(false);
+    }
+    for row in since.rows() {
+        let row = row?;
+        if row.run_id == id && matches!(row.event, EventKind::End | EventKind::Resume) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 /// Who resumes a run.

@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
 use crate::ledger::read::Position;
-use crate::ledger::sequence::look_through;
 use crate::ledger::store::Store;
 use crate::platform::sys::{FileId, Network};
 
@@ -15,10 +14,20 @@ use crate::platform::sys::{FileId, Network};
 pub struct Memory {
     /// Whether to write to file systems over a network whose locks can't be relied on.
     pub allow_network: bool,
-    known: HashMap<PathBuf, Known>,
+    known: HashMap<Key, Known>,
     process: u32,
     warnings: Vec<String>,
     notices: Vec<String>,
+}
+
+/// The name under which a ledger is known: a path whose meaning doesn't change with the working folder.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub(in crate::ledger) struct Key(PathBuf);
+
+impl Key {
+    fn of(path: &Path) -> Key {
+        Key(std::path::absolute(path).unwrap_or_else(|_| path.to_owned()))
+    }
 }
 
 pub(in crate::ledger) struct Known {
@@ -27,6 +36,7 @@ pub(in crate::ledger) struct Known {
     network_checked: bool,
     /// Up to here the rows were looked through: they are numbered without gaps, and we understand all that we must.
     pub looked: Option<Position>,
+    /// The one that this process wrote last. Its row is one of those that were looked through, and stands as long as they do.
     pub session: Option<WrittenSession>,
     pub folder_synced: bool,
 }
@@ -34,7 +44,6 @@ pub(in crate::ledger) struct Known {
 pub(in crate::ledger) struct WrittenSession {
     pub version: u64,
     pub id: String,
-    pub position: Position,
 }
 
 impl Memory {
@@ -46,8 +55,7 @@ impl Memory {
 
     /// Forgets a ledger: its file is about to be another.
     pub(in crate::ledger) fn forget(&mut self, path: &Path) {
-        let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-        self.known.remove(&path);
+        self.known.remove(&Key::of(path));
     }
 
     /// What somebody should know of the file, once.
@@ -64,19 +72,10 @@ impl Memory {
         self.notices.push(notice);
     }
 
-    /// Looks through a ledger that this process hasn't looked through yet, before it takes the lock. What isn't as it
-    /// should be is found again under the lock, where it counts.
-    pub(super) fn look_ahead<S: Store>(&mut self, path: &Path, store: &S) -> Option<Position> {
-        if self.known(path, store.id()).looked.is_some() {
-            return None;
-        }
-        look_through(store, Position::origin(), store.size().ok()?).ok()
-    }
-
     /// Looks once at where a ledger lies.
-    pub(super) fn check_network(&mut self, store: &impl Store) -> Result<()> {
+    pub(super) fn check_network(&mut self, key: &Key, store: &impl Store) -> Result<()> {
         let path = store.path();
-        if self.known(path, store.id()).network_checked {
+        if self.known(key, store.id()).network_checked {
             return Ok(());
         }
         match store.network().map_err(|e| Error::io(path, "look at", e))? {
@@ -89,18 +88,25 @@ impl Memory {
             Some(Network::Nfs4) => self.warn(nfs_warning(path)),
             _ => {}
         }
-        self.known(path, store.id()).network_checked = true;
+        self.known(key, store.id()).network_checked = true;
         Ok(())
     }
 
-    /// A forked child knows what its parent did, but for the session: that is of another process.
-    pub(in crate::ledger) fn known(&mut self, path: &Path, file: FileId) -> &mut Known {
-        if self.process != std::process::id() {
-            self.process = std::process::id();
+    /// Begins to use what is known of a ledger. A forked child knows what its parent did, but for the session: that is
+    /// of another process.
+    pub(in crate::ledger) fn recall(&mut self, path: &Path) -> Key {
+        let process = std::process::id();
+        if self.process != process {
+            self.process = process;
             for known in self.known.values_mut() {
                 known.session = None;
             }
         }
+        Key::of(path)
+    }
+
+    /// What is known of a ledger, as far as its file is the same.
+    pub(in crate::ledger) fn known(&mut self, key: &Key, file: FileId) -> &mut Known {
         let fresh = |looked| Known {
             file,
             network_checked: false,
@@ -108,8 +114,8 @@ impl Memory {
             session: None,
             folder_synced: false,
         };
-        let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-        let known = self.known.entry(path).or_insert_with(|| fresh(None));
+        let known = self.known.entry(key.clone());
+        let known = known.or_insert_with(|| fresh(None));
         if known.file != file {
             // Whether the rows are the same is seen in the file.
             *known = fresh(known.looked);
