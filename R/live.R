@@ -72,7 +72,6 @@ start_run <- function(file, params = list(), ..., data = NULL, seed = NULL, tags
     log_event_native(file, "log", run_id, artifacts = stream)
   }
   run <- structure(list(file = file, run_id = run_id), class = "fitledger_run")
-  call_native(native_buffer_open, append_request(file), run_id)
   run
 }
 

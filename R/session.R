@@ -59,12 +59,15 @@ current_session <- function(file, call = rlang::caller_env(3)) {
     session_memory$records <- rlang::set_names(as.list(context_groups %in% option), context_groups)
   }
   records <- session_memory$records
+  in_folder <- records$git || records$script
+  folder <- if (in_folder) getwd()
   key <- list(
     records, Sys.getpid(),
     if (records$packages) loadedNamespaces(),
     if (records$packages) random_kinds(),
     if (records$script) current_script(),
-    if (records$git || records$script) c(getwd(), call_native(native_git_look, getwd(), file))
+    folder,
+    if (in_folder) call_native(native_git_look, folder, file)
   )
   if (!identical(key, session_memory$key)) {
     session_memory$context <- call_native(native_json, session_context(records), FALSE)

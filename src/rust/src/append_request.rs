@@ -17,7 +17,6 @@ use fitledger_core::platform::per_process::PerProcess;
 use fitledger_core::platform::{memory, sys};
 use fitledger_core::views::repair::{self, Carried};
 
-use crate::from_r::path;
 use crate::guard::Failure;
 use crate::r::{self, R, Text};
 
@@ -30,9 +29,10 @@ thread_local! {
     static IS_WRITING: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Random bytes of the system's, fetched some hundred at a time.
+/// Random bytes of the system's: as many as one run needs, then some hundred at a time.
 pub struct Entropy {
     bytes: [u8; 256],
+    fetched: usize,
     used: usize,
 }
 
@@ -40,14 +40,20 @@ impl Entropy {
     pub fn new() -> Entropy {
         Entropy {
             bytes: [0; 256],
-            used: 256,
+            fetched: 0,
+            used: 0,
         }
     }
 
     pub fn fill(&mut self, out: &mut [u8]) {
         for byte in out {
-            if self.used == self.bytes.len() {
-                sys::random(&mut self.bytes).expect("the system has random bytes");
+            if self.used == self.fetched {
+                self.fetched = match self.fetched {
+                    0 => 32,
+                    _ => self.bytes.len(),
+                };
+                let fresh = &mut self.bytes[..self.fetched];
+                sys::random(fresh).expect("the system has random bytes");
                 self.used = 0;
             }
             *byte = self.bytes[self.used];
@@ -95,7 +101,7 @@ impl AppendRequest {
             return Err(Failure::argument("version"));
         }
         Ok(AppendRequest {
-            path: path(&Robj::from(file))?,
+            path: PathBuf::from(file),
             version: version.doubles()[0] as u64,
             context: text(list.element(2))
                 .and_then(|context| Object::from_text(context.as_bytes()))
@@ -108,11 +114,12 @@ impl AppendRequest {
     }
 
     /// The same for a later call, when what R has lent may be gone.
-    pub fn kept(self) -> AppendRequest {
+    pub fn kept(&self) -> AppendRequest {
+        let lockfile = self.lockfile.clone();
         AppendRequest {
-            lockfile: self.lockfile.map(|text| Cow::Owned(text.into_owned())),
+            lockfile: lockfile.map(|text| Cow::Owned(text.into_owned())),
             create: false,
-            ..self
+            ..self.clone()
         }
     }
 
@@ -126,25 +133,27 @@ impl AppendRequest {
         entropy: &mut Entropy,
         events: impl IntoIterator<Item = (Timestamp, Event)>,
     ) -> Result<Remarks, Failure> {
-        self.append_decided(entropy, |_| Ok(events))
+        let (_, remarks) = self.append_decided(entropy, |_| Ok(events))?;
+        Ok(remarks)
     }
 
-    /// Appends what is decided under the lock. `decide` must not touch R.
+    /// Appends what is decided under the lock; the position after it, too. `decide` must not touch R.
     pub fn append_decided<E: IntoIterator<Item = (Timestamp, Event)>>(
         &self,
         entropy: &mut Entropy,
         decide: impl FnOnce(ReadSince<'_>) -> fitledger_core::Result<E>,
-    ) -> Result<Remarks, Failure> {
+    ) -> Result<(Position, Remarks), Failure> {
         let mut give_up = r::patience(&self.path);
-        let remarks = self.with_memory(entropy, &mut give_up, |memory, how| {
+        let written = self.with_memory(entropy, &mut give_up, |memory, how| {
             let open = || self.open();
-            ledger::append_decided(open, &self.path, memory, how, decide)?;
-            Ok(Remarks {
+            let position = ledger::append_decided(open, &self.path, memory, how, decide)?;
+            let remarks = Remarks {
                 warning: memory.take_warning(),
                 notice: memory.take_notice(),
-            })
+            };
+            Ok((position, remarks))
         });
-        Ok(remarks?)
+        Ok(written?)
     }
 
     /// The same without R, which isn't asked whether to go on. What there is to tell, the next call tells.
@@ -225,11 +234,6 @@ impl Drop for Writing {
     fn drop(&mut self) {
         IS_WRITING.set(false);
     }
-}
-
-/// Up to where this process knows the rows of a ledger that it has written to.
-pub fn known_position(path: &Path) -> Option<Position> {
-    MEMORY.lock().position(path)
 }
 
 /// The run that this process began last in a ledger.

@@ -13,18 +13,19 @@ use std::time::{Duration, Instant};
 
 use extendr_api::prelude::*;
 use extendr_ffi::SEXPTYPE;
+use fitledger_core::Error;
 use fitledger_core::format::event::{Event, EventKind};
 use fitledger_core::format::id::RunId;
 use fitledger_core::format::json::MAX_INT;
 use fitledger_core::format::run_context::TAKES;
 use fitledger_core::format::time::Timestamp;
+use fitledger_core::ledger::{Position, ReadSince};
 use fitledger_core::platform::per_process::PerProcess;
 use fitledger_core::platform::threads;
 use fitledger_core::views::live::{By, Watch, check_new_artifacts, check_open, resume};
 use fitledger_core::views::series::Buffer;
-use fitledger_core::{Error, ledger::ReadSince};
 
-use crate::append_request::{AppendRequest, Entropy, Remarks, known_position, with_remarks};
+use crate::append_request::{AppendRequest, Entropy, Remarks, with_remarks};
 use crate::from_r;
 use crate::guard::{Failure, guard};
 use crate::r::R;
@@ -59,6 +60,22 @@ struct LiveRun {
     is_refused: bool,
 }
 
+impl LiveRuns {
+    /// From here on, until it ends, values of a run may be buffered in this process, unless that is a forked child.
+    fn begin(&mut self, id: RunId, request: &AppendRequest, position: Position) {
+        if HOME.load(Ordering::Relaxed) == std::process::id() {
+            let known = self.by_id.remove(&id);
+            let run = LiveRun {
+                request: request.kept(),
+                watch: Watch::new(id.to_string(), position),
+                buffer: known.map(|run| run.buffer).unwrap_or_default(),
+                is_refused: false,
+            };
+            self.by_id.insert(id, run);
+        }
+    }
+}
+
 /// Whether a run is one of this process's.
 fn is_ours(id: &RunId) -> bool {
     LIVE.lock().by_id.contains_key(id)
@@ -84,6 +101,11 @@ pub fn append(
     };
     let artifacts = event.artifacts.names();
     match event.kind {
+        EventKind::Start => {
+            let (position, remarks) = request.append_decided(entropy, |_| Ok([(now, event)]))?;
+            LIVE.lock().begin(id, request, position);
+            Ok(remarks)
+        }
         _ if !is_change => request.append(entropy, [(now, event)]),
         EventKind::Resume => {
             let by = match take_over {
@@ -92,13 +114,15 @@ pub fn append(
                 false => By::Another,
             };
             let mut runs = RUNS.lend(request.path().to_owned())?;
-            request.append_decided(entropy, |read_since| {
+            let (position, remarks) = request.append_decided(entropy, |read_since| {
                 runs.catch_up(read_since)?;
                 if let Some(session) = resume(runs.view(), id.as_str(), by)? {
                     event.context = event.context.text(TAKES, &session);
                 }
                 Ok([(now, event)])
-            })
+            })?;
+            LIVE.lock().begin(id, request, position);
+            Ok(remarks)
         }
         kind if is_ours(&id) => {
             let mut runs = match artifacts.is_empty() {
@@ -120,16 +144,17 @@ pub fn append(
                 Err(failure) => Written::of_class(failure.class),
             };
             taken.settle(written);
-            outcome
+            outcome.map(|(_, remarks)| remarks)
         }
         _ => {
             let mut runs = RUNS.lend(request.path().to_owned())?;
-            request.append_decided(entropy, |read_since| {
+            let written = request.append_decided(entropy, |read_since| {
                 runs.catch_up(read_since)?;
                 check_open(runs.view(), id.as_str())?;
                 check_new_artifacts(runs.view(), id.as_str(), &artifacts)?;
                 Ok([(now, event)])
-            })
+            });
+            written.map(|(_, remarks)| remarks)
         }
     }
 }
@@ -298,32 +323,6 @@ fn native_check_new_artifact(file: Robj, run_id: Robj, name: Robj) -> Robj {
     })
 }
 
-/// From here on, until it ends, values of the run may be buffered in this process, unless that is a forked child.
-///
-/// @noRd
-#[extendr]
-fn native_buffer_open(request: Robj, run_id: Robj) -> Robj {
-    guard(|| {
-        let id = run_id_of(&run_id)?;
-        let request = AppendRequest::of(&request)?.kept();
-        if HOME.load(Ordering::Relaxed) != std::process::id() {
-            return Ok(Robj::from(()));
-        }
-        if let Some(looked) = known_position(request.path()) {
-            let mut live = LIVE.lock();
-            let known = live.by_id.remove(&id);
-            let run = LiveRun {
-                request,
-                watch: Watch::new(id.to_string(), looked),
-                buffer: known.map(|run| run.buffer).unwrap_or_default(),
-                is_refused: false,
-            };
-            live.by_id.insert(id, run);
-        }
-        Ok(Robj::from(()))
-    })
-}
-
 /// Buffers the values of a step: 0, or 1 when they have to be written now. 2 where nothing was buffered, since the run
 /// is no live run of this process.
 ///
@@ -399,7 +398,8 @@ fn native_buffer_write(run_id: Robj) -> Robj {
             Err(failure) => Written::of_class(failure.class),
         };
         taken.settle(written);
-        Ok(with_remarks(Robj::from(()), outcome?))
+        let (_, remarks) = outcome?;
+        Ok(with_remarks(Robj::from(()), remarks))
     })
 }
 
@@ -468,7 +468,6 @@ fn whole(step: R) -> Option<i64> {
 
 extendr_module! {
     mod live;
-    fn native_buffer_open;
     fn native_buffer_push;
     fn native_buffer_write;
     fn native_log_step;

@@ -165,8 +165,8 @@ impl Best {
         let mut is_chosen = vec![false; runs.len()];
         for i in 0..ids.len() {
             if let Text::Is(id) = ids.borrowed_text(i) {
-                if let Some(run) = runs.get(&id)? {
-                    is_chosen[run.row] = true;
+                if let Some(row) = runs.run_ids.find(&id)? {
+                    is_chosen[row] = true;
                 }
             }
         }

@@ -220,7 +220,7 @@ fn native_register(
             ..registration
         };
         let mut version = 0;
-        let remarks = request.append_decided(&mut Entropy::new(), |read_since| {
+        let (_, remarks) = request.append_decided(&mut Entropy::new(), |read_since| {
             let decided = views.catch_up(read_since)?.register(&registration)?;
             version = decided.version;
             Ok([(Timestamp::now(), decided.event)])
@@ -302,7 +302,7 @@ fn native_promote(
         };
         let mut views = Views::of(request.path().to_owned())?;
         let mut version = 0;
-        let remarks = request.append_decided(&mut Entropy::new(), |read_since| {
+        let (_, remarks) = request.append_decided(&mut Entropy::new(), |read_since| {
             let decided = views.catch_up(read_since)?.promote(&promotion)?;
             version = decided.version;
             let events = decided.event.into_iter();

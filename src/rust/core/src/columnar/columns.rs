@@ -143,8 +143,10 @@ impl Column {
             self.tags.set(row, tag)?;
             return self.bits.set(row, bits);
         }
-        self.tags.resize(row, Tag::Absent)?;
-        self.bits.resize(row, 0)?;
+        if row > self.tags.len() {
+            self.tags.resize(row, Tag::Absent)?;
+            self.bits.resize(row, 0)?;
+        }
         self.tags.push(tag)?;
         self.bits.push(bits)
     }

@@ -3,6 +3,10 @@
 //! What this refuses may still be a good row; [`crate::format::row`] knows. What it accepts is one, but
 //! for its hash and the encoding of its numbers.
 
+use std::sync::LazyLock;
+
+use memchr::memmem::Finder;
+
 use crate::format::digest::HEX_LEN;
 use crate::format::event::EventKind;
 use crate::format::id::is_run_id;
@@ -97,17 +101,21 @@ pub fn run<'a>(line: &'a [u8], cells: &mut [impl Sink; 2]) -> Option<Run<'a>> {
 
 /// The ids of a finished run and of its session, from a valid row, if the row names neither stored bytes nor a parent.
 pub fn ids(line: &[u8]) -> Option<(&[u8], &[u8])> {
-    const CONTEXT: &[u8] = b",\"{\"\"session\"\":\"\"";
+    /// Made once: that takes as long as a search of a row does.
+    static SHA256: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("sha256"));
+    const BEFORE: &[u8] = b",\"";
+    const CONTEXT: &[u8] = b"{\"\"session\"\":\"\"";
     let mut cursor = Cursor { line, at: 0 };
     cursor.until(b',')?;
     cursor.take(TIME_LEN)?;
     cursor.event(EventKind::Run)?;
     let id = cursor.until(b',')?;
-    if memchr::memmem::find(line, b"sha256").is_some() {
+    if SHA256.find(line).is_some() {
         return None;
     }
     // Within a cell no quote stands alone.
-    cursor.at = memchr::memmem::rfind(line, CONTEXT)? + CONTEXT.len();
+    let is_context = |&at: &usize| line[..at].ends_with(BEFORE) && line[at..].starts_with(CONTEXT);
+    cursor.at = memchr::memrchr_iter(b'{', line).find(is_context)? + CONTEXT.len();
     if memchr::memmem::find(&line[cursor.at..], PARENT.as_bytes()).is_some() {
         return None;
     }

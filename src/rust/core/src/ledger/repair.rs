@@ -46,7 +46,8 @@ pub fn repair<S: Store, T>(
     carry: impl FnOnce(&Wreck<'_>, &mut Draft, &mut Append<'_>) -> Result<T>,
 ) -> Result<Option<Repaired<T>>> {
     let mut store = lock_current(open, path, |_| false, how.give_up).map_err(not_found(path))?;
-    let known = memory.known(path, store.id());
+    let key = Memory::key(path);
+    let known = memory.known(&key, store.id());
     let outcome = check_start(&store).and_then(|()| {
         let ledger = Ledger::of(&store)?;
         match ledger.validate().tail {

@@ -216,8 +216,8 @@ pub(super) struct Levels {
 }
 
 impl Levels {
-    /// The JSON of the next run, if it has one.
-    pub(super) fn push(&mut self, json: Option<&[u8]>) {
+    /// The JSON of the next run, if it has one; the code for it.
+    pub(super) fn push(&mut self, json: Option<&[u8]>) -> Option<usize> {
         let code = json.map(|json| match self.by_json.get(json) {
             Some(&code) => code,
             None => {
@@ -226,6 +226,12 @@ impl Levels {
                 self.levels.len() - 1
             }
         });
+        self.push_code(code);
+        code
+    }
+
+    /// That the next run has what another one has.
+    pub(super) fn push_code(&mut self, code: Option<usize>) {
         self.codes.push(code);
     }
 

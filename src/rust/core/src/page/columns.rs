@@ -87,6 +87,7 @@ pub(super) fn heads(view: &View, hidden: &Hidden) -> Vec<Head> {
 /// All columns with their values.
 pub(super) fn write_columns(
     view: &View,
+    heads: &[Head],
     hidden: &Hidden,
     is_lost: impl Fn(Run<'_>) -> bool,
     out: &mut Vec<u8>,
@@ -99,8 +100,7 @@ pub(super) fn write_columns(
         .collect();
     let recorded = runs.params.iter().chain(runs.metrics.iter());
     let columns = recorded.chain(&details).chain(runs.tags.iter());
-    let columns: Vec<(Head, &columns::Column)> =
-        heads(view, hidden).into_iter().zip(columns).collect();
+    let columns: Vec<(&Head, &columns::Column)> = heads.iter().zip(columns).collect();
     json::write_array(&columns, out, |(head, column), out| {
         let hidden = hidden.runs(&head.name).filter(|_| head.kind == "metric");
         let is_shown = |row: usize| hidden.is_none_or(|hidden| !hidden.contains(&row));

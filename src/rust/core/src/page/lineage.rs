@@ -63,7 +63,7 @@ impl Nodes {
     /// What a run is and rests on.
     pub(super) fn write_run(&mut self, run: Run<'_>, out: &mut Vec<u8>) {
         object(out, |o| {
-            o.text("label", &lineage::run_label(run));
+            o.text("label", lineage::run_label(run));
             if let Some(problem) = lineage::problem(run) {
                 o.text("problem", &problem);
             }

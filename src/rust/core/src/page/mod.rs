@@ -196,7 +196,15 @@ impl Page {
             }
             write_texts(&compare::KINDS, o.key("kinds"));
             object(o.key("runs"), |o| {
-                write_runs(view, &sessions, &mut nodes, &hidden, &self.lost, o);
+                write_runs(
+                    view,
+                    &self.heads,
+                    &sessions,
+                    &mut nodes,
+                    &hidden,
+                    &self.lost,
+                    o,
+                );
             });
             json::write_array(&sessions.list, o.key("sessions"), |session, out| {
                 write_session(session, &mut nodes, out);

@@ -1,6 +1,7 @@
 //! Runs: all of them column by column, or one of them whole.
 
 use std::collections::{HashMap, HashSet};
+use std::hash::Hash;
 
 use crate::format::json::{self, Json};
 use crate::format::session_context::SessionContext;
@@ -9,7 +10,7 @@ use crate::page::cells::{
     Levels, Object, milliseconds, object, write_cells, write_fact, write_list, write_number,
     write_usize,
 };
-use crate::page::columns::write_columns;
+use crate::page::columns::{Head, write_columns};
 use crate::page::hidden::Hidden;
 use crate::page::lineage::Nodes;
 use crate::page::view::View;
@@ -29,12 +30,16 @@ impl<'a> Sessions<'a> {
     pub(super) fn of(runs: &'a Runs) -> Sessions<'a> {
         let (list, by_id) = (Vec::new(), HashMap::new());
         let mut sessions = Sessions { list, by_id };
-        let mut last = "";
-        for session in runs.iter().flat_map(Run::sessions) {
-            if sessions.list.is_empty() || session.id != last {
-                last = &session.id;
+        let mut last = None;
+        for run in runs.iter() {
+            // Mostly that of the run before.
+            if run.is_plain() && last.is_some_and(|last| std::ptr::eq(last, run.session())) {
+                continue;
+            }
+            for session in run.sessions() {
+                last = Some(session);
                 let next = sessions.list.len();
-                if *sessions.by_id.entry(last).or_insert(next) == next {
+                if *sessions.by_id.entry(&session.id).or_insert(next) == next {
                     sessions.list.push(session);
                 }
             }
@@ -143,14 +148,25 @@ fn write_artifacts(run: Run<'_>, nodes: &mut Nodes, out: &mut Vec<u8>) {
     });
 }
 
-/// What each run has, by its JSON; an empty list is nothing.
-fn levels<'a>(runs: &'a Runs, mut write: impl FnMut(Run<'a>, &mut Vec<u8>)) -> Levels {
+/// What each run has, by its JSON; an empty list is nothing. Runs have the same that have one key.
+fn levels<'a, K: Hash + Eq>(
+    runs: &'a Runs,
+    key: impl Fn(Run<'a>) -> Option<K>,
+    mut write: impl FnMut(Run<'a>, &mut Vec<u8>),
+) -> Levels {
     let mut levels = Levels::default();
+    let mut known = HashMap::new();
     let mut json = Vec::new();
     for run in runs.iter() {
+        let key = key(run);
+        if let Some(&code) = key.as_ref().and_then(|key| known.get(key)) {
+            levels.push_code(code);
+            continue;
+        }
         json.clear();
         write(run, &mut json);
-        levels.push((json != b"[]").then_some(&json));
+        let code = levels.push((json != b"[]").then_some(&json));
+        known.extend(key.map(|key| (key, code)));
     }
     levels
 }
@@ -158,6 +174,7 @@ fn levels<'a>(runs: &'a Runs, mut write: impl FnMut(Run<'a>, &mut Vec<u8>)) -> L
 /// All runs: their columns, what many have in common, and what few have.
 pub(super) fn write_runs(
     view: &View,
+    heads: &[Head],
     sessions: &Sessions<'_>,
     nodes: &mut Nodes,
     hidden: &Hidden,
@@ -173,17 +190,23 @@ pub(super) fn write_runs(
         json::write_int(milliseconds(run.began()), out);
     });
     let is_lost = |run: Run<'_>| lost.contains(&run.row);
-    write_columns(view, hidden, is_lost, o.key("columns"));
+    write_columns(view, heads, hidden, is_lost, o.key("columns"));
 
-    let session = levels(runs, |run, out| {
+    let session_of = |run: Run<'_>| Some(std::ptr::from_ref(run.last_session()));
+    let session = levels(runs, session_of, |run, out| {
         write_usize(sessions.by_id[run.last_session().id.as_str()], out);
     });
     session.write(o.key("session"));
-    let facts = levels(runs, |run, out| write_facts(&compare::run_facts(run), out));
+    let no_facts = |run: Run<'_>| run.is_plain().then_some(());
+    let facts = levels(runs, no_facts, |run, out| {
+        write_facts(&compare::run_facts(run), out);
+    });
     facts.write(o.key("facts"));
     // A node's label is that by which it is first named, and what a run made comes first.
     let mut made = Vec::new();
-    let lineage = levels(runs, |run, out| {
+    let plain = |run| (session_of(run), lineage::run_label(run), run.unfit());
+    let key = |run| Run::is_plain(run).then(|| plain(run));
+    let lineage = levels(runs, key, |run, out| {
         if !run.artifacts().is_empty() {
             let mut edges = Vec::new();
             nodes.write_made(run, &mut edges);

@@ -12,6 +12,7 @@
 //! A look asks for more than the next piece takes, since the pieces themselves, other threads and
 //! whoever tells the user need something too.
 
+use std::alloc::{Layout, alloc_zeroed};
 use std::io;
 use std::panic::resume_unwind;
 
@@ -49,13 +50,21 @@ pub fn ensure(bytes: usize) {
     look(bytes).unwrap_or_else(|e| e.unwind());
 }
 
-/// So many zeros.
+/// So many zeros, which the system mostly has: `Vec::resize` would write each.
 pub fn zeroed(bytes: u64) -> io::Result<Vec<u8>> {
     let bytes = usize::try_from(bytes).map_err(|_| OutOfMemory)?;
-    let mut zeros = Vec::new();
-    zeros.try_reserve_exact(bytes).map_err(|_| OutOfMemory)?;
-    zeros.resize(bytes, 0);
-    Ok(zeros)
+    let layout = Layout::array::<u8>(bytes).map_err(|_| OutOfMemory)?;
+    if bytes == 0 {
+        return Ok(Vec::new());
+    }
+    // SAFETY: the layout is that of a vector of so many bytes, of which there is one at least; all of them are set.
+    unsafe {
+        let start = alloc_zeroed(layout);
+        match start.is_null() {
+            true => Err(OutOfMemory.into()),
+            false => Ok(Vec::from_raw_parts(start, bytes, bytes)),
+        }
+    }
 }
 
 /// Appends, if there is room.

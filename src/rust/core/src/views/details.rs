@@ -1,11 +1,10 @@
 //! What is on record of a run beside parameters and metrics, as columns.
 
-use crate::columnar::columns::Column;
+use crate::columnar::columns::{Column, Tag};
 use crate::format::run_context::Condition;
 use crate::format::session_context::SessionContext;
 use crate::format::value::{Kind, Value};
 use crate::views::runs::{Run, Runs};
-use crate::views::sessions::Session;
 use crate::views::table::{self, Role, Type};
 
 /// A column of every table of runs.
@@ -130,18 +129,22 @@ impl Detail {
         }
     }
 
-    fn is_of_session(self) -> bool {
-        matches!(
-            self,
-            Detail::User | Detail::Host | Detail::Script | Detail::Commit | Detail::Dirty
-        )
+    /// What tells the value where runs have it in common: the address of their session, or of the word for it.
+    fn told_by(self, run: Run<'_>, is_lost: bool) -> Option<*const ()> {
+        match self {
+            Detail::Status => Some(run.status_name(is_lost).as_ptr().cast()),
+            Detail::User | Detail::Host | Detail::Script | Detail::Commit | Detail::Dirty => {
+                Some(std::ptr::from_ref(run.session()).cast())
+            }
+            _ => None,
+        }
     }
 
     /// What it is of a run, given whether that is lost.
     pub fn of(self, run: Run<'_>, is_lost: bool) -> Option<Value> {
-        let session = run.session().context.as_ref();
+        let session = || run.session().context.as_ref();
         let str = |text: Option<&str>| text.map(|text| Value::Str(text.to_owned()));
-        let text = |of: fn(&SessionContext) -> Option<&str>| str(session.and_then(of));
+        let text = |of: fn(&SessionContext) -> Option<&str>| str(session().and_then(of));
         match self {
             Detail::Status => Some(Value::Str(run.status_name(is_lost).to_owned())),
             Detail::Duration => {
@@ -155,7 +158,7 @@ impl Detail {
             Detail::Host => text(SessionContext::host),
             Detail::Script => text(SessionContext::script),
             Detail::Commit => text(SessionContext::commit),
-            Detail::Dirty => session.and_then(SessionContext::dirty).map(Value::Bool),
+            Detail::Dirty => session().and_then(SessionContext::dirty).map(Value::Bool),
             Detail::Seed => run.seed(),
             Detail::Data => data(run).map(Value::Str),
             Detail::Looks => Some(Value::Int(run.looks() as i32)),
@@ -169,24 +172,20 @@ impl Detail {
     pub fn column(self, runs: &Runs, rows: &[usize], is_lost: impl Fn(Run<'_>) -> bool) -> Column {
         const IN_MEMORY: &str = "a new column is in memory";
         let mut column = Column::new(self.name());
-        let mut last: Option<(&Session, usize)> = None;
+        let mut last = (None, Tag::Absent, 0);
         for &row in rows {
             let run = runs.at(row);
-            if self.is_of_session() {
-                // Mostly that of the run before.
-                let session = run.session();
-                let known = last.filter(|(known, _)| std::ptr::eq(*known, session));
-                last = Some((session, row));
-                if let Some((_, known)) = known {
-                    let (tag, bits) = (column.tag(known), column.bits(known));
-                    column.put(row, tag, bits).expect(IN_MEMORY);
-                    continue;
-                }
-            }
             let is_lost = self == Detail::Status && is_lost(run);
+            let told_by = self.told_by(run, is_lost);
+            // Mostly that of the run before.
+            if told_by.is_some() && told_by == last.0 {
+                column.put(row, last.1, last.2).expect(IN_MEMORY);
+                continue;
+            }
             if let Some(value) = self.of(run, is_lost) {
                 column.set(row, value).expect(IN_MEMORY);
             }
+            last = (told_by, column.tag(row), column.bits(row));
         }
         column
     }

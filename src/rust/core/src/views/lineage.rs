@@ -10,7 +10,6 @@ use crate::format::artifact::ArtifactEntry;
 use crate::format::data_version::DataVersion;
 use crate::format::digest::Digest;
 use crate::format::session_context::SessionContext;
-use crate::format::value::Value;
 use crate::ledger::objects::{Objects, Progress};
 use crate::views::registry::Registry;
 use crate::views::runs::{Run, Runs};
@@ -341,16 +340,9 @@ pub fn problem(run: Run<'_>) -> Option<String> {
 }
 
 /// What a run is, in a few words: its name, or else the learner, where a parameter says it.
-pub fn run_label(run: Run<'_>) -> String {
-    if let Some(name) = run.name() {
-        return name.to_owned();
-    }
-    let texts = run.params_named(&["learner", "model"]).into_iter();
-    let mut texts = texts.filter(|value| matches!(value, Value::Str(_)));
-    texts
-        .next()
-        .map(|value| value.to_string())
-        .unwrap_or_default()
+pub fn run_label(run: Run<'_>) -> &str {
+    let named = run.name().or_else(|| run.param_text(&["learner", "model"]));
+    named.unwrap_or_default()
 }
 
 #[derive(Debug, Default)]
@@ -367,7 +359,8 @@ impl Lineage {
     pub fn of(runs: &Runs, registry: &Registry) -> Lineage {
         let mut lineage = Lineage::default();
         for run in runs.iter() {
-            let node = lineage.add_node(Kind::Run, run.id().to_owned(), || run_label(run));
+            let node =
+                lineage.add_node(Kind::Run, run.id().to_owned(), || run_label(run).to_owned());
             lineage.nodes[node].problem = problem(run);
             lineage.add_edges(artifact_edges(run));
             lineage.add_edges(run_edges(run));

@@ -335,11 +335,14 @@ impl<'a> Run<'a> {
         self.runs.params.row(self.row)
     }
 
-    /// Its values of parameters that are called so.
-    pub fn params_named(self, names: &[&str]) -> Vec<Value> {
+    /// The first of its parameters that is called so and is a text.
+    pub fn param_text(self, names: &[&str]) -> Option<&'a str> {
         let columns = self.runs.params.iter();
-        let named = columns.filter(|column| names.contains(&column.name.as_str()));
-        named.filter_map(|column| column.get(self.row)).collect()
+        let mut named = columns.filter(|column| names.contains(&column.name.as_str()));
+        named.find_map(|column| match column.tag(self.row) {
+            Tag::Text => Some(column.texts.get(column.bits(self.row) as usize)),
+            _ => None,
+        })
     }
 
     pub fn metrics(self) -> Vec<(String, Value)> {
@@ -482,6 +485,13 @@ impl<'a> Run<'a> {
     /// Whether a running run's process is provably gone.
     pub fn is_lost(self) -> bool {
         self.status() == Status::Running && self.session().context.as_ref().is_some_and(is_gone)
+    }
+
+    /// Whether it is of one session, and has nothing on record but values, tags and how it went.
+    pub fn is_plain(self) -> bool {
+        let row = self.row as u32;
+        !self.runs.extras.get().contains_key(&row)
+            && !self.runs.several_sessions.get().0.contains_key(&row)
     }
 
     fn extras(self) -> &'a RunExtras {

@@ -219,10 +219,11 @@ fn look(
     let mut invalid = invalid.iter().map(|row| row.seq).peekable();
     let path = || ledger.path().to_owned();
     let mut budget = Budget::default();
+    let mut session = None;
     for (seq, line) in (1..).map(Seq).zip(ledger.lines()) {
         let room = budget.take(line.len());
         room.map_err(|OutOfMemory| ledger.out_of_memory())?;
-        if invalid.next_if_eq(&seq).is_some() || is_plain_run(line, registry)? {
+        if invalid.next_if_eq(&seq).is_some() || is_plain_run(line, &mut session, registry)? {
             continue;
         }
         let row = match read_row(line, None) {
@@ -241,16 +242,23 @@ fn look(
     Ok(())
 }
 
-/// Takes a run over whose row needs no other look.
-fn is_plain_run(line: &[u8], registry: &mut Registry) -> Result<bool> {
+/// Takes a run over whose row needs no other look. `known` is the session of the last one, mostly that of this one.
+fn is_plain_run<'a>(
+    line: &'a [u8],
+    known: &mut Option<&'a [u8]>,
+    registry: &mut Registry,
+) -> Result<bool> {
     let run_ids = &mut registry.run_ids;
     let Some((id, session)) = fast_row::ids(line) else {
         return Ok(false);
     };
-    Ok(match std::str::from_utf8(session) {
-        Ok(session) if run_ids.knows_session(session)? => run_ids.begin(id, hash(id))?.is_some(),
-        _ => false,
-    })
+    if *known != Some(session) {
+        match std::str::from_utf8(session) {
+            Ok(text) if run_ids.knows_session(text)? => *known = Some(session),
+            _ => return Ok(false),
+        }
+    }
+    Ok(run_ids.begin(id, hash(id))?.is_some())
 }
 
 /// Looks at the bytes that rows name, at each once.

@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 use crate::error::{Error, Result};
 use crate::format::id::RunId;
 use crate::ledger::read::Position;
-use crate::ledger::sequence::look_through;
 use crate::ledger::store::Store;
 use crate::platform::sys::{self, FileId, Network};
 
@@ -16,9 +15,19 @@ use crate::platform::sys::{self, FileId, Network};
 pub struct Memory {
     /// Whether to write to file systems over a network whose locks can't be relied on.
     pub allow_network: bool,
-    known: HashMap<PathBuf, Known>,
+    known: HashMap<Key, Known>,
     warnings: Vec<String>,
     notices: Vec<String>,
+}
+
+/// The name under which a ledger is known: a path whose meaning doesn't change with the working folder.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub(in crate::ledger) struct Key(PathBuf);
+
+impl Key {
+    fn of(path: &Path) -> Key {
+        Key(std::path::absolute(path).unwrap_or_else(|_| path.to_owned()))
+    }
 }
 
 pub(in crate::ledger) struct Known {
@@ -27,6 +36,7 @@ pub(in crate::ledger) struct Known {
     network_checked: bool,
     /// Up to here the rows were looked through: they are numbered without gaps, and we understand all that we must.
     pub looked: Option<Position>,
+    /// The one that this process wrote last. Its row is one of those that were looked through, and stands as long as they do.
     pub session: Option<WrittenSession>,
     pub folder_synced: bool,
     /// The run that this process began last.
@@ -36,7 +46,6 @@ pub(in crate::ledger) struct Known {
 pub(in crate::ledger) struct WrittenSession {
     pub version: u64,
     pub id: String,
-    pub position: Position,
 }
 
 impl Memory {
@@ -48,8 +57,7 @@ impl Memory {
 
     /// Forgets a ledger: its file is about to be another.
     pub(in crate::ledger) fn forget(&mut self, path: &Path) {
-        let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-        self.known.remove(&path);
+        self.known.remove(&Key::of(path));
     }
 
     /// What somebody should know of the file, once.
@@ -66,19 +74,10 @@ impl Memory {
         self.notices.push(notice);
     }
 
-    /// Looks through a ledger that this process hasn't looked through yet, before it takes the lock. What isn't as it
-    /// should be is found again under the lock, where it counts.
-    pub(super) fn look_ahead<S: Store>(&mut self, path: &Path, store: &S) -> Option<Position> {
-        if self.known(path, store.id()).looked.is_some() {
-            return None;
-        }
-        look_through(store, Position::origin(), store.size().ok()?).ok()
-    }
-
     /// Looks once at where a ledger lies.
-    pub(super) fn check_network(&mut self, store: &impl Store) -> Result<()> {
+    pub(super) fn check_network(&mut self, key: &Key, store: &impl Store) -> Result<()> {
         let path = store.path();
-        if self.known(path, store.id()).network_checked {
+        if self.known(key, store.id()).network_checked {
             return Ok(());
         }
         match store.network().map_err(|e| Error::io(path, "look at", e))? {
@@ -91,13 +90,8 @@ impl Memory {
             Some(Network::Nfs4) => self.warn(nfs_warning(path)),
             _ => {}
         }
-        self.known(path, store.id()).network_checked = true;
+        self.known(key, store.id()).network_checked = true;
         Ok(())
-    }
-
-    /// Up to where this process knows the rows of a ledger that it wrote to.
-    pub fn position(&self, path: &Path) -> Option<Position> {
-        self.of_path(path)?.looked
     }
 
     /// The run that this process began last in a ledger.
@@ -109,12 +103,14 @@ impl Memory {
     /// one may have the id.
     fn of_path(&self, path: &Path) -> Option<&Known> {
         let file = sys::path_id(path).ok()?;
-        let absolute = std::path::absolute(path).ok()?;
-        let by_path = self.known.get(&absolute).filter(|known| known.file == file);
+        let by_path = self
+            .known
+            .get(&Key::of(path))
+            .filter(|known| known.file == file);
         by_path.or_else(|| {
             let means_it = |path: &Path| sys::path_id(path).is_ok_and(|id| id == file);
             let mut all = self.known.iter();
-            let found = all.find(|(path, known)| known.file == file && means_it(path));
+            let found = all.find(|(key, known)| known.file == file && means_it(&key.0));
             found.map(|(_, known)| known)
         })
     }
@@ -128,7 +124,13 @@ impl Memory {
         self
     }
 
-    pub(in crate::ledger) fn known(&mut self, path: &Path, file: FileId) -> &mut Known {
+    /// The name under which a ledger is known.
+    pub(in crate::ledger) fn key(path: &Path) -> Key {
+        Key::of(path)
+    }
+
+    /// What is known of a ledger, as far as its file is the same.
+    pub(in crate::ledger) fn known(&mut self, key: &Key, file: FileId) -> &mut Known {
         let fresh = |looked| Known {
             file,
             network_checked: false,
@@ -137,8 +139,8 @@ impl Memory {
             folder_synced: false,
             last_run: None,
         };
-        let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-        let known = self.known.entry(path).or_insert_with(|| fresh(None));
+        let known = self.known.entry(key.clone());
+        let known = known.or_insert_with(|| fresh(None));
         if known.file != file {
             // Whether the rows are the same is seen in the file.
             *known = fresh(known.looked);

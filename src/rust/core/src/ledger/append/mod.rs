@@ -21,7 +21,7 @@ use crate::format::time::Timestamp;
 use crate::ledger::append::flush::{flush, write_all};
 use crate::ledger::append::lock::lock_current;
 use crate::ledger::append::memory::Known;
-use crate::ledger::append::recovery::{Room, find_room};
+use crate::ledger::append::recovery::{Room, find_room, look_ahead};
 use crate::ledger::append::session::Entered;
 use crate::ledger::read::{self, Ledger, Position};
 use crate::ledger::store::Store;
@@ -45,13 +45,13 @@ pub fn append<S: Store>(
     how: &mut Append<'_>,
     events: impl IntoIterator<Item = (Timestamp, Event)>,
 ) -> Result<Head> {
-    append_decided(open, path, memory, how, |_| Ok(events))
+    Ok(append_decided(open, path, memory, how, |_| Ok(events))?.head)
 }
 
 /// Gives what was appended after a position.
 pub type ReadSince<'a> = &'a dyn Fn(&Position) -> Result<Ledger>;
 
-/// Appends what is decided under the lock, where nobody else can append anything.
+/// Appends what is decided under the lock, where nobody else can append anything, and returns the position after it.
 ///
 /// `decide` can read what has been appended since it last looked. An error of its own means that
 /// nothing is written.
@@ -61,15 +61,20 @@ pub fn append_decided<S: Store, E: IntoIterator<Item = (Timestamp, Event)>>(
     memory: &mut Memory,
     how: &mut Append<'_>,
     decide: impl FnOnce(ReadSince<'_>) -> Result<E>,
-) -> Result<Head> {
+) -> Result<Position> {
+    let key = Memory::key(path);
     let mut ahead = None;
     let look = |store: &S| {
-        ahead = memory.look_ahead(path, store);
-        memory.known(path, store.id()).looked.is_some()
+        let had_rows = memory.known(&key, store.id()).looked.is_some();
+        ahead = match had_rows {
+            true => None,
+            false => look_ahead(store),
+        };
+        had_rows
     };
     let mut store = lock_current(open, path, look, how.give_up)?;
-    let written = memory.check_network(&store).and_then(|()| {
-        let known = memory.known(path, store.id());
+    let written = memory.check_network(&key, &store).and_then(|()| {
+        let known = memory.known(&key, store.id());
         write_locked(&mut store, known, ahead, how, decide)
     });
     if written.is_err() {
@@ -88,10 +93,10 @@ pub fn append_decided<S: Store, E: IntoIterator<Item = (Timestamp, Event)>>(
         .into_iter()
         .for_each(|notice| memory.notice(notice));
     if how.sync {
-        let known = memory.known(path, store.id());
+        let known = memory.known(&key, store.id());
         flush(&mut store, known)?;
     }
-    Ok(written.head)
+    Ok(written.end)
 }
 
 /// Begins a ledger where there is none, so that what is stored beside one is never there before its first row.
@@ -101,9 +106,10 @@ pub fn begin<S: Store>(
     memory: &mut Memory,
     how: &mut Append<'_>,
 ) -> Result<()> {
+    let key = Memory::key(path);
     let mut store = lock_current(open, path, |_| false, how.give_up)?;
-    let begun = memory.check_network(&store).and_then(|()| {
-        let known = memory.known(path, store.id());
+    let begun = memory.check_network(&key, &store).and_then(|()| {
+        let known = memory.known(&key, store.id());
         let room = find_room(&store, known, None, how)?;
         if room.is_birth() {
             room.prepare(how).make(&mut store, known, how.sync)?;
@@ -120,7 +126,7 @@ pub fn begin<S: Store>(
 
 /// The rows of one append, as they came to stand in the file.
 struct Written {
-    head: Head,
+    end: Position,
     warning: Option<String>,
     notices: Vec<String>,
 }
@@ -158,11 +164,11 @@ fn write_rows<S: Store>(
         // A session stores a file, and what is stored beside a ledger is never there before its first row.
         true => {
             prepared.make(store, known, how.sync)?;
-            draft_rows(store, known, next, how, events)?
+            draft_rows(store.path(), known, next, how, events)?
         }
         // What can't be written leaves a torn tail to the next writer.
         false => {
-            let drafted = draft_rows(store, known, next, how, events)?;
+            let drafted = draft_rows(store.path(), known, next, how, events)?;
             prepared.make(store, known, how.sync)?;
             drafted
         }
@@ -174,10 +180,11 @@ fn write_rows<S: Store>(
     if last_run.is_some() {
         known.last_run = last_run;
     }
-    known.looked = Some(Position {
+    let end = Position {
         end: draft.end(),
         head: draft.head,
-    });
+    };
+    known.looked = Some(end);
     let aside = room.torn.as_ref().map(|torn| {
         format!(
             "Set aside {} bytes of a write to '{}' that never finished, in '{}'.",
@@ -187,14 +194,14 @@ fn write_rows<S: Store>(
         )
     });
     Ok(Written {
-        head: draft.head,
+        end,
         warning: session.warning,
         notices: room.notice.iter().cloned().chain(aside).collect(),
     })
 }
 
-fn draft_rows<S: Store>(
-    store: &S,
+fn draft_rows(
+    path: &Path,
     known: &Known,
     next: Position,
     how: &mut Append<'_>,
@@ -205,7 +212,7 @@ fn draft_rows<S: Store>(
         head: next.head,
         bytes: Vec::new(),
     };
-    let session = session::enter(store, known, how, &mut draft)?;
+    let session = session::enter(path, known, how, &mut draft)?;
     let mut last_run = None;
     for (time, mut event) in events {
         event.context = Object::with_capacity(event.context.pairs().len() + SESSION_BYTES)

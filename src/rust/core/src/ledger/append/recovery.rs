@@ -34,6 +34,8 @@ pub(in crate::ledger) struct Room {
     pub head: Head,
     /// Where it ends, its line feed included if that is there.
     pub end: u64,
+    /// How long the file is.
+    length: u64,
     /// Whether it is.
     closed: bool,
     pub torn: Option<SetAside>,
@@ -148,8 +150,7 @@ impl Prepared<'_> {
         if let Some(torn) = &self.room.torn {
             torn.keep(store)?;
         }
-        let size = store.size();
-        if size.map_err(|e| Error::io(store.path(), "look at", e))? > self.start {
+        if self.room.length > self.start {
             let truncated = store.truncate(self.start);
             truncated.map_err(|e| Error::io(store.path(), "truncate", e))?;
         }
@@ -197,6 +198,12 @@ pub(in crate::ledger) fn begin(
     chain::write_row(head, now, &event, rows).expect("a short row");
 }
 
+/// Looks through a ledger that this process hasn't looked through yet, before it takes the lock. What isn't as it
+/// should be is found again under the lock, where it counts.
+pub(super) fn look_ahead<S: Store>(store: &S) -> Option<Position> {
+    look_through(store, Position::origin(), store.size().ok()?).ok()
+}
+
 /// `ahead` is how far the rows were looked through before the lock was taken.
 pub(in crate::ledger) fn find_room<S: Store>(
     store: &S,
@@ -210,6 +217,7 @@ pub(in crate::ledger) fn find_room<S: Store>(
     let mut room = Room {
         head: Head::genesis(),
         end: len,
+        length: len,
         closed: true,
         torn: None,
         notice: None,
@@ -238,7 +246,7 @@ fn check_rows_gone<S: Store>(store: &S, known: &mut Known) -> Result<Option<Stri
     let seen = known.looked.map(|looked| looked.head.seq.0);
     let path = store.path().to_owned();
     if store.is_new() {
-        known.looked = None;
+        (known.looked, known.session) = (None, None);
         return Ok(seen.map(|rows| {
             let file = path.display();
             format!("'{file}', which had {rows} rows, was removed: a new ledger begins.")
@@ -261,6 +269,13 @@ fn look<S: Store>(
     room: &Room,
 ) -> Result<Option<String>> {
     let path = store.path();
+    let end = Position {
+        end: room.end + u64::from(!room.closed),
+        head: room.head,
+    };
+    if known.looked == Some(end) {
+        return Ok(None);
+    }
     let stands = |looked: Position| {
         let stands = looked.stands(&|bytes, at| store.read_at(bytes, at));
         stands.map_err(|e| Error::io(path, "read", e))
@@ -270,6 +285,7 @@ fn look<S: Store>(
     match known.looked {
         Some(looked) if stands(looked)? => from = looked,
         Some(looked) => {
+            known.session = None;
             notice = Some(format!(
                 "'{}' no longer has row {} as this process knew it: an older copy, or another file, is in its place.",
                 path.display(),
@@ -282,18 +298,18 @@ fn look<S: Store>(
         },
     }
     if from.end > room.end {
+        known.session = None;
         from = Position::origin();
     }
-    let end = room.end + u64::from(!room.closed);
     let mut looked = look_through(store, from, room.end).map_err(|e| first_damage(store, e))?;
-    if !room.closed && looked.end < end {
+    if !room.closed && looked.end < end.end {
         // The last row, which no line feed ends.
         let (last, seq) = (looked.head, room.head.seq);
         if seq != last.seq.next() {
             let why = format!("its seq is {seq} after {}", last.seq).into();
             return Err(first_damage(store, corrupt(path, last, looked.end, why)));
         }
-        (looked.head, looked.end) = (room.head, end);
+        looked = end;
     }
     known.looked = Some(looked);
     Ok(notice)

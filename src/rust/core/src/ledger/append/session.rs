@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::format::artifact::ArtifactEntry;
 use crate::format::event::{Event, EventKind};
 use crate::format::id;
@@ -11,8 +11,6 @@ use crate::ledger::append::draft::Draft;
 use crate::ledger::append::memory::{Known, WrittenSession};
 use crate::ledger::append::request::Append;
 use crate::ledger::objects::Objects;
-use crate::ledger::read::Position;
-use crate::ledger::store::Store;
 
 /// The session that rows are of.
 pub(in crate::ledger) struct Entered {
@@ -22,22 +20,20 @@ pub(in crate::ledger) struct Entered {
     pub warning: Option<String>,
 }
 
-/// Goes on with the session on record if that still stands and its context is the same, else begins one.
-pub(super) fn enter<S: Store>(
-    store: &S,
+/// Goes on with the session on record if its context is the same, else begins one.
+pub(super) fn enter(
+    ledger: &Path,
     known: &Known,
     how: &mut Append<'_>,
     draft: &mut Draft,
 ) -> Result<Entered> {
     match &known.session {
-        Some(session) if session.version == how.session.version && stands(store, session)? => {
-            Ok(Entered {
-                id: session.id.clone(),
-                fresh: None,
-                warning: None,
-            })
-        }
-        _ => begin(store.path(), how, draft),
+        Some(session) if session.version == how.session.version => Ok(Entered {
+            id: session.id.clone(),
+            fresh: None,
+            warning: None,
+        }),
+        _ => begin(ledger, how, draft),
     }
 }
 
@@ -60,10 +56,6 @@ pub(in crate::ledger) fn begin(
     let fresh = WrittenSession {
         version: how.session.version,
         id: id.clone(),
-        position: Position {
-            end: draft.end(),
-            head: draft.head,
-        },
     };
     Ok(Entered {
         id,
@@ -86,11 +78,4 @@ fn store_lockfile(
         Ok(stored) => Ok(Some(ArtifactEntry::of_bytes(stored.digest, stored.size))),
         Err(e) => Err(format!("The environment's lockfile is not on record: {e}")),
     }
-}
-
-fn stands<S: Store>(store: &S, session: &WrittenSession) -> Result<bool> {
-    let standing = session
-        .position
-        .stands(&|bytes, at| store.read_at(bytes, at));
-    standing.map_err(|e| Error::io(store.path(), "read", e))
 }

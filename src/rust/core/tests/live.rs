@@ -1,0 +1,69 @@
+//! Invariant: whether a run is open is the same by what was appended since it was known to be open, and by all rows,
+//! but for one that somebody has resumed since: that is theirs.
+
+use std::fs;
+
+use fitledger_core::ledger::Position;
+use fitledger_core::views::fold::Fold;
+use fitledger_core::views::live::{Watch, check_open};
+use fitledger_core::views::runs::Runs;
+
+use random::{Dice, open, path, write};
+
+#[allow(dead_code, reason = "other tests use the rest")]
+mod random;
+
+#[test]
+fn what_came_since_tells_as_much_as_all_rows() {
+    let (mut open_still, mut ended) = (0, 0);
+    let another = path("live-another");
+    drop(fs::remove_file(&another));
+    write(&another, &mut Dice(100), 5);
+    for seed in 0..5 {
+        let path = path(&format!("live-{seed}"));
+        drop(fs::remove_file(&path));
+        write(&path, &mut Dice(seed), 2);
+        let ledger = open(&path).read().unwrap();
+        let mut was_open: Vec<(Position, String)> = Vec::new();
+        let mut runs = Runs::default();
+        let mut rows = ledger.rows();
+        while let Some(row) = rows.next() {
+            let row = row.unwrap();
+            runs.apply(&row).unwrap();
+            if row.seq.0 % 30 == 0 {
+                let position = rows.position();
+                let is_open = |id: &&str| check_open(&runs, id).is_ok();
+                let ids = runs.iter().map(|run| run.id());
+                was_open.extend(ids.filter(is_open).map(|id| (position, id.to_owned())));
+            }
+        }
+        let read_since = |position: &Position| open(&path).read_since(position);
+        for (position, id) in &was_open {
+            let expected = check_open(&runs, id).map_err(|e| e.to_string());
+            let mut watch = Watch::new(id.clone(), *position);
+            let found = watch.check_open(&read_since).map_err(|e| e.to_string());
+            let is_theirs = |why: &String| why.contains("was taken over");
+            if !found.as_ref().is_err_and(is_theirs) {
+                assert_eq!(found, expected, "{id} after {position:?}");
+            }
+            // It stays so.
+            let again = watch.check_open(&read_since).map_err(|e| e.to_string());
+            assert_eq!(again, found);
+            match expected {
+                Ok(()) => open_still += 1,
+                Err(_) => ended += 1,
+            }
+        }
+        // A position that isn't in the file says nothing of it.
+        let (position, id) = was_open.last().unwrap();
+        let of_another = |position: &Position| open(&another).read_since(position);
+        let mut watch = Watch::new(id.clone(), *position);
+        watch.check_open(&of_another).unwrap_err();
+        fs::remove_file(&path).unwrap();
+    }
+    fs::remove_file(&another).unwrap();
+    assert!(
+        open_still > 50 && ended > 50,
+        "{open_still} open, {ended} ended"
+    );
+}
