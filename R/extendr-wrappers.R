@@ -102,11 +102,6 @@ native_git_state <- function() .Call(wrap__native_git_state)
 #' @noRd
 native_trace <- function(file, kind, id, partial, down) .Call(wrap__native_trace, file, kind, id, partial, down)
 
-#' From here on, until it ends, values of the run may be buffered in this process, unless that is a forked child.
-#'
-#' @noRd
-native_buffer_open <- function(request, run_id) .Call(wrap__native_buffer_open, request, run_id)
-
 #' Buffers the values of a step: 0, or 1 when they have to be written now. 2 where nothing was buffered, since the run
 #' is no live run of this process.
 #'
