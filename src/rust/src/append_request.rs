@@ -8,6 +8,7 @@ use extendr_api::prelude::*;
 use extendr_ffi::SEXPTYPE;
 use fitledger_core::format::event::Event;
 use fitledger_core::format::object::Object;
+use fitledger_core::format::session_context::SessionContext;
 use fitledger_core::format::time::Timestamp;
 use fitledger_core::ledger::{self, Append, FileStore, Memory, ReadSince, Repaired, Session};
 use fitledger_core::platform::{memory, sys};
@@ -46,12 +47,14 @@ impl Entropy {
 }
 
 /// The ledger to append to, the session of the rows, and whether to wait for the disk:
-/// `list(file, version, context, lockfile, sync, allow_network)`, the context as JSON.
+/// `list(file, version, context, lockfile, code, sync, allow_network)`, the context as JSON, the code
+/// `NULL` or as `native_code()` gives it.
 pub struct AppendRequest {
     path: PathBuf,
     version: u64,
     context: Object,
     lockfile: Option<Cow<'static, str>>,
+    code: Vec<(&'static str, &'static [u8])>,
     sync: bool,
     allow_network: bool,
     /// Whether to begin a ledger where there is none.
@@ -63,7 +66,7 @@ impl AppendRequest {
     pub fn of(request: &Robj) -> Result<AppendRequest, Failure> {
         memory::ensure(0);
         let list = R::of(request);
-        if list.ty() != SEXPTYPE::VECSXP || list.len() != 6 {
+        if list.ty() != SEXPTYPE::VECSXP || list.len() != 7 {
             return Err(Failure::argument("request"));
         }
         let file = list
@@ -88,8 +91,9 @@ impl AppendRequest {
                 .and_then(|context| Object::from_text(context.as_bytes()))
                 .ok_or_else(|| Failure::argument("context"))?,
             lockfile: text(list.element(3)),
-            sync: list.element(4).is_true(),
-            allow_network: list.element(5).is_true(),
+            code: code(list.element(4)),
+            sync: list.element(5).is_true(),
+            allow_network: list.element(6).is_true(),
             create: true,
         })
     }
@@ -166,6 +170,7 @@ impl AppendRequest {
                 version: self.version,
                 context: &self.context,
                 lockfile: self.lockfile.as_deref().map(str::as_bytes),
+                code: &self.code,
             },
             sync: self.sync,
             now: Timestamp::now(),
@@ -174,6 +179,18 @@ impl AppendRequest {
         };
         Ok(write(memory, &mut how)?)
     }
+}
+
+/// What of the code is to be kept, each under its name.
+fn code(kept: R) -> Vec<(&'static str, &'static [u8])> {
+    if kept.ty() != SEXPTYPE::VECSXP || kept.len() != SessionContext::KEPT.len() {
+        return Vec::new();
+    }
+    let names = SessionContext::KEPT.into_iter().enumerate();
+    let kept = names.map(|(i, name)| (name, kept.element(i)));
+    kept.filter(|(_, bytes)| bytes.ty() == SEXPTYPE::RAWSXP)
+        .map(|(name, bytes)| (name, bytes.bytes()))
+        .collect()
 }
 
 /// What somebody should be told of an append.
