@@ -88,7 +88,8 @@ current_session <- function(file, call = rlang::caller_env(3)) {
     records, Sys.getpid(),
     if (records$packages) loadedNamespaces(),
     if (records$packages) random_kinds(),
-    if (records$script && !is.null(script)) c(script, call_native(native_script_look, script, once)),
+    if (records$script) script,
+    if (records$script && !once && !is.null(script)) call_native(native_script_look, script, FALSE),
     if (records$git || records$script) c(getwd(), call_native(native_git_look, getwd(), file, records$git, once))
   )
   if (!identical(key, session_memory$key)) {
