@@ -244,7 +244,7 @@ work_tree_row <- function(file, then, git) {
     return(NULL)
   }
   was <- if (isFALSE(then$git$dirty)) sha256_of_nothing else then$git$diff_sha256
-  now <- if (!is.null(git) && !is.null(then$git$commit)) call_native(native_git_diff_from, then$git$commit)
+  now <- if (!is.null(git) && rlang::is_string(then$git$commit)) call_native(native_git_diff_from, then$git$commit)
   row <- session_rows(
     "code", "work tree", sha256_text(was) %||% NA, sha256_text(now),
     without = if (is.null(git)) "gone" else "unknown", kept = kept_path(file, then$code$diff)

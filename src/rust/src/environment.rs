@@ -8,7 +8,7 @@ use fitledger_core::ledger::code::{Script, Seen, WorkTree};
 use fitledger_core::platform::sys;
 
 use crate::from_r::{self, path};
-use crate::guard::guard;
+use crate::guard::{Failure, guard};
 use crate::r::R;
 
 static WORK_TREE: Mutex<Option<WorkTree>> = Mutex::new(None);
@@ -114,7 +114,8 @@ fn native_git_state() -> Robj {
 #[extendr]
 fn native_git_diff_from(commit: Robj) -> Robj {
     guard(|| {
-        let commit = R::of(&commit).string().unwrap_or_default();
+        let commit = R::of(&commit).string();
+        let commit = commit.ok_or_else(|| Failure::argument("commit"))?;
         let tree = lock(&WORK_TREE);
         let digest = tree.as_ref().and_then(|tree| tree.diff_from(&commit));
         Ok(digest.map_or(Robj::from(()), |digest| Robj::from(digest.to_string())))
