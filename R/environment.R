@@ -102,10 +102,12 @@ describe_package <- function(name, version, path) {
 #' ledger under its hash, and the session of a run names it.
 #'
 #' `write_lockfile()` writes it to a file that `renv::restore()` takes.
-#' `compare_session()` says what differs today.
+#' `compare_session()` says what differs today, and whether script and work tree
+#' are still what they were.
 #'
 #' Passwords in addresses are left out. fitledger itself isn't in the lockfile.
-#' `options(fitledger.context)` without `"packages"` records none of this, see
+#' `options(fitledger.context)` without `"packages"` records no lockfile; of the
+#' code it records hashes, and keeps the bytes if you ask for that, see
 #' [fitledger_context].
 #'
 #' @param file Path of the ledger.
@@ -113,10 +115,22 @@ describe_package <- function(name, version, path) {
 #'   run, or a version of a model (`"price/3"`).
 #' @param path Path of the new file, usually `"renv.lock"`.
 #' @returns `write_lockfile()`: `path`, invisibly. `compare_session()`: a data frame
-#'   of class `fitledger_session_comparison` with a row for each difference: `kind`
-#'   (`"package"`, `"environment"`, `"code"`), `field`, `then` and `now`, as text. A
-#'   package that isn't loaded now counts with the version that is installed; `NA`
-#'   is none. Packages that are loaded only now don't count.
+#'   of class `fitledger_session_comparison` with a row for each difference, and in
+#'   any case one for the script and one for the work tree, if they are on record:
+#'   - `kind`: `"code"`, `"package"`, `"environment"`.
+#'   - `field`: what is compared. A package that isn't loaded now counts with the
+#'     version that is installed; packages that are loaded only now don't count.
+#'     `script` is the hash of the file, looked for from the top of the repository,
+#'     in the working directory and beside the ledger. `work tree` is the hash of
+#'     the difference of the tracked files from the commit of the run, `none` where
+#'     there was none; so it is the same if the changes have been committed since.
+#'   - `then`, `now`: as text; `NA` is none.
+#'   - `status`: `"same"`, `"changed"`, `"gone"`, or `"unknown"` where it wasn't
+#'     recorded then or git can't say today, as in a repository that doesn't have
+#'     the commit.
+#'   - `kept`: the path of the bytes as they were then, if they were kept and are
+#'     what they were. For the work tree that is what `git apply` takes, files that
+#'     aren't text aside.
 #' @section Errors:
 #' `fitledger_error_unknown` for a run that isn't there, `fitledger_error_exists`
 #' where a file would be overwritten, `fitledger_error_artifact` where the stored
@@ -156,43 +170,101 @@ compare_session <- function(file, run_id) {
   file <- check_path(file, "file")
   run_id <- known_run_id(file, run_id, "run_id")
   then <- call_native(native_session_of, file, run_id)
-  if (is.null(then$packages) && is.null(then$platform) && is.null(then$git)) {
+  # The row may come from anywhere.
+  for (part in c("git", "code")) {
+    then[[part]] <- if (is.list(then[[part]])) then[[part]]
+  }
+  recorded <- list(then$packages, then$platform, then$git, then$script_sha256)
+  if (!length(drop_null(recorded))) {
     abort(
       "argument", paste0("The run `", run_id, "` has no environment on record."),
-      "It was made with `options(fitledger.context)` without \"packages\", \"host\" and \"git\".",
+      "It was made with `options(fitledger.context)` without \"packages\", \"host\", \"git\" and \"script\".",
       arg = "run_id"
     )
   }
-  call_native(native_git_look, getwd(), file)
+  call_native(native_git_look, getwd(), file, FALSE, FALSE)
   git <- call_native(native_git_state)
   packages <- names(then$packages)
+  without <- if (is.null(git)) "gone" else "unknown"
   rows <- rbind(
+    script_row(file, then, git),
+    work_tree_row(file, then, git),
+    session_rows("code", "commit", then$git$commit, git$commit, without),
+    session_rows("code", "dirty", then$git$dirty, git$dirty, without),
     session_rows("package", "R", then$r, r_version()),
     session_rows("package", packages, then$packages, lapply(packages, version_now)),
     session_rows("environment", "platform", then$platform, R.version$platform),
     session_rows("environment", "locale", then$locale, Sys.getlocale("LC_CTYPE")),
     session_rows("environment", "timezone", then$timezone, time_zone()),
-    session_rows("environment", "rng", then$rng, RNGkind()),
-    session_rows("code", "commit", then$git$commit, git$commit),
-    session_rows("code", "dirty", then$git$dirty, git$dirty)
+    session_rows("environment", "rng", then$rng, RNGkind())
   )
-  differ <- rows$then != rows$now | is.na(rows$now)
-  structure(take_rows(rows, which(differ)), class = c("fitledger_session_comparison", "data.frame"))
+  shown <- rows$status != "same" | rows$field %in% c("script", "work tree") & rows$kind == "code"
+  structure(take_rows(rows, which(shown)), class = c("fitledger_session_comparison", "data.frame"))
 }
 
-# What wasn't recorded then can't differ now.
-session_rows <- function(kind, field, then, now) {
+# What wasn't recorded then can't differ now. `without` is the status of what isn't there now.
+session_rows <- function(kind, field, then, now, without = "gone", kept = NA_character_) {
   if (is.null(then)) {
     field <- character()
   }
   text <- function(x) {
     if (is.list(x)) vapply(x, as.character, "") else paste(x %||% NA, collapse = ", ")
   }
+  then <- if (length(field)) unname(text(then)) else character()
+  now <- if (length(field)) unname(text(now)) else character()
+  then[then == "NA"] <- NA
+  now[now == "NA"] <- NA
+  status <- ifelse(is.na(now), without, ifelse(then == now, "same", "changed"))
   as_frame(list(
-    kind = rep(kind, length(field)), field = field,
-    then = if (length(field)) unname(text(then)) else character(),
-    now = if (length(field)) unname(text(now)) else character()
+    kind = rep(kind, length(field)), field = field, then = then, now = now,
+    status = as.character(status), kept = rep(kept, length(field))
   ))
+}
+
+# The script as it stands in the repository, the working directory or beside the ledger today.
+script_row <- function(file, then, git) {
+  if (!rlang::is_string(then$script_sha256) || !rlang::is_string(then[["script"]])) {
+    return(NULL)
+  }
+  places <- file.path(c(git$root, getwd(), dirname(file)), then[["script"]])
+  found <- utils::head(places[file.exists(places)], 1)
+  now <- if (length(found)) {
+    tryCatch(hash_file(normalizePath(found))$sha256, fitledger_error = function(e) NULL)
+  }
+  session_rows(
+    "code", "script", sha256_text(then$script_sha256), sha256_text(now),
+    without = if (length(found)) "unknown" else "gone", kept = kept_path(file, then$code$script)
+  )
+}
+
+# The work tree then and now, each as its difference from the commit that was checked out then, so that
+# it doesn't matter what has been committed since.
+work_tree_row <- function(file, then, git) {
+  if (is.null(then$git)) {
+    return(NULL)
+  }
+  was <- if (isFALSE(then$git$dirty)) sha256_of_nothing else then$git$diff_sha256
+  now <- if (!is.null(git) && rlang::is_string(then$git$commit)) call_native(native_git_diff_from, then$git$commit)
+  row <- session_rows(
+    "code", "work tree", sha256_text(was) %||% NA, sha256_text(now),
+    without = if (is.null(git)) "gone" else "unknown", kept = kept_path(file, then$code$diff)
+  )
+  row$status[is.na(row$then)] <- "unknown"
+  row
+}
+
+sha256_of_nothing <- "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+
+sha256_text <- function(hex) {
+  if (!is.null(hex)) if (identical(hex, sha256_of_nothing)) "none" else paste0("sha256:", hex)
+}
+
+# The path of bytes that were kept, if they are still what they were.
+kept_path <- function(file, entry) {
+  if (!is.list(entry)) {
+    return(NA_character_)
+  }
+  tryCatch(call_stored(native_object_path, file, entry), fitledger_error = function(e) NA_character_)
 }
 
 version_now <- function(name) {
@@ -205,16 +277,20 @@ version_now <- function(name) {
 
 #' @export
 print.fitledger_session_comparison <- function(x, ...) {
-  if (!nrow(x)) {
+  if (all(x$status == "same")) {
     cat("Nothing that is on record of the session differs today.\n")
-    return(invisible(x))
   }
   columns <- lapply(unclass(x)[c("field", "then", "now")], shorten_hashes)
+  today <- ifelse(
+    x$status == "changed", paste0("now ", columns$now),
+    c(same = "the same", gone = "gone", unknown = "not known today")[x$status]
+  )
   for (kind in unique(x$kind)) {
     cat(kind, "\n", sep = "")
     rows <- x$kind == kind
+    kept <- ifelse(is.na(x$kept), "", paste0("\n    as it was: ", x$kept))[rows]
     fields <- format(columns$field)[rows]
-    cat(paste0("  ", fields, "  ", format(columns$then)[rows], "  now ", columns$now[rows], "\n"), sep = "")
+    cat(paste0("  ", fields, "  ", format(columns$then)[rows], "  ", today[rows], kept, "\n"), sep = "")
   }
   invisible(x)
 }

@@ -34,6 +34,11 @@ native_read_object <- function(file, sha256, size, on_progress) .Call(wrap__nati
 #' @noRd
 native_copy_object <- function(file, sha256, size, to, on_progress) .Call(wrap__native_copy_object, file, sha256, size, to, on_progress)
 
+#' The path of a stored object, once its bytes are verified.
+#'
+#' @noRd
+native_object_path <- function(file, sha256, size, on_progress) .Call(wrap__native_object_path, file, sha256, size, on_progress)
+
 #' Unpacks a stored folder, once its bytes are verified, to a new one.
 #'
 #' @noRd
@@ -80,17 +85,34 @@ native_json <- function(pairs, pretty) .Call(wrap__native_json, pairs, pretty)
 #' @noRd
 native_process <- function() .Call(wrap__native_process)
 
-#' Looks at git for a folder; a number that grows when what it says has changed. A working folder that was
+#' Looks at git for a folder; a number that is another one when what it says has changed. With `diff` that is also by what the
+#' files differ from the commit; with `once` it is what was so at the first look at a commit. A working folder that was
 #' removed is `NULL`: nothing is there to look at.
 #'
 #' @noRd
-native_git_look <- function(folder, file) .Call(wrap__native_git_look, folder, file)
+native_git_look <- function(folder, file, diff, once) .Call(wrap__native_git_look, folder, file, diff, once)
 
-#' What git said at the last look: `list(root, commit, branch, dirty)`, or `NULL` outside a
+#' What git said at the last look: `list(root, commit, branch, dirty, diff_sha256)`, or `NULL` outside a
 #' repository.
 #'
 #' @noRd
 native_git_state <- function() .Call(wrap__native_git_state)
+
+#' The hash of what the tracked files differ by from a commit today, in the folder of the last look; `NULL` where
+#' git can't say.
+#'
+#' @noRd
+native_git_diff_from <- function(commit) .Call(wrap__native_git_diff_from, commit)
+
+#' The hash of a script's bytes; `NULL` where it can't be read. With `once` that is of when it was looked at first.
+#'
+#' @noRd
+native_script_look <- function(script, once) .Call(wrap__native_script_look, script, once)
+
+#' The bytes at the last looks, `list(script, diff)`; `NULL` for what can't be kept.
+#'
+#' @noRd
+native_code <- function() .Call(wrap__native_code)
 
 #' The lineage of some nodes: `list(edges, nodes)`; `NULL` where there is no such node.
 #'

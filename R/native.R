@@ -95,12 +95,12 @@ gone_hint <- function(file) {
   }
 }
 
-# The file, the session of the rows with the environment's lockfile, whether to wait for the disk, and whether to
+# The file, the session of the rows with the environment's lockfile and the code, whether to wait for the disk, and whether to
 # go on where locks can't be relied on.
 append_request <- function(file) {
   session <- current_session(file)
   list(
-    file, session$version, session$context, session$lockfile,
+    file, session$version, session$context, session$lockfile, session$code,
     !identical(getOption("fitledger.sync"), "none"),
     identical(getOption("fitledger.network"), "allow")
   )

@@ -5,6 +5,9 @@ session_memory$version <- 0
 
 context_groups <- c("user", "host", "script", "git", "packages")
 
+# What can be asked for beside them.
+context_words <- c(context_groups, "code")
+
 #' What a ledger records of its surroundings
 #'
 #' Each row of a ledger names a *session*: a row that says with what the runs
@@ -17,15 +20,33 @@ context_groups <- c("user", "host", "script", "git", "packages")
 #' - `host`: the name of the machine, its boot, the process and when it began,
 #'   the platform, the locale and the time zone.
 #' - `script`: the script or document that is run, relative to the repository,
-#'   or its base name outside one.
-#' - `git`: commit, branch, and whether files differ from the commit. `dirty` is
-#'   asked of git at most every 10 seconds and is absent where git takes longer
-#'   than a second, or where the repository's own configuration names filters,
-#'   which would be run; the ledger and the files beside it don't count. In CI also
-#'   the commit and the run's number as CI names them.
+#'   or its base name outside one, and the SHA-256 of its bytes (`script_sha256`).
+#' - `git`: commit, branch, whether files differ from the commit (`dirty`), and if
+#'   so the SHA-256 of the difference (`diff_sha256`). It covers the files that git
+#'   tracks, staged or not, binary ones by their hash; a new file that git doesn't
+#'   track makes a work tree dirty and is no part of the difference. Git is asked
+#'   at most every 10 seconds, and less often where it is slow. What it can't say
+#'   within a second each is absent, as it is where the repository's own
+#'   configuration names filters, which would be run. Nothing that a repository
+#'   names is run. The ledger and the files beside it don't count. In CI also the
+#'   commit and the run's number as CI names them.
 #' - `packages`: R's version, the loaded packages with theirs, and the kinds of
 #'   random number generators; and a lockfile, stored beside the ledger once for each
 #'   environment, see [write_lockfile()].
+#'
+#' Script and work tree of an R that was started with a script are recorded as they
+#' were when the first run was logged, and again when the commit or the working
+#' directory is another one: who edits files while a script runs doesn't change what it does. Otherwise,
+#' as where files are sourced or knitted, they are recorded again when they have
+#' changed.
+#'
+#' One more word, `"code"`, keeps the bytes too of what `script` and `git` record
+#' as hashes: of the script and of the difference, up to 1 MiB each, more is left
+#' out. They are stored beside the ledger under their hash, once, as artifacts are,
+#' and [verify_ledger()] checks them. Nothing shows them; [compare_session()] says
+#' where they are. Mind that they can't be taken out of a ledger that is handed on
+#' with its `.objects` but by removing them there, and that scripts and changes may
+#' hold what isn't meant for others.
 #'
 #' Never recorded: other environment variables, command-line arguments, addresses
 #' of remote repositories. A chain of hashes can't forget, so keep what must be
@@ -34,7 +55,7 @@ context_groups <- c("user", "host", "script", "git", "packages")
 #' R's own random stream is never touched.
 #'
 #' @section Options:
-#' - `fitledger.context`: what is recorded, as above.
+#' - `fitledger.context`: what is recorded, as above, `"code"` included.
 #' - `fitledger.sync`: `"none"` doesn't wait until a row is on disk, for those
 #'   who would rather lose the last moments in a power cut. The default waits.
 #' - `fitledger.network`: `"allow"` writes to a ledger on a network file system,
@@ -56,22 +77,28 @@ current_session <- function(file, call = rlang::caller_env(3)) {
   if (!identical(option, session_memory$option)) {
     check_context(option, call)
     session_memory$option <- option
-    session_memory$records <- rlang::set_names(as.list(context_groups %in% option), context_groups)
+    session_memory$records <- rlang::set_names(as.list(context_words %in% option), context_words)
   }
   records <- session_memory$records
   in_folder <- records$git || records$script
   folder <- if (in_folder) getwd()
+  script <- if (records$script || records$git) current_script()
+  # R has read the script that it was started with, and mostly what that needs, by the time that somebody
+  # changes it.
+  once <- identical(script, session_memory$started)
   key <- list(
     records, Sys.getpid(),
     if (records$packages) loadedNamespaces(),
     if (records$packages) random_kinds(),
-    if (records$script) current_script(),
+    if (records$script) script,
+    if (records$script && !once && !is.null(script)) call_native(native_script_look, script, FALSE),
     folder,
-    if (in_folder) call_native(native_git_look, folder, file)
+    if (in_folder) call_native(native_git_look, folder, file, records$git, once)
   )
   if (!identical(key, session_memory$key)) {
     session_memory$context <- call_native(native_json, session_context(records), FALSE)
     session_memory$lockfile <- if (records$packages) lockfile_text()
+    session_memory$code <- if (records$code) kept_code(records)
     session_memory$key <- key
     session_memory$version <- session_memory$version + 1
   }
@@ -79,8 +106,9 @@ current_session <- function(file, call = rlang::caller_env(3)) {
 }
 
 check_context <- function(option, call) {
-  if (!is.character(option) || !all(option %in% context_groups)) {
-    abort_argument("options(fitledger.context)", paste("among", enumerate(context_groups)), option, call = call)
+  if (!is.character(option) || !all(option %in% context_words)) {
+    among <- paste("among", enumerate(context_words, most = length(context_words)))
+    abort_argument("options(fitledger.context)", among, option, call = call)
   }
 }
 
@@ -91,8 +119,8 @@ session_context <- function(records) {
     if (records$user) list(user = user_name()),
     if (records$host) host_context(),
     if (records$packages) package_context(),
-    if (!is.null(script)) list(script = script_path(script, git$root)),
-    if (records$git) list(git = drop_null(git[c("commit", "branch", "dirty")]), ci = ci_context())
+    if (!is.null(script)) list(script = script_path(script, git$root), script_sha256 = call_native(native_script_look, script, TRUE)),
+    if (records$git) list(git = drop_null(git[c("commit", "branch", "dirty", "diff_sha256")]), ci = ci_context())
   ))
   context[lengths(context) > 0]
 }
@@ -184,6 +212,12 @@ quarto_source <- function(input) {
   if (file.exists(qmd)) qmd else input
 }
 
+# The bytes that are stored beside the ledger, of what is recorded.
+kept_code <- function(records) {
+  code <- call_native(native_code)
+  list(if (records$script) code$script, if (records$git) code$diff)
+}
+
 started_script <- function() {
   if (is.null(session_memory$started)) {
     arguments <- commandArgs(trailingOnly = FALSE)
@@ -195,7 +229,8 @@ started_script <- function() {
       script <- arguments[after_f + 1]
     }
     script <- setdiff(gsub("~+~", " ", script, fixed = TRUE), "-")
-    session_memory$started <- as.character(utils::head(script, 1))
+    # Whoever changes the working directory later doesn't mean another file.
+    session_memory$started <- normalizePath(as.character(utils::head(script, 1)), winslash = "/", mustWork = FALSE)
   }
   if (length(session_memory$started)) session_memory$started
 }

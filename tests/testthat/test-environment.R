@@ -56,18 +56,87 @@ test_that("compare_session() says what differs today", {
   id <- log_run(file, list(), list())
   expect_output(print(compare_session(file, id)), "Nothing that is on record")
   # A run as another machine with older packages would have recorded it.
-  context <- session_context(rlang::set_names(as.list(context_groups == "packages"), context_groups))
+  context <- session_context(rlang::set_names(as.list(context_words == "packages"), context_words))
   context$packages$cli <- "0.9.0"
   context$packages$gone <- "1.2.3"
   context$r <- "3.6.3"
   old <- local_ledger()
-  target <- list(old, 1e9, call_native(native_json, context, FALSE), NULL, TRUE, FALSE)
+  target <- list(old, 1e9, call_native(native_json, context, FALSE), NULL, NULL, TRUE, FALSE)
   id <- native_log_event(target, "run", NULL, list(), list(), NULL, NULL, NULL, NULL, NULL, FALSE)
   compared <- compare_session(old, id)
   expect_identical(compared$field, c("R", "cli", "gone"))
   expect_identical(compared$then, c("3.6.3", "0.9.0", "1.2.3"))
   expect_identical(compared$now, c(r_version(), unname(getNamespaceVersion("cli")), NA))
   expect_snapshot(print(compared), transform = function(lines) gsub("now [0-9.]+", "now <version>", lines))
+})
+
+test_that("compare_session() says whether script and work tree are still what they were", {
+  skip_on_cran()
+  local_repository()
+  local_no_script()
+  writeLines("id <- log_with_git()", "fit.R")
+  writeLines("log.csv*", ".gitignore")
+  commit_all()
+  status <- function(id) {
+    compared <- compare_session("log.csv", id)
+    rlang::set_names(compared$status, compared$field)
+  }
+  withr::local_options(fitledger.context = c("script", "git"))
+  source("fit.R", local = TRUE)
+  clean <- id
+  expect_identical(status(clean), c(script = "same", "work tree" = "same"))
+
+  cat("# Changed.\n", file = "fit.R", append = TRUE)
+  source("fit.R", local = TRUE)
+  dirty <- id
+  expect_identical(status(clean), c(script = "changed", "work tree" = "changed", dirty = "changed"))
+  expect_identical(status(dirty), c(script = "same", "work tree" = "same"))
+  git("add", "fit.R")
+  expect_identical(status(dirty)[["work tree"]], "same")
+
+  # Committed meanwhile, it is still the same.
+  commit_all()
+  wait_until(
+    {
+      ask_git_again()
+      "dirty" %in% names(status(dirty)) && status(dirty)[["dirty"]] == "changed"
+    },
+    "git to say that nothing differs"
+  )
+  expect_identical(status(dirty), c(script = "same", "work tree" = "same", commit = "changed", dirty = "changed"))
+  expect_identical(status(clean)[1:3], c(script = "changed", "work tree" = "changed", commit = "changed"))
+  compared <- compare_runs("log.csv", c(clean, dirty))
+  expect_identical(compared$field, c("script hash", "dirty", "diff hash"))
+
+  unlink("fit.R")
+  expect_identical(status(clean)[1:2], c(script = "gone", "work tree" = "changed"))
+  repository <- getwd()
+  withr::local_dir(withr::local_tempdir())
+  file.copy(file.path(repository, "log.csv"), "log.csv")
+  expect_identical(status(clean)[1:2], c(script = "gone", "work tree" = "gone"))
+  git("init", "-q")
+  ask_git_again()
+  expect_identical(status(clean)[1:2], c(script = "gone", "work tree" = "unknown"))
+})
+
+test_that("compare_session() prints what became of the code", {
+  compared <- rbind(
+    session_rows("code", "script", paste0("sha256:", strrep("ab", 32)), NULL, kept = "log.csv.objects/ab/abab"),
+    session_rows("code", "work tree", "none", paste0("sha256:", strrep("cd", 32))),
+    session_rows("code", "dirty", TRUE, NULL, without = "unknown"),
+    session_rows("package", "R", "4.2.0", "4.2.0")
+  )
+  class(compared) <- c("fitledger_session_comparison", "data.frame")
+  expect_snapshot(print(compared))
+})
+
+test_that("a session that says something else of its code is read all the same", {
+  file <- local_ledger()
+  odd <- list(git = 5L, script = "x", script_sha256 = 7L, code = "none", platform = R.version$platform)
+  target <- list(file, 1e9, call_native(native_json, odd, FALSE), NULL, NULL, TRUE, FALSE)
+  id <- native_log_event(target, "run", NULL, list(), list(), NULL, NULL, NULL, NULL, NULL, FALSE)
+  expect_identical(nrow(compare_session(file, id)), 0L)
+  expect_identical(nrow(verify_ledger(file)$problems), 0L)
 })
 
 test_that("a run without an environment on record says so", {

@@ -73,17 +73,10 @@ test_that("the option turns any of it off", {
 
 test_that("git's commit, branch and changes are seen, the ledger aside", {
   skip_on_cran()
-  skip_if(!nzchar(Sys.which("git")), "git is not installed")
   skip_if_not_installed("jsonlite")
-  folder <- withr::local_tempdir()
-  withr::local_dir(folder)
-  git <- function(...) {
-    system2("git", c("-c", "user.name=a", "-c", "user.email=a@example.com", ...), stdout = TRUE, stderr = TRUE)
-  }
-  git("init", "-q", "-b", "main")
+  local_repository()
   writeLines("1", "a.R")
-  git("add", ".")
-  git("commit", "-q", "-m", "one")
+  commit_all()
   dir.create("runs")
   last <- function() utils::tail(sessions("runs/log.csv"), 1)[[1]]
   # Git has a second to say whether files differ. A busy machine may take longer, and is asked again.
@@ -114,16 +107,204 @@ test_that("git's commit, branch and changes are seen, the ledger aside", {
     "library(fitledger)", "log_run('runs/log.csv', list(a = 4), list(m = 1))", "cat('done\\n')"
   )
   writeLines(code, "fit.R")
-  libraries <- paste(.libPaths(), collapse = .Platform$path.sep)
   wait_until(
     {
-      withr::with_envvar(c(R_LIBS = libraries), system2(file.path(R.home("bin"), "Rscript"), "fit.R", stdout = TRUE))
+      run_script("fit.R")
       !is.null(last()$git$dirty)
     },
     "git to say whether files differ"
   )
   expect_identical(last()$script, "fit.R")
+  expect_identical(last()$script_sha256, hash_file("fit.R")$sha256)
   expect_identical(last()$git$dirty, TRUE)
+})
+
+test_that("the changes that aren't committed are recorded by their hash", {
+  skip_on_cran()
+  local_repository()
+  writeLines("1", "a.R")
+  commit_all()
+  git_now <- function() session_of("log.csv", log_with_git())$git
+  expect_named(git_now(), c("commit", "branch", "dirty"))
+
+  writeLines("2", "a.R")
+  changed <- git_now()
+  expect_identical(changed$diff_sha256, diff_by_git())
+  git("add", "a.R")
+  expect_identical(git_now(), changed)
+  writeLines("3", "a.R")
+  expect_identical(git_now()$diff_sha256, diff_by_git())
+  expect_false(identical(git_now(), changed))
+
+  # What git doesn't track is no part of it.
+  commit_all()
+  writeLines("new", "b.R")
+  new <- git_now()
+  expect_true(new$dirty)
+  expect_identical(new$diff_sha256, sha256_of_nothing)
+})
+
+test_that("the code is hashed again when it has changed, and makes a session of its own", {
+  skip_on_cran()
+  file <- local_ledger()
+  script <- withr::local_tempfile(fileext = ".R")
+  hash_now <- function() {
+    source(script, local = TRUE)
+    session_of(file, last_run_id(file))$script_sha256
+  }
+  withr::local_options(fitledger.context = "script")
+  local_no_script()
+  call <- sprintf("log_run(%s, list(), list())", deparse(file))
+  writeLines(call, script)
+  first <- hash_now()
+  expect_identical(first, hash_file(script)$sha256)
+  expect_identical(hash_now(), first)
+  expect_identical(sum(events(file) == "session"), 1L)
+  writeLines(c("# Another one.", call), script)
+  expect_identical(hash_now(), hash_file(script)$sha256)
+  expect_identical(sum(events(file) == "session"), 2L)
+})
+
+test_that("a script that is edited while it runs is the one that R was started with", {
+  skip_on_cran()
+  local_repository()
+  dir.create("elsewhere")
+  code <- c(
+    "library(fitledger)",
+    "log_run('log.csv', list(), list())",
+    "cat('# Edited.', file = 'fit.R', append = TRUE)",
+    "log_run('log.csv', list(), list())",
+    "setwd('elsewhere')",
+    "requireNamespace('splines')",
+    "log_run('../log.csv', list(), list())"
+  )
+  writeLines(code, "fit.R")
+  commit_all()
+  before <- hash_file("fit.R")$sha256
+  run_script("fit.R")
+  expect_false(hash_file("fit.R")$sha256 == before)
+  ids <- read_runs("log.csv")$run_id
+  expect_length(ids, 3)
+  for (id in ids) {
+    expect_identical(session_of("log.csv", id)$script_sha256, before)
+    expect_identical(session_of("log.csv", id)$script, "fit.R")
+  }
+})
+
+test_that("a repository from elsewhere runs nothing, be it asked what differs", {
+  skip_on_cran()
+  skip_on_os("windows")
+  folder <- local_repository()
+  writeLines("1", "a.txt")
+  writeLines("*.txt diff=x", ".gitattributes")
+  commit_all()
+  trap <- function(name) sprintf("touch '%s/ran-%s'; cat", folder, name)
+  for (key in c("diff.external", "diff.x.command", "diff.x.textconv", "core.fsmonitor", "core.pager")) {
+    git("config", key, trap(key))
+  }
+  writeLines("2", "a.txt")
+  id <- log_with_git()
+  expect_identical(session_of("log.csv", id)$git$dirty, TRUE)
+  writeLines("3", "a.txt")
+  compared <- compare_session("log.csv", id)
+  expect_identical(compared$status[compared$field == "work tree"], "changed")
+
+  writeLines("*.txt filter=x", ".gitattributes")
+  for (key in c("filter.x.clean", "filter.x.process")) {
+    git("config", key, trap(key))
+  }
+  ask_git_again()
+  filtered <- log_run("log.csv", list(), list())
+  expect_named(session_of("log.csv", filtered)$git, c("commit", "branch"))
+  compared <- compare_session("log.csv", id)
+  expect_identical(compared$status[compared$field == "work tree"], "unknown")
+  expect_length(list.files(pattern = "^ran-"), 0)
+})
+
+test_that("without git there is no hash of the changes", {
+  skip_on_cran()
+  local_repository()
+  writeLines("1", "a.R")
+  commit_all()
+  id <- log_with_git()
+  withr::local_envvar(PATH = withr::local_tempdir())
+  ask_git_again()
+  without <- log_run("log.csv", list(), list())
+  expect_named(session_of("log.csv", without)$git, c("commit", "branch"))
+  for (run in c(id, without)) {
+    compared <- compare_session("log.csv", run)
+    expect_identical(compared$status[compared$field == "work tree"], "unknown")
+  }
+})
+
+test_that("the bytes of script and changes are kept only when that is asked for", {
+  skip_on_cran()
+  local_repository()
+  local_no_script()
+  log_here <- function() {
+    source("a.R", local = TRUE)
+    id
+  }
+  writeLines("id <- log_with_git()", "a.R")
+  writeLines("log.csv*", ".gitignore")
+  commit_all()
+  cat("# 2\n", file = "a.R", append = TRUE)
+  withr::local_options(fitledger.context = c("script", "git"))
+  without <- log_here()
+  expect_null(session_of("log.csv", without)$code)
+  expect_false(dir.exists("log.csv.objects"))
+  expect_identical(compare_session("log.csv", without)$kept, c(NA_character_, NA))
+
+  options(fitledger.context = c("script", "git", "code"))
+  with <- log_here()
+  session <- session_of("log.csv", with)
+  expect_identical(session$code$script$sha256, session$script_sha256)
+  expect_identical(session$code$diff$sha256, session$git$diff_sha256)
+  compared <- compare_session("log.csv", with)
+  expect_identical(readLines(compared$kept[compared$field == "script"]), readLines("a.R"))
+  expect_true("+# 2" %in% readLines(compared$kept[compared$field == "work tree"]))
+  expect_identical(nrow(verify_ledger("log.csv")$problems), 0L)
+
+  # Only what is recorded is kept.
+  options(fitledger.context = c("git", "code"))
+  expect_named(session_of("log.csv", log_here())$code, "diff")
+  options(fitledger.context = "code")
+  expect_named(session_of("log.csv", log_run("log.csv", list(), list())), "id")
+
+  # More than 1 MiB is hashed and not kept.
+  options(fitledger.context = c("script", "git", "code"))
+  cat(strrep("#", rep(100, 12000)), file = "a.R", sep = "\n", append = TRUE)
+  much <- session_of("log.csv", log_here())
+  expect_identical(much$script_sha256, hash_file("a.R")$sha256)
+  expect_identical(much$git$diff_sha256, diff_by_git())
+  expect_null(much$code)
+
+  Sys.chmod(compared$kept[[1]], "644")
+  cat("x", file = compared$kept[[1]], append = TRUE)
+  expect_match(verify_ledger("log.csv")$problems$problem, "a script have changed")
+  expect_identical(is.na(compare_session("log.csv", with)$kept), c(TRUE, FALSE))
+})
+
+test_that("kept code has the ledger's rights, whatever the umask", {
+  skip_on_cran()
+  skip_on_os("windows")
+  file <- local_ledger()
+  local_no_script()
+  script <- withr::local_tempfile(lines = "log_run(file, list(), list())")
+  local_umask <- function(mode, env = parent.frame()) {
+    old <- Sys.umask(mode)
+    withr::defer(Sys.umask(old), envir = env)
+  }
+  withr::local_options(fitledger.context = character())
+  local_umask("022")
+  source(script, local = TRUE)
+  options(fitledger.context = c("script", "code"))
+  local_umask("077")
+  source(script, local = TRUE)
+  kept <- list.files(paste0(file, ".objects"), recursive = TRUE, full.names = TRUE)
+  expect_length(kept, 1)
+  expect_identical(format(file.mode(kept)), "444")
+  expect_identical(format(file.mode(dirname(kept))), "755")
 })
 
 test_that("a script that is sourced is recorded by its base name outside a repository", {

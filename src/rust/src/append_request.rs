@@ -9,6 +9,7 @@ use extendr_ffi::SEXPTYPE;
 use fitledger_core::format::event::Event;
 use fitledger_core::format::id::RunId;
 use fitledger_core::format::object::Object;
+use fitledger_core::format::session_context::SessionContext;
 use fitledger_core::format::time::Timestamp;
 use fitledger_core::ledger::{
     self, Append, FileStore, Memory, Position, ReadSince, Repaired, Session,
@@ -63,13 +64,15 @@ impl Entropy {
 }
 
 /// The ledger to append to, the session of the rows, and whether to wait for the disk:
-/// `list(file, version, context, lockfile, sync, allow_network)`, the context as JSON.
+/// `list(file, version, context, lockfile, code, sync, allow_network)`, the context as JSON, the code
+/// `NULL` or as `native_code()` gives it.
 #[derive(Clone)]
 pub struct AppendRequest {
     path: PathBuf,
     version: u64,
     context: Object,
     lockfile: Option<Cow<'static, str>>,
+    code: Vec<(&'static str, &'static [u8])>,
     /// Whether to wait for the disk.
     pub sync: bool,
     allow_network: bool,
@@ -82,7 +85,7 @@ impl AppendRequest {
     pub fn of(request: &Robj) -> Result<AppendRequest, Failure> {
         memory::ensure(0);
         let list = R::of(request);
-        if list.ty() != SEXPTYPE::VECSXP || list.len() != 6 {
+        if list.ty() != SEXPTYPE::VECSXP || list.len() != 7 {
             return Err(Failure::argument("request"));
         }
         let file = list
@@ -107,17 +110,20 @@ impl AppendRequest {
                 .and_then(|context| Object::from_text(context.as_bytes()))
                 .ok_or_else(|| Failure::argument("context"))?,
             lockfile: text(list.element(3)),
-            sync: list.element(4).is_true(),
-            allow_network: list.element(5).is_true(),
+            code: code(list.element(4)),
+            sync: list.element(5).is_true(),
+            allow_network: list.element(6).is_true(),
             create: true,
         })
     }
 
-    /// The same for a later call, when what R has lent may be gone.
+    /// The same for a later call, when what R has lent may be gone. The code is stored by the call at hand, as the session
+    /// is that it belongs to.
     pub fn kept(&self) -> AppendRequest {
         let lockfile = self.lockfile.clone();
         AppendRequest {
             lockfile: lockfile.map(|text| Cow::Owned(text.into_owned())),
+            code: Vec::new(),
             create: false,
             ..self.clone()
         }
@@ -202,6 +208,7 @@ impl AppendRequest {
                 version: self.version,
                 context: &self.context,
                 lockfile: self.lockfile.as_deref().map(str::as_bytes),
+                code: &self.code,
             },
             sync: self.sync,
             now: Timestamp::now(),
@@ -239,6 +246,18 @@ impl Drop for Writing {
 /// The run that this process began last in a ledger.
 pub fn last_run(path: &Path) -> Option<RunId> {
     MEMORY.lock().last_run(path).cloned()
+}
+
+/// What of the code is to be kept, each under its name.
+fn code(kept: R) -> Vec<(&'static str, &'static [u8])> {
+    if kept.ty() != SEXPTYPE::VECSXP || kept.len() != SessionContext::KEPT.len() {
+        return Vec::new();
+    }
+    let names = SessionContext::KEPT.into_iter().enumerate();
+    let kept = names.map(|(i, name)| (name, kept.element(i)));
+    kept.filter(|(_, bytes)| bytes.ty() == SEXPTYPE::RAWSXP)
+        .map(|(name, bytes)| (name, bytes.bytes()))
+        .collect()
 }
 
 /// What somebody should be told of an append.

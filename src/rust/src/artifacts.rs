@@ -144,6 +144,19 @@ fn native_copy_object(file: Robj, sha256: Robj, size: Robj, to: Robj, on_progres
     })
 }
 
+/// The path of a stored object, once its bytes are verified.
+///
+/// @noRd
+#[extendr]
+fn native_object_path(file: Robj, sha256: Robj, size: Robj, on_progress: Robj) -> Robj {
+    guard(|| {
+        let (digest, size) = named(&sha256, &size)?;
+        let objects = Objects::beside(&path(&file)?);
+        let object = objects.open(&digest, size, &mut progress(&on_progress))?;
+        Ok(Robj::from(object.path.to_string_lossy().as_ref()))
+    })
+}
+
 /// Unpacks a stored folder, once its bytes are verified, to a new one.
 ///
 /// @noRd
@@ -243,6 +256,7 @@ extendr_module! {
     fn native_is_regular;
     fn native_read_object;
     fn native_copy_object;
+    fn native_object_path;
     fn native_unpack_object;
     fn native_read_file;
     fn native_copy_file;

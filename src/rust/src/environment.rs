@@ -1,17 +1,18 @@
 //! What a session records of its environment, as far as R doesn't know it.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use extendr_api::prelude::*;
-use fitledger_core::platform::git::Watch;
+use fitledger_core::ledger::code::{Script, Seen, WorkTree};
 use fitledger_core::platform::sys;
 
 use crate::from_r::{self, path};
-use crate::guard::guard;
+use crate::guard::{Failure, guard};
 use crate::r::R;
 
-static WATCH: Mutex<Option<Watch>> = Mutex::new(None);
+static WORK_TREE: Mutex<Option<WorkTree>> = Mutex::new(None);
+static SCRIPT: Mutex<Option<Script>> = Mutex::new(None);
 
 /// The JSON of a list; `pretty` for people.
 ///
@@ -49,54 +50,115 @@ fn native_process() -> Robj {
     })
 }
 
-/// Looks at git for a folder; a number that grows when what it says has changed. A working folder that was
+/// Looks at git for a folder; a number that is another one when what it says has changed. With `diff` that is also by what the
+/// files differ from the commit; with `once` it is what was so at the first look at a commit. A working folder that was
 /// removed is `NULL`: nothing is there to look at.
 ///
 /// @noRd
 #[extendr]
-fn native_git_look(folder: Robj, file: Robj) -> Robj {
+fn native_git_look(folder: Robj, file: Robj, diff: Robj, once: Robj) -> Robj {
     guard(|| {
-        let mut watch = WATCH.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut tree = lock(&WORK_TREE);
         if R::of(&folder).is_null() {
-            *watch = None;
+            *tree = None;
             return Ok(Robj::from(0.0));
         }
         let (folder, ledger) = (path(&folder)?, path(&file)?);
-        if watch.as_ref().is_none_or(|watch| watch.folder() != folder) {
-            *watch = Some(Watch::new(&folder));
+        if tree
+            .as_ref()
+            .is_none_or(|tree| tree.git().folder() != folder)
+        {
+            *tree = Some(WorkTree::new(&folder));
         }
-        let watch = watch.as_mut().expect("there is one now");
-        if watch.root().is_none() {
+        let tree = tree.as_mut().expect("there is one now");
+        if tree.git().root().is_none() {
             return Ok(Robj::from(0.0));
         }
-        Ok(Robj::from(f64::from(watch.look(&ledger, Instant::now()))))
+        let (with_diff, once) = (R::of(&diff).is_true(), R::of(&once).is_true());
+        let version = tree.look(&ledger, with_diff, once, Instant::now());
+        Ok(Robj::from(f64::from(version)))
     })
 }
 
-/// What git said at the last look: `list(root, commit, branch, dirty)`, or `NULL` outside a
+/// What git said at the last look: `list(root, commit, branch, dirty, diff_sha256)`, or `NULL` outside a
 /// repository.
 ///
 /// @noRd
 #[extendr]
 fn native_git_state() -> Robj {
     guard(|| {
-        let watch = WATCH.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some((watch, root)) = watch
+        let tree = lock(&WORK_TREE);
+        let Some((tree, root)) = tree
             .as_ref()
-            .and_then(|watch| Some((watch, watch.root()?)))
+            .and_then(|tree| Some((tree, tree.git().root()?)))
         else {
             return Ok(Robj::from(()));
         };
-        let state = watch.state();
+        let state = tree.git().state();
         let text = |text: &Option<String>| text.as_deref().map_or(Robj::from(()), Robj::from);
         Ok(list!(
             root = root.display().to_string(),
             commit = text(&state.commit),
             branch = text(&state.branch),
-            dirty = state.dirty.map_or(Robj::from(()), Robj::from)
+            dirty = state.dirty.map_or(Robj::from(()), Robj::from),
+            diff_sha256 = sha256(tree.diff())
         )
         .into())
     })
+}
+
+/// The hash of what the tracked files differ by from a commit today, in the folder of the last look; `NULL` where
+/// git can't say.
+///
+/// @noRd
+#[extendr]
+fn native_git_diff_from(commit: Robj) -> Robj {
+    guard(|| {
+        let commit = R::of(&commit).string();
+        let commit = commit.ok_or_else(|| Failure::argument("commit"))?;
+        let tree = lock(&WORK_TREE);
+        let digest = tree.as_ref().and_then(|tree| tree.diff_from(&commit));
+        Ok(digest.map_or(Robj::from(()), |digest| Robj::from(digest.to_string())))
+    })
+}
+
+/// The hash of a script's bytes; `NULL` where it can't be read. With `once` that is of when it was looked at first.
+///
+/// @noRd
+#[extendr]
+fn native_script_look(script: Robj, once: Robj) -> Robj {
+    guard(|| {
+        let mut watched = lock(&SCRIPT);
+        let watched = watched.get_or_insert_default();
+        Ok(sha256(
+            watched.look(&path(&script)?, R::of(&once).is_true()),
+        ))
+    })
+}
+
+/// The bytes at the last looks, `list(script, diff)`; `NULL` for what can't be kept.
+///
+/// @noRd
+#[extendr]
+fn native_code() -> Robj {
+    guard(|| {
+        let (script, tree) = (lock(&SCRIPT), lock(&WORK_TREE));
+        let script = script.as_ref().and_then(Script::seen);
+        let diff = tree.as_ref().and_then(WorkTree::diff);
+        let bytes = |seen: Option<&Seen>| {
+            let bytes = seen.and_then(|seen| seen.bytes.as_deref());
+            bytes.map_or(Robj::from(()), Robj::from)
+        };
+        Ok(list!(script = bytes(script), diff = bytes(diff)).into())
+    })
+}
+
+fn lock<T>(what: &Mutex<T>) -> MutexGuard<'_, T> {
+    what.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn sha256(seen: Option<&Seen>) -> Robj {
+    seen.map_or(Robj::from(()), |seen| Robj::from(seen.digest.to_string()))
 }
 
 extendr_module! {
@@ -105,4 +167,7 @@ extendr_module! {
     fn native_process;
     fn native_git_look;
     fn native_git_state;
+    fn native_git_diff_from;
+    fn native_script_look;
+    fn native_code;
 }

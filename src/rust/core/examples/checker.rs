@@ -114,6 +114,7 @@ fn log(path: &Path, id: &str) -> Result<(), Error> {
             version: 1,
             context: &Object::new(),
             lockfile: None,
+            code: &[],
         },
         sync: true,
         now: Timestamp::now(),

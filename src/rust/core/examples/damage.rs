@@ -65,7 +65,7 @@ impl Rows {
                 1 => (EventKind::Ledger, LedgerContext::object(1, &id)),
                 2 => {
                     let recorded = Object::new().text("user", "reader");
-                    let context = SessionContext::object(&session, &recorded, None);
+                    let context = SessionContext::object(&session, &recorded, None, &[]);
                     (EventKind::Session, context)
                 }
                 _ => (EventKind::Run, Object::new().text(SESSION, &session)),
@@ -726,6 +726,7 @@ fn log(path: &Path) -> Result<(), Error> {
             version: 1,
             context: &Object::new(),
             lockfile: None,
+            code: &[],
         },
         sync: false,
         now: now(),

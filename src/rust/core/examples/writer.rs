@@ -60,6 +60,7 @@ fn log(path: &std::path::Path, memory: &mut Memory, id: &str) -> fitledger_core:
             version: 1,
             context: &Object::new().text("user", "writer"),
             lockfile: None,
+            code: &[],
         },
         sync: true,
         now: Timestamp::now(),

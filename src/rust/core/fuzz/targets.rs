@@ -175,6 +175,7 @@ fn append(path: &Path, bytes: &[u8]) {
             version: 1,
             context: &Object::new(),
             lockfile: None,
+            code: &[],
         },
         sync: false,
         now,

@@ -262,6 +262,7 @@ fn verifying_a_ledger_lists_what_is_wrong_with_its_artifacts() {
             version: 1,
             context: &context,
             lockfile: None,
+            code: &[],
         },
         sync: false,
         now: Timestamp::parse(b"2026-11-23T04:20:47.000000Z").unwrap(),
@@ -310,6 +311,65 @@ fn verifying_a_ledger_lists_what_is_wrong_with_its_artifacts() {
             other_size,
         ]
     );
+}
+
+#[test]
+fn what_a_session_keeps_of_the_code_is_stored_once_and_verified() {
+    let folder = Folder::new();
+    let path = folder.0.join("runs.csv");
+    let context = Object::new().text("script", "fit.R");
+    let now = Timestamp::parse(b"2026-11-23T04:20:47.000000Z").unwrap();
+    let mut memory = Memory::default();
+    let mut log = |version, code: &[(&'static str, &[u8])]| {
+        let mut how = Append {
+            session: Session {
+                version,
+                context: &context,
+                lockfile: None,
+                code,
+            },
+            sync: false,
+            now,
+            random: &mut random,
+            give_up: &mut || false,
+        };
+        let event = Event {
+            run_id: RunId::new(&format!("run{version}")),
+            ..Event::new(EventKind::Run)
+        };
+        let open = || FileStore::open(&path);
+        ledger::append(open, &path, &mut memory, &mut how, [(now, event)]).unwrap();
+        memory.take_warning()
+    };
+    assert_eq!(log(1, &[("script", b"fit()"), ("diff", b"-1+2")]), None);
+    assert_eq!(log(2, &[("script", b"fit()")]), None);
+    let objects = folder.objects();
+    let script = objects.path(&Digest::of(&[b"fit()"]));
+    assert_eq!(fs::read(&script).unwrap(), b"fit()");
+    assert!(verify(&path, None).unwrap().problems.is_empty());
+
+    replace(&script, b"fit(2)");
+    replace(&objects.path(&Digest::of(&[b"-1+2"])), b"");
+    let problems = verify(&path, None).unwrap().problems.into_iter();
+    assert_eq!(
+        problems.map(|problem| problem.what).collect::<Vec<_>>(),
+        [
+            "the stored bytes of a script have changed",
+            "the stored bytes of a diff have been cut short",
+            "the stored bytes of a script have changed",
+        ]
+    );
+
+    // What can't be stored keeps no run from being logged.
+    fs::remove_dir_all(objects.folder()).unwrap();
+    fs::write(objects.folder(), b"in the way").unwrap();
+    let warning = log(3, &[("script", b"fit()")]).unwrap();
+    assert!(
+        warning.starts_with("The text of the script is not on record: "),
+        "{warning}"
+    );
+    let text = fs::read_to_string(&path).unwrap();
+    assert_eq!(text.matches("code").count(), 2);
 }
 
 #[test]

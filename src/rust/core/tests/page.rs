@@ -49,6 +49,7 @@ fn append(path: &Path, memory: &mut Memory, events: &[Told<'_>]) {
             version: 1,
             context: &Object::new().text("user", "ann"),
             lockfile: None,
+            code: &[],
         },
         sync: false,
         now: Timestamp::from_micros(1_795_000_000_000_000).unwrap(),

@@ -64,6 +64,7 @@ impl World {
                 version: 1,
                 context: &Object::new(),
                 lockfile: None,
+                code: &[],
             },
             sync: false,
             now: Timestamp::from_micros(1_795_000_000_000_000).unwrap(),

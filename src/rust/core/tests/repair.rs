@@ -57,6 +57,7 @@ fn with_append<T>(context: &Object, version: u64, write: impl FnOnce(&mut Append
             version,
             context,
             lockfile: None,
+            code: &[],
         },
         sync: true,
         now: now(),

@@ -20,11 +20,14 @@ const R: &str = "r";
 const RNG: &str = "rng";
 const PACKAGES: &str = "packages";
 const SCRIPT: &str = "script";
+const SCRIPT_SHA256: &str = "script_sha256";
 const GIT: &str = "git";
 const COMMIT: &str = "commit";
 const BRANCH: &str = "branch";
 const DIRTY: &str = "dirty";
+const DIFF_SHA256: &str = "diff_sha256";
 const LOCKFILE: &str = "lockfile";
+const CODE: &str = "code";
 
 /// The context of a session. It is kept whole, since it is shown whole; what we ask of it has a type.
 #[derive(Debug, Clone, PartialEq)]
@@ -44,6 +47,8 @@ pub struct Process<'a> {
 
 impl SessionContext {
     pub const ID: &str = "id";
+    /// The names of what is kept of the code.
+    pub const KEPT: [&str; 2] = ["script", "diff"];
 
     pub fn read(context: Cell<'_>) -> Result<SessionContext, Malformed> {
         Ok(SessionContext(Json::Object(context.pairs()?)))
@@ -58,13 +63,25 @@ impl SessionContext {
         SessionContext(json)
     }
 
-    /// The context of a new session: its id, what is recorded, and the lockfile if it is stored.
-    pub fn object(id: &str, recorded: &Object, lockfile: Option<&ArtifactEntry>) -> Object {
-        let object = Object::new().text(Self::ID, id).extend(recorded);
-        match lockfile {
-            Some(lockfile) => object.object(LOCKFILE, &lockfile.bytes_object()),
-            None => object,
+    /// The context of a new session: its id, what is recorded, and what is stored: the lockfile, and of
+    /// the code each under its name.
+    pub fn object(
+        id: &str,
+        recorded: &Object,
+        lockfile: Option<&ArtifactEntry>,
+        code: &[(&str, ArtifactEntry)],
+    ) -> Object {
+        let mut object = Object::new().text(Self::ID, id).extend(recorded);
+        if let Some(lockfile) = lockfile {
+            object = object.object(LOCKFILE, &lockfile.bytes_object());
         }
+        if !code.is_empty() {
+            let code = code.iter().fold(Object::new(), |object, (name, entry)| {
+                object.object(name, &entry.bytes_object())
+            });
+            object = object.object(CODE, &code);
+        }
+        object
     }
 
     /// All of it.
@@ -92,6 +109,11 @@ impl SessionContext {
         self.text(&[SCRIPT])
     }
 
+    /// The hash of the script's bytes, in hex.
+    pub fn script_sha256(&self) -> Option<&str> {
+        self.text(&[SCRIPT_SHA256])
+    }
+
     pub fn commit(&self) -> Option<&str> {
         self.text(&[GIT, COMMIT])
     }
@@ -103,6 +125,11 @@ impl SessionContext {
     /// Whether there were changes that weren't committed.
     pub fn dirty(&self) -> Option<bool> {
         self.0.at(&[GIT, DIRTY])?.as_bool()
+    }
+
+    /// The hash of what git prints of those changes to tracked files, in hex.
+    pub fn diff_sha256(&self) -> Option<&str> {
+        self.text(&[GIT, DIFF_SHA256])
     }
 
     /// The version of R.
@@ -130,6 +157,14 @@ impl SessionContext {
     /// The stored lockfile.
     pub fn lockfile(&self) -> Option<ArtifactEntry> {
         self.0.get(LOCKFILE).cloned().map(ArtifactEntry::read)
+    }
+
+    /// What is stored of the code, each with its name.
+    pub fn code(&self) -> impl Iterator<Item = (&'static str, ArtifactEntry)> {
+        Self::KEPT.into_iter().filter_map(|name| {
+            let entry = self.0.at(&[CODE, name])?.clone();
+            Some((name, ArtifactEntry::read(entry)))
+        })
     }
 
     /// The process that wrote the session; `None` where it can't be told from others.

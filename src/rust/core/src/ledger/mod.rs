@@ -1,6 +1,7 @@
 //! The file: reading it, and appending to it under a lock; and the bytes beside it.
 
 mod append;
+pub mod code;
 mod file;
 mod first_row;
 pub mod folder;

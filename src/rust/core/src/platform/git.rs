@@ -1,19 +1,21 @@
 //! What git says of the folder in which a run is made. Never slow, never an error.
 
 use std::ffi::OsString;
-use std::fs::OpenOptions;
-use std::io::Read;
+use std::io::{self, Read};
 use std::path::{Component, Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::sync::mpsc;
-use std::time::{Duration, Instant, SystemTime};
+use std::process::{Child, ChildStdout, Command, Stdio};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::time::{Duration, Instant};
 
-use crate::platform::sys;
+use crate::platform::sys::{self, Stamp, stamp};
 
 /// How long an answer about changed files stays good.
 const DIRTY_GOOD_FOR: Duration = Duration::from_secs(10);
 /// How long git may take to look for changed files.
 const DIRTY_LIMIT: Duration = Duration::from_secs(1);
+/// After an answer git is left alone for so many times as long as that took, so that it never takes
+/// more than this part of the time of a script that logs much.
+const REST: u32 = 20;
 /// The most that is read of a file of a repository: packed refs can be long, nothing else is.
 const MAX_FILE_BYTES: u64 = 64 << 20;
 
@@ -33,7 +35,12 @@ pub struct Watch {
     repository: Option<Repository>,
     state: State,
     stamps: Vec<Option<Stamp>>,
-    asked_dirty: Option<Instant>,
+    /// How often git was asked about changed files.
+    asked: u32,
+    /// When to ask again; at once, if there is no time.
+    due: Option<Instant>,
+    /// Whether not to ask again while HEAD stays.
+    is_held: bool,
     /// Ledgers, as they were named: they and what lies beside them don't count as changes.
     ignored: Vec<PathBuf>,
     version: u32,
@@ -48,14 +55,6 @@ struct Repository {
     common_dir: PathBuf,
 }
 
-/// A file as stat sees it.
-type Stamp = (SystemTime, u64);
-
-fn stamp(path: &Path) -> Option<Stamp> {
-    let metadata = std::fs::metadata(path).ok()?;
-    Some((metadata.modified().ok()?, metadata.len()))
-}
-
 impl Watch {
     pub fn new(folder: &Path) -> Watch {
         Watch {
@@ -63,7 +62,9 @@ impl Watch {
             repository: Repository::find(folder),
             state: State::default(),
             stamps: Vec::new(),
-            asked_dirty: None,
+            asked: 0,
+            due: None,
+            is_held: false,
             ignored: Vec::new(),
             version: 0,
         }
@@ -84,6 +85,11 @@ impl Watch {
         &self.state
     }
 
+    /// How often git was asked about changed files: a number that grows when there is news to be had of them.
+    pub fn asked(&self) -> u32 {
+        self.asked
+    }
+
     /// Looks again, where a look is due. The number grows when something has changed.
     pub fn look(&mut self, ledger: &Path, now: Instant) -> u32 {
         let Some(repository) = &self.repository else {
@@ -92,26 +98,48 @@ impl Watch {
         let ledger = std::path::absolute(ledger).unwrap_or_else(|_| ledger.to_owned());
         if !self.ignored.contains(&ledger) {
             self.ignored.push(ledger);
-            self.asked_dirty = None;
+            self.due = None;
         }
         let before = self.state.clone();
         let stamps = repository.stamps(self.state.branch.as_deref());
         if stamps != self.stamps || self.version == 0 {
             (self.state.commit, self.state.branch) = repository.head();
             self.stamps = repository.stamps(self.state.branch.as_deref());
-            self.asked_dirty = None;
+            self.due = None;
         }
-        if self
-            .asked_dirty
-            .is_none_or(|asked| now.duration_since(asked) >= DIRTY_GOOD_FOR)
-        {
+        let is_settled = self.is_held && self.state.dirty.is_some();
+        if self.due.is_none_or(|due| now >= due && !is_settled) {
+            let began = Instant::now();
             self.state.dirty = repository.is_dirty(&self.ignored);
-            self.asked_dirty = Some(now);
+            self.asked = self.asked.wrapping_add(1);
+            self.due = Some(now + DIRTY_GOOD_FOR.max(began.elapsed() * REST));
         }
         if self.version == 0 || self.state != before {
             self.version += 1;
         }
         self.version
+    }
+
+    /// What is made of the difference of the tracked files from a commit, as git prints it; `None`
+    /// where git can't say, or not in time. What isn't tracked is no part of it.
+    pub fn diff<T>(
+        &self,
+        commit: &str,
+        limit: Duration,
+        read: impl FnOnce(&mut dyn Read) -> io::Result<T>,
+    ) -> Option<T> {
+        let repository = self.repository.as_ref()?;
+        repository.diff(commit, &self.ignored, limit, read)
+    }
+
+    /// Whether what git has answered stays good while HEAD does. An answer that didn't come doesn't.
+    pub fn hold(&mut self, hold: bool) {
+        self.is_held = hold;
+    }
+
+    /// Puts the next question off, after git took so long for another one.
+    pub fn put_off(&mut self, took: Duration) {
+        self.due = self.due.map(|due| due + took * REST);
     }
 }
 
@@ -193,19 +221,23 @@ impl Repository {
         })
     }
 
-    /// Runs nothing that the repository could name: filters are looked for first, hooks, a file
-    /// system monitor, a look into submodules, and fetching what is missing are turned off.
-    fn is_dirty(&self, ignored: &[PathBuf]) -> Option<bool> {
+    /// Git, asked of the files of the work tree but for ledgers. It runs nothing that the repository
+    /// could name: where there are filters it isn't asked at all, and hooks, a file system monitor,
+    /// a look into submodules, and fetching what is missing are turned off. Nor does it write, take
+    /// a lock, or look at another work tree than the one around us.
+    fn ask(&self, question: &[&str], ignored: &[PathBuf]) -> Option<Child> {
         if self.brings_filters() {
             return None;
         }
         let mut git = Command::new("git");
-        git.arg("--no-optional-locks")
+        git.args(["--no-optional-locks", "--no-pager"])
             .args(["-c", "core.fsmonitor=false"])
             .args(["-c", "core.hooksPath=/dev/null"])
             .arg("-C")
             .arg(&self.root)
-            .args(["status", "--porcelain", "-z", "--ignore-submodules=dirty"])
+            .arg("--work-tree")
+            .arg(&self.root)
+            .args(question)
             .args(["--", ":/"])
             .args(ignored.iter().flat_map(|ledger| self.exclude(ledger)))
             .env("GIT_NO_LAZY_FETCH", "1")
@@ -214,10 +246,48 @@ impl Repository {
             .env_remove("GIT_DIR")
             .env_remove("GIT_WORK_TREE")
             .env_remove("GIT_INDEX_FILE")
+            .env_remove("GIT_DIFF_OPTS")
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::null());
-        says_anything(git.spawn().ok()?, DIRTY_LIMIT)
+        git.spawn().ok()
+    }
+
+    fn is_dirty(&self, ignored: &[PathBuf]) -> Option<bool> {
+        let question = ["status", "--porcelain", "-z", "--ignore-submodules=dirty"];
+        says_anything(self.ask(&question, ignored)?, DIRTY_LIMIT)
+    }
+
+    /// The plumbing, since `git diff` itself writes to the index, and its output is what each user
+    /// has set up. The full hashes stand for the contents of binary files.
+    fn diff<T>(
+        &self,
+        commit: &str,
+        ignored: &[PathBuf],
+        limit: Duration,
+        read: impl FnOnce(&mut dyn Read) -> io::Result<T>,
+    ) -> Option<T> {
+        let commit = self::commit(commit)?;
+        let question = [
+            "diff-index",
+            "--patch",
+            "--full-index",
+            "--no-ext-diff",
+            "--no-textconv",
+            "--no-renames",
+            "--no-color",
+            "--submodule=short",
+            "--ignore-submodules=dirty",
+            &commit,
+        ];
+        let mut child = self.ask(&question, ignored)?;
+        let answer = read_within(&mut child, limit, |output| read(output));
+        let answer = answer.and_then(Result::ok);
+        if answer.is_none() {
+            drop(child.kill());
+        }
+        let ended_well = child.wait().is_ok_and(|status| status.success());
+        answer.filter(|_| ended_well)
     }
 
     /// The pathspecs that leave a ledger and the files beside it out.
@@ -242,13 +312,7 @@ impl Repository {
 
 /// The text of a regular file; a pipe doesn't hang us.
 fn read(path: &Path) -> Option<String> {
-    let file = sys::never_block(OpenOptions::new().read(true))
-        .open(path)
-        .ok()?;
-    let metadata = file.metadata().ok()?;
-    if !metadata.is_file() || metadata.len() > MAX_FILE_BYTES {
-        return None;
-    }
+    let file = sys::open_regular(path, MAX_FILE_BYTES).ok()?;
     let mut text = String::new();
     file.take(MAX_FILE_BYTES).read_to_string(&mut text).ok()?;
     Some(text)
@@ -281,32 +345,51 @@ fn commit(id: &str) -> Option<String> {
 
 /// Whether a command that succeeds prints anything, if it ends or prints in time.
 fn says_anything(mut child: Child, limit: Duration) -> Option<bool> {
-    let mut output = child.stdout.take()?;
-    let (send, receive) = mpsc::channel();
-    // Without a thread to be had the end of the channel is the answer that doesn't come.
-    let reader = std::thread::Builder::new().spawn(move || {
-        let first = output.read(&mut [0]);
-        drop(send.send(first));
-    });
-    let first = receive.recv_timeout(limit);
+    let first = read_within(&mut child, limit, |output| output.read_exact(&mut [0]));
     let answer = match first {
-        Ok(Ok(0)) => child
-            .wait()
-            .ok()
-            .filter(|status| status.success())
-            .map(|_| false),
-        Ok(Ok(_)) => Some(true),
+        Some(Ok(())) => Some(true),
+        Some(Err(e)) if e.kind() == io::ErrorKind::UnexpectedEof => {
+            let status = child.wait().ok();
+            status.filter(|status| status.success()).map(|_| false)
+        }
         _ => None,
     };
     drop(child.kill());
     drop(child.wait());
-    drop(reader.map(|reader| reader.join()));
     answer
+}
+
+/// What is made of a command's output. A command that is not through with it in time is ended, and
+/// then there is nothing.
+fn read_within<T>(
+    child: &mut Child,
+    limit: Duration,
+    read: impl FnOnce(&mut ChildStdout) -> T,
+) -> Option<T> {
+    let mut output = child.stdout.take()?;
+    let (done, is_done) = mpsc::channel::<()>();
+    std::thread::scope(|scope| {
+        // Without a thread to be had nobody would end it: then nothing is read.
+        let watchdog = std::thread::Builder::new().spawn_scoped(scope, move || {
+            let in_time = is_done.recv_timeout(limit) != Err(RecvTimeoutError::Timeout);
+            if !in_time {
+                drop(child.kill());
+            }
+            in_time
+        });
+        let watchdog = watchdog.ok()?;
+        let answer = read(&mut output);
+        drop(done);
+        watchdog.join().ok()?.then_some(answer)
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Longer than git is ever left alone.
+    const HOUR: Duration = Duration::from_secs(3600);
 
     struct Folder(PathBuf);
 
@@ -340,6 +423,26 @@ mod tests {
                 String::from_utf8_lossy(&done.stderr)
             );
         }
+    }
+
+    /// A repository with one commit of two files, and a look at it.
+    fn committed(name: &str) -> (Folder, Watch) {
+        let folder = Folder::new(name);
+        folder.git(&["init", "-q", "-b", "main"]);
+        std::fs::write(folder.0.join("a.txt"), "1\n").unwrap();
+        std::fs::write(folder.0.join("b.bin"), [0; 9]).unwrap();
+        folder.git(&["add", "."]);
+        folder.git(&["commit", "-q", "-m", "one"]);
+        let mut watch = Watch::new(&folder.0);
+        watch.look(&folder.0.join("log.csv"), Instant::now());
+        (folder, watch)
+    }
+
+    fn diff(watch: &Watch, commit: &str) -> Option<String> {
+        watch.diff(commit, HOUR, |output| {
+            let mut text = String::new();
+            output.read_to_string(&mut text).map(|_| text)
+        })
     }
 
     impl Drop for Folder {
@@ -377,7 +480,7 @@ mod tests {
                 if watch.state().dirty.is_some() {
                     return version;
                 }
-                *now += DIRTY_GOOD_FOR;
+                *now += HOUR;
             }
             panic!("git never answers");
         };
@@ -391,7 +494,7 @@ mod tests {
 
         std::fs::write(folder.0.join("a.R"), "2").unwrap();
         assert_eq!(watch.look(&ledger, now), first, "too soon to ask again");
-        now += DIRTY_GOOD_FOR;
+        now += HOUR;
         let second = answered(&mut watch, &mut now);
         assert!(second > first);
         assert_eq!(watch.state().dirty, Some(true));
@@ -412,6 +515,72 @@ mod tests {
     }
 
     #[test]
+    fn a_difference_is_of_what_is_tracked_and_is_the_same_for_everybody() {
+        let (folder, watch) = committed("diff");
+        let commit = watch.state().commit.clone().unwrap();
+        let now = || diff(&watch, &commit);
+        assert_eq!(now().as_deref(), Some(""));
+        let index = || std::fs::read(folder.0.join(".git/index")).unwrap();
+        let before = index();
+
+        // Written again with the same bytes, not tracked, or the ledger: no difference.
+        for name in ["a.txt", "b.bin"] {
+            let path = folder.0.join(name);
+            let bytes = std::fs::read(&path).unwrap();
+            std::fs::remove_file(&path).unwrap();
+            std::fs::write(&path, bytes).unwrap();
+        }
+        std::fs::write(folder.0.join("new.txt"), "x").unwrap();
+        std::fs::write(folder.0.join("log.csv"), "x").unwrap();
+        assert_eq!(now().as_deref(), Some(""));
+        assert_eq!(index(), before, "asking writes nothing");
+
+        std::fs::write(folder.0.join("a.txt"), "2\n").unwrap();
+        let changed = now().unwrap();
+        assert!(changed.contains("\n-1\n+2\n"), "{changed}");
+        folder.git(&["add", "a.txt"]);
+        assert_eq!(now().as_ref(), Some(&changed), "staged or not");
+        for (key, value) in [
+            ("diff.context", "0"),
+            ("diff.noprefix", "true"),
+            ("diff.mnemonicPrefix", "true"),
+            ("diff.algorithm", "patience"),
+            ("core.abbrev", "7"),
+            ("color.ui", "always"),
+        ] {
+            folder.git(&["config", key, value]);
+        }
+        assert_eq!(now().as_ref(), Some(&changed), "whatever is set up");
+        folder.git(&["commit", "-q", "-m", "two"]);
+        assert_eq!(now().as_ref(), Some(&changed), "committed meanwhile");
+
+        std::fs::write(folder.0.join("b.bin"), [0, 1]).unwrap();
+        let binary = now();
+        std::fs::write(folder.0.join("b.bin"), [0, 2]).unwrap();
+        assert_ne!(now(), binary, "bytes that aren't text count");
+
+        for odd in ["HEAD", "--output=x", "", &"0".repeat(40)] {
+            assert_eq!(diff(&watch, odd), None, "{odd}");
+        }
+        assert!(!folder.0.join("x").exists());
+    }
+
+    #[test]
+    fn a_difference_without_end_is_no_answer() {
+        let (folder, watch) = committed("long-diff");
+        std::fs::write(folder.0.join("a.txt"), "2\n".repeat(1 << 20)).unwrap();
+        let commit = watch.state().commit.clone().unwrap();
+        let limit = Duration::from_millis(20);
+        let slow = watch.diff(&commit, limit, |output| {
+            std::thread::sleep(limit * 10);
+            io::copy(output, &mut io::sink())
+        });
+        assert_eq!(slow, None);
+        let stopped = watch.diff(&commit, HOUR, |_| Err::<(), _>(io::Error::other("enough")));
+        assert_eq!(stopped, None);
+    }
+
+    #[test]
     #[cfg(unix)]
     fn a_repository_from_elsewhere_runs_nothing() {
         let folder = Folder::new("hostile");
@@ -424,6 +593,7 @@ mod tests {
         };
         folder.git(&["init", "-q", "-b", "main"]);
         std::fs::write(folder.0.join("a.txt"), "1").unwrap();
+        std::fs::write(folder.0.join(".gitattributes"), "*.txt diff=x").unwrap();
         folder.git(&["add", "."]);
         folder.git(&["commit", "-q", "-m", "one"]);
         let hooks = folder.0.join("hooks");
@@ -434,20 +604,38 @@ mod tests {
             .unwrap();
         folder.git(&["config", "core.hooksPath", hooks.to_str().unwrap()]);
         folder.git(&["config", "core.fsmonitor", &trap("fsmonitor")]);
+        for key in [
+            "diff.external",
+            "diff.x.command",
+            "diff.x.textconv",
+            "core.pager",
+            "pager.diff-index",
+        ] {
+            folder.git(&["config", key, &trap(key)]);
+        }
         std::fs::write(folder.0.join("a.txt"), "2").unwrap();
         let dirty = || {
             let mut watch = Watch::new(&folder.0);
             watch.look(&folder.0.join("log.csv"), Instant::now());
-            watch.state().dirty
+            let commit = watch.state().commit.clone().unwrap();
+            (watch.state().dirty, diff(&watch, &commit))
         };
-        assert_eq!(dirty(), Some(true));
+        let (is_dirty, changed) = dirty();
+        assert_eq!(is_dirty, Some(true));
+        assert!(changed.unwrap().contains("\n+2"));
         assert_eq!(ran(), 0);
+
+        // Whose files its own configuration would show.
+        let elsewhere = Folder::new("elsewhere");
+        std::fs::write(elsewhere.0.join("a.txt"), "secret").unwrap();
+        folder.git(&["config", "core.worktree", elsewhere.0.to_str().unwrap()]);
+        assert!(!dirty().1.unwrap().contains("secret"));
 
         std::fs::write(folder.0.join(".gitattributes"), "*.txt filter=x").unwrap();
         for key in ["clean", "process"] {
             folder.git(&["config", &format!("filter.x.{key}"), &trap(key)]);
         }
-        assert_eq!(dirty(), None);
+        assert_eq!(dirty(), (None, None));
         assert_eq!(ran(), 0);
     }
 
@@ -475,6 +663,21 @@ mod tests {
             let done = Command::new("mkfifo").arg(path).status().unwrap();
             assert!(done.success());
         };
+        // Git waits for somebody to write to it, until we end that.
+        let attributes = folder.0.join(".gitattributes");
+        std::fs::write(&head, "ref: refs/heads/main").unwrap();
+        std::fs::write(folder.0.join("a.txt"), "1").unwrap();
+        folder.git(&["add", "."]);
+        folder.git(&["commit", "-q", "-m", "one"]);
+        std::fs::write(folder.0.join("a.txt"), "22").unwrap();
+        pipe(&attributes);
+        let mut watch = Watch::new(&folder.0);
+        watch.look(&folder.0.join("log.csv"), Instant::now());
+        let commit = watch.state().commit.clone().unwrap();
+        let limit = Duration::from_millis(200);
+        let waits = watch.diff(&commit, limit, |output| io::copy(output, &mut io::sink()));
+        assert_eq!(waits, None);
+
         std::fs::remove_file(&head).unwrap();
         pipe(&head);
         assert_eq!(seen(), (None, None));

@@ -3,6 +3,7 @@
 use std::fs::{File, FileType, Metadata, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 /// Which file an open descriptor or a path means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -27,6 +28,29 @@ pub fn folder_of(file: &Path) -> &Path {
     match file.parent() {
         Some(folder) if folder != Path::new("") => folder,
         _ => Path::new("."),
+    }
+}
+
+/// When a file was changed, and its size: another stamp is another content.
+pub type Stamp = (SystemTime, u64);
+
+pub fn stamp(path: &Path) -> Option<Stamp> {
+    let metadata = std::fs::metadata(path).ok()?;
+    Some((metadata.modified().ok()?, metadata.len()))
+}
+
+/// Opens a regular file of at most so many bytes. A pipe doesn't hang us.
+pub fn open_regular(path: &Path, max_bytes: u64) -> io::Result<File> {
+    let unfit = || io::Error::other("it is no regular file, or too large");
+    // Opening a device can be an act of its own.
+    if !std::fs::metadata(path)?.is_file() {
+        return Err(unfit());
+    }
+    let file = never_block(OpenOptions::new().read(true)).open(path)?;
+    let metadata = file.metadata()?;
+    match metadata.is_file() && metadata.len() <= max_bytes {
+        true => Ok(file),
+        false => Err(unfit()),
     }
 }
 

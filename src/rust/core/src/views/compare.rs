@@ -190,9 +190,11 @@ pub fn session_facts(context: Option<&SessionContext>) -> Vec<Fact> {
         "code",
         [
             ("script", text(context.script())),
+            ("script hash", hash(context.script_sha256())),
             ("commit", text(context.commit())),
             ("branch", text(context.branch())),
             ("dirty", context.dirty().map(Value::Bool)),
+            ("diff hash", hash(context.diff_sha256())),
         ],
     );
     let r = said("package", [("R", text(context.r()))]);
@@ -207,6 +209,10 @@ pub fn session_facts(context: Option<&SessionContext>) -> Vec<Fact> {
 
 fn text(text: Option<&str>) -> Option<Value> {
     text.map(|text| Value::Str(text.to_owned()))
+}
+
+fn hash(sha256: Option<&str>) -> Option<Value> {
+    sha256.map(|hex| Value::Str(format!("sha256:{hex}")))
 }
 
 /// The facts of a kind that there are.

@@ -338,7 +338,7 @@ impl<'a> Copier<'a> {
         }
         let session = self.sessions.get(&identity).ok_or(NO_SESSION)?.clone();
         let fresh: String = id::short_id(random).collect();
-        let mut copy = SessionContext::object(&fresh, &Object::new(), None);
+        let mut copy = SessionContext::object(&fresh, &Object::new(), None, &[]);
         let mut origin = None;
         for (key, value) in session.context {
             match key.as_str() {

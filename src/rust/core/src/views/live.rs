@@ -76,10 +76,10 @@ pub fn check_open(runs: &Runs, id: &str) -> Result<()> {
 
 /// The error that a run has an artifact of one of these names already, if that is so.
 pub fn check_new_artifacts(runs: &Runs, id: &str, names: &[String]) -> Result<()> {
+    let run = runs.known(id)?;
     if names.is_empty() {
         return Ok(());
     }
-    let run = runs.known(id)?;
     runs.load(&[run.row], &[Part::Extras])?;
     let taken = |name: &&String| run.artifacts().iter().any(|(known, _)| known == *name);
     match names.iter().find(taken) {

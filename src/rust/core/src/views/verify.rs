@@ -296,13 +296,15 @@ impl Artifacts {
     }
 }
 
-/// What a row says is stored beside the ledger: artifacts, or the lockfile of a session.
+/// What a row says is stored beside the ledger: artifacts, or the lockfile and the code of a session.
 fn stored(row: &Row<'_>) -> std::result::Result<Vec<(String, ArtifactEntry)>, Malformed> {
     if row.event == EventKind::Session {
-        let lockfile = SessionContext::read(row.context)?.lockfile();
+        let context = SessionContext::read(row.context)?;
+        let lockfile = context.lockfile().map(|entry| ("lockfile", entry));
         return Ok(lockfile
             .into_iter()
-            .map(|entry| ("a lockfile".to_owned(), entry))
+            .chain(context.code())
+            .map(|(name, entry)| (format!("a {name}"), entry))
             .collect());
     }
     let artifacts = row.artifacts.pairs()?.into_iter();

@@ -155,6 +155,7 @@ pub fn write(path: &Path, dice: &mut Dice, unusual: u64) {
                 version: batch / 7,
                 context: &context,
                 lockfile: None,
+                code: &[],
             },
             sync: false,
             now: Timestamp::from_micros(1_795_000_000_000_000).unwrap(),

@@ -12,6 +12,8 @@ pub struct Session<'a> {
     pub context: &'a Object,
     /// The environment's lockfile, which is stored beside the ledger and named by its hash.
     pub lockfile: Option<&'a [u8]>,
+    /// What of the code is to be kept too, each under its name in the context.
+    pub code: &'a [(&'static str, &'a [u8])],
 }
 
 /// What an append needs beside its events.

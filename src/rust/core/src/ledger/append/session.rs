@@ -5,7 +5,7 @@ use std::path::Path;
 use crate::error::Result;
 use crate::format::artifact::ArtifactEntry;
 use crate::format::event::{Event, EventKind};
-use crate::format::id;
+use crate::format::id::{self, Random};
 use crate::format::session_context::SessionContext;
 use crate::ledger::append::draft::Draft;
 use crate::ledger::append::memory::{Known, WrittenSession};
@@ -44,12 +44,23 @@ pub(in crate::ledger) fn begin(
     draft: &mut Draft,
 ) -> Result<Entered> {
     let id: String = id::short_id(how.random).collect();
-    let (lockfile, warning) = match store_lockfile(ledger, how) {
-        Ok(lockfile) => (lockfile, None),
-        Err(warning) => (None, Some(warning)),
+    // Without them the session still says which packages there were, and what hash the code has, so
+    // that what can't be stored is a warning.
+    let mut warnings = Vec::new();
+    let mut stored = |what: &str, bytes: &[u8]| {
+        let stored = store(ledger, bytes, how.random);
+        let warn = |e| warnings.push(format!("{what} is not on record: {e}"));
+        stored.map_err(warn).ok()
     };
+    let lockfile = how.session.lockfile;
+    let lockfile = lockfile.and_then(|bytes| stored("The environment's lockfile", bytes));
+    let mut code = Vec::new();
+    for (name, bytes) in how.session.code {
+        let entry = stored(&format!("The text of the {name}"), bytes);
+        code.extend(entry.map(|entry| (*name, entry)));
+    }
     let event = Event {
-        context: SessionContext::object(&id, how.session.context, lockfile.as_ref()),
+        context: SessionContext::object(&id, how.session.context, lockfile.as_ref(), &code),
         ..Event::new(EventKind::Session)
     };
     draft.add(how.now, &event)?;
@@ -60,22 +71,12 @@ pub(in crate::ledger) fn begin(
     Ok(Entered {
         id,
         fresh: Some(fresh),
-        warning,
+        warning: (!warnings.is_empty()).then(|| warnings.join("\n")),
     })
 }
 
-/// Stores the lockfile of a session that is about to be written. Without it the session still says
-/// which packages there were, so that is a warning.
-fn store_lockfile(
-    ledger: &Path,
-    how: &mut Append<'_>,
-) -> std::result::Result<Option<ArtifactEntry>, String> {
-    let Some(mut text) = how.session.lockfile else {
-        return Ok(None);
-    };
-    let stored = Objects::beside(ledger).put(&mut text, how.random, &mut |_| false);
-    match stored {
-        Ok(stored) => Ok(Some(ArtifactEntry::of_bytes(stored.digest, stored.size))),
-        Err(e) => Err(format!("The environment's lockfile is not on record: {e}")),
-    }
+/// Stores what a session that is about to be written names.
+fn store(ledger: &Path, mut bytes: &[u8], random: Random<'_>) -> Result<ArtifactEntry> {
+    let stored = Objects::beside(ledger).put(&mut bytes, random, &mut |_| false)?;
+    Ok(ArtifactEntry::of_bytes(stored.digest, stored.size))
 }
