@@ -58,6 +58,9 @@ context_words <- c(context_groups, "code")
 #' - `fitledger.context`: what is recorded, as above, `"code"` included.
 #' - `fitledger.sync`: `"none"` doesn't wait until a row is on disk, for those
 #'   who would rather lose the last moments in a power cut. The default waits.
+#' - `fitledger.experiment`: the experiment of runs that don't say theirs, a string.
+#' - `fitledger.stream`: `FALSE` doesn't record the state of R's random stream of a
+#'   [log_call()] or [with_run()] that draws from it without a seed.
 #' - `fitledger.network`: `"allow"` writes to a ledger on a network file system,
 #'   which is refused otherwise, since locks there can't be relied on. NFS version
 #'   4 is not refused; the first write to such a ledger warns.

@@ -487,11 +487,17 @@ impl<'a> Run<'a> {
         self.status() == Status::Running && self.session().context.as_ref().is_some_and(is_gone)
     }
 
-    /// Whether it is of one session, and has nothing on record but values, tags and how it went.
+    /// Whether it is of one session, and has nothing on record but values, tags and how it went; no name either, and it
+    /// belongs to nothing.
     pub fn is_plain(self) -> bool {
         let row = self.row as u32;
-        !self.runs.extras.get().contains_key(&row)
-            && !self.runs.several_sessions.get().0.contains_key(&row)
+        let runs = self.runs;
+        let names = [&runs.names, &runs.experiments, &runs.parents];
+        names
+            .iter()
+            .all(|column| column.tag(self.row) == Tag::Absent)
+            && !runs.extras.get().contains_key(&row)
+            && !runs.several_sessions.get().0.contains_key(&row)
     }
 
     fn extras(self) -> &'a RunExtras {
