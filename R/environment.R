@@ -196,6 +196,10 @@ session_rows <- function(kind, field, then, now) {
 }
 
 version_now <- function(name) {
+  # A row may name anything, a path too.
+  if (!grepl("^[[:alpha:]][[:alnum:].]*$", name)) {
+    return(NA_character_)
+  }
   if (isNamespaceLoaded(name)) {
     return(unname(getNamespaceVersion(name)))
   }
