@@ -126,8 +126,8 @@ store_artifacts <- function(file, artifacts, keep, call = rlang::caller_env(), m
   if (is.null(artifacts)) {
     return(NULL)
   }
-  names <- rlang::names2(artifacts)
-  if (!is.list(artifacts) || is.object(artifacts) || !all(nzchar(names)) || anyDuplicated(names)) {
+  names <- if (is.list(artifacts)) rlang::names2(artifacts)
+  if (!is.list(artifacts) || is.object(artifacts) || !all(nzchar(names)) || !is_text(names) || anyDuplicated(names)) {
     abort_argument("artifacts", "a named list of R objects and paths, each name once", artifacts, call = call)
   }
   call_native(native_check_ledger, file, call = call)
@@ -142,7 +142,7 @@ store_artifact <- function(file, x, name, keep, most, call) {
   if (!rlang::is_string(x)) {
     return(store_object(file, x, name, most, call))
   }
-  path <- path.expand(x)
+  path <- if (nzchar(x)) check_path(x, paste0("artifacts$", name), call) else x
   if (dir.exists(path)) {
     return(store_folder(file, path, name, keep, most, call))
   }
@@ -374,7 +374,7 @@ recorded_paths <- function(path, file) {
 
 # Calls what verifies stored bytes. `what` says in an error whose bytes they are.
 call_stored <- function(native, file, artifact, ..., what = NULL, call = rlang::caller_env()) {
-  on_progress <- progress_bar("Verifying", size = artifact$size)
+  on_progress <- progress_bar("Verifying", size = artifact$size %||% NA)
   result <- native(file, artifact$sha256, artifact$size, ..., on_progress)
   if (!is.null(what) && is_failure(result, "artifact")) {
     result$message <- paste0("`", what, "` is not what was recorded. ", result$message)
@@ -393,5 +393,18 @@ find_artifact <- function(file, run_id, name, call = rlang::caller_env()) {
   if (!name %in% artifacts$name) {
     abort_unknown("artifact", name, artifacts$name, call = call)
   }
-  lapply(artifacts, `[[`, match(name, artifacts$name))
+  artifact <- lapply(artifacts, `[[`, match(name, artifacts$name))
+  check_entry(artifact, name, file, call)
+  artifact
+}
+
+# What a row has to say of bytes so that they can be given back. It may come from anywhere.
+check_entry <- function(entry, what, file, call = rlang::caller_env()) {
+  says <- function(x, form) rlang::is_string(x) && grepl(form, x)
+  if (!says(entry$sha256, "^[0-9a-f]{64}$")) {
+    abort("artifact", paste0("The ledger doesn't say which bytes `", what, "` has: there is no hash of them."), path = file, call = call)
+  }
+  if (!says(entry$file, ".")) {
+    abort("artifact", paste0("The ledger doesn't say what kind of file `", what, "` is."), path = file, call = call)
+  }
 }

@@ -86,24 +86,32 @@ log_call <- function(file, call, metrics = NULL, ..., params = NULL, artifact = 
   on.exit(end_stream(stream), add = TRUE)
   notes <- new_notes()
   ended <- FALSE
-  how <- list(status = "failed")
+  left <- new_leaving()
   on.exit(add = TRUE, {
     if (!ended) {
       record_arguments(run, capture, about, params, data, redact, notes)
-      attempt(finish(run, NULL, c(how, drawn_from(stream))), "The end of the run", notes)
+      attempt(finish(run, NULL, c(left$how, drawn_from(stream))), "The end of the run", notes)
     }
     warn_of(notes)
   })
   # Without a frame of its own, so that the call finds its callers where they would be.
-  result <- withCallingHandlers(
-    rlang::eval_bare(as.call(list(base::withVisible, capture$call)), caller),
-    error = function(e) {
-      if (is.null(capture$frame)) {
-        as_typed(capture)
-      }
-      how <<- tryCatch(describe_failure(e, sys.calls(), redact), error = function(e) how)
-    },
-    interrupt = function(e) how <<- list(status = "interrupted")
+  result <- tryCatch(
+    withCallingHandlers(
+      rlang::eval_bare(as.call(list(base::withVisible, capture$call)), caller),
+      error = function(e) {
+        if (is.null(capture$frame)) {
+          as_typed(capture)
+        }
+        note_error(left, tryCatch(describe_failure(e, sys.calls(), redact), error = function(e) NULL))
+      },
+      rlang_error = function(e) note_uncaught(left, e),
+      interrupt = function(e) note_jump(left)
+    ),
+    # After an endless recursion R has no room for those handlers.
+    stackOverflowError = function(e) {
+      note_error(left, tryCatch(describe_failure(e, list(), redact), error = function(e) NULL))
+      stop(e)
+    }
   )
   ended <- TRUE
   drawn <- drawn_from(stream)
@@ -376,7 +384,7 @@ describe_failure <- function(e, calls, redact) {
   } else {
     condition <- describe_condition(e, calls)
   }
-  list(status = "failed", condition = condition)
+  condition
 }
 
 # ---- On record ------------------------------------------------------------

@@ -29,12 +29,23 @@ check_path <- function(x, arg, call = rlang::caller_env()) {
   if (!is.character(x) || length(x) != 1 || is.na(x) || !nzchar(x) || !is_text(x)) {
     abort_argument(arg, "a path", x, call = call)
   }
+  if (nchar(x, "bytes") > longest_path) {
+    abort_argument(arg, paste("a path of at most", longest_path, "bytes"), x, call = call)
+  }
   path.expand(x)
 }
+
+# In bytes. R and Linux take 4095, of which the working directory and the names of files beside a ledger need some.
+longest_path <- 3000
 
 # Whether every character of some strings can be read, in the encoding that they say they have.
 is_text <- function(x) {
   all(validEnc(x)) && !any(Encoding(x) == "bytes")
+}
+
+# Whether a value is one string that can be read.
+is_text_string <- function(x) {
+  rlang::is_string(x) && is_text(x)
 }
 
 check_flag <- function(x, arg, call = rlang::caller_env()) {

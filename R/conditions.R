@@ -119,6 +119,9 @@ describe <- function(x) {
     if (nchar(text, "width") <= 40) {
       return(text)
     }
+    if (is.character(x)) {
+      return(paste("a string of", nchar(x, "bytes"), "bytes"))
+    }
   }
   kind <- if (is.list(x)) "list" else if (is.numeric(x)) "numeric vector" else paste(typeof(x), "vector")
   if (is.atomic(x) || is.list(x)) paste0("a ", kind, " of length ", length(x)) else paste0("a ", typeof(x))

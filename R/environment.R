@@ -268,6 +268,10 @@ kept_path <- function(file, entry) {
 }
 
 version_now <- function(name) {
+  # A row may name anything, a path too.
+  if (!grepl("^[[:alpha:]][[:alnum:].]*$", name)) {
+    return(NA_character_)
+  }
   if (isNamespaceLoaded(name)) {
     return(unname(getNamespaceVersion(name)))
   }

@@ -271,7 +271,8 @@ native_sealed <- function(file, run_id) .Call(wrap__native_sealed, file, run_id)
 #' @noRd
 native_compare <- function(file, run_ids, only_different) .Call(wrap__native_compare, file, run_ids, only_different)
 
-#' The context of the session in which a run last said something, as a list.
+#' The context of the session in which a run last said something, as a list: the keys that we know are there, `NULL`
+#' where the row says nothing or something else than their form has it.
 #'
 #' @noRd
 native_session_of <- function(file, run_id) .Call(wrap__native_session_of, file, run_id)

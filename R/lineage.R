@@ -80,7 +80,7 @@ check_direction <- function(direction, down, call = rlang::caller_env()) {
   if (is.null(direction)) {
     return(down)
   }
-  if (!rlang::is_string(direction) || !direction %in% c("up", "down")) {
+  if (!is_text_string(direction) || !direction %in% c("up", "down")) {
     abort_argument("direction", "`\"up\"` or `\"down\"`", direction, call = call)
   }
   direction == "down"
@@ -93,7 +93,7 @@ start_of <- function(kind, id, words, partial = FALSE, hint = NULL) {
 }
 
 start_at <- function(file, what, call = rlang::caller_env()) {
-  if (rlang::is_string(what) && grepl("[@/]", what)) {
+  if (is_text_string(what) && grepl("[@/]", what)) {
     found <- find_version(file, what, call)
     kind <- if (grepl("@", what, fixed = TRUE)) "stage" else "version"
     id <- if (kind == "stage") what else paste0(found$name, "/", found$version)
@@ -110,14 +110,14 @@ start_at_content <- function(x, arg, call = rlang::caller_env()) {
 }
 
 start_at_commit <- function(commit, call = rlang::caller_env()) {
-  if (!rlang::is_string(commit) || !grepl("^[0-9a-f]{4,64}$", commit)) {
+  if (!is_text_string(commit) || !grepl("^[0-9a-f]{4,64}$", commit)) {
     abort_argument("commit", "a commit, at least its first 4 characters", commit, call = call)
   }
   start_of("commit", commit, paste0("the commit `", commit, "`"), partial = TRUE)
 }
 
 start_at_package <- function(package, call = rlang::caller_env()) {
-  if (!rlang::is_string(package) || !nzchar(package)) {
+  if (!is_text_string(package) || !nzchar(package)) {
     abort_argument("package", "`\"name\"` or `\"name version\"`", package, call = call)
   }
   whole <- grepl(" ", package, fixed = TRUE)
@@ -229,7 +229,7 @@ wrap_branch <- function(text, first, rest) {
 }
 
 node_words <- function(nodes) {
-  nodes$id <- gsub("[[:cntrl:]]+", " ", nodes$id)
+  nodes$id <- without_controls(nodes$id)
   if (nrow(nodes) > 1 || nodes$kind[[1]] == "package") {
     return(paste(nodes$id, collapse = ", "))
   }
@@ -241,12 +241,17 @@ node_words <- function(nodes) {
     environment = paste0("environment ", substr(nodes$id, 1, 8), "..."),
     nodes$id
   )
-  label <- gsub("[[:cntrl:]]+", " ", nodes$label)
+  label <- without_controls(nodes$label)
   label <- trimws(pad(label, min(60, nchar(label, "width"))), "right")
   paste0(
     name, if (nzchar(label)) paste0(" (", label, ")"),
     if (!is.na(nodes$problem)) paste0("  <- ", nodes$problem)
   )
+}
+
+# Text of anybody's making, for a line of print or a picture.
+without_controls <- function(text) {
+  gsub("[[:cntrl:]]+", " ", text)
 }
 
 #' @importFrom graphics plot
@@ -299,8 +304,8 @@ node_label <- function(node) {
     run = sub("^[0-9]{8}-[0-9]{6}-(\\w{12})$", "\\1", node$id),
     node$id
   )
-  label <- if (nzchar(node$label)) gsub("[[:cntrl:]]+", " ", node$label) else node$kind
-  paste0(name, "\n", trimws(pad(label, min(28, nchar(label, "width"))), "right"))
+  label <- if (nzchar(node$label)) without_controls(node$label) else node$kind
+  paste0(without_controls(name), "\n", trimws(pad(label, min(28, nchar(label, "width"))), "right"))
 }
 
 # How many steps each node is from where the trace began, by the longest way. Content can lead

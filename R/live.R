@@ -93,7 +93,7 @@ end_run <- function(.run, metrics = list(), ..., status = "finished", sealed = N
   check_no_dots(..., known = c("status", "sealed"))
   check_run(.run)
   known <- c("finished", "failed", "interrupted")
-  if (!rlang::is_string(status) || !status %in% known) {
+  if (!is_text_string(status) || !status %in% known) {
     abort_argument("status", or(known), status)
   }
   finish(.run, metrics, list(status = status), sealed)
@@ -177,7 +177,7 @@ named_values <- function(...) {
   names <- names(values)
   if (length(values) && (is.null(names) || !all(nzchar(names)))) {
     spread <- if (is.null(names)) rep(TRUE, length(values)) else !nzchar(names)
-    plain <- vapply(values, function(x) is.list(x) || !is.null(names(x)), logical(1))
+    plain <- vapply(values, function(x) is.list(x) || is.atomic(x) && !is.null(names(x)), logical(1))
     if (any(spread & !plain)) {
       abort(
         "argument", "A value has no name.",
@@ -193,8 +193,12 @@ named_values <- function(...) {
 }
 
 check_step <- function(step, call = rlang::caller_env()) {
-  if (!is.numeric(step) || length(step) != 1 || !is.finite(step) || step != trunc(step)) {
-    abort_argument("step", "a whole number", step, call = call)
+  if (!is.numeric(step) || is.object(step) || length(step) != 1 || !is.finite(step) || step != trunc(step)) {
+    hint <- if (inherits(step, "integer64")) "Convert it: `as.numeric(step)`."
+    abort_argument("step", "a whole number", step, hint, call = call)
+  }
+  if (abs(step) > 2^53) {
+    abort_argument("step", "a whole number of at most 2^53, up to which doubles tell each from the next", step, call = call)
   }
 }
 
@@ -282,17 +286,55 @@ with.fitledger_run <- function(data, expr, ...) {
 
 within_run <- function(run, code, stream = begin_stream()) {
   ended <- FALSE
-  how <- list(status = "interrupted")
   force(stream)
-  on.exit(if (!ended) end_quietly(run, c(how, drawn_from(stream))))
-  value <- withCallingHandlers(
-    within_parent(run, withVisible(code)),
-    error = function(e) how <<- list(status = "failed", condition = describe_condition(e, sys.calls())),
-    interrupt = function(e) how <<- list(status = "interrupted")
+  left <- new_leaving()
+  on.exit(if (!ended) end_quietly(run, c(left$how, drawn_from(stream))))
+  value <- tryCatch(
+    withCallingHandlers(
+      within_parent(run, withVisible(code)),
+      error = function(e) note_error(left, describe_condition(e, sys.calls())),
+      rlang_error = function(e) note_uncaught(left, e),
+      interrupt = function(e) note_jump(left)
+    ),
+    # After an endless recursion R has no room for those handlers.
+    stackOverflowError = function(e) {
+      note_error(left, describe_condition(e, list()))
+      stop(e)
+    }
   )
   ended <- TRUE
   finish(run, NULL, c(list(status = "finished"), drawn_from(stream)))
   if (value$visible) value$value else invisible(value$value)
+}
+
+# How the code of a run was left, if it was: by an error that was thrown on, else by an interrupt or a jump. What
+# handlers see on the way says which.
+new_leaving <- function() {
+  left <- new.env(parent = emptyenv())
+  note_jump(left)
+  left
+}
+
+note_jump <- function(left) {
+  left$how <- list(status = "interrupted")
+}
+
+# For the handler of an error. An error that was only signalled, and from which the code went on, ended nothing.
+note_error <- function(left, condition) {
+  left$how <- left$failed <- c(list(status = "failed"), if (!is.null(condition)) list(condition = condition))
+  signalling <- sys.nframe() - 2
+  if (signalling > 0 && identical(sys.function(signalling), signalCondition)) {
+    went_on <- function(value) if (is.null(value)) note_jump(left)
+    code <- as.call(list(went_on, quote(returnValue("jumped"))))
+    do.call(on.exit, list(code, add = TRUE), envir = sys.frame(signalling))
+  }
+}
+
+# What rlang signals as an error and nobody catches it then stops with, under a class that is no error's.
+note_uncaught <- function(left, e) {
+  if (!inherits(e, "error")) {
+    left$how <- left$failed
+  }
 }
 
 # The error on its way is what matters; that it couldn't be recorded is a warning.

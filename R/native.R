@@ -42,6 +42,13 @@ signal_again <- function(signal, call) {
   stop(signal)
 }
 
+# Whether an error says that a limit of `setTimeLimit()` or `setSessionTimeLimit()` was reached. R gives it no class, and
+# says so in the language of the session.
+is_time_limit <- function(e) {
+  texts <- paste0("reached ", c("elapsed", "CPU", "session elapsed", "session CPU"), " time limit")
+  inherits(e, "fitledger_error_interrupted") || message_of(e) %in% c(texts, gettext(texts, domain = "R"))
+}
+
 signal_notice <- function(result) {
   notice <- attr(result, "notice", exact = TRUE)
   if (is.null(notice)) {

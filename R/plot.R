@@ -49,8 +49,25 @@ plot_runs <- function(file, x, y, ..., where = NULL, maximize = FALSE) {
   if (!nrow(runs)) {
     abort("unknown", paste0("No run has both `", x, "` and `", y, "`."), name = y)
   }
+  check_drawable(runs[[y]], y)
+  if (is.numeric(runs[[x]])) {
+    check_drawable(runs[[x]], x)
+  }
   plot_points(runs[[x]], runs[[y]], best_row(file, table, runs, y, maximize), x, y, ...)
   invisible(runs)
+}
+
+check_drawable <- function(values, name, call = rlang::caller_env()) {
+  if (!is.numeric(values)) {
+    abort(
+      "argument", paste0("`", name, "` holds values that aren't numbers, and can't be drawn."),
+      "`read_runs()` shows them.",
+      arg = "y", call = call
+    )
+  }
+  if (!any(is.finite(values))) {
+    abort("unknown", paste0("No run has a finite `", name, "`."), "`read_runs()` shows what they have.", name = name, call = call)
+  }
 }
 
 # The row of the best of some runs; none where none is finished.
@@ -64,12 +81,13 @@ best_row <- function(file, table, runs, metric, maximize) {
 
 plot_points <- function(x, y, best, xname, yname, ...) {
   numeric <- is.numeric(x) || inherits(x, c("Date", "POSIXct"))
-  groups <- if (!numeric) factor(vapply(x, function(value) paste(format(value), collapse = " "), character(1)))
+  text <- function(value) without_controls(paste(format(value), collapse = " "))
+  groups <- if (!numeric) factor(vapply(x, text, character(1)))
   at <- if (numeric) x else as.integer(groups)
   order <- order(at)
   draw_frame(
     at[order], y[order],
-    type = if (numeric) "b" else "p", pch = 19, xlab = xname, ylab = yname,
+    type = if (numeric) "b" else "p", pch = 19, xlab = without_controls(xname), ylab = without_controls(yname),
     xaxt = if (numeric) "s" else "n", ...
   )
   if (!numeric) {
@@ -77,7 +95,7 @@ plot_points <- function(x, y, best, xname, yname, ...) {
   }
   if (length(best)) {
     graphics::points(at[best], y[best], col = "red", pch = 19, cex = 1.8)
-    label <- paste0("best: ", xname, " = ", if (numeric) format(x[best]) else groups[best])
+    label <- paste0("best: ", without_controls(xname), " = ", if (numeric) format(x[best]) else groups[best])
     graphics::legend("top", label, pch = 19, col = "red", bty = "n")
   }
 }
@@ -93,9 +111,11 @@ draw_frame <- function(...) {
 plot_curves <- function(file, run_ids, x, y, ..., most = 8) {
   points <- as_frame(call_native(native_read_series, file, run_ids, y, call = rlang::caller_env()))
   points <- take_rows(points, order(match(points$run_id, run_ids), points[[x]]))
+  check_drawable(as.numeric(points[[x]]), x, call = rlang::caller_env())
+  check_drawable(points$value, y, call = rlang::caller_env())
   ids <- unique(points$run_id)
   colours <- grDevices::hcl.colors(max(length(ids), 2), "Dark 3")
-  draw_frame(points[[x]], points$value, type = "n", xlab = x, ylab = y, ...)
+  draw_frame(points[[x]], points$value, type = "n", xlab = x, ylab = without_controls(y), ...)
   for (i in seq_along(ids)) {
     curve <- points$run_id == ids[[i]]
     graphics::lines(points[[x]][curve], points$value[curve], col = colours[[i]], lwd = 2)

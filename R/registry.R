@@ -63,8 +63,8 @@ register_model <- function(file, name, run_id, artifact = "model", ..., signatur
 #' `list(pass = TRUE, figures = list(...))` or the like with `FALSE`; `figures` are named
 #' numbers, and `data`, if there, is what they were computed from, as `data` in [log_run()].
 #' Figures, data and verdict are in the ledger whether the gate lets the version pass,
-#' refuses it, or fails; only if the gate is interrupted, or somebody else was faster than one
-#' that lets it pass, nothing is recorded. [gate_better()] makes gates.
+#' refuses it, or fails; only if the gate is interrupted or ended by [setTimeLimit()], or somebody
+#' else was faster than one that lets it pass, nothing is recorded. [gate_better()] makes gates.
 #'
 #' A version to which the stage points already is left there, and nothing is recorded.
 #'
@@ -149,6 +149,10 @@ rollback_model <- function(file, name, stage = "production", ..., why = NULL) {
 ask_gate <- function(gate, file, looked, refuse, call = rlang::caller_env()) {
   what <- paste0("`", looked$candidate$name, "/", looked$candidate$version, "`")
   failed <- function(e) {
+    # Who set a limit wants to be back, and the gate has said nothing.
+    if (is_time_limit(e)) {
+      stop(e)
+    }
     condition <- describe_condition(e, list())[c("class", "message")]
     refuse(list(record = list(gate = list(pass = FALSE, error = condition))))
     schema <- if (inherits(e, "fitledger_error_signature")) {
@@ -186,7 +190,7 @@ check_verdict <- function(verdict) {
   }
   figures <- as.list(verdict[["figures"]])
   names <- rlang::names2(figures)
-  if (!all(nzchar(names) & validUTF8(names)) || anyDuplicated(names)) {
+  if (!all(nzchar(names) & is_text(names)) || anyDuplicated(names)) {
     stop("Each figure needs a name of its own. ", form, call. = FALSE)
   }
   for (name in names) {
@@ -245,12 +249,21 @@ say_figures <- function(figures) {
 #' stage_history(file, "stopping")$figures[[2]]
 gate_better <- function(data, outcome, metric = "rmse", by = 0, ..., maximize = NULL, predict = NULL) {
   check_no_dots(..., known = c("maximize", "predict"))
-  if (missing(data) || NROW(data) == 0) {
-    abort_argument("data", "the rows of a frozen set", if (missing(data)) NULL else data)
+  if (missing(data)) {
+    abort_argument("data", "the rows of a frozen set")
+  }
+  if (length(dim(data)) != 2 || NROW(data) == 0) {
+    abort_argument("data", "the rows of a frozen set, a data frame or a matrix", data)
   }
   truth <- outcome_values(data, outcome)
   if (!is.numeric(by) || length(by) != 1 || is.na(by) || by < 0) {
     abort_argument("by", "a number from 0 on", by)
+  }
+  if (!is.null(maximize)) {
+    check_flag(maximize, "maximize")
+  }
+  if (!is.null(predict) && !is.function(predict)) {
+    abort_argument("predict", "a function of the model and the data", predict)
   }
   measure <- gate_metric(metric, maximize)
   predictions <- predict %||% plain_predictions
@@ -310,7 +323,7 @@ check_frozen <- function(data, models) {
 }
 
 outcome_values <- function(data, outcome, call = rlang::caller_env()) {
-  if (rlang::is_string(outcome) && NROW(data) != 1) {
+  if (is_text_string(outcome) && NROW(data) != 1) {
     if (!outcome %in% colnames(data)) {
       abort_unknown("column", outcome, as.character(colnames(data)), call = call)
     }
@@ -332,7 +345,7 @@ gate_metric <- function(metric, maximize, call = rlang::caller_env()) {
   if (is.function(metric)) {
     return(list(name = "metric", of = metric, maximize = isTRUE(maximize)))
   }
-  if (!rlang::is_string(metric) || !metric %in% names(known)) {
+  if (!is_text_string(metric) || !metric %in% names(known)) {
     abort_argument("metric", paste("a function, or", or(names(known))), metric, call = call)
   }
   list(name = metric, of = known[[metric]], maximize = maximize %||% metric %in% c("rsq", "accuracy"))
@@ -442,7 +455,7 @@ read_model <- function(file, model, ..., check = FALSE) {
 
 # A model version by the name of a stage or by its number.
 find_version <- function(file, model, call = rlang::caller_env()) {
-  if (!rlang::is_string(model) || !validUTF8(model)) {
+  if (!is_text_string(model)) {
     abort_argument("model", "`\"name@stage\"` or `\"name/version\"`", model, call = call)
   }
   call_native(native_version, file, model, call = call)
@@ -459,9 +472,7 @@ read_version <- function(file, found, call = rlang::caller_env()) {
       class = c("fitledger_warning_unfit", "fitledger_warning"), call = call
     )
   }
-  if (is.null(found$file)) {
-    abort("artifact", paste0("The ledger doesn't say what kind of file `", what, "` is."), path = file, call = call)
-  }
+  check_entry(found, what, file, call)
   if (endsWith(tolower(found$file), ".rds")) {
     return(unpack_object(call_stored(native_read_object, file, found, what = what, call = call), what, call))
   }

@@ -206,7 +206,7 @@ check_columns <- function(x, runs, arg, call = rlang::caller_env()) {
   if (is.null(x)) {
     return(character())
   }
-  if (!is.character(x) || anyNA(x) || anyDuplicated(x)) {
+  if (!is.character(x) || anyNA(x) || !is_text(x) || anyDuplicated(x)) {
     abort_argument(arg, "the names of columns of `runs`, each once", x, call = call)
   }
   unknown <- setdiff(x, names(runs))

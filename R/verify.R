@@ -70,7 +70,7 @@ check_checkpoint <- function(x, call = rlang::caller_env()) {
   if (is.null(x)) {
     return(NULL)
   }
-  if (!is.character(x) || !length(x) || anyNA(x)) {
+  if (!is.character(x) || !length(x) || anyNA(x) || !is_text(x)) {
     abort_argument("checkpoint", "what `checkpoint_ledger()` returned", x, call = call)
   }
   if (length(x) == 1 && !grepl("\n", x, fixed = TRUE) && file.exists(x)) {

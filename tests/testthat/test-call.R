@@ -413,13 +413,13 @@ test_that("a ledger that was deleted meanwhile isn't begun anew", {
   expect_false(file.exists(file))
 })
 
-test_that("a jump out of the call, and an endless recursion, have failed", {
+test_that("an endless recursion has failed, and a jump out of the call is an interruption", {
   file <- local_ledger()
   endless <- function() endless()
   try(log_call(file, endless()), silent = TRUE)
   jumps <- function() invokeRestart("away")
   withRestarts(log_call(file, jumps()), away = function() NULL)
-  expect_identical(read_runs(file, details = TRUE)$status, c("failed", "failed"))
+  expect_identical(read_runs(file, details = TRUE)$status, c("failed", "interrupted"))
 })
 
 test_that("redaction reaches what is handed on, what is made of it, and what errors say", {

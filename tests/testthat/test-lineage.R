@@ -252,3 +252,14 @@ test_that("the golden ledger has a lineage", {
   expect_identical(edges$to[edges$relation == "was made by"][[1]], "20261123-042048-00000000000z")
   expect_true("commit:9fceb02d0ae598e95dc970b74767f19372d61af8" %in% edges$to)
 })
+
+test_that("text that can't be read is refused without a warning of R's own", {
+  withr::local_options(warn = 2)
+  file <- local_models()
+  for (text in list("a\xff", "a\xff@b", "a\xff/1", "\xfe 1.0")) {
+    expect_error(trace_lineage(file, text), class = "fitledger_error_argument")
+    expect_error(trace_lineage(file, commit = text), class = "fitledger_error_argument")
+    expect_error(trace_lineage(file, package = text), class = "fitledger_error_argument")
+    expect_error(trace_lineage(file, text, direction = text), class = "fitledger_error_argument")
+  }
+})

@@ -138,6 +138,56 @@ test_that("an interrupt and a jump out are recorded as such", {
   expect_identical(status(file), c("interrupted", "interrupted"))
 })
 
+test_that("an error counts as failure only if it is what ended the run", {
+  file <- local_ledger()
+  status_of <- function(fun) {
+    tryCatch(
+      withRestarts(with_run(file, list(), function(run) fun()), away = function() NULL),
+      error = function(e) NULL, other = function(e) NULL
+    )
+    tail(status(file), 1)
+  }
+  signal <- function() signalCondition(errorCondition("only signalled"))
+  jump <- function() invokeRestart("away")
+  other <- function() signalCondition(structure(class = c("other", "condition"), list(message = "", call = NULL)))
+  endless <- function() endless()
+  expect_identical(status_of(function() stop("thrown")), "failed")
+  expect_identical(status_of(function() rlang::abort("thrown")), "failed")
+  expect_identical(status_of(function() log("a")), "failed")
+  expect_identical(status_of(endless), "failed")
+  # What is caught outside has ended it, however it was signalled.
+  expect_identical(status_of(signal), "failed")
+  expect_identical(status_of(jump), "interrupted")
+  expect_identical(status_of(other), "interrupted")
+})
+
+test_that("an error that was only signalled is no failure where the code went on", {
+  file <- local_ledger()
+  # A test would catch the error.
+  run_apart(c(
+    sprintf("file <- %s", deparse(file)),
+    "library(fitledger)",
+    "signal <- function() signalCondition(errorCondition('only signalled'))",
+    "jump <- function() invokeRestart('away')",
+    "other <- function() signalCondition(structure(class = c('other', 'condition'), list(message = '', call = NULL)))",
+    "away <- function(code) withRestarts(tryCatch(code, other = function(e) NULL), away = function() NULL)",
+    "for (then in list(jump, other, function() 1)) {",
+    "  both <- function() { signal(); then() }",
+    "  away(with_run(file, list(), function(run) both()))",
+    "  away(log_call(file, both()))",
+    "}",
+    "cat('done\\n')"
+  ))
+  expect_identical(status(file), rep(c("interrupted", "finished"), c(4, 2)))
+})
+
+test_that("an error of rlang's that nobody catches is a failure", {
+  file <- local_ledger()
+  run_apart(sprintf("fitledger::with_run(%s, list(), function(run) rlang::abort(\"uncaught\"))", deparse(file)))
+  expect_identical(status(file), "failed")
+  expect_match(tail(cells(file)$context, 1), "uncaught", fixed = TRUE)
+})
+
 test_that("that an end can't be recorded is a warning, and the error goes on", {
   file <- local_ledger()
   expect_warning(
@@ -320,6 +370,21 @@ test_that("rows that came after the end of a run have no effect, in every reader
   unended <- withr::local_tempfile()
   writeBin(utils::head(bytes(file), -1), unended)
   expect_identical(read_runs(unended, details = TRUE), runs)
+})
+
+test_that("a step is a whole number that a double can tell from the next", {
+  file <- local_ledger()
+  run <- start_run(file)
+  odd <- list(NA, NA_real_, Inf, NaN, 1.5, 1e300, 2^53 + 2, -2^53 - 2, "1", TRUE, 1:2, list(1), sum, globalenv(), Sys.Date(), factor("a"))
+  if (requireNamespace("bit64", quietly = TRUE)) {
+    odd <- c(odd, list(bit64::as.integer64(7)))
+  }
+  for (step in odd) {
+    expect_error(log_metrics(run, loss = 1, step = step), "`step` must be", class = "fitledger_error_argument")
+  }
+  for (step in list(-1, 0L, 2^53, -2^53)) log_metrics(run, loss = 1, step = step)
+  end_run(run)
+  expect_identical(read_metrics(file)$step, c(-1, 0, 2^53, -2^53))
 })
 
 test_that("what is wrong with a call is said", {

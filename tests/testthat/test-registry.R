@@ -67,6 +67,25 @@ test_that("void, failed and interrupted runs can't be registered or promoted", {
   expect_identical(nrow(read_models(file)), 3L)
 })
 
+test_that("a time limit that ends a gate is thrown on, and nothing is recorded", {
+  file <- local_models()
+  before <- bytes(file)
+  gate <- function(candidate, current) {
+    setTimeLimit(elapsed = 0.2, transient = TRUE)
+    on.exit(setTimeLimit())
+    repeat NULL
+  }
+  e <- expect_error(promote_model(file, "stopping", 1, gate = gate), "reached elapsed time limit")
+  expect_false(inherits(e, "fitledger_error_gate"))
+  # One that is reached while the model is read, too.
+  limited <- errorCondition("reached elapsed time limit", class = c("fitledger_error_interrupted", "fitledger_error"))
+  expect_error(
+    promote_model(file, "stopping", 1, gate = function(candidate, current) stop(limited)),
+    class = "fitledger_error_interrupted"
+  )
+  expect_identical(bytes(file), before)
+})
+
 test_that("what is registered must be stored, and whole", {
   file <- local_models()
   path <- withr::local_tempfile(lines = "a")

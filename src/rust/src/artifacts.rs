@@ -109,13 +109,15 @@ fn digest(sha256: &Robj) -> Result<Digest, Failure> {
     digest.ok_or_else(|| Failure::argument("sha256"))
 }
 
-/// A stored object by its hash and size.
+/// A stored object by its hash and size, which may be `NA`.
 fn named(sha256: &Robj, size: &Robj) -> Result<(Digest, Option<u64>), Failure> {
     let digest = digest(sha256)?;
     let size = R::of(size);
-    let size =
-        (size.ty() == SEXPTYPE::REALSXP && size.len() == 1).then(|| size.doubles()[0] as u64);
-    Ok((digest, size))
+    let size = (size.ty() == SEXPTYPE::REALSXP && size.len() == 1).then(|| size.doubles()[0]);
+    Ok((
+        digest,
+        size.filter(|size| !size.is_nan()).map(|size| size as u64),
+    ))
 }
 
 /// The bytes of a stored object, verified.
@@ -208,7 +210,7 @@ fn native_artifacts(file: Robj, run_id: Robj) -> Robj {
         let run = runs.get_with(&id, &[Part::Extras])?;
         let artifacts = run.map_or(&[][..], |run| run.artifacts());
         let entries = || artifacts.iter().map(|(_, entry)| entry);
-        let size = |entry: &ArtifactEntry| entry.size.unwrap_or_default() as f64;
+        let size = |entry: &ArtifactEntry| entry.size.map_or(f64::NAN, |size| size as f64);
         Ok(list!(
             name = to_r::strings(artifacts.iter().map(|(name, _)| Some(name.as_str()))),
             sha256 = to_r::strings(entries().map(|entry| entry.sha256.as_deref())),

@@ -347,7 +347,8 @@ fn native_compare(file: Robj, run_ids: Robj, only_different: Robj) -> Robj {
     })
 }
 
-/// The context of the session in which a run last said something, as a list.
+/// The context of the session in which a run last said something, as a list: the keys that we know are there, `NULL`
+/// where the row says nothing or something else than their form has it.
 ///
 /// @noRd
 #[extendr]
@@ -361,7 +362,7 @@ fn native_session_of(file: Robj, run_id: Robj) -> Robj {
         let run = rows.first().map(|&row| runs.at(row));
         let session = run.and_then(|run| run.last_session().context.as_ref());
         Ok(session.map_or(Robj::from(()), |context| {
-            to_r::value(&Value::from_json(context.json()))
+            to_r::value(&Value::from_json(&context.in_form()))
         }))
     })
 }

@@ -121,7 +121,7 @@ fn facts(state: State<'_>, model: &Model, number: i64) -> fitledger_core::Result
         run_id = version.run_id.as_str(),
         artifact = version.artifact.as_str(),
         sha256 = text(&entry.sha256),
-        size = entry.size.unwrap_or_default() as f64,
+        size = entry.size.map_or(f64::NAN, |size| size as f64),
         file = text(&entry.file),
         folder = entry.folder,
         stored = entry.stored,

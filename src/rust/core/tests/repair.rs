@@ -217,6 +217,90 @@ fn runs_behind_a_damaged_row_are_carried_over() {
 }
 
 #[test]
+fn a_row_whose_hash_cell_alone_is_damaged_is_a_row_still() {
+    let folder = Folder::new("hash");
+    let path = folder.ledger();
+    log_as(&path, "ann", ["a", "b", "c", "d", "e"].map(run).to_vec());
+    let whole = fs::read(&path).unwrap();
+    let old = lines(&path);
+    let kinds: [fn(&str) -> String; 6] = [
+        |hash| {
+            format!(
+                "{}{}",
+                if hash.starts_with('0') { "1" } else { "0" },
+                &hash[1..]
+            )
+        },
+        |hash| hash.to_uppercase() + "A",
+        |hash| hash[..60].to_owned(),
+        |hash| format!("x{}", &hash[1..]),
+        |_| String::new(),
+        |_| "1.2345E+63".to_owned(),
+    ];
+    // Rows: ledger, session, a to e. Each of them, and several, but for the last, behind which nothing says what it was.
+    for damaged in [
+        &[1][..],
+        &[2],
+        &[3],
+        &[4],
+        &[6],
+        &[3, 4],
+        &[3, 5],
+        &[1, 2, 3, 4, 5, 6],
+    ] {
+        for kind in kinds {
+            let mut all = old.clone();
+            for &line in damaged {
+                let (body, hash) = old[line].rsplit_once(',').unwrap();
+                all[line] = format!("{body},{}", kind(hash));
+            }
+            fs::write(&path, all.join("\n") + "\n").unwrap();
+            let carried = repaired(&path);
+            assert_eq!(ids(&path), ["a", "b", "c", "d", "e"], "{damaged:?}");
+            assert_eq!(user_of(&path, "c").as_deref(), Some("ann"));
+            let left: Vec<_> = carried
+                .left_out
+                .iter()
+                .map(|row| row.event.as_deref())
+                .collect();
+            assert!(left.is_empty() || left == [Some("ledger")], "{left:?}");
+            // A copy names the row by the hash that it had.
+            for (_, run_id, origin) in &origins(&path)[1..] {
+                if let Some(origin) = origin.as_ref().filter(|_| !run_id.is_empty()) {
+                    let seq = origin.get("seq").and_then(Json::as_int).unwrap() as usize;
+                    let hash = origin.get("hash").and_then(Json::as_str).unwrap();
+                    assert!(old[seq].ends_with(hash), "{seq} {hash}");
+                }
+            }
+            for file in folder.beside() {
+                fs::remove_file(file).unwrap();
+            }
+        }
+    }
+
+    // Not of the last row, and not where more is damaged.
+    let mut all = old.clone();
+    all[7] = all[7][..all[7].len() - 1].to_owned() + "x";
+    fs::write(&path, all.join("\n") + "\n").unwrap();
+    let carried = repaired(&path);
+    assert_eq!(carried.left_out.len(), 1);
+    fs::write(&path, &whole).unwrap();
+    damage(&path, &[4]);
+    let mut all = lines(&path);
+    all[4] = all[4][..all[4].len() - 1].to_owned() + "x";
+    fs::write(&path, all.join("\n") + "\n").unwrap();
+    let carried = repaired(&path);
+    // What follows on it holds on to a hash that nobody knows any more.
+    let left: Vec<_> = carried
+        .left_out
+        .iter()
+        .map(|row| row.run_id.as_deref())
+        .collect();
+    assert_eq!(left, [Some("b"), Some("c")]);
+    assert_eq!(ids(&path), ["a", "d", "e"]);
+}
+
+#[test]
 fn a_live_run_goes_on_behind_the_damage() {
     let folder = Folder::new("live");
     let path = folder.ledger();

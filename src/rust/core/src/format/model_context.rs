@@ -12,6 +12,8 @@ const STAGE: &str = "stage";
 const PREVIOUS: &str = "previous";
 const SIGNATURE: &str = "signature";
 const COLUMNS: &str = "columns";
+const TYPE: &str = "type";
+const LEVELS: &str = "levels";
 const WHY: &str = "why";
 
 /// The context of a `register`, `promote` or `refuse`. It is kept whole: a gate's verdict has no fixed form.
@@ -98,8 +100,17 @@ impl ModelContext {
         self.0.get(Self::UNDOES).is_some()
     }
 
-    pub fn signature(&self) -> Option<&Json> {
-        self.0.get(SIGNATURE)
+    /// What the model predicts from: the columns that have a type, and the levels that are texts.
+    pub fn signature(&self) -> Option<Json> {
+        match self.0.at(&[SIGNATURE, COLUMNS])? {
+            Json::Object(columns) => {
+                let columns = columns.iter();
+                let columns =
+                    columns.filter_map(|(name, column)| Some((name.clone(), in_form(column)?)));
+                Some(object([(COLUMNS, Json::Object(columns.collect()))]))
+            }
+            _ => None,
+        }
     }
 
     pub fn why(&self) -> Option<&str> {
@@ -118,4 +129,52 @@ fn without_columns(signature: &Json, names: &[String]) -> Json {
         }
     }
     signature
+}
+
+/// A column of a signature; `None` without a type.
+fn in_form(column: &Json) -> Option<Json> {
+    let is_text = |json: &&Json| json.as_str().is_some();
+    let kind = column.get(TYPE).filter(is_text)?.clone();
+    Some(match column.get(LEVELS) {
+        Some(Json::Array(levels)) => {
+            let levels = levels.iter().filter(is_text).cloned().collect();
+            object([(TYPE, kind), (LEVELS, Json::Array(levels))])
+        }
+        _ => object([(TYPE, kind)]),
+    })
+}
+
+fn object<const N: usize>(pairs: [(&str, Json); N]) -> Json {
+    let pairs = pairs.into_iter();
+    Json::Object(pairs.map(|(key, json)| (key.to_owned(), json)).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_signature_is_read_in_its_form() {
+        let signature = |text: &str| {
+            let json = Json::parse(format!(r#"{{"signature":{text}}}"#).as_bytes()).unwrap();
+            ModelContext(json).signature().map(|json| json.text())
+        };
+        let text =
+            r#"{"columns":{"x":{"type":"double"},"f":{"type":"factor","levels":["a","b"]}}}"#;
+        assert_eq!(signature(text).as_deref(), Some(text));
+        for odd in [
+            "null",
+            "true",
+            r#""x""#,
+            "[]",
+            "{}",
+            r#"{"columns":5}"#,
+            r#"{"columns":["x"]}"#,
+        ] {
+            assert_eq!(signature(odd), None, "{odd}");
+        }
+        let odd = r#"{"columns":{"a":5,"b":{},"c":{"type":null},"f":{"type":"factor","levels":["a",5]},"g":{"type":"factor","levels":"a"}}}"#;
+        let kept = r#"{"columns":{"f":{"type":"factor","levels":["a"]},"g":{"type":"factor"}}}"#;
+        assert_eq!(signature(odd).as_deref(), Some(kept));
+    }
 }

@@ -29,6 +29,42 @@ const DIFF_SHA256: &str = "diff_sha256";
 const LOCKFILE: &str = "lockfile";
 const CODE: &str = "code";
 
+/// What the value of a key is like.
+enum Form {
+    Text,
+    Number,
+    Flag,
+    Texts,
+    TextsByName,
+    Bytes,
+    Object(&'static [(&'static str, Form)]),
+}
+
+const FORMS: [(&str, Form); 15] = [
+    (USER, Form::Text),
+    (HOST, Form::Text),
+    (PID, Form::Number),
+    (BOOT, Form::Text),
+    (PIDS, Form::Text),
+    (STARTED, Form::Number),
+    (PLATFORM, Form::Text),
+    (LOCALE, Form::Text),
+    (TIMEZONE, Form::Text),
+    (R, Form::Text),
+    (RNG, Form::Texts),
+    (PACKAGES, Form::TextsByName),
+    (SCRIPT, Form::Text),
+    (
+        GIT,
+        Form::Object(&[
+            (COMMIT, Form::Text),
+            (BRANCH, Form::Text),
+            (DIRTY, Form::Flag),
+        ]),
+    ),
+    (LOCKFILE, Form::Bytes),
+];
+
 /// The context of a session. It is kept whole, since it is shown whole; what we ask of it has a type.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SessionContext(Json);
@@ -87,6 +123,11 @@ impl SessionContext {
     /// All of it.
     pub fn json(&self) -> &Json {
         &self.0
+    }
+
+    /// All of it, with each key that we know as its form has it: what isn't there, or says something else, is null.
+    pub fn in_form(&self) -> Json {
+        in_form(&self.0, &FORMS)
     }
 
     fn text(&self, path: &[&str]) -> Option<&str> {
@@ -177,5 +218,122 @@ impl SessionContext {
             pid: number(PID)?,
             started: number(STARTED)?,
         })
+    }
+}
+
+fn in_form(json: &Json, forms: &[(&str, Form)]) -> Json {
+    let pairs = match json {
+        Json::Object(pairs) => pairs.as_slice(),
+        _ => &[],
+    };
+    let known = forms.iter().map(|(key, form)| {
+        let value = json.get(key).and_then(|value| form.of(value));
+        ((*key).to_owned(), value.unwrap_or(Json::Null))
+    });
+    // A key that begins with `$` would make a tagged value of the whole.
+    let is_other =
+        |key: &str| !key.starts_with('$') && forms.iter().all(|(known, _)| *known != key);
+    let others = pairs.iter().filter(|(key, _)| is_other(key)).cloned();
+    Json::Object(known.chain(others).collect())
+}
+
+impl Form {
+    /// A value that has the form; of a list or an object, the elements that have it.
+    fn of(&self, value: &Json) -> Option<Json> {
+        let is_text = |value: &Json| value.as_str().is_some();
+        match (self, value) {
+            (Form::Text, Json::Str(_))
+            | (Form::Number, Json::Int(_))
+            | (Form::Flag, Json::Bool(_)) => Some(value.clone()),
+            (Form::Texts, Json::Array(items)) => {
+                let texts: Vec<Json> = items.iter().filter(|item| is_text(item)).cloned().collect();
+                (!texts.is_empty()).then_some(Json::Array(texts))
+            }
+            (Form::TextsByName, Json::Object(pairs)) => {
+                let texts = pairs.iter().filter(|(_, value)| is_text(value));
+                Some(Json::Object(texts.cloned().collect()))
+            }
+            (Form::Object(forms), Json::Object(_)) => Some(in_form(value, forms)),
+            (Form::Bytes, Json::Object(_)) => {
+                let entry = ArtifactEntry::read(value.clone());
+                entry.digest()?;
+                let bytes = ArtifactEntry {
+                    sha256: entry.sha256,
+                    size: entry.size,
+                    ..ArtifactEntry::default()
+                };
+                Some(bytes.json())
+            }
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn in_form(text: &str) -> String {
+        let json = Json::parse(text.as_bytes()).unwrap();
+        let json = SessionContext::from_json(json).in_form();
+        let Json::Object(pairs) = json else {
+            panic!("{text}");
+        };
+        let said = pairs.into_iter().filter(|(_, value)| *value != Json::Null);
+        Json::Object(said.collect()).text()
+    }
+
+    #[test]
+    fn what_is_in_form_is_what_the_row_says() {
+        let hex = "ab".repeat(32);
+        let text = format!(
+            r#"{{"user":"u","pid":4,"r":"4.2.2","rng":["a","b"],"packages":{{"x":"1.0"}},"git":{{"commit":"c","branch":null,"dirty":true}},"lockfile":{{"sha256":"{hex}","size":5,"stored":false}},"id":"s"}}"#
+        );
+        assert_eq!(in_form(&text), text);
+    }
+
+    #[test]
+    fn what_is_not_in_form_is_left_out() {
+        let odd = [
+            "null",
+            "true",
+            "5",
+            "1e+300",
+            r#""x""#,
+            "[]",
+            "[null]",
+            "{}",
+            r#"{"a":null}"#,
+            r#"{"commit":5,"dirty":"x"}"#,
+            r#"{"sha256":"ab","size":5}"#,
+            r#"{"$na":"character"}"#,
+        ];
+        for (key, form) in &FORMS {
+            for value in odd {
+                let text = format!(r#"{{"{key}":{value}}}"#);
+                let parsed = Json::parse(text.as_bytes()).unwrap();
+                let kept = SessionContext::from_json(parsed).in_form();
+                let holds = match (form, kept.get(key).unwrap()) {
+                    (_, Json::Null) => true,
+                    (_, Json::Object(pairs))
+                        if pairs.iter().any(|(key, _)| key.starts_with('$')) =>
+                    {
+                        matches!(form, Form::TextsByName)
+                    }
+                    (Form::Text, value) => value.as_str().is_some(),
+                    (Form::Number, value) => value.as_int().is_some(),
+                    (Form::TextsByName, Json::Object(pairs)) => {
+                        pairs.iter().all(|(_, value)| value.as_str().is_some())
+                    }
+                    (Form::Object(forms), Json::Object(pairs)) => {
+                        pairs.iter().all(|(key, value)| {
+                            *value == Json::Null || !forms.iter().any(|(known, _)| known == key)
+                        })
+                    }
+                    _ => false,
+                };
+                assert!(holds, "{text} is {}", kept.text());
+            }
+        }
     }
 }

@@ -269,7 +269,7 @@ impl Registry {
             run_id: row.run_id.to_owned(),
             artifact: crate::format::value::unescape_key(&artifact).to_owned(),
             entry: ArtifactEntry::read(entry),
-            signature: context.signature().cloned(),
+            signature: context.signature(),
             registered: row.time,
         });
         Ok(None)

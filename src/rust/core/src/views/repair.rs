@@ -56,10 +56,16 @@ pub fn carry(wreck: &Wreck<'_>, draft: &mut Draft, how: &mut Append<'_>) -> Resu
     let mut copier = Copier::new(good, Some(good), source_id, wreck.session, draft)?;
     let mut carried = Carried::default();
     let mut budget = Budget::default();
-    for (at, line) in lines(wreck.rest) {
+    let mut behind = lines(wreck.rest);
+    while let Some((at, line)) = behind.next() {
         let room = budget.take(line.len());
         room.map_err(|OutOfMemory| good.out_of_memory())?;
-        let held = chain.hold(line);
+        let mut held = chain.hold(line);
+        let mended = match held {
+            Ok(()) => None,
+            Err(_) => chain.mend(line, behind.clone().map(|(_, line)| line)),
+        };
+        let line = mended.as_deref().inspect(|_| held = Ok(())).unwrap_or(line);
         let read = match &held {
             Ok(()) => read_row(line, None).map_err(|damage| damage.to_string()),
             Err(why) => Err((*why).to_owned()),
@@ -108,7 +114,7 @@ impl LeftOut {
 
 /// The lines behind the damage and where each begins, without those that git put there and without sectors that were
 /// lost.
-fn lines(rest: &[u8]) -> impl Iterator<Item = (usize, &[u8])> {
+fn lines(rest: &[u8]) -> impl Iterator<Item = (usize, &[u8])> + Clone {
     const MARKS: [&[u8]; 4] = [b"<<<<<<<", b"=======", b">>>>>>>", b"|||||||"];
     let start = rest.as_ptr() as usize;
     rest.split(|&byte| byte == b'\n' || byte == 0)
@@ -116,6 +122,34 @@ fn lines(rest: &[u8]) -> impl Iterator<Item = (usize, &[u8])> {
         .filter(|line| !line.is_empty() && *line != HEADER.as_bytes())
         .filter(|line| !MARKS.iter().any(|mark| line.starts_with(mark)))
         .map(move |line| (line.as_ptr() as usize - start, line))
+}
+
+/// A line up to the comma before its hash cell, wherever that begins.
+fn without_hash(line: &[u8]) -> Option<&[u8]> {
+    memchr::memrchr(b',', line).map(|comma| &line[..comma])
+}
+
+fn seq_of(body: &[u8]) -> Option<Seq> {
+    let digits = body.split(|&byte| byte == b',').next()?;
+    std::str::from_utf8(digits).ok()?.parse().ok().map(Seq)
+}
+
+/// Whether a row that holds is chained onto this hash of the row with that number: the next one, or one behind it, if
+/// only hash cells are damaged in between.
+fn leads_on<'l>(mut hash: Digest, mut seq: Seq, ahead: impl Iterator<Item = &'l [u8]>) -> bool {
+    /// So many rows at most have lost their hash cells one after the other.
+    const MOST: usize = 100;
+    for line in ahead.take(MOST) {
+        seq = Seq(seq.0 + 1);
+        let Some(body) = without_hash(line).filter(|body| seq_of(body) == Some(seq)) else {
+            return false;
+        };
+        hash = chain::link(&hash, body);
+        if RawRow::parse(line).is_ok_and(|row| row.hash == hash) {
+            return true;
+        }
+    }
+    false
 }
 
 /// A row may name a session whose own row is in the damage: that it is there shows the damaged row.
@@ -174,9 +208,37 @@ impl<'a> Chain<'a> {
                 .get(&before)
                 .is_some_and(|hashes| hashes.iter().any(holds))
             || self.before(before).is_some_and(|hash| holds(&hash));
-        self.behind.entry(row.seq).or_default().push(row.hash);
+        self.remember(row.seq, row.hash);
         held.then_some(())
             .ok_or("its hash doesn't match its content and a row before it")
+    }
+
+    fn remember(&mut self, seq: Seq, hash: Digest) {
+        /// Nobody has merged so many copies; each costs every row behind it a hash.
+        const MOST: usize = 100;
+        let known = self.behind.entry(seq).or_default();
+        if known.len() < MOST {
+            known.push(hash);
+        }
+    }
+
+    /// The row that a line was before its hash cell alone was damaged: what is before that cell chains a row that holds,
+    /// among those ahead, onto a row before. Rows in between may have lost their hash cells, too.
+    fn mend<'l>(
+        &mut self,
+        line: &[u8],
+        ahead: impl Iterator<Item = &'l [u8]> + Clone,
+    ) -> Option<Vec<u8>> {
+        let body = without_hash(line)?;
+        let seq = seq_of(body)?;
+        let before = Seq(seq.0.checked_sub(1)?);
+        let mut known: Vec<Digest> = self.before(before).into_iter().collect();
+        known.extend(self.behind.get(&before).into_iter().flatten());
+        let mut hashes = known.iter().map(|hash| chain::link(hash, body));
+        let hash = hashes.find(|hash| leads_on(*hash, seq, ahead.clone()))?;
+        self.remember(seq, hash);
+        self.previous = Some(hash);
+        Some([body, b",", hash.to_string().as_bytes()].concat())
     }
 
     fn before(&mut self, seq: Seq) -> Option<Digest> {
