@@ -154,12 +154,16 @@ log_runs <- function(file, runs, params, metrics, ..., data = NULL, seed = NULL,
   }
   about <- about_run(file, same("name", name), same("experiment", experiment), same("parent", parent), seed)
   about <- about[setdiff(names(about), names(varying))]
-  of_column <- vapply(tags, names_column, logical(1))
-  tag_columns <- lapply(tags[of_column], function(tag) columns[[check_columns(unclass(tag), runs, "tags")]])
+  of_column <- if (is.list(tags)) vapply(tags, names_column, logical(1))
+  tag_columns <- list()
+  if (any(of_column)) {
+    tag_columns <- lapply(tags[of_column], function(tag) columns[[check_columns(unclass(tag), runs, "tags")]])
+    tags <- tags[!of_column]
+  }
   more <- if (!is.null(data)) list(data = data_versions(data))
   invisible(call_native(
     native_log_runs, append_request(file), columns[params], columns[metrics], columns[sealed], nrow(runs),
-    about, tags[!of_column], list(varying, tag_columns), more, NULL
+    about, tags, list(varying, tag_columns), more, NULL
   ))
 }
 

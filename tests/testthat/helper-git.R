@@ -24,7 +24,9 @@ ask_git_again <- function() {
 
 # What is on record of the session of a run.
 session_of <- function(file, run_id) {
-  call_native(native_session_of, file, run_id)
+  said <- function(x) if (is.list(x)) Filter(Negate(is.null), lapply(x, said)) else x
+  session <- said(call_native(native_session_of, file, run_id))
+  Filter(function(x) !is.list(x) || length(x), session)
 }
 
 # Logs a run once git has answered: it has a second to say what differs, and a busy machine may take longer.

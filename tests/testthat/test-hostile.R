@@ -1,22 +1,26 @@
-# Somebody else's ledger may say anything in a row that is chained as it should be.
+# Somebody else's ledger may say anything in a row that is chained as it should be, and anybody may give any argument.
+
+# All of it takes some minutes: FITLEDGER_LONG=true does it. Otherwise a few of the odd values stand for all of them.
+is_long <- identical(Sys.getenv("FITLEDGER_LONG"), "true")
 
 # A ledger with every event and every key that we write.
 ledger_of_everything <- function(env = parent.frame()) {
   file <- local_ledger(env)
-  loaded <- options(fitledger.context = c("user", "host", "script", "git", "packages"))
+  loaded <- options(fitledger.context = c("user", "host", "script", "git", "packages", "code"))
   withr::defer(options(loaded))
   path <- withr::local_tempfile(lines = "by its path", .local_envir = env)
   id <- log_run(
     file, list(k = 3L, text = "a", rates = c(0.1, 0.2), formula = y ~ x), list(rmse = 1.5),
-    artifacts = list(model = lm(dist ~ speed, cars), path = path), data = list(train = cars),
+    artifacts = list(model = lm(dist ~ speed, cars), path = path), keep = FALSE, name = "first", experiment = "e", data = list(train = cars),
     seed = 1, tags = list(by = "ann"), sealed = list(test = 2)
   )
-  run <- start_run(file, list(eta = 0.1), seed = c(10403L, 1:3))
+  run <- start_run(file, list(eta = 0.1), seed = c(10403L, 1:3), parent = id)
   for (step in 1:2) log_metrics(run, loss = 1 / step, step = step)
   log_artifact(run, "frame", cars)
   end_run(run, list(rmse = 2))
   try(with_run(file, list(k = 4L), function(run) stop("no such luck")), silent = TRUE)
   log_call(file, lm(dist ~ speed, cars))
+  with_run(file, list(), function(run) stats::runif(1))
   log_note(file, id, "a note")
   void_run(file, run, "by mistake")
   restore_run(file, run, "it was right")
@@ -42,6 +46,9 @@ reading_calls <- function(file, ids, models = c("price@production", "price/1", "
     read_runs = quote(read_runs(file, details = TRUE, void = TRUE)),
     where = quote(read_runs(file, where = status == "finished" & dirty & user == "x" & tags$by == "ann")),
     best_run = quote(best_run(file, "rmse")),
+    best_over = quote(best_run(file, "loss", over = "min")),
+    read_artifacts = quote(read_artifacts(file)),
+    read_notes = quote(read_notes(file)),
     read_metrics = quote(read_metrics(file)),
     compare_runs = quote(print(compare_runs(file, ids, only_different = FALSE))),
     read_ledger = quote(read_ledger(file)),
@@ -58,6 +65,7 @@ reading_calls <- function(file, ids, models = c("price@production", "price/1", "
     trace_package = quote(trace_lineage(file, package = "R"))
   )
   of_run <- list(
+    read_run = quote(print(read_run(file, ID))),
     compare_session = quote(print(compare_session(file, ID))),
     write_lockfile = quote(write_lockfile(file, ID, tempfile())),
     trace_lineage = quote(plot(print(trace_lineage(file, ID)))),
@@ -67,8 +75,8 @@ reading_calls <- function(file, ids, models = c("price@production", "price/1", "
     read_path = quote(read_artifact(file, ID, "path"))
   )
   of_model <- list(
-    load_model = quote(load_model(file, MODEL)),
-    check = quote(predict(load_model(file, MODEL, check = TRUE), data.frame(speed = 1, f = "b"))),
+    read_model = quote(read_model(file, MODEL)),
+    check = quote(predict(read_model(file, MODEL, check = TRUE), data.frame(speed = 1, f = "b"))),
     trace_model = quote(print(trace_lineage(file, MODEL)))
   )
   fill <- function(calls, name, value) lapply(calls, function(call) do.call(substitute, list(call, rlang::set_names(list(value), name))))
@@ -125,7 +133,7 @@ test_that("every reading verb has an answer or a classed error, whatever a row s
     expect_null(unfit_outcome(eval(call)))
   }
   unfit <- character()
-  for (odd_value in odd_values) {
+  for (odd_value in if (is_long) odd_values else odd_values[c(1, 3, 7, 11, 12)]) {
     for (odd in odd_ledgers(rows, odd_value)) {
       write_rows(odd, file)
       for (name in names(calls)) {
@@ -158,22 +166,23 @@ valid_calls <- function(env = parent.frame()) {
   sealed <- log_run(file, list(k = 1), list(), sealed = list(test = 1))
   list(
     artifact_path = function() list(file = file, run_id = ids[[1]], name = "model"),
-    best_run = function() list(file = file, metric = "sigma", maximize = FALSE, n = 1),
+    best_run = function() list(file = file, metric = "sigma", maximize = FALSE, n = 1, columns = "k", over = "last"),
     checkpoint_ledger = function() list(file = file),
-    compare_runs = function() list(file = file, run_ids = ids, only_different = TRUE),
+    compare_runs = function() list(file = file, run_id = ids, only_different = TRUE),
     compare_session = function() list(file = file, run_id = ids[[1]]),
     end_run = function() list(.run = live(), metrics = list(a = 1), status = "finished", sealed = list(b = 1)),
-    export_runs = function() list(file = file, to = new(".csv")),
+    export_runs = function() list(file = file, to = new(".csv"), columns = "k"),
     gate_better = function() list(data = cars, outcome = "dist", metric = "rmse", by = 0, maximize = FALSE, predict = predict),
     hash_data = function() list(x = cars),
     import_runs = function() list(from = csv, file = new(".csv"), metrics = "rmse"),
     last_run_id = function() list(file = file),
-    load_model = function() list(file = file, model = "stopping/1", check = FALSE),
+    read_model = function() list(file = file, model = "stopping/1", check = FALSE),
     log_artifact = function() list(.run = live(), name = "x", x = list(1), keep = FALSE),
     log_call = function() {
       list(
         file = file, call = quote(identity(1)), metrics = function(x) list(m = 1), sealed = function(x) list(s = 1),
-        params = list(k = 1), artifact = "model", data = cars, seed = 1, tags = list(t = 1), redact = "x"
+        params = list(k = 1), artifact = "model", data = cars, seed = 1, tags = list(t = 1), redact = "x", name = "n",
+        experiment = "e", parent = ids[[1]]
       )
     },
     log_metrics = function() list(.run = live(), a = 1, step = 1),
@@ -182,13 +191,13 @@ valid_calls <- function(env = parent.frame()) {
     log_run = function() {
       list(
         file = file, params = list(a = 1), metrics = list(b = 1), artifacts = list(x = list(1)), keep = FALSE, data = cars,
-        seed = 1, tags = list(t = 1), sealed = list(s = 1)
+        seed = 1, tags = list(t = 1), sealed = list(s = 1), name = "n", experiment = "e", parent = ids[[1]]
       )
     },
     log_runs = function() {
       list(
         file = file, runs = cars, params = "speed", metrics = "dist", data = cars, seed = 1, tags = list(t = 1),
-        sealed = character()
+        sealed = character(), name = "n", experiment = "e", parent = ids[[1]]
       )
     },
     log_tags = function() list(.run = live(), a = 1),
@@ -199,11 +208,14 @@ valid_calls <- function(env = parent.frame()) {
         expect = NULL, why = "so"
       )
     },
+    read_artifacts = function() list(file = file, run_id = ids[[1]]),
+    read_notes = function() list(file = file, run_id = ids[[1]]),
+    read_run = function() list(file = file, run_id = ids[[1]]),
     read_artifact = function() list(file = file, run_id = ids[[1]], name = "model"),
     read_ledger = function() list(file = file),
     read_metrics = function() list(file = file, run_id = reported$run_id, metrics = "loss"),
     read_models = function() list(file = file),
-    read_runs = function() list(file = file, columns = "k", details = TRUE, void = TRUE),
+    read_runs = function() list(file = file, columns = "k", compact = FALSE, details = TRUE, void = TRUE),
     register_model = function() list(file = file, name = "other", run_id = ids[[1]], artifact = "model", signature = cars),
     repair_ledger = function() list(file = file),
     restore_run = function() list(file = file, run_id = ids[[1]], reason = "so"),
@@ -215,7 +227,10 @@ valid_calls <- function(env = parent.frame()) {
     },
     stage_history = function() list(file = file, name = "stopping"),
     start_run = function() {
-      list(file = file, params = list(a = 1), data = cars, seed = 1, tags = list(t = 1), resume = NULL, take_over = FALSE)
+      list(
+        file = file, params = list(a = 1), data = cars, seed = 1, tags = list(t = 1), name = "n", experiment = "e",
+        parent = ids[[1]], resume = NULL, take_over = FALSE
+      )
     },
     stop_view = function() list(),
     tag_run = function() list(.file = file, .run_id = ids[[1]], a = 1),
@@ -225,7 +240,12 @@ valid_calls <- function(env = parent.frame()) {
     verify_ledger = function() list(file = file, checkpoint = checkpoint_ledger(file)),
     view_runs = function() list(file = file, path = new(".html"), live = FALSE, open = FALSE),
     void_run = function() list(file = file, run_id = ids[[2]], reason = "so"),
-    with_run = function() list(file = file, params = list(a = 1), fun = function(run) 1, data = cars, seed = 1, tags = list(t = 1)),
+    with_run = function() {
+      list(
+        file = file, params = list(a = 1), fun = function(run) 1, data = cars, seed = 1, tags = list(t = 1), name = "n",
+        experiment = "e", parent = ids[[1]]
+      )
+    },
     write_lockfile = function() list(file = file, run_id = ids[[1]], path = new())
   )
 }
@@ -267,13 +287,15 @@ test_that("every argument that can't be is refused by name, with a classed error
   # What these are given is the user's own code, which may fail as it likes.
   theirs <- c("with_run fun", "log_call call")
   unfit <- character()
+  asked <- 0
   for (name in sort(exported)) {
     fun <- getExportedValue("fitledger", name)
     expect_null(unfit_outcome(call_with(fun, calls[[name]]())))
     expect_setequal(setdiff(as.character(names(formals(fun))), c("...", "where")), setdiff(as.character(names(calls[[name]]())), "a"))
     for (arg in names(calls[[name]]())) {
       odd <- odd_arguments()
-      for (kind in names(odd)) {
+      asked <- asked + 1
+      for (kind in if (is_long) names(odd) else names(odd)[seq_along(odd) %% 4 == asked %% 4]) {
         arguments <- calls[[name]]()
         arguments[arg] <- odd[kind]
         outcome <- unfit_outcome(call_with(fun, arguments))

@@ -43,6 +43,8 @@ fn native_read_run(file: Robj, run_id: Robj) -> Robj {
         let data = run.data().iter();
         let data = data.map(|(name, version)| (name.clone(), Value::from_json(&version.json())));
         let session = run.last_session().context.as_ref();
+        let is_object = |json: &&Json| matches!(json, Json::Object(_));
+        let call = run.call().map(|call| call.json()).filter(is_object);
         Ok(list!(
             run_id = run.id(),
             name = text(run.name()),
@@ -60,10 +62,10 @@ fn native_read_run(file: Robj, run_id: Robj) -> Robj {
             stream = run.stream().map_or(Robj::from(()), Robj::from),
             data = named(data.collect()),
             tags = named(run.tags()),
-            call = json(run.call().map(|call| call.json())),
+            call = json(call),
             error = run.condition().map_or(Robj::from(()), condition),
             void_reason = text(run.void_reason()),
-            session = json(session.map(SessionContext::json))
+            session = json(session.map(SessionContext::in_form).as_ref())
         )
         .into())
     })

@@ -40,7 +40,7 @@ enum Form {
     Object(&'static [(&'static str, Form)]),
 }
 
-const FORMS: [(&str, Form); 15] = [
+const FORMS: [(&str, Form); 17] = [
     (USER, Form::Text),
     (HOST, Form::Text),
     (PID, Form::Number),
@@ -54,15 +54,21 @@ const FORMS: [(&str, Form); 15] = [
     (RNG, Form::Texts),
     (PACKAGES, Form::TextsByName),
     (SCRIPT, Form::Text),
+    (SCRIPT_SHA256, Form::Text),
     (
         GIT,
         Form::Object(&[
             (COMMIT, Form::Text),
             (BRANCH, Form::Text),
             (DIRTY, Form::Flag),
+            (DIFF_SHA256, Form::Text),
         ]),
     ),
     (LOCKFILE, Form::Bytes),
+    (
+        CODE,
+        Form::Object(&[("script", Form::Bytes), ("diff", Form::Bytes)]),
+    ),
 ];
 
 /// The context of a session. It is kept whole, since it is shown whole; what we ask of it has a type.
