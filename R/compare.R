@@ -56,7 +56,7 @@ print.fitledger_comparison <- function(x, ..., width = getOption("width")) {
     return(invisible(x))
   }
   cells <- lapply(unclass(x)[runs], shorten_hashes)
-  fields <- paste0("  ", x$field)
+  fields <- paste0("  ", without_controls(x$field))
   left <- min(max(nchar(fields, "width")), width %/% 3)
   room <- max(8, (width - left) %/% max(1, min(length(runs), (width - left) %/% 14)) - 2)
   widths <- vapply(cells, function(cell) min(room, max(2, nchar(cell, "width"))), numeric(1))
@@ -90,7 +90,7 @@ line_of <- function(widths, most) {
 
 shorten_hashes <- function(text) {
   text[is.na(text)] <- "-"
-  text <- gsub("[\r\n\t]+ *", " ", text)
+  text <- gsub("[[:cntrl:]]+ *", " ", as_utf8(text))
   sub("^((sha256|fl1):[0-9a-f]{8})[0-9a-f]{56}$", "\\1...", sub("^([0-9a-f]{10})[0-9a-f]{30}$", "\\1", text))
 }
 

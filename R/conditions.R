@@ -49,16 +49,28 @@
 #' )
 NULL
 
-# `message` and `hint` may hold a user's text, so they are never formatted.
+# `message` and `hint` may hold anybody's text, so they are never formatted, and hold no commands to a terminal.
 abort <- function(class, message, hint = NULL, ..., call = rlang::caller_env()) {
   hint <- as.character(hint[nzchar(hint)])
   names(hint) <- rep("i", length(hint))
   rlang::abort(
-    c(message, hint),
+    printable_lines(c(message, hint)),
     class = c(paste0("fitledger_error_", class), "fitledger_error"),
     call = call,
     ...
   )
+}
+
+# Text of anybody's making for a line of print or a picture. A terminal takes control characters for commands.
+without_controls <- function(text) {
+  gsub("[[:cntrl:]]+", " ", as_utf8(text))
+}
+
+# The same of text that may have several lines, each string by itself.
+printable_lines <- function(text) {
+  lines <- strsplit(text, "\n", fixed = TRUE)
+  text[] <- vapply(lines, function(lines) paste(without_controls(lines), collapse = "\n"), "")
+  text
 }
 
 # An error that the evaluation of an argument made. Where R names the call that catches it, nobody made that call.

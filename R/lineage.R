@@ -249,11 +249,6 @@ node_words <- function(nodes) {
   )
 }
 
-# Text of anybody's making, for a line of print or a picture.
-without_controls <- function(text) {
-  gsub("[[:cntrl:]]+", " ", text)
-}
-
 #' @importFrom graphics plot
 #' @export
 plot.fitledger_lineage <- function(x, ..., main = "Lineage") {

@@ -27,7 +27,7 @@ signal_failure <- function(result, call = rlang::caller_env()) {
   } else if (result$class == "unknown" && !nzchar(hint)) {
     hint <- unknown_hint(result$what, result$name, result$known)
   }
-  parent <- if (!is.null(result$cause)) simpleError(result$cause)
+  parent <- if (!is.null(result$cause)) simpleError(printable_lines(result$cause))
   rlang::inject(abort(result$class, result$message, hint, !!!fields, parent = parent, call = call))
 }
 

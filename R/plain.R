@@ -6,6 +6,12 @@ plain_table <- function(file, call) {
 }
 
 read_plain <- function(file, call) {
+  if (any(readBin(file, "raw", file.size(file)) == 0)) {
+    abort(
+      "not_a_ledger", paste0("'", file, "' holds zero bytes, which no CSV does."), "Compare with a copy of the file.",
+      path = file, call = call
+    )
+  }
   fields <- utils::count.fields(file, sep = ",", quote = "\"", comment.char = "")
   ragged <- which(!is.na(fields) & fields != fields[[1]])
   if (length(ragged)) {
@@ -20,15 +26,24 @@ read_plain <- function(file, call) {
     )
   }
   frame <- tryCatch(
-    utils::read.csv(
+    # Warnings are of a last line without its line feed.
+    suppressWarnings(utils::read.csv(
       file,
       stringsAsFactors = FALSE, check.names = FALSE, encoding = "UTF-8",
       colClasses = c(run_id = "character", timestamp = "character")
-    ),
+    )),
     error = function(e) {
       abort("not_a_ledger", paste0("'", file, "' can't be read as CSV."), path = file, parent = e, call = call)
     }
   )
+  unnamed <- which(!validUTF8(names(frame)) | !nzchar(names(frame)))
+  if (length(unnamed)) {
+    abort(
+      "not_a_ledger", paste0("The column ", unnamed[[1]], " of '", file, "' has no name that is UTF-8 text."),
+      "Name it in the first line.",
+      path = file, call = call
+    )
+  }
   frame$timestamp <- parse_plain_time(frame$timestamp)
   frame
 }
@@ -145,8 +160,8 @@ guess_metrics <- function(columns) {
   }
   params <- setdiff(names(columns), metrics)
   cli_inform(c(
-    i = "Taking {.field {metrics}} as {cli::qty(length(metrics))}metric{?s}
-         and {.field {params}} as {cli::qty(length(params))}parameter{?s}.",
+    i = "Taking {.field {without_controls(metrics)}} as {cli::qty(length(metrics))}metric{?s}
+         and {.field {without_controls(params)}} as {cli::qty(length(params))}parameter{?s}.",
     i = "Say otherwise with {.arg metrics}."
   ))
   metrics

@@ -239,7 +239,7 @@ repair_ledger <- function(file) {
       more <- nrow(left_out) - nrow(shown)
       c(
         x = "Only there: {.val {nrow(left_out)}} row{?s} that couldn't be placed.",
-        rlang::set_names(gsub("([{}])", "\\1\\1", said), rep("*", length(said))),
+        rlang::set_names(gsub("([{}])", "\\1\\1", without_controls(said)), rep("*", length(said))),
         if (more > 0) c("*" = "and {.val {more}} more")
       )
     }

@@ -147,6 +147,46 @@ test_that("every reading verb has an answer or a classed error, whatever a row s
   expect_identical(unique(unfit), character())
 })
 
+test_that("what is printed or said holds no command for a terminal", {
+  # A name, the values of texts: cleared lines and colours as a terminal has them, in both spellings.
+  odd <- "\u001b[2K\u001b[31mred\u009b1m\u0007\rover"
+  file <- local_ledger()
+  named <- function(value) rlang::set_names(list(value), odd)
+  id <- log_run(file, named(odd), named(1), artifacts = named(1), tags = named(odd), data = I(odd))
+  other <- log_run(file, list(k = 2), list(m = 1), artifacts = list(model = 1))
+  void_run(file, id, odd)
+  register_model(file, "price", other, signature = rlang::set_names(cars, c(odd, "dist")))
+  rows <- rows_of(file)
+  rows[, "context"] <- gsub("\"(user|r|platform)\":\"[^\"]*\"", "\"\\1\":\"\\\\u001b[31m\"", rows[, "context"])
+  write_rows(rows, file)
+  said <- function(code) {
+    note <- function(condition) {
+      cat(conditionMessage(condition), "\n")
+      rlang::cnd_muffle(condition)
+    }
+    output <- capture.output(tryCatch(
+      withCallingHandlers(print(code), message = note, warning = note),
+      error = function(e) cat(conditionMessage(e))
+    ))
+    output[grepl("[[:cntrl:]]", output)]
+  }
+  expect_identical(verify_ledger(file)$status, "ok")
+  expect_identical(said(read_runs(file, details = TRUE, void = TRUE)), character())
+  expect_identical(said(compare_runs(file, c(id, other), only_different = FALSE)), character())
+  expect_identical(said(compare_session(file, id)), character())
+  expect_identical(said(trace_lineage(file, id)), character())
+  expect_identical(said(trace_lineage(file, "price/1")), character())
+  expect_identical(said(load_model(file, "price/1", check = TRUE)), character())
+  expect_identical(said(best_run(file, "unknown")), character())
+  expect_identical(said(read_runs(file, columns = "unknown")), character())
+  expect_identical(said(read_artifact(file, id, "unknown")), character())
+  expect_identical(said(register_model(file, "price", id, odd)), character())
+  lines <- readLines(file)
+  writeLines(c(lines[1:3], paste0("9,", odd, ",", odd, ",", odd), lines[-(1:4)]), file)
+  expect_identical(said(verify_ledger(file)), character())
+  expect_identical(said(repair_ledger(file)), character())
+})
+
 # ---- Arguments --------------------------------------------------------------
 
 # One call of each exported function that holds, its arguments by name, with what stands before it.

@@ -143,3 +143,21 @@ test_that("an export replaces nothing but an export", {
   expect_error(export_runs(tempfile(), tempfile()), class = "fitledger_error_not_found")
   expect_error(export_runs(file, file.path(tempfile(), "x.csv")), class = "fitledger_error_io")
 })
+
+test_that("a plain CSV that holds what no logger writes is refused, or read without a warning of R's own", {
+  withr::local_options(warn = 2)
+  file <- withr::local_tempfile(fileext = ".csv")
+  header <- charToRaw("run_id,timestamp,k,rmse\n")
+  row <- charToRaw("a,2026-11-23,1,2\n")
+  refused <- function(...) {
+    writeBin(c(...), file)
+    for (verb in list(read_runs, view_runs, function(file) import_runs(file, tempfile()))) {
+      expect_error(verb(file), class = "fitledger_error_not_a_ledger")
+    }
+  }
+  refused(header, charToRaw("a,2026-11-23,1"), as.raw(0), charToRaw(",2\n"))
+  refused(charToRaw("run_id,timestamp,k"), as.raw(0xff), charToRaw(",rmse\n"), row)
+  refused(charToRaw("run_id,timestamp,,rmse\n"), row)
+  writeBin(utils::head(header, -1), file)
+  expect_identical(nrow(read_runs(file)), 0L)
+})

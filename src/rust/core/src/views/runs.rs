@@ -1,6 +1,7 @@
 //! Runs: what the events of a ledger add up to.
 
 use std::collections::HashMap;
+use std::hash::Hash;
 
 use crate::columnar::blocks::{AsJson, Blocks, Fixed, LazyJson, Result};
 use crate::columnar::columns::{Column, Columns, Tag};
@@ -753,16 +754,18 @@ impl Runs {
                 self.metrics.set(name, run, value)?;
             }
         }
-        for (name, artifact) in row.artifacts.pairs()? {
+        let artifacts = row.artifacts.pairs()?.into_iter().map(|(name, artifact)| {
             let name = value::unescape_key(&name).to_owned();
-            let artifact = ArtifactEntry::read(artifact);
-            set(&mut self.extras(run)?.artifacts, name, artifact);
+            (name, ArtifactEntry::read(artifact))
+        });
+        if !row.artifacts.is_empty() {
+            set_all(&mut self.extras(run)?.artifacts, artifacts.collect());
         }
         if let Some(seed) = &context.seed {
             self.seeds.set(run, Value::from_json(seed))?;
         }
-        for (name, version) in context.data {
-            set(&mut self.extras(run)?.data, name, version);
+        if !context.data.is_empty() {
+            set_all(&mut self.extras(run)?.data, context.data);
         }
         if context.call.is_some() {
             self.extras(run)?.call = context.call;
@@ -771,10 +774,10 @@ impl Runs {
             self.extras(run)?.stream = context.stream;
         }
         self.set_tags(run, context.tags)?;
-        for (name, json) in context.sealed {
+        if !context.sealed.is_empty() {
             let sealed = &mut self.extras(run)?.sealed;
             let is_first = sealed.is_empty();
-            set(sealed, name, json);
+            set_all(sealed, context.sealed);
             if is_first {
                 self.sealed.push(run as u64);
             }
@@ -945,10 +948,48 @@ fn values(pairs: &[(String, Json)]) -> Vec<(String, Value)> {
     pairs.iter().map(value).collect()
 }
 
-/// Sets the value of a key that may have one already. Runs have few keys or set each once.
-fn set<K: PartialEq, V>(pairs: &mut Vec<(K, V)>, key: K, value: V) {
-    match pairs.iter_mut().find(|(known, _)| *known == key) {
-        Some((_, old)) => *old = value,
-        None => pairs.push((key, value)),
+/// Sets the values of keys that may have one already.
+fn set_all<K: Clone + Eq + Hash, V>(pairs: &mut Vec<(K, V)>, new: Vec<(K, V)>) {
+    /// For so many a look through those that are there is quicker than a table of them.
+    const FEW: usize = 16;
+    let mut places = HashMap::new();
+    let is_many = new.len() > FEW;
+    if is_many {
+        let known = pairs.iter().enumerate();
+        places.extend(known.map(|(place, (key, _))| (key.clone(), place)));
+    }
+    for (key, value) in new {
+        let place = match is_many {
+            true => *places.entry(key.clone()).or_insert(pairs.len()),
+            false => {
+                let place = pairs.iter().position(|(known, _)| *known == key);
+                place.unwrap_or(pairs.len())
+            }
+        };
+        match pairs.get_mut(place) {
+            Some((_, old)) => *old = value,
+            None => pairs.push((key, value)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn many_keys_are_set_as_few_are() {
+        let keys = |from: usize, to: usize| (from..to).map(|key| format!("k{key}"));
+        let mut at_once = Vec::new();
+        set_all(&mut at_once, keys(0, 100).map(|key| (key, 1)).collect());
+        let new: Vec<_> = keys(50, 150).chain(keys(60, 61)).zip(2..).collect();
+        let mut one_by_one = at_once.clone();
+        for pair in new.clone() {
+            set_all(&mut one_by_one, vec![pair]);
+        }
+        set_all(&mut at_once, new);
+        assert_eq!(at_once, one_by_one);
+        assert_eq!(at_once.len(), 150);
+        assert_eq!(at_once[60], ("k60".to_owned(), 102));
     }
 }
