@@ -265,12 +265,9 @@ with_run <- function(file, params, fun, ..., data = NULL, seed = NULL, tags = NU
     file, params,
     data = data, seed = seed, tags = tags, name = name, experiment = experiment, parent = parent
   ))
-  if (!is.null(seed)) {
-    stream <- current_stream()
-    on.exit(restore_stream(stream), add = TRUE)
-    start_stream(seed)
-  }
-  within_run(run, fun(run))
+  stream <- begin_stream(seed)
+  on.exit(end_stream(stream))
+  within_run(run, fun(run), stream)
 }
 
 #' @param data A live run.

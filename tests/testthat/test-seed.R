@@ -65,6 +65,10 @@ test_that("a call that drew without a seed can be repeated", {
   drawn <- with_run(file, list(), function(run) rnorm(2))
   id <- last_run_id(file)
   expect_identical(with_run(file, list(), function(run) rnorm(2), seed = read_run(file, id)$stream), drawn)
+  with_run(file, list(), function(run) rnorm(2), seed = 5)
+  expect_null(read_run(file, last_run_id(file))$stream)
+  log_call(file, sample(x = 100, size = 3), seed = 5)
+  expect_null(read_run(file, last_run_id(file))$stream)
   # Also of a run that failed, and not of one that drew nothing.
   try(with_run(file, list(), function(run) stop(runif(1))), silent = TRUE)
   expect_type(read_run(file, last_run_id(file))$stream, "integer")
