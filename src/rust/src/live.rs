@@ -81,6 +81,13 @@ fn is_ours(id: &RunId) -> bool {
     LIVE.lock().by_id.contains_key(id)
 }
 
+/// Whether it is, and nobody else has gone on with it.
+fn is_still_ours(id: &RunId, read_since: ReadSince<'_>) -> bool {
+    let mut live = LIVE.lock();
+    let run = live.by_id.get_mut(id);
+    run.is_some_and(|run| run.watch.check_open(read_since).is_ok())
+}
+
 /// Appends an event of a run, which gets an id if it begins.
 ///
 /// What changes a run is refused unless the run is open, as it is under the lock, and the values that are buffered for
@@ -108,14 +115,14 @@ pub fn append(
         }
         _ if !is_change => request.append(entropy, [(now, event)]),
         EventKind::Resume => {
-            let by = match take_over {
-                _ if is_ours(&id) => By::Its,
-                true => By::Taker,
-                false => By::Another,
-            };
             let mut runs = RUNS.lend(request.path().to_owned())?;
             let (position, remarks) = request.append_decided(entropy, |read_since| {
                 runs.catch_up(read_since)?;
+                let by = match take_over {
+                    _ if is_still_ours(&id, read_since) => By::Its,
+                    true => By::Taker,
+                    false => By::Another,
+                };
                 if let Some(session) = resume(runs.view(), id.as_str(), by)? {
                     event.context = event.context.text(TAKES, &session);
                 }
