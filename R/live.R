@@ -217,7 +217,8 @@ check_run <- function(x, call = rlang::caller_env()) {
 
 #' Do something within a run
 #'
-#' `with_run()` starts a run, calls a function with it and ends it. If the
+#' `with_run()` starts a run, calls a function with it and ends it, unless the function
+#' has ended it itself. If the
 #' function fails, the run is on record as failed, with the class and message of
 #' the error and the calls that led to it, and the error goes on as it would
 #' have; an interrupt likewise. Runs of the same ledger that are logged meanwhile, of
@@ -300,7 +301,7 @@ within_run <- function(run, code, stream = begin_stream()) {
     }
   )
   ended <- TRUE
-  finish(run, NULL, c(list(status = "finished"), drawn_from(stream)))
+  end_within(run, c(list(status = "finished"), drawn_from(stream)))
   if (value$visible) value$value else invisible(value$value)
 }
 
@@ -334,16 +335,24 @@ note_uncaught <- function(left, e) {
   }
 }
 
+# The code has its value, which an error would lose. It may have ended the run itself.
+end_within <- function(run, how) {
+  tryCatch(finish(run, NULL, how), fitledger_error_ended = function(e) {
+    if (grepl("taken over", conditionMessage(e), fixed = TRUE)) {
+      warn_of_end(e)
+    }
+  })
+}
+
 # The error on its way is what matters; that it couldn't be recorded is a warning.
 end_quietly <- function(run, how) {
-  tryCatch(
-    finish(run, NULL, how),
-    error = function(e) {
-      rlang::warn(
-        c("The end of the run is not on record.", x = conditionMessage(e)),
-        class = c("fitledger_warning_end", "fitledger_warning")
-      )
-    }
+  tryCatch(finish(run, NULL, how), error = warn_of_end)
+}
+
+warn_of_end <- function(e) {
+  rlang::warn(
+    c("The end of the run is not on record.", x = conditionMessage(e)),
+    class = c("fitledger_warning_end", "fitledger_warning")
   )
 }
 

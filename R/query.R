@@ -304,7 +304,11 @@ evaluate_where <- function(where, columns, rows, table, call) {
       paste0(
         "`where` must give TRUE or FALSE for each of ", rows, " runs, not ", describe(keep), "."
       ),
-      "Write a condition on the columns, such as `lambda > 1`.",
+      if (is.language(keep) || is.character(keep)) {
+        "A stored condition is given by `!!`: `where = !!condition`; text becomes one by `str2lang()`."
+      } else {
+        "Write a condition on the columns, such as `lambda > 1`."
+      },
       call = call
     )
   }

@@ -485,3 +485,14 @@ test_that("who was taken over is told", {
   end_run(run)
   expect_identical(read_runs(file, details = TRUE)[c("m", "status")], data.frame(m = 3, status = "finished"))
 })
+
+test_that("a function that ends its run itself keeps its value", {
+  file <- local_ledger()
+  value <- with_run(file, list(), function(run) {
+    end_run(run, list(m = 1))
+    "the fit"
+  })
+  expect_identical(value, "the fit")
+  expect_identical(with_run(file, list(), function(run) end_run(run, status = "failed")$run_id), last_run_id(file))
+  expect_identical(read_runs(file, details = TRUE)$status, c("finished", "failed"))
+})

@@ -293,7 +293,7 @@ mod tests {
     fn what_is_in_form_is_what_the_row_says() {
         let hex = "ab".repeat(32);
         let text = format!(
-            r#"{{"user":"u","pid":4,"r":"4.2.2","rng":["a","b"],"packages":{{"x":"1.0"}},"git":{{"commit":"c","branch":null,"dirty":true}},"lockfile":{{"sha256":"{hex}","size":5,"stored":false}},"id":"s"}}"#
+            r#"{{"user":"u","pid":4,"r":"4.2.2","rng":["a","b"],"packages":{{"x":"1.0"}},"git":{{"commit":"c","branch":null,"dirty":true,"diff_sha256":"d"}},"lockfile":{{"sha256":"{hex}","size":5,"stored":false}},"id":"s"}}"#
         );
         assert_eq!(in_form(&text), text);
     }
