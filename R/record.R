@@ -99,8 +99,12 @@ record_error <- function(error) {
   if (is.null(error)) {
     return(NULL)
   }
-  c("error", paste0("  ", strsplit(error$message, "\n", fixed = TRUE)[[1]]), if (length(error$calls)) {
-    paste0("  in ", one_line(utils::tail(error$calls, 1)))
+  # What signalled the condition is no news.
+  signalling <- "^((base::)?stop(ifnot)?|(rlang::)?abort|(cli::)?cli_abort|signalCondition|\\(function)\\b"
+  calls <- grep(signalling, error$calls, value = TRUE, invert = TRUE)
+  lines <- strsplit(error$message, "\n", fixed = TRUE)[[1]]
+  c("error", paste0("  ", one_line(lines)), if (length(calls)) {
+    c(paste0("  in ", one_line(utils::tail(calls, 1))), if (length(calls) > 1) "  the calls that led there are in `$error$calls`")
   })
 }
 

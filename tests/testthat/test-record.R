@@ -32,6 +32,10 @@ test_that("a run is read whole and printed for a person", {
   expect_identical(failed$error$message, "singular matrix")
   expect_true("simpleError" %in% failed$error$class)
   expect_match(format(failed), "singular matrix", all = FALSE)
+  prepare <- function(data) stop("no column `speed`")
+  fit <- function(data) prepare(data)
+  try(with_run(file, list(), function(run) fit(cars)), silent = TRUE)
+  expect_match(format(read_run(file, last_run_id(file))), "  in prepare(data)", fixed = TRUE, all = FALSE)
 })
 
 test_that("artifacts and notes are tables", {
