@@ -127,6 +127,13 @@ store_artifacts <- function(file, artifacts, keep, call = rlang::caller_env(), m
     return(NULL)
   }
   names <- if (is.list(artifacts)) rlang::names2(artifacts)
+  if (is.list(artifacts) && !is.object(artifacts) && any(!nzchar(names))) {
+    abort(
+      "argument", "An artifact has no name.",
+      "Give each its name: `artifacts = list(model = \"out/model.rds\")`.",
+      arg = "artifacts", call = call
+    )
+  }
   if (!is.list(artifacts) || is.object(artifacts) || !all(nzchar(names)) || !is_text(names) || anyDuplicated(names)) {
     abort_argument("artifacts", "a named list of R objects and paths, each name once", artifacts, call = call)
   }

@@ -289,7 +289,7 @@ evaluate_where <- function(where, columns, rows, table, call) {
         abort_sealed(sealed[[1]], call)
       }
       known <- union(names(columns), c(table$names, table$detail_names))
-      both <- if (length(missing)) intersect(paste0(c("params.", "metrics."), missing[[1]]), known)
+      both <- if (length(missing)) intersect(paste0(c("params.", "metrics.", "tags."), missing[[1]]), known)
       near <- if (length(both)) both else if (length(missing)) near_names(missing[[1]], known)
       abort(
         "where", paste0("The condition `", rlang::as_label(where), "` can't be answered."),
@@ -343,8 +343,12 @@ day_comparisons <- lapply(rlang::set_names(c("<", "<=", ">", ">=", "==", "!=")),
 # R's error says which one it was, but in the language of the session.
 missing_variables <- function(where, columns) {
   variables <- unique(variables_of(rlang::quo_get_expr(where)))
-  known <- variables %in% c(columns, ".data", ".env") |
-    vapply(variables, exists, logical(1), envir = rlang::quo_get_env(where))
+  # A function that happens to have the name of what is missing, as `by()` has, is no variable of a condition.
+  is_variable <- function(name) {
+    env <- rlang::quo_get_env(where)
+    exists(name, envir = env) && !is.function(get(name, envir = env))
+  }
+  known <- variables %in% c(columns, ".data", ".env") | vapply(variables, is_variable, logical(1))
   variables[!known]
 }
 

@@ -125,6 +125,8 @@ test_that("tags can be asked for", {
   expect_equal(nrow(read_runs(file, where = tags$nothing == 1)), 0)
   expect_error(read_runs(file, where = tags$try == 1), class = "fitledger_error_where")
   expect_error(read_runs(file, where = tags == 1), class = "fitledger_error_where")
+  # `by()` is a function of R's.
+  expect_error(read_runs(file, where = by == "ann"), "Did you mean `tags.by`?", fixed = TRUE, class = "fitledger_error_where")
 })
 
 test_that("a condition that can't be answered is an error", {
