@@ -107,7 +107,7 @@ data_versions <- function(data, call = rlang::caller_env()) {
 
 data_version <- function(x, arg, call) {
   if (rlang::is_string(x)) {
-    if (inherits(x, "AsIs") || grepl("^(sha256|fl1):[0-9a-f]{64}$", x)) {
+    if (inherits(x, "AsIs") || grepl("^(sha256|fl1):[0-9a-f]{64}$", x, useBytes = TRUE)) {
       return(list(hash = as_utf8(unclass(x))))
     }
     return(hash_path(x, arg, call))

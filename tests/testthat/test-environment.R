@@ -52,6 +52,8 @@ test_that("packages from elsewhere say where they came from", {
 })
 
 test_that("compare_session() says what differs today", {
+  # Where git isn't installed, nobody knows of a work tree.
+  withr::local_options(fitledger.context = c("user", "host", "packages"))
   file <- local_ledger()
   id <- log_run(file, list(), list())
   expect_output(print(compare_session(file, id)), "Nothing that is on record")
