@@ -32,6 +32,7 @@ function hostileLedger(text) {
     { kind: "parameter", name: text, label: `params.${text}`, type: "character", levels: [text, "a"], codes: [0, 1, 0, 1, 0, 1] },
     { kind: "parameter", name: "mixed", label: "mixed", type: "mixed", values: [{ t: "code", v: text }, { t: "vector", v: text, json: text }, null, { na: text }, { null: null }, { redacted: true }] },
     { kind: "metric", name: text, label: `metrics.${text}`, type: "double", values: [1, 2, 3, 4, 5, 6] },
+    ...["name", "experiment", "parent"].map((name) => ({ kind: "detail", name, label: name, type: "character", levels: [text], codes: [0, 0, 0, 0, 0, 0] })),
     { kind: "tag", name: text, label: `tags.${text}`, type: "character", levels: [text], codes: [0], at: [0] },
   );
   const sha256 = "ab".repeat(32);
@@ -47,6 +48,7 @@ function hostileLedger(text) {
   runs.origin = { 0: { file: text } };
   runs.notes = { 0: [{ time: 0, text }] };
   runs.void_reason = { 5: text };
+  runs.condition = { 0: { message: text, class: [text], calls: [text] } };
   runs.sealed = { 0: [text] };
   Object.assign(data.sessions[0], { context: { id: "abcdefghijkm", user: text, host: text, script: text, r: text, git: { commit: text, branch: text, dirty: true }, lockfile: { sha256 }, [text]: text }, facts: [["package", null, text, text], ["environment", null, text, { t: text, v: text }]], edges: [[-1, "ran with", environment]] });
   data.edges = [[version, "is", 0], [version, "was registered from", run], [stage, "points to", version]];

@@ -48,13 +48,13 @@ export function RunPage() {
   const reason = ledger.extra("void_reason", place);
   const condition = ledger.extra("condition", place);
   const said = (name: string) => {
-    const column = ledger.column("detail", name)!;
-    return column.has(place) ? String(column.value(place)) : "";
+    const column = ledger.column("detail", name);
+    return column?.has(place) ? String(column.value(place)) : "";
   };
   const nameOf = (id: string) => {
     const other = ledger.place(id);
-    const column = ledger.column("detail", "name")!;
-    return other !== undefined && column.has(other) ? String(column.value(other)) : id;
+    const column = ledger.column("detail", "name");
+    return other !== undefined && column?.has(other) ? String(column.value(other)) : id;
   };
   const [name, experiment, parent] = ["name", "experiment", "parent"].map(said);
 
