@@ -479,6 +479,10 @@ test_that("who was taken over is told", {
   error <- expect_error(log_metrics(run, m = 2), "was taken over by another process", class = "fitledger_error_ended")
   expect_error(end_run(run), class = "fitledger_error_ended")
   expect_identical(read_runs(file)$m, 1)
+  # What can't be written any more isn't kept either.
+  log_metrics(run, loss = 1, step = 1)
+  expect_error(call_native(native_buffer_write, run$run_id), class = "fitledger_error_ended")
+  expect_false(run$run_id %in% native_buffered()$run_id)
   # Who took it has ended by now: it is lost, as the first is not.
   run <- start_run(file, resume = run)
   log_metrics(run, m = 3)

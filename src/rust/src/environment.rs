@@ -10,6 +10,7 @@ use fitledger_core::platform::sys;
 use crate::from_r::{self, path};
 use crate::guard::{Failure, guard};
 use crate::r::R;
+use crate::to_r;
 
 static WORK_TREE: Mutex<Option<WorkTree>> = Mutex::new(None);
 static SCRIPT: Mutex<Option<Script>> = Mutex::new(None);
@@ -87,21 +88,20 @@ fn native_git_look(folder: Robj, file: Robj, diff: Robj, once: Robj) -> Robj {
 #[extendr]
 fn native_git_state() -> Robj {
     guard(|| {
-        let tree = lock(&WORK_TREE);
-        let Some((tree, root)) = tree
-            .as_ref()
-            .and_then(|tree| Some((tree, tree.git().root()?)))
-        else {
+        // Nothing of R's runs while the lock is held.
+        let seen = lock(&WORK_TREE).as_ref().and_then(|tree| {
+            let root = tree.git().root()?.display().to_string();
+            Some((root, tree.git().state().clone(), sha256(tree.diff())))
+        });
+        let Some((root, state, diff)) = seen else {
             return Ok(Robj::from(()));
         };
-        let state = tree.git().state();
-        let text = |text: &Option<String>| text.as_deref().map_or(Robj::from(()), Robj::from);
         Ok(list!(
-            root = root.display().to_string(),
-            commit = text(&state.commit),
-            branch = text(&state.branch),
-            dirty = state.dirty.map_or(Robj::from(()), Robj::from),
-            diff_sha256 = sha256(tree.diff())
+            root = root,
+            commit = or_null(state.commit),
+            branch = or_null(state.branch),
+            dirty = or_null(state.dirty),
+            diff_sha256 = or_null(diff)
         )
         .into())
     })
@@ -118,7 +118,8 @@ fn native_git_diff_from(commit: Robj) -> Robj {
         let commit = commit.ok_or_else(|| Failure::argument("commit"))?;
         let tree = lock(&WORK_TREE);
         let digest = tree.as_ref().and_then(|tree| tree.diff_from(&commit));
-        Ok(digest.map_or(Robj::from(()), |digest| Robj::from(digest.to_string())))
+        drop(tree);
+        Ok(or_null(digest.map(|digest| digest.to_string())))
     })
 }
 
@@ -128,11 +129,11 @@ fn native_git_diff_from(commit: Robj) -> Robj {
 #[extendr]
 fn native_script_look(script: Robj, once: Robj) -> Robj {
     guard(|| {
+        let (script, once) = (path(&script)?, R::of(&once).is_true());
         let mut watched = lock(&SCRIPT);
-        let watched = watched.get_or_insert_default();
-        Ok(sha256(
-            watched.look(&path(&script)?, R::of(&once).is_true()),
-        ))
+        let hash = sha256(watched.get_or_insert_default().look(&script, once));
+        drop(watched);
+        Ok(or_null(hash))
     })
 }
 
@@ -142,14 +143,12 @@ fn native_script_look(script: Robj, once: Robj) -> Robj {
 #[extendr]
 fn native_code() -> Robj {
     guard(|| {
-        let (script, tree) = (lock(&SCRIPT), lock(&WORK_TREE));
-        let script = script.as_ref().and_then(Script::seen);
-        let diff = tree.as_ref().and_then(WorkTree::diff);
-        let bytes = |seen: Option<&Seen>| {
-            let bytes = seen.and_then(|seen| seen.bytes.as_deref());
-            bytes.map_or(Robj::from(()), Robj::from)
-        };
-        Ok(list!(script = bytes(script), diff = bytes(diff)).into())
+        let bytes = |seen: Option<&Seen>| seen.and_then(|seen| seen.bytes.clone());
+        let script = bytes(lock(&SCRIPT).as_ref().and_then(Script::seen));
+        let diff = bytes(lock(&WORK_TREE).as_ref().and_then(WorkTree::diff));
+        let raw =
+            |bytes: Option<Vec<u8>>| bytes.map_or(Robj::from(()), |bytes| to_r::bytes(&bytes));
+        Ok(list!(script = raw(script), diff = raw(diff)).into())
     })
 }
 
@@ -157,8 +156,12 @@ fn lock<T>(what: &Mutex<T>) -> MutexGuard<'_, T> {
     what.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn sha256(seen: Option<&Seen>) -> Robj {
-    seen.map_or(Robj::from(()), |seen| Robj::from(seen.digest.to_string()))
+fn sha256(seen: Option<&Seen>) -> Option<String> {
+    seen.map(|seen| seen.digest.to_string())
+}
+
+fn or_null<T: Into<Robj>>(value: Option<T>) -> Robj {
+    value.map_or(Robj::from(()), T::into)
 }
 
 extendr_module! {

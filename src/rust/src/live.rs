@@ -19,6 +19,7 @@ use fitledger_core::format::id::RunId;
 use fitledger_core::format::json::MAX_INT;
 use fitledger_core::format::run_context::TAKES;
 use fitledger_core::format::time::Timestamp;
+use fitledger_core::format::value::Value;
 use fitledger_core::ledger::{Position, ReadSince};
 use fitledger_core::platform::per_process::PerProcess;
 use fitledger_core::platform::threads;
@@ -73,6 +74,20 @@ impl LiveRuns {
             };
             self.by_id.insert(id, run);
         }
+    }
+
+    /// Sees to it that the thread is there, if it can be had.
+    fn has_writer(&mut self) -> bool {
+        // One that unwound has left without saying so.
+        let is_gone = self.writer.as_ref().is_none_or(JoinHandle::is_finished);
+        if is_gone || !self.is_writing {
+            if let Some(ended) = self.writer.take() {
+                drop(ended.join());
+            }
+            self.writer = threads::spawn(write_due).ok();
+            self.is_writing = self.writer.is_some();
+        }
+        self.is_writing
     }
 }
 
@@ -206,9 +221,11 @@ impl Taken {
         read_since: ReadSince<'_>,
     ) -> fitledger_core::Result<Option<(Timestamp, Event)>> {
         let mut live = LIVE.lock();
-        let Some(run) = live.by_id.get_mut(&self.id) else {
-            return Ok(None);
-        };
+        // An event of R's may have ended it while we waited for the lock.
+        let run = live.by_id.get_mut(&self.id).ok_or_else(|| Error::Ended {
+            run_id: self.id.to_string(),
+            how: "has finished",
+        })?;
         run.watch.check_open(read_since)?;
         if run.buffer.due().is_none() {
             return Ok(None);
@@ -233,7 +250,11 @@ impl Taken {
                     run.is_refused = false;
                 }
             }
-            Written::Never => {}
+            Written::Never => {
+                if let Some(run) = LIVE.lock().by_id.get_mut(&self.id) {
+                    run.buffer = Buffer::default();
+                }
+            }
             Written::Last => drop(LIVE.lock().by_id.remove(&self.id)),
         }
     }
@@ -341,23 +362,37 @@ fn native_buffer_push(run_id: Robj, metrics: Robj, step: Robj) -> Robj {
         let metrics = from_r::metrics(R::of(&metrics), "metrics")?;
         let step = whole(R::of(&step)).ok_or_else(|| Failure::argument("step"))?;
         let (now, at) = (Instant::now(), Timestamp::now().seconds());
-        let mut live = LIVE.lock();
-        let Some(run) = live.by_id.get_mut(&id) else {
-            return Ok(Robj::from(2));
-        };
-        for (name, value) in metrics {
-            run.buffer.push(&name, step, value, at, now);
-        }
-        let is_due = run.buffer.is_full() || run.is_refused;
-        if !live.is_writing {
-            if let Some(ended) = live.writer.take() {
-                drop(ended.join());
-            }
-            live.writer = threads::spawn(write_due).ok();
-            live.is_writing = live.writer.is_some();
-        }
-        Ok(Robj::from(i32::from(is_due || !live.is_writing)))
+        Ok(Robj::from(match push(&id, metrics, step, at, now) {
+            Pushed::Kept => 0,
+            Pushed::Due => 1,
+            Pushed::Elsewhere => 2,
+        }))
     })
+}
+
+/// What became of values that were reported.
+enum Pushed {
+    /// The thread will write them.
+    Kept,
+    /// They are buffered, and a call of R's has to write them now.
+    Due,
+    /// The run is no live run of this process.
+    Elsewhere,
+}
+
+fn push(id: &RunId, metrics: Vec<(String, Value)>, step: i64, at: f64, now: Instant) -> Pushed {
+    let mut live = LIVE.lock();
+    let Some(run) = live.by_id.get_mut(id) else {
+        return Pushed::Elsewhere;
+    };
+    for (name, value) in metrics {
+        run.buffer.push(&name, step, value, at, now);
+    }
+    let is_due = run.buffer.is_full() || run.is_refused;
+    match live.has_writer() && !is_due {
+        true => Pushed::Kept,
+        false => Pushed::Due,
+    }
 }
 
 /// Writes the values of a step of a run of any process, without waiting for the disk.
@@ -416,12 +451,16 @@ fn native_buffer_write(run_id: Robj) -> Robj {
 #[extendr]
 fn native_buffered() -> Robj {
     guard(|| {
-        let live = LIVE.lock();
-        let buffered = live.by_id.iter();
-        let buffered = buffered.filter(|(_, run)| run.buffer.due().is_some());
-        let (ids, files): (Vec<&str>, Vec<String>) = buffered
-            .map(|(id, run)| (id.as_str(), run.request.path().display().to_string()))
-            .unzip();
+        let buffered: Vec<(String, String)> = {
+            let live = LIVE.lock();
+            let buffered = live.by_id.iter();
+            let buffered = buffered.filter(|(_, run)| run.buffer.due().is_some());
+            buffered
+                .map(|(id, run)| (id.to_string(), run.request.path().display().to_string()))
+                .collect()
+        };
+        // Nothing of R's runs while the lock is held.
+        let (ids, files): (Vec<String>, Vec<String>) = buffered.into_iter().unzip();
         Ok(list!(run_id = ids, file = files).into())
     })
 }
