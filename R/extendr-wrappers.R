@@ -231,7 +231,7 @@ native_is_gone <- function(boot, pids, started, pid) .Call(wrap__native_is_gone,
 #'
 #' `wanted` names columns, `NULL` for all of them; `details` names those that are wanted, `TRUE` for all. `best` is
 #' `NULL`, or `list(metric, maximize, n, run_ids, over)` for the best alone, of all runs if `run_ids` is `NULL`; the metric
-#' then shows what it is over its series.
+#' then shows what it is over its series, if `over` isn't `NULL`.
 #'
 #' @noRd
 native_read_runs <- function(file, wanted, details, void, best) .Call(wrap__native_read_runs, file, wanted, details, void, best)
@@ -289,7 +289,7 @@ native_events <- function(file) .Call(wrap__native_events, file)
 native_export_runs <- function(file, to, run_ids, columns) .Call(wrap__native_export_runs, file, to, run_ids, columns)
 
 #' What is on record of a run but for series, artifacts and notes: `list(run_id, name, status, began, ended, experiment,
-#' parent, children, params, metrics, sealed, looks, seed, stream, data, tags, call, error, void_reason, session)`.
+#' parent, children, params, metrics, sealed, looks, seed, stream, data, tags, call, error, void_reason, voids, session)`.
 #'
 #' @noRd
 native_read_run <- function(file, run_id) .Call(wrap__native_read_run, file, run_id)

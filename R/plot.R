@@ -75,7 +75,7 @@ best_row <- function(file, table, runs, metric, maximize) {
   if (is.null(table$metrics)) {
     return(best_plain(runs[[metric]], metric, maximize, 1))
   }
-  best <- run_table(file, character(), character(), void = FALSE, best = list(metric, maximize, 1, runs$run_id, "last"))
+  best <- run_table(file, character(), character(), void = FALSE, best = list(metric, maximize, 1, runs$run_id, NULL))
   match(best$frame$run_id, runs$run_id)
 }
 

@@ -139,9 +139,11 @@ best_run <- function(file, metric, maximize = FALSE, ..., n = 1, where = NULL, c
   where <- enquo(where)
 
   filtered <- !rlang::quo_is_null(where)
-  if (over == "best") {
-    over <- if (maximize) "max" else "min"
-  }
+  over <- switch(over,
+    last = NULL,
+    best = if (maximize) "max" else "min",
+    over
+  )
   best_table <- function(run_ids) {
     best <- list(metric, maximize, as.numeric(n), run_ids, over)
     details <- if (is.null(columns)) character() else columns

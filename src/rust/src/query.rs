@@ -36,7 +36,7 @@ use crate::view_cache::{RUNS, SERIES, guard_views};
 ///
 /// `wanted` names columns, `NULL` for all of them; `details` names those that are wanted, `TRUE` for all. `best` is
 /// `NULL`, or `list(metric, maximize, n, run_ids, over)` for the best alone, of all runs if `run_ids` is `NULL`; the metric
-/// then shows what it is over its series.
+/// then shows what it is over its series, if `over` isn't `NULL`.
 ///
 /// @noRd
 #[extendr]
@@ -64,7 +64,7 @@ fn native_read_runs(file: Robj, wanted: Robj, details: Robj, void: Robj, best: R
         };
         let best = match R::of(&best).is_null() {
             true => None,
-            false => Some(Best::of(R::of(&best), cached.path())?),
+            false => Some(Best::of(R::of(&best), runs, cached.path())?),
         };
         let rows = match &best {
             None => table::all_rows(runs, void)?,
@@ -130,14 +130,18 @@ struct Best {
 }
 
 impl Best {
-    fn of(list: R, file: &Path) -> Result<Best, Failure> {
+    fn of(list: R, runs: &Runs, file: &Path) -> Result<Best, Failure> {
         let broken = || Failure::argument("best");
         if list.ty() != SEXPTYPE::VECSXP || list.len() != 5 {
             return Err(broken());
         }
         let metric = list.element(0).string().ok_or_else(broken)?;
-        let over = list.element(4).string();
-        let over = over.and_then(|over| Over::named(&over));
+        let over = match list.element(4).string() {
+            Some(over) => Some(Over::named(&over).ok_or_else(broken)?),
+            None => None,
+        };
+        // A series has the metric's own name, whichever column it was asked for by.
+        let over = over.zip(table::find_metric(runs, &metric));
         Ok(Best {
             maximize: list.element(1).is_true(),
             n: count(list.element(2)).ok_or_else(broken)?,
@@ -146,9 +150,12 @@ impl Best {
                 SEXPTYPE::STRSXP => Some(list.element(3)),
                 _ => return Err(broken()),
             },
-            over: match over.ok_or_else(broken)? {
-                Over::Last => HashMap::new(),
-                over => SERIES.lend(file.to_owned())?.view().over(&metric, over),
+            over: match over {
+                Some((over, metric)) => {
+                    let series = SERIES.lend(file.to_owned())?;
+                    series.view().over(&metric.name, over)
+                }
+                None => HashMap::new(),
             },
             metric,
         })
@@ -510,6 +517,15 @@ fn native_export_runs(file: Robj, to: Robj, run_ids: Robj, columns: Robj) -> Rob
         };
         runs.load(&rows, &[])?;
         let columns = export::columns(runs, &rows, wanted.as_deref())?;
+        if wanted.is_some_and(|wanted| wanted.len() != columns.len()) {
+            // They were there when R looked, and names give way to those that come.
+            return Err(Failure {
+                class: "conflict",
+                message: "A run was logged meanwhile that changes what columns are called.".into(),
+                hint: "Nothing was written. Export again.".into(),
+                ..Failure::default()
+            });
+        }
         let unfinished = sys::unforeseen_name(&to, ".tmp-");
         let unfinished = unfinished.map_err(|e| Failure::io("write", &to, &e))?;
         let written = sys::create_new(&unfinished)

@@ -105,11 +105,9 @@ pub struct Point {
     pub at: f64,
 }
 
-/// What stands for a series when runs are compared by it.
+/// What stands for a series when runs are compared by it, in place of the value that was reported last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Over {
-    /// The value that was reported last.
-    Last,
     Min,
     Max,
     Mean,
@@ -118,7 +116,6 @@ pub enum Over {
 impl Over {
     pub fn named(name: &str) -> Option<Over> {
         Some(match name {
-            "last" => Over::Last,
             "min" => Over::Min,
             "max" => Over::Max,
             "mean" => Over::Mean,
@@ -169,11 +166,10 @@ impl Points {
         Ok(points)
     }
 
-    /// What stands for the series of a metric, by the rows of the runs that have one with a number in it. Of a series the
-    /// last value is a matter of the runs themselves.
+    /// What stands for the series of a metric, by the rows of the runs that have one with a number in it.
     pub fn over(&self, metric: &str, over: Over) -> HashMap<usize, f64> {
         let mut by_run: HashMap<usize, (f64, f64)> = HashMap::new();
-        let number = self.by_name.get(metric).filter(|_| over != Over::Last);
+        let number = self.by_name.get(metric);
         let points = self.points.iter();
         for point in points.filter(|point| Some(&point.metric) == number) {
             let Some(value) = point.value.filter(|value| !value.is_nan()) else {
@@ -185,7 +181,6 @@ impl Points {
                 Over::Min => known.min(value),
                 Over::Max => known.max(value),
                 Over::Mean => *known + (value - *known) / *count,
-                Over::Last => value,
             };
         }
         let summaries = by_run.into_iter();
