@@ -17,8 +17,9 @@
 #'   revealed), `seed`, `stream` (the state of R's random stream before a run that drew
 #'   from it without a seed, which [with_run()] and [log_call()] take as `seed`), `data`
 #'   (what is recorded of each data set), `call` (of [log_call()]), `error` (of a failed
-#'   run: `message`, `class`, `calls`), `void_reason`, and `session` (with what it was
-#'   made). What a run doesn't have is `NULL` or empty.
+#'   run: `message`, `class`, `calls`), `void_reason`, `voids` (a data frame with a row for
+#'   each [void_run()] and [restore_run()]: `time`, `user`, `void`, `reason`), and `session`
+#'   (with what it was made). What a run doesn't have is `NULL` or empty.
 #' @inheritSection read_runs Errors
 #' @seealso [read_runs()] for many.
 #' @export
@@ -40,6 +41,7 @@ read_run <- function(file, run_id) {
     frame <- read(file, run_id)
     as_frame(columns_of(frame)[-1], nrow(frame))
   }
+  run$voids <- as_frame(run$voids)
   last <- match("metrics", names(run))
   run <- append(run, list(series = of_run(read_metrics), artifacts = of_run(read_artifacts), notes = of_run(read_notes)), last)
   structure(run, class = "fitledger_record")
@@ -78,10 +80,8 @@ format.fitledger_record <- function(x, ...) {
     record_facts("data", lapply(x$data, describe_data)),
     record_facts("tags", x$tags),
     record_facts("made with", Filter(Negate(is.null), made)),
-    if (nrow(x$notes)) {
-      who <- ifelse(is.na(x$notes$user), "", paste0(" ", x$notes$user))
-      c("notes", paste0("  ", format(x$notes$time, "%Y-%m-%d %H:%M", tz = "UTC"), who, ": ", one_line(x$notes$text)))
-    }
+    record_remarks("notes", x$notes, x$notes$text),
+    record_remarks("voids", x$voids, paste0(ifelse(x$voids$void, "void: ", "not void: "), x$voids$reason))
   )
   unname(lines)
 }
@@ -106,6 +106,15 @@ record_error <- function(error) {
   c("error", paste0("  ", one_line(lines)), if (length(calls)) {
     c(paste0("  in ", one_line(utils::tail(calls, 1))), if (length(calls) > 1) "  the calls that led there are in `$error$calls`")
   })
+}
+
+# When and by whom, and what was said.
+record_remarks <- function(heading, remarks, texts) {
+  if (!nrow(remarks)) {
+    return(NULL)
+  }
+  who <- ifelse(is.na(remarks$user), "", paste0(" ", one_line(remarks$user)))
+  c(heading, paste0("  ", format(remarks$time, "%Y-%m-%d %H:%M", tz = "UTC"), who, ": ", one_line(texts)))
 }
 
 record_series <- function(series) {

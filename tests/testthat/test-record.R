@@ -74,7 +74,13 @@ test_that("what was said of a run is among the details", {
   expect_identical(runs$notes, c("one\ntwo", NA))
   expect_identical(runs$error, c(NA, "singular"))
   expect_identical(runs$void_reason, c("wrong unit", NA))
+  void_run(file, a, "wrong unit, too")
   restore_run(file, a, "right after all")
+  record <- read_run(file, a)
+  expect_null(record$void_reason)
+  expect_identical(record$voids$void, c(TRUE, TRUE, FALSE))
+  expect_identical(record$voids$reason, c("wrong unit", "wrong unit, too", "right after all"))
+  expect_match(format(record), "not void: right after all", all = FALSE)
   expect_identical(read_runs(file, columns = "void_reason")$void_reason, c(NA_character_, NA_character_))
   expect_false(any(vapply(runs, is.list, NA)))
 })
@@ -132,6 +138,10 @@ test_that("runs are compared over their series", {
   expect_equal(best("mean", n = 2), data.frame(i = c(4, 1), loss = c(3.2, 10 / 3)))
   expect_equal(best("min", where = i > 1), data.frame(i = 2, loss = 2))
   expect_error(best("median"), class = "fitledger_error_argument")
+  # By the name of its column, where a parameter is called so, too.
+  log_run(file, list(loss = 1), list())
+  expect_equal(best_run(file, "metrics.loss", over = "min")$metrics.loss, 1)
+  expect_equal(best_run(file, "loss", over = "min")$metrics.loss, 1)
 })
 
 test_that("an export has the status, and what was asked for", {

@@ -7,7 +7,7 @@ use fitledger_core::format::session_context::SessionContext;
 use fitledger_core::format::time::Timestamp;
 use fitledger_core::format::value::Value;
 use fitledger_core::ledger::objects::Objects;
-use fitledger_core::views::runs::{ALL_PARTS, Part, Run, Runs};
+use fitledger_core::views::runs::{ALL_PARTS, Note, Part, Run, Runs};
 
 use crate::from_r::path;
 use crate::guard::Failure;
@@ -17,7 +17,7 @@ use crate::to_r;
 use crate::view_cache::{RUNS, guard_views};
 
 /// What is on record of a run but for series, artifacts and notes: `list(run_id, name, status, began, ended, experiment,
-/// parent, children, params, metrics, sealed, looks, seed, stream, data, tags, call, error, void_reason, session)`.
+/// parent, children, params, metrics, sealed, looks, seed, stream, data, tags, call, error, void_reason, voids, session)`.
 ///
 /// @noRd
 #[extendr]
@@ -65,6 +65,7 @@ fn native_read_run(file: Robj, run_id: Robj) -> Robj {
             call = json(call),
             error = run.condition().map_or(Robj::from(()), condition),
             void_reason = text(run.void_reason()),
+            voids = voids(run),
             session = json(session.map(SessionContext::in_form).as_ref())
         )
         .into())
@@ -76,6 +77,23 @@ fn condition(condition: &Condition) -> Robj {
         message = condition.message().unwrap_or_default(),
         class = condition.classes(),
         calls = condition.calls()
+    )
+    .into()
+}
+
+/// The user of the session in which a remark on a run was made.
+fn user_of<'a>(run: Run<'a>, note: &Note) -> Option<&'a str> {
+    run.session_of(note).context.as_ref()?.user()
+}
+
+fn voids(run: Run<'_>) -> Robj {
+    let voids = run.voids();
+    let reasons = || voids.iter().map(|void| &void.reason);
+    list!(
+        time = to_r::instants(reasons().map(|reason| reason.time.seconds())),
+        user = to_r::strings(reasons().map(|reason| user_of(run, reason))),
+        void = voids.iter().map(|void| void.is_void).collect::<Vec<bool>>(),
+        reason = to_r::strings(reasons().map(|reason| Some(reason.text.as_str())))
     )
     .into()
 }
@@ -148,10 +166,7 @@ fn native_read_notes(file: Robj, run_ids: Robj) -> Robj {
             run.notes().iter().map(move |note| (run, note))
         };
         let all: Vec<_> = rows.iter().flat_map(of_run).collect();
-        let users = all.iter().map(|(run, note)| {
-            let session = run.session_of(note).context.as_ref();
-            session.and_then(SessionContext::user)
-        });
+        let users = all.iter().map(|(run, note)| user_of(*run, note));
         Ok(list!(
             run_id = to_r::strings(all.iter().map(|(run, _)| Some(run.id()))),
             time = to_r::instants(all.iter().map(|(_, note)| note.time.seconds())),

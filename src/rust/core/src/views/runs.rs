@@ -131,11 +131,18 @@ struct RunExtras {
     origin: Option<Json>,
     sealed: Vec<(String, Json)>,
     notes: Vec<Note>,
-    void_reason: Option<String>,
+    voids: Vec<Void>,
     /// Why it failed.
     condition: Option<Condition>,
     /// As the format writes it.
     stream: Option<String>,
+}
+
+/// That a run was declared void, or that this was taken back, and why.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Void {
+    pub is_void: bool,
+    pub reason: Note,
 }
 
 /// A remark on a run.
@@ -171,6 +178,20 @@ impl Note {
     }
 }
 
+impl Void {
+    fn json(&self) -> Json {
+        Json::Array(vec![Json::Bool(self.is_void), self.reason.json()])
+    }
+
+    fn of_json(json: Json) -> Option<Void> {
+        let [is_void, reason] = <[Json; 2]>::try_from(json.into_array()?).ok()?;
+        Some(Void {
+            is_void: is_void.as_bool()?,
+            reason: Note::of_json(reason)?,
+        })
+    }
+}
+
 static EMPTY: std::sync::LazyLock<RunExtras> = std::sync::LazyLock::new(RunExtras::default);
 
 impl RunExtras {
@@ -191,8 +212,9 @@ impl RunExtras {
         let condition = self.condition.as_ref().map(Condition::json);
         let one = call.into_iter().chain(&self.origin).chain(condition);
         let notes = self.notes.iter().map(Note::size).sum::<usize>();
-        let texts = [&self.void_reason, &self.stream].into_iter().flatten();
-        let texts = texts.map(String::len).sum::<usize>();
+        let voids = self.voids.iter().map(|void| void.reason.size());
+        let notes = notes + voids.sum::<usize>();
+        let texts = self.stream.as_ref().map_or(0, String::len);
         2 * size_of::<RunExtras>() + named + notes + texts + one.map(Json::size).sum::<usize>()
     }
 }
@@ -216,7 +238,7 @@ impl AsJson for ExtrasByRun {
                 one(extras.origin.as_ref()),
                 Json::Object(extras.sealed.clone()),
                 Json::Array(extras.notes.iter().map(Note::json).collect()),
-                one(extras.void_reason.clone().map(Json::Str).as_ref()),
+                Json::Array(extras.voids.iter().map(Void::json).collect()),
                 one(extras.condition.as_ref().map(Condition::json)),
                 one(extras.stream.clone().map(Json::Str).as_ref()),
             ])
@@ -239,11 +261,12 @@ impl AsJson for ExtrasByRun {
                 origin,
                 sealed,
                 notes,
-                void_reason,
+                voids,
                 condition,
                 stream,
             ] = <[Json; 10]>::try_from(json.into_array()?).ok()?;
             let notes = notes.into_array()?.into_iter().map(Note::of_json);
+            let voids = voids.into_array()?.into_iter().map(Void::of_json);
             let extras = RunExtras {
                 artifacts: named(artifacts, ArtifactEntry::read)?,
                 data: named(data, DataVersion::read)?,
@@ -251,7 +274,7 @@ impl AsJson for ExtrasByRun {
                 origin: one(origin),
                 sealed: sealed.into_object()?,
                 notes: notes.collect::<Option<_>>()?,
-                void_reason: void_reason.as_str().map(str::to_owned),
+                voids: voids.collect::<Option<_>>()?,
                 condition: one(condition).map(Condition::from_json),
                 stream: stream.as_str().map(str::to_owned),
             };
@@ -378,8 +401,13 @@ impl<'a> Run<'a> {
 
     /// Why it is void, if it is.
     pub fn void_reason(self) -> Option<&'a str> {
-        let reason = self.extras().void_reason.as_deref();
-        reason.filter(|_| self.is_void())
+        let last = self.voids().last().filter(|void| void.is_void)?;
+        Some(&*last.reason.text).filter(|reason| !reason.is_empty())
+    }
+
+    /// How often it was declared void, and that taken back, in its order.
+    pub fn voids(self) -> &'a [Void] {
+        &self.extras().voids
     }
 
     /// Why it failed, if it did.
@@ -675,6 +703,15 @@ impl Runs {
         self.record(run, row, context)
     }
 
+    fn note(&mut self, row: &Row<'_>, context: &RunContext, text: String) -> Result<Note> {
+        let session = self.sessions.get_mut()?.find_or_add(&context.session);
+        Ok(Note {
+            time: row.time,
+            session,
+            text,
+        })
+    }
+
     fn set_tags(&mut self, run: usize, tags: Vec<(String, Json)>) -> Result<()> {
         for (name, json) in tags {
             self.tags.set(&name, run, Value::from_json(&json))?;
@@ -869,19 +906,16 @@ impl Fold for Runs {
             }
             EventKind::Note => {
                 if let Some(text) = context.text.clone() {
-                    let session = self.sessions.get_mut()?.find_or_add(&context.session);
-                    let time = row.time;
-                    let notes = &mut self.extras(run)?.notes;
-                    notes.push(Note {
-                        time,
-                        session,
-                        text,
-                    });
+                    let note = self.note(row, &context, text)?;
+                    self.extras(run)?.notes.push(note);
                 }
             }
             EventKind::Void => {
-                self.void.set(run, context.void.unwrap_or(true))?;
-                self.extras(run)?.void_reason.clone_from(&context.reason);
+                let is_void = context.void.unwrap_or(true);
+                self.void.set(run, is_void)?;
+                let text = context.reason.clone().unwrap_or_default();
+                let reason = self.note(row, &context, text)?;
+                self.extras(run)?.voids.push(Void { is_void, reason });
             }
             EventKind::Reveal => {
                 let looks = self.looks.load_bits(run)? + 1;
