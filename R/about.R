@@ -15,11 +15,10 @@ about_run <- function(file, name = NULL, experiment = NULL, parent = NULL, seed 
   if (!is.null(experiment)) {
     check_text(experiment, "experiment", call)
   }
-  about <- c(
+  c(
     if (!is.null(name)) list(name = name), if (!is.null(experiment)) list(experiment = experiment),
     if (!is.null(parent)) list(parent = parent), if (!is.null(seed)) list(seed = seed)
   )
-  about
 }
 
 # NA says that a run belongs to none, also within `with_run()`.

@@ -79,8 +79,8 @@ log_call <- function(file, call, metrics = NULL, ..., params = NULL, artifact = 
   check_redact(redact, fun)
   about <- describe_call(expr, fun, redact, caller)
 
-  about_run <- about_run(file, name, experiment, parent, if (!is_stream(seed)) seed)
-  run <- begin_call(file, override(learner(about), redacted_params(params, redact)), data, seed, tags, about, about_run)
+  said <- about_run(file, name, experiment, parent, if (!is_stream(seed)) seed)
+  run <- begin_call(file, override(learner(about), redacted_params(params, redact)), data, seed, tags, about, said)
   capture <- capture_call(expr, fun, caller)
   stream <- begin_stream(seed)
   on.exit(end_stream(stream), add = TRUE)
@@ -389,10 +389,10 @@ describe_failure <- function(e, calls, redact) {
 
 # ---- On record ------------------------------------------------------------
 
-begin_call <- function(file, params, data, seed, tags, about, about_run, call = rlang::caller_env()) {
+begin_call <- function(file, params, data, seed, tags, about, said, call = rlang::caller_env()) {
   stream <- if (is_stream(seed)) store_stream(file, seed, call)
   more <- c(list(call = about), if (length(data)) list(data = data))
-  run_id <- log_event_native(file, "start", NULL, params, about = about_run, tags = tags, more = more, call = call)
+  run_id <- log_event_native(file, "start", NULL, params, about = said, tags = tags, more = more, call = call)
   if (!is.null(stream)) {
     log_event_native(file, "log", run_id, artifacts = stream, call = call)
   }

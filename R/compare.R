@@ -10,7 +10,7 @@
 #' ours wherever both are attached.
 #'
 #' @param file Path of the ledger.
-#' @param run_id Two or more runs, as [tag_run()] takes them: ids, or a data frame with a
+#' @param run_id The runs, usually two or more, as [tag_run()] takes them: ids, or a data frame with a
 #'   column `run_id`, as [read_runs()] and [best_run()] return it.
 #' @param ... Must be empty: arguments after it are given by name.
 #' @param only_different `FALSE` to see what is the same, too.

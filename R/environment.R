@@ -170,10 +170,6 @@ compare_session <- function(file, run_id) {
   file <- check_path(file, "file")
   run_id <- known_run_id(file, run_id, "run_id")
   then <- call_native(native_session_of, file, run_id)
-  # The row may come from anywhere.
-  for (part in c("git", "code")) {
-    then[[part]] <- if (is.list(then[[part]])) then[[part]]
-  }
   recorded <- list(then$packages, then$platform, then$git, then$script_sha256)
   if (!length(drop_null(recorded))) {
     abort(
@@ -223,7 +219,7 @@ session_rows <- function(kind, field, then, now, without = "gone", kept = NA_cha
 
 # The script as it stands in the repository, the working directory or beside the ledger today.
 script_row <- function(file, then, git) {
-  if (!rlang::is_string(then$script_sha256) || !rlang::is_string(then[["script"]])) {
+  if (is.null(then$script_sha256) || is.null(then[["script"]])) {
     return(NULL)
   }
   places <- file.path(c(git$root, getwd(), dirname(file)), then[["script"]])
@@ -244,7 +240,7 @@ work_tree_row <- function(file, then, git) {
     return(NULL)
   }
   was <- if (isFALSE(then$git$dirty)) sha256_of_nothing else then$git$diff_sha256
-  now <- if (!is.null(git) && rlang::is_string(then$git$commit)) call_native(native_git_diff_from, then$git$commit)
+  now <- if (!is.null(git) && !is.null(then$git$commit)) call_native(native_git_diff_from, then$git$commit)
   row <- session_rows(
     "code", "work tree", sha256_text(was) %||% NA, sha256_text(now),
     without = if (is.null(git)) "gone" else "unknown", kept = kept_path(file, then$code$diff)
@@ -261,7 +257,7 @@ sha256_text <- function(hex) {
 
 # The path of bytes that were kept, if they are still what they were.
 kept_path <- function(file, entry) {
-  if (!is.list(entry)) {
+  if (is.null(entry)) {
     return(NA_character_)
   }
   tryCatch(call_stored(native_object_path, file, entry), fitledger_error = function(e) NA_character_)

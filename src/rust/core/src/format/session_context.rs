@@ -28,6 +28,7 @@ const DIRTY: &str = "dirty";
 const DIFF_SHA256: &str = "diff_sha256";
 const LOCKFILE: &str = "lockfile";
 const CODE: &str = "code";
+const DIFF: &str = "diff";
 
 /// What the value of a key is like.
 enum Form {
@@ -67,7 +68,7 @@ const FORMS: [(&str, Form); 17] = [
     (LOCKFILE, Form::Bytes),
     (
         CODE,
-        Form::Object(&[("script", Form::Bytes), ("diff", Form::Bytes)]),
+        Form::Object(&[(SCRIPT, Form::Bytes), (DIFF, Form::Bytes)]),
     ),
 ];
 
@@ -90,7 +91,7 @@ pub struct Process<'a> {
 impl SessionContext {
     pub const ID: &str = "id";
     /// The names of what is kept of the code.
-    pub const KEPT: [&str; 2] = ["script", "diff"];
+    pub const KEPT: [&str; 2] = [SCRIPT, DIFF];
 
     pub fn read(context: Cell<'_>) -> Result<SessionContext, Malformed> {
         Ok(SessionContext(Json::Object(context.pairs()?)))

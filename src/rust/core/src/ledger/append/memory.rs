@@ -24,12 +24,6 @@ pub struct Memory {
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub(in crate::ledger) struct Key(PathBuf);
 
-impl Key {
-    fn of(path: &Path) -> Key {
-        Key(std::path::absolute(path).unwrap_or_else(|_| path.to_owned()))
-    }
-}
-
 pub(in crate::ledger) struct Known {
     file: FileId,
     /// The file system was looked at.
@@ -57,7 +51,7 @@ impl Memory {
 
     /// Forgets a ledger: its file is about to be another.
     pub(in crate::ledger) fn forget(&mut self, path: &Path) {
-        self.known.remove(&Key::of(path));
+        self.known.remove(&Memory::key(path));
     }
 
     /// What somebody should know of the file, once.
@@ -105,7 +99,7 @@ impl Memory {
         let file = sys::path_id(path).ok()?;
         let by_path = self
             .known
-            .get(&Key::of(path))
+            .get(&Memory::key(path))
             .filter(|known| known.file == file);
         by_path.or_else(|| {
             let means_it = |path: &Path| sys::path_id(path).is_ok_and(|id| id == file);
@@ -126,7 +120,7 @@ impl Memory {
 
     /// The name under which a ledger is known.
     pub(in crate::ledger) fn key(path: &Path) -> Key {
-        Key::of(path)
+        Key(std::path::absolute(path).unwrap_or_else(|_| path.to_owned()))
     }
 
     /// What is known of a ledger, as far as its file is the same.
