@@ -21,7 +21,8 @@ local_lock <- function(file, env = parent.frame()) {
   held <- withr::local_tempfile(.local_envir = env)
   free <- withr::local_tempfile(.local_envir = env)
   withr::defer(file.create(free), envir = env)
-  script <- paste("touch", shQuote(held), "; until [ -e", shQuote(free), "]; do sleep 0.05; done")
+  # Both files go at the end of the test, `free` perhaps before it was seen.
+  script <- paste("touch", shQuote(held), "; until [ -e", shQuote(free), "] || [ ! -e", shQuote(held), "]; do sleep 0.05; done")
   system2("flock", c(shQuote(file), "sh", "-c", shQuote(script)), wait = FALSE)
   wait_until(file.exists(held), "another process to hold the lock")
   free

@@ -102,7 +102,14 @@ log_run(
   ledger, list(learner = "ridge", lambda = 1, features = 4L), list(train_rmse = rmse(y[1:400] - x[1:400, ] %*% beta)),
   sealed = list(audit_rmse = rmse(y[401:600] - x[401:600, ] %*% beta)), seed = 3
 )
-try(with_run(ledger, list(learner = "network", eta = 30, hidden = 12L), function(run) stop("The loss is not a number any more.")), silent = TRUE)
+diverging <- function(run) stop("The loss is not a number any more.")
+try(
+  with_run(
+    ledger, list(learner = "network", eta = 30, hidden = 12L), diverging,
+    name = "too fast", experiment = "step sizes", parent = best$id
+  ),
+  silent = TRUE
+)
 oops <- log_run(ledger, list(learner = "ridge", lambda = -1), list(test_rmse = 0.001))
 void_run(ledger, oops, "lambda can't be negative")
 

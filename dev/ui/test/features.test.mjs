@@ -290,6 +290,18 @@ test("one run: everything on record, with previews and sparklines", { skip }, as
     await page.getByRole("link", { name: "next →" }).click();
     await page.locator(".record h2 code", { hasNotText: id }).waitFor();
   });
+  await use("", async (page) => {
+    await page.locator(".row.failed a").first().click();
+    const record = page.locator(".record");
+    await eventually(async () => assert.match(await record.locator("h2").innerText(), /^too fast /));
+    assert.match(await record.locator("header").innerText(), /In experiment step sizes, part of/);
+    const why = record.locator("section", { hasText: "Why it failed" });
+    assert.equal(await why.locator(".condition").innerText(), "The loss is not a number any more.");
+    await why.getByText("The calls that led to it").click();
+    assert.match(await why.locator("details[open] pre").innerText(), /stop\(/);
+    await record.locator("header").getByRole("link", { name: id }).click();
+    await eventually(async () => assert.equal(await record.locator("h2 code").innerText(), id));
+  });
   const sealed = Object.keys(data.runs.sealed)[0];
   await use(`#view=run&id=${data.runs.id[sealed]}`, async (page) => {
     await eventually(async () => assert.match(await page.locator(".sealed").innerText(), /audit_rmse/));
