@@ -161,3 +161,18 @@ test_that("a plain CSV that holds what no logger writes is refused, or read with
   writeBin(utils::head(header, -1), file)
   expect_identical(nrow(read_runs(file)), 0L)
 })
+
+test_that("a run between an export's two reads never costs it a column", {
+  file <- local_ledger()
+  to <- withr::local_tempfile(fileext = ".csv")
+  run <- log_run(file, list(a = 1), list(b = 2))
+  columns <- names(read_runs(file))[-(1:2)]
+  expect_identical(columns, c("a", "b"))
+  # `b` is metrics.b from here on.
+  log_run(file, list(b = 3), list(b = 4))
+  expect_error(
+    call_native(native_export_runs, file, to, run, columns),
+    "Export again", class = "fitledger_error_conflict"
+  )
+  expect_false(file.exists(to))
+})
