@@ -1,4 +1,4 @@
-# The CSV of the chapter's own logger: read as it stands, imported, written back.
+# A plain CSV, a row a run, as the chapter's own logger writes it: read as it stands, imported, written.
 
 plain_table <- function(file, call) {
   frame <- read_plain(file, call)
@@ -62,58 +62,12 @@ parse_plain_time <- function(text) {
   time
 }
 
-#' Bring the runs of a plain CSV over
-#'
-#' Appends the runs of a CSV file as the chapter's own logger writes it
-#' (`run_id`, `timestamp`, then parameters and metrics) to a ledger. They keep
-#' their ids and times, and each row of the ledger says which file they came
-#' from, by name and hash. The file itself is left as it is. Runs that are in the
-#' ledger already are skipped, so an import can be repeated.
-#'
-#' @param from Path of the CSV file.
-#' @param file Path of the ledger.
-#' @param ... Must be empty: arguments after it are given by name.
-#' @param metrics Names of the columns that are metrics; the others are
-#'   parameters. A CSV doesn't say which are which: without `metrics`, numeric
-#'   columns with the usual names of metrics are taken (`rmse`, `auc`, `loss`,
-#'   also as a part, as in `test_rmse`), or else the last column, and a message
-#'   says so.
-#'
-#' @returns The ids of the runs that were appended, invisibly.
-#' @inheritSection log_run Errors
-#' @export
-#' @examples
-#' from <- tempfile(fileext = ".csv")
-#' writeLines(c(
-#'   '"run_id","timestamp","model","lambda","test_rmse"',
-#'   '"20261123-042047-0042","2026-11-23 04:20:47","ridge",0.1,1.96',
-#'   '"20261123-042048-7731","2026-11-23 04:20:48","ridge",1,1.98'
-#' ), from)
-#' best_run(from, "test_rmse")
-#'
-#' file <- tempfile(fileext = ".csv")
-#' import_runs(from, file, metrics = "test_rmse")
-#' best_run(file, "test_rmse")
-import_runs <- function(from, file, ..., metrics = NULL) {
-  check_no_dots(..., known = "metrics")
-  from <- check_path(from, "from")
-  file <- check_path(file, "file")
-  old <- native_run_ids(from)
-  if (!inherits(old, "fitledger_failure")) {
-    abort(
-      "argument", paste0("'", from, "' is a ledger already."),
-      "`import_runs()` brings over plain CSV files of runs.",
-      arg = "from"
-    )
-  }
-  if (!is_failure(old, "plain_csv")) {
-    signal_failure(old)
-  }
-  runs <- read_plain(from, environment())
+import_plain <- function(from, file, metrics, call = rlang::caller_env()) {
+  runs <- read_plain(from, call)
   columns <- names(runs)[-(1:2)]
   if (anyDuplicated(columns)) {
     twice <- columns[duplicated(columns)][[1]]
-    abort("not_a_ledger", paste0("'", from, "' has two columns `", twice, "`."), path = from)
+    abort("not_a_ledger", paste0("'", from, "' has two columns `", twice, "`."), path = from, call = call)
   }
   metrics <- if (is.null(metrics)) guess_metrics(runs[columns]) else check_columns(metrics, runs, "metrics")
   runs <- runs[!runs$run_id %in% known_run_ids(file), , drop = FALSE]
@@ -121,10 +75,11 @@ import_runs <- function(from, file, ..., metrics = NULL) {
 
   params <- setdiff(columns, metrics)
   origin <- list(runs$run_id, as.numeric(runs$timestamp), from)
-  invisible(call_native(
+  call_native(
     native_log_runs, append_request(file), unclass(runs)[params], unclass(runs)[metrics], list(), nrow(runs),
-    NULL, NULL, list(list(), list()), NULL, origin
-  ))
+    NULL, NULL, list(list(), list()), NULL, origin,
+    call = call
+  )
 }
 
 known_run_ids <- function(file) {

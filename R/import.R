@@ -1,0 +1,51 @@
+# Runs that are on record elsewhere, brought into a ledger.
+
+#' Bring the runs of a plain CSV over
+#'
+#' Appends the runs of a CSV file as the chapter's own logger writes it
+#' (`run_id`, `timestamp`, then parameters and metrics) to a ledger. They keep
+#' their ids and times, and each row of the ledger says which file they came
+#' from, by name and hash. The file itself is left as it is. Runs that are in the
+#' ledger already are skipped, so an import can be repeated.
+#'
+#' @param from Path of the CSV file.
+#' @param file Path of the ledger.
+#' @param ... Must be empty: arguments after it are given by name.
+#' @param metrics Names of the columns that are metrics; the others are
+#'   parameters. A CSV doesn't say which are which: without `metrics`, numeric
+#'   columns with the usual names of metrics are taken (`rmse`, `auc`, `loss`,
+#'   also as a part, as in `test_rmse`), or else the last column, and a message
+#'   says so.
+#'
+#' @returns The ids of the runs that were appended, invisibly.
+#' @inheritSection log_run Errors
+#' @export
+#' @examples
+#' from <- tempfile(fileext = ".csv")
+#' writeLines(c(
+#'   '"run_id","timestamp","model","lambda","test_rmse"',
+#'   '"20261123-042047-0042","2026-11-23 04:20:47","ridge",0.1,1.96',
+#'   '"20261123-042048-7731","2026-11-23 04:20:48","ridge",1,1.98'
+#' ), from)
+#' best_run(from, "test_rmse")
+#'
+#' file <- tempfile(fileext = ".csv")
+#' import_runs(from, file, metrics = "test_rmse")
+#' best_run(file, "test_rmse")
+import_runs <- function(from, file, ..., metrics = NULL) {
+  check_no_dots(..., known = "metrics")
+  from <- check_path(from, "from")
+  file <- check_path(file, "file")
+  old <- native_run_ids(from)
+  if (!inherits(old, "fitledger_failure")) {
+    abort(
+      "argument", paste0("'", from, "' is a ledger already."),
+      "`import_runs()` brings over plain CSV files of runs.",
+      arg = "from"
+    )
+  }
+  if (!is_failure(old, "plain_csv")) {
+    signal_failure(old)
+  }
+  invisible(import_plain(from, file, metrics))
+}
