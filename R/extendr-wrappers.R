@@ -179,7 +179,8 @@ native_remark <- function(request, event, run_ids, tags, more) .Call(wrap__nativ
 #' Logs each row of two data frames as a finished run, in one write; the ids.
 #'
 #' `about` and `tags` are said of each; `columns` is `list(about, tags)`, data frames of what is said of one alone.
-#' `origin` is `NULL`, or `list(run_ids, seconds, file)`: runs that an older file recorded keep their ids and times.
+#' `origin` is `NULL`, or `list(run_ids, seconds, file, statuses)`: runs that an older file recorded keep their ids,
+#' times and statuses.
 #'
 #' @noRd
 native_log_runs <- function(request, params, metrics, sealed, rows, about, tags, columns, more, origin) .Call(wrap__native_log_runs, request, params, metrics, sealed, rows, about, tags, columns, more, origin)
@@ -222,6 +223,12 @@ native_token <- function() .Call(wrap__native_token)
 #'
 #' @noRd
 native_is_gone <- function(boot, pids, started, pid) .Call(wrap__native_is_gone, boot, pids, started, pid)
+
+#' The columns of a plain CSV under their names, the second one's times as seconds since the epoch; of those which are
+#' local, as if the clock had shown UTC. `lines` are those on which rows begin.
+#'
+#' @noRd
+native_read_plain <- function(file) .Call(wrap__native_read_plain, file)
 
 #' The columns of the runs: `list(columns, details, detail_names, names, metrics, count, sealed)`.
 #'

@@ -8,6 +8,14 @@
 #' from, by name and hash. The file itself is left as it is. Runs that are in the
 #' ledger already are skipped, so an import can be repeated.
 #'
+#' Nothing is guessed of what the file says. A text in quotes stays a text, as
+#' does a number that is written as no program writes one (`007`). Times are read
+#' as ISO 8601 has them: `2026-11-23 04:20:47` is local time, `Z` or an offset
+#' (`+02:00`) says otherwise; one that can't be read is an error that names its
+#' line. What is not UTF-8 is an error, too. A file that [export_runs()] wrote says
+#' in its column `status` how each run ended, and so it stays; a run that had not
+#' ended is left out until a later import finds that it has.
+#'
 #' @param from Path of the CSV file.
 #' @param file Path of the ledger.
 #' @param ... Must be empty: arguments after it are given by name.

@@ -6,80 +6,78 @@ plain_table <- function(file, call) {
 }
 
 read_plain <- function(file, call) {
-  if (any(readBin(file, "raw", file.size(file)) == 0)) {
-    abort(
-      "not_a_ledger", paste0("'", file, "' holds zero bytes, which no CSV does."), "Compare with a copy of the file.",
-      path = file, call = call
-    )
-  }
-  fields <- utils::count.fields(file, sep = ",", quote = "\"", comment.char = "")
-  ragged <- which(!is.na(fields) & fields != fields[[1]])
-  if (length(ragged)) {
+  plain <- call_native(native_read_plain, file, call = call)
+  runs <- stats::setNames(plain$columns, plain$names)
+  runs[[2]] <- plain_times(runs[[2]], plain$is_local, plain$lines, file, call)
+  names(runs)[1:2] <- c("run_id", "timestamp")
+  as_frame(runs)
+}
+
+# Times of a plain CSV; those that a local clock showed come as if it had shown UTC.
+plain_times <- function(seconds, is_local, lines, file, call) {
+  shown <- as.POSIXlt(.POSIXct(seconds[is_local], "UTC"))
+  text <- format(shown, "%Y-%m-%d %H:%M:%S")
+  local <- as.POSIXct(strptime(text, "%Y-%m-%d %H:%M:%S", tz = ""))
+  # What a clock that is put forward leaves out, R reads as some other time, or not at all.
+  skipped <- which(is.na(local) | format(local, "%Y-%m-%d %H:%M:%S") != text)
+  if (length(skipped)) {
     abort(
       "not_a_ledger",
       paste0(
-        "'", file, "' is a plain CSV whose line ", ragged[[1]], " has ", fields[[ragged[[1]]]],
-        " cells where the first has ", fields[[1]], "."
+        "'", file, "' is a plain CSV whose line ", lines[is_local][[skipped[[1]]]],
+        " has a time that no clock showed in the time zone ", Sys.timezone(), ": ", text[[skipped[[1]]]], "."
       ),
-      "A run with other parameters was appended to it. Give it a header of its own in another file.",
+      "Set the time zone in which it was written, such as `Sys.setenv(TZ = \"UTC\")`, before you read it.",
       path = file, call = call
     )
   }
-  frame <- tryCatch(
-    # Warnings are of a last line without its line feed.
-    suppressWarnings(utils::read.csv(
-      file,
-      stringsAsFactors = FALSE, check.names = FALSE, encoding = "UTF-8",
-      colClasses = c(run_id = "character", timestamp = "character")
-    )),
-    error = function(e) {
-      abort("not_a_ledger", paste0("'", file, "' can't be read as CSV."), path = file, parent = e, call = call)
+  seconds[is_local] <- as.numeric(local) + (shown$sec - floor(shown$sec))
+  .POSIXct(seconds, "UTC")
+}
+
+# The column in which an export says how each run ended, if there is one.
+status_column <- function(runs) {
+  known <- c("finished", "failed", "interrupted", "lost", "running")
+  for (name in intersect(c("details.status", "status"), names(runs))) {
+    if (is.character(runs[[name]]) && all(runs[[name]] %in% known)) {
+      return(name)
     }
-  )
-  unnamed <- which(!validUTF8(names(frame)) | !nzchar(names(frame)))
-  if (length(unnamed)) {
-    abort(
-      "not_a_ledger", paste0("The column ", unnamed[[1]], " of '", file, "' has no name that is UTF-8 text."),
-      "Name it in the first line.",
-      path = file, call = call
-    )
   }
-  frame$timestamp <- parse_plain_time(frame$timestamp)
-  frame
+  NULL
 }
 
-# The chapter's logger writes the local time, `export_runs()` UTC with a Z.
-parse_plain_time <- function(text) {
-  utc <- endsWith(text, "Z")
-  utc[is.na(utc)] <- FALSE
-  time <- rep(as.POSIXct(NA_real_, origin = "1970-01-01", tz = "UTC"), length(text))
-  time[utc] <- as.POSIXct(strptime(text[utc], "%Y-%m-%dT%H:%M:%OSZ", tz = "UTC"))
-  for (format in c("%Y-%m-%d %H:%M:%OS", "%Y-%m-%d %H:%M", "%Y-%m-%d")) {
-    local <- !utc & is.na(time) & !is.na(text)
-    time[local] <- as.POSIXct(strptime(text[local], format))
-  }
-  attr(time, "tzone") <- "UTC"
-  time
-}
-
-import_plain <- function(from, file, metrics, call = rlang::caller_env()) {
+# `running`: whether runs come over that had not ended when the file was written.
+import_plain <- function(from, file, metrics, running = FALSE, call = rlang::caller_env()) {
   runs <- read_plain(from, call)
-  columns <- names(runs)[-(1:2)]
-  if (anyDuplicated(columns)) {
-    twice <- columns[duplicated(columns)][[1]]
-    abort("not_a_ledger", paste0("'", from, "' has two columns `", twice, "`."), path = from, call = call)
-  }
+  status <- status_column(runs)
+  columns <- setdiff(names(runs)[-(1:2)], status)
   metrics <- if (is.null(metrics)) guess_metrics(runs[columns]) else check_columns(metrics, runs, "metrics")
+  runs[metrics] <- lapply(runs[metrics], quoted_numbers)
   runs <- runs[!runs$run_id %in% known_run_ids(file), , drop = FALSE]
   check_plain_ids(runs$run_id, from)
 
+  statuses <- if (is.null(status)) rep("finished", nrow(runs)) else runs[[status]]
+  if (!running && any(statuses == "running")) {
+    cli_inform(c(
+      i = "{.val {sum(statuses == 'running')}} run{?s} had not ended when {.file {basename(from)}} was written,
+           and {?is/are} left out: import again when {?it has/they have}."
+    ))
+    runs <- runs[statuses != "running", , drop = FALSE]
+    statuses <- statuses[statuses != "running"]
+  }
   params <- setdiff(columns, metrics)
-  origin <- list(runs$run_id, as.numeric(runs$timestamp), from)
+  origin <- list(runs$run_id, as.numeric(runs$timestamp), from, statuses)
   call_native(
     native_log_runs, append_request(file), unclass(runs)[params], unclass(runs)[metrics], list(), nrow(runs),
     NULL, NULL, list(list(), list()), NULL, origin,
     call = call
   )
+}
+
+# A metric is a number, also where a file has it in quotes.
+quoted_numbers <- function(x) {
+  numbers <- if (is.character(x)) suppressWarnings(as.numeric(x)) else x
+  if (identical(is.na(numbers), is.na(x))) numbers else x
 }
 
 known_run_ids <- function(file) {

@@ -73,7 +73,7 @@ check_drawable <- function(values, name, call = rlang::caller_env()) {
 # The row of the best of some runs; none where none is finished.
 best_row <- function(file, table, runs, metric, maximize) {
   if (is.null(table$metrics)) {
-    return(best_plain(runs[[metric]], metric, maximize, 1))
+    return(best_plain(runs, metric, metric, maximize, 1))
   }
   best <- run_table(file, character(), character(), void = FALSE, best = list(metric, maximize, 1, runs$run_id, NULL))
   match(best$frame$run_id, runs$run_id)

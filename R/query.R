@@ -160,7 +160,7 @@ best_run <- function(file, metric, maximize = FALSE, ..., n = 1, where = NULL, c
     table <- filter_table(table, where)
   }
   if (is.null(table$metrics)) {
-    table$frame <- take_rows(table$frame, best_plain(table$frame[[column]], metric, maximize, n))
+    table$frame <- take_rows(table$frame, best_plain(table$frame, column, metric, maximize, n))
     return(select_columns(table, columns, details = FALSE))
   }
   if (filtered) {
@@ -169,10 +169,15 @@ best_run <- function(file, metric, maximize = FALSE, ..., n = 1, where = NULL, c
   select_columns(table, columns, details = FALSE)
 }
 
-# The rows of the best numbers of a plain CSV.
-best_plain <- function(x, metric, maximize, n, call = rlang::caller_env()) {
+# The rows of the best numbers of a plain CSV, of finished runs where it says which they are.
+best_plain <- function(frame, column, metric, maximize, n, call = rlang::caller_env()) {
+  x <- frame[[column]]
   if (!is.numeric(x) && !is.logical(x)) {
     abort("argument", paste0("`", metric, "` is a column of text, not of numbers."), arg = "metric", call = call)
+  }
+  status <- status_column(frame)
+  if (!is.null(status)) {
+    x[frame[[status]] != "finished"] <- NA
   }
   call_native(native_best_of, as.numeric(x), maximize, as.numeric(n), call = call)
 }

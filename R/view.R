@@ -161,12 +161,12 @@ plain_source <- function(file, call) {
   if (nrow(runs) == 0) {
     abort("argument", paste0("'", file, "' is a plain CSV without a run."), "Log one first.", arg = "file", call = call)
   }
-  columns <- names(runs)[-(1:2)]
+  columns <- setdiff(names(runs)[-(1:2)], status_column(runs))
   metrics <- suppressMessages(guess_metrics(runs[columns]))
   ledger <- tempfile(fileext = ".csv")
   old <- options(fitledger.context = character(), fitledger.sync = "none")
   on.exit(options(old))
-  import_runs(file, ledger, metrics = metrics)
+  import_plain(file, ledger, metrics, running = TRUE, call = call)
   list(ledger = ledger, remark = paste0(
     "Which columns are metrics: a plain CSV doesn't say, and by their names these were taken: ",
     paste(metrics, collapse = ", "), "."

@@ -176,3 +176,96 @@ test_that("a run between an export's two reads never costs it a column", {
   )
   expect_false(file.exists(to))
 })
+
+test_that("a plain CSV's texts stay texts and its numbers numbers, read or imported", {
+  from <- withr::local_tempfile(fileext = ".csv")
+  file <- local_ledger()
+  runs <- data.frame(
+    run_id = c("a1", "a2", "a3"), timestamp = "2024-03-01 09:15:02",
+    zip = c("007", "010", NA), fold = c("T", "F", "NA"), quote = c("say \"hi\"", "a,b", ""), flag = c(TRUE, NA, FALSE),
+    n = c(1L, NA, 3L), big = c(3e9, 1e300, NA), acc = c(0.1, NaN, -Inf)
+  )
+  for (qmethod in c("double", "escape")) {
+    write.table(runs, from, sep = ",", row.names = FALSE, qmethod = qmethod)
+    expect_identical(as.list(read_runs(from))[-2], as.list(runs)[-2])
+  }
+  import_runs(from, file, metrics = "acc")
+  expect_identical(as.list(read_runs(file))[-2], as.list(runs)[-2])
+  # Where all is quoted, quotes say nothing; a metric is a number anyhow.
+  writeLines(c("run_id,timestamp,k,acc", "\"b1\",\"2024-03-01\",\"1\",\"0.5\""), from)
+  expect_identical(as.list(read_runs(from))[3:4], list(k = 1L, acc = 0.5))
+  writeLines(c("run_id,timestamp,k,acc", "b1,2024-03-01,1,\"0.5\""), from)
+  expect_identical(read_runs(from)$acc, "0.5")
+  file <- local_ledger()
+  import_runs(from, file, metrics = "acc")
+  expect_identical(read_runs(file)$acc, 0.5)
+})
+
+test_that("a plain CSV's times are read with their offsets, or refused by line", {
+  withr::local_timezone("Europe/Berlin")
+  from <- withr::local_tempfile(fileext = ".csv")
+  write <- function(times) writeLines(c("run_id,timestamp,acc", paste0("a", seq_along(times), ",", times, ",1")), from)
+  times <- c("2024-03-01T09:15:02", "2024-03-01T09:15:02+02:00", "2024-03-01 09:15:02 +0200", "2024/03/01 09:15:02.5Z", "2024-07-01")
+  write(times)
+  expect_identical(
+    format(read_runs(from)$timestamp, "%Y-%m-%d %H:%M:%OS1"),
+    c("2024-03-01 08:15:02.0", "2024-03-01 07:15:02.0", "2024-03-01 07:15:02.0", "2024-03-01 09:15:02.5", "2024-06-30 22:00:00.0")
+  )
+  for (time in c("", "NA", "01/03/2024 09:15", "yesterday", "2024-02-30", "2024-03-31 02:30:00")) {
+    write(c(times, time))
+    for (verb in list(read_runs, view_runs, function(file) import_runs(file, local_ledger(), metrics = "acc"))) {
+      expect_error(verb(from), "line 7 has a time", class = "fitledger_error_not_a_ledger")
+    }
+  }
+})
+
+test_that("a plain CSV in another encoding is read, or refused by line", {
+  from <- withr::local_tempfile(fileext = ".csv")
+  lines <- c("run_id,timestamp,ort,acc", "a1,2024-03-01,M\u00fcnchen,1")
+  utf8 <- charToRaw(enc2utf8(paste0(lines, "\r\n", collapse = "")))
+  writeBin(c(as.raw(c(0xef, 0xbb, 0xbf)), utf8), from)
+  expect_identical(read_runs(from)$ort, "M\u00fcnchen")
+  expect_named(read_runs(from), c("run_id", "timestamp", "ort", "acc"))
+  writeBin(iconv(rawToChar(utf8), "UTF-8", "latin1", toRaw = TRUE)[[1]], from)
+  expect_error(read_runs(from), "line 2 is not UTF-8", class = "fitledger_error_not_a_ledger")
+})
+
+test_that("how a run ended goes with its export", {
+  file <- local_ledger()
+  log_run(file, list(k = 1), list(loss = 0.5))
+  try(with_run(file, list(k = 2), function(run) {
+    log_metrics(run, loss = 1e-9)
+    stop("diverged")
+  }), silent = TRUE)
+  run <- start_run(file, list(k = 3))
+  log_metrics(run, loss = 1e-10)
+  tag_run(file, run, by = "ann")
+  end_run(run, status = "interrupted")
+  open <- start_run(file, list(k = 4))
+  log_metrics(open, loss = 1e-11)
+
+  to <- export_runs(file, withr::local_tempfile(fileext = ".csv"))
+  expect_identical(best_run(to, "loss")$k, 1L)
+  expect_identical(best_run(to, "loss", where = k > 1)$k, integer())
+  statuses <- function(file) read_runs(file, columns = c("k", "status"))[c("k", "status")]
+  other <- local_ledger()
+  expect_message(import_runs(to, other, metrics = "loss"), "1 run had not ended")
+  expect_identical(statuses(other)$status, c("finished", "failed", "interrupted"))
+  expect_identical(read_runs(other)$loss, c(0.5, 1e-9, 1e-10))
+  expect_identical(best_run(other, "loss")$k, 1L)
+  expect_identical(verify_ledger(other)$status, "ok")
+  expect_named(read_runs(other), c("run_id", "timestamp", "k", "loss"))
+
+  end_run(open)
+  export_runs(file, to)
+  expect_length(import_runs(to, other, metrics = "loss"), 1)
+  expect_identical(statuses(other)$status, statuses(file)$status)
+  # A column of that name which says something else is a parameter.
+  file <- local_ledger()
+  log_run(file, list(status = "married"), list(loss = 1))
+  export_runs(file, to)
+  expect_named(read_runs(to), c("run_id", "timestamp", "status", "loss", "details.status"))
+  other <- local_ledger()
+  import_runs(to, other, metrics = "loss")
+  expect_named(read_runs(other), c("run_id", "timestamp", "status", "loss"))
+})

@@ -133,7 +133,7 @@ impl Failure {
         }
     }
 
-    fn with(mut self, name: &'static str, field: Field) -> Failure {
+    pub fn with(mut self, name: &'static str, field: Field) -> Failure {
         self.fields.push((name, field));
         self
     }

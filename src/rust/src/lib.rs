@@ -15,6 +15,7 @@ mod lineage;
 mod live;
 mod log;
 mod page;
+mod plain;
 mod query;
 mod r;
 mod record;
@@ -34,6 +35,7 @@ extendr_module! {
     use live;
     use log;
     use page;
+    use plain;
     use query;
     use record;
     use registry;

@@ -11,7 +11,7 @@ use fitledger_core::format::event::{Event, EventKind};
 use fitledger_core::format::id::RunId;
 use fitledger_core::format::object::Object;
 use fitledger_core::format::run_context::{
-    EXPERIMENT, NAME, ORIGIN, PARENT, SEALED, SEED, TAGS, stream_text,
+    EXPERIMENT, EndStatus, NAME, ORIGIN, PARENT, SEALED, SEED, STATUS, TAGS, stream_text,
 };
 use fitledger_core::format::time::Timestamp;
 use fitledger_core::format::value::{Value, write_key};
@@ -324,7 +324,8 @@ impl Columns {
 /// Logs each row of two data frames as a finished run, in one write; the ids.
 ///
 /// `about` and `tags` are said of each; `columns` is `list(about, tags)`, data frames of what is said of one alone.
-/// `origin` is `NULL`, or `list(run_ids, seconds, file)`: runs that an older file recorded keep their ids and times.
+/// `origin` is `NULL`, or `list(run_ids, seconds, file, statuses)`: runs that an older file recorded keep their ids,
+/// times and statuses.
 ///
 /// @noRd
 #[extendr]
@@ -381,7 +382,7 @@ fn native_log_runs(
         let run = |row: usize| {
             let (id, time) = match &origin {
                 None => (RunId::generate(now, &mut |bytes| entropy.fill(bytes)), now),
-                Some(origin) => origin.run(row, now)?,
+                Some(origin) => origin.run(row)?,
             };
             ids.push(id.as_str());
             let event = Event {
@@ -415,7 +416,10 @@ fn native_log_runs(
             })?
         } else {
             // R must not run while the ledger is locked.
-            let events = collect(rows, run)?;
+            let mut events = collect(rows, run)?;
+            if let Some(origin) = &origin {
+                events = origin.as_they_ended(events)?;
+            }
             match events.is_empty() {
                 true => Remarks::default(),
                 false => request.append(&mut more_entropy, events)?,
@@ -544,6 +548,7 @@ impl Packed {
 struct Origin {
     run_ids: R,
     seconds: R,
+    statuses: R,
     context: Object,
 }
 
@@ -567,18 +572,59 @@ impl Origin {
         Ok(Some(Origin {
             run_ids: list.element(0),
             seconds: list.element(1),
+            statuses: list.element(3),
             context,
         }))
     }
 
-    fn run(&self, row: usize, now: Timestamp) -> Result<(RunId, Timestamp), Failure> {
+    fn run(&self, row: usize) -> Result<(RunId, Timestamp), Failure> {
         let id = match self.run_ids.text(row) {
             r::Text::Is(text) => RunId::new(&text),
             _ => None,
         };
         let id = id.ok_or_else(|| Failure::argument("run_ids"))?;
-        let time = Timestamp::from_seconds(self.seconds.doubles()[row]).unwrap_or(now);
-        Ok((id, time))
+        let time = Timestamp::from_seconds(self.seconds.doubles()[row]);
+        Ok((id, time.ok_or_else(|| Failure::argument("seconds"))?))
+    }
+
+    /// The rows of runs that didn't all finish: what didn't is a live run that ended otherwise, or hasn't.
+    fn as_they_ended(
+        &self,
+        runs: Vec<(Timestamp, Event)>,
+    ) -> Result<Vec<(Timestamp, Event)>, Failure> {
+        let mut rows = Vec::new();
+        for (row, (time, run)) in runs.into_iter().enumerate() {
+            memory::reserve(&mut rows, 2);
+            let status = self.statuses.text(row);
+            let r::Text::Is(status) = &status else {
+                return Err(Failure::argument("statuses"));
+            };
+            let ended = match &**status {
+                "finished" => {
+                    rows.push((time, run));
+                    continue;
+                }
+                "running" => None,
+                status => Some(EndStatus::parse(status).unwrap_or(EndStatus::Interrupted)),
+            };
+            let rest = Event {
+                kind: ended.map_or(EventKind::Log, |_| EventKind::End),
+                run_id: run.run_id.clone(),
+                metrics: run.metrics,
+                context: match ended {
+                    Some(status) => self.context.clone().text(STATUS, status.name()),
+                    None => self.context.clone(),
+                },
+                ..Event::new(EventKind::End)
+            };
+            let start = Event {
+                kind: EventKind::Start,
+                metrics: Object::new(),
+                ..run
+            };
+            rows.extend([(time, start), (time, rest)]);
+        }
+        Ok(rows)
     }
 }
 

@@ -6,6 +6,7 @@ use extendr_ffi::{
     Rf_protect, Rf_unprotect, SET_STRING_ELT, SEXP, SEXPTYPE, STRING_ELT, cetype_t,
 };
 use fitledger_core::columnar::columns::{self, Tag};
+use fitledger_core::format::plain;
 use fitledger_core::format::value::{Kind, Value};
 use fitledger_core::platform::memory;
 use fitledger_core::views::table::{Column, Type};
@@ -88,6 +89,26 @@ pub fn column(column: &Column<'_>) -> Robj {
             });
             List::from_values(cells.collect::<Vec<Robj>>()).into()
         }
+    }
+}
+
+/// A column of a plain CSV as a vector.
+pub fn plain_column(column: &plain::Column) -> Robj {
+    // SAFETY: constants of R's.
+    let (na_int, na_real) = unsafe { (R_NaInt, R_NaReal) };
+    match column {
+        plain::Column::Logical(values) => integers(
+            SEXPTYPE::LGLSXP,
+            values.iter().map(|value| value.map_or(na_int, i32::from)),
+        ),
+        plain::Column::Integer(values) => integers(
+            SEXPTYPE::INTSXP,
+            values.iter().map(|value| value.unwrap_or(na_int)),
+        ),
+        plain::Column::Double(values) => {
+            doubles(values.iter().map(|value| value.unwrap_or(na_real)))
+        }
+        plain::Column::Text(values) => strings(values.iter().map(Option::as_deref)),
     }
 }
 

@@ -13,6 +13,7 @@ pub mod ledger_context;
 pub mod model_context;
 pub mod object;
 pub mod origin;
+pub mod plain;
 pub mod row;
 pub mod run_context;
 pub mod series;

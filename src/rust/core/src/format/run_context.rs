@@ -27,7 +27,7 @@ pub const TAGS: &str = "tags";
 pub const SEALED: &str = "sealed";
 const DATA: &str = "data";
 const CALL: &str = "call";
-const STATUS: &str = "status";
+pub const STATUS: &str = "status";
 const VOID: &str = "void";
 const REASON: &str = "reason";
 const TEXT: &str = "text";
@@ -80,7 +80,7 @@ impl EndStatus {
         }
     }
 
-    fn parse(name: &str) -> Option<EndStatus> {
+    pub fn parse(name: &str) -> Option<EndStatus> {
         let all = [
             EndStatus::Finished,
             EndStatus::Failed,

@@ -130,10 +130,12 @@ pub(super) fn check_start(path: &Path, start: &[u8]) -> Result<()> {
         return Ok(());
     }
     let path = path.to_owned();
-    if start.starts_with(b"\"run_id\",\"timestamp\"") || start.starts_with(b"run_id,timestamp") {
+    let without_mark = start.strip_prefix(b"\xef\xbb\xbf");
+    let columns = without_mark.unwrap_or(start);
+    if columns.starts_with(b"\"run_id\",\"timestamp\"") || columns.starts_with(b"run_id,timestamp")
+    {
         return Err(Error::PlainCsv { path });
     }
-    let without_mark = start.strip_prefix(b"\xef\xbb\xbf");
     let mut lines = start.split(|&byte| byte == b'\n');
     let mut line = || {
         let line = lines.next().unwrap_or_default();

@@ -1,5 +1,6 @@
 //! Runs as a plain wide CSV, for programs that know nothing of ledgers.
 
+use std::borrow::Cow;
 use std::fs::{self, File};
 use std::io::{self, BufReader, Read, Seek, Write};
 use std::path::Path;
@@ -82,21 +83,31 @@ pub fn columns<'a>(
     Ok(shown)
 }
 
-/// Writes `run_id`, `timestamp` and some columns, one row a run.
+/// Writes `run_id`, `timestamp` and some columns, one row a run. Texts are in quotes, and nothing else, so that a reader
+/// tells them from numbers, logicals and missing values.
 pub fn write_csv(
     runs: &Runs,
     rows: &[usize],
     columns: &[Shown<'_>],
     out: impl Write,
 ) -> csv::Result<()> {
-    let mut csv = csv::Writer::from_writer(out);
-    let labels = columns.iter().map(|column| column.label.as_str());
-    csv.write_record(["run_id", "timestamp"].into_iter().chain(labels))?;
+    // Which cells are quoted is ours to say.
+    let mut csv = csv::WriterBuilder::new()
+        .quote_style(csv::QuoteStyle::Never)
+        .from_writer(out);
+    let labels = columns.iter().map(|column| label(&column.label));
+    csv.write_record(
+        ["run_id", "timestamp"]
+            .map(Cow::from)
+            .into_iter()
+            .chain(labels)
+            .map(Cow::into_owned),
+    )?;
     for &row in rows {
         csv.write_field(runs.at(row).id())?;
         csv.write_field(runs.at(row).began().text())?;
         for column in columns {
-            csv.write_field(text(column.value(row).as_ref()))?;
+            csv.write_field(cell(column.value(row).as_ref()))?;
         }
         csv.write_record(None::<&[u8]>)?;
     }
@@ -147,14 +158,14 @@ fn is_export(mut file: impl Read + Seek) -> io::Result<bool> {
 }
 
 /// A value as R's `read.csv()` takes it, or as its JSON where a cell can't say it.
-fn text(value: Option<&Value>) -> String {
+fn cell(value: Option<&Value>) -> String {
     match value {
         None | Some(Value::Null | Value::Redacted | Value::Na(_)) => "NA".into(),
         Some(Value::Bool(x)) => if *x { "TRUE" } else { "FALSE" }.into(),
         Some(Value::Int(x)) => x.to_string(),
         Some(Value::Integer64(x)) => x.to_string(),
         Some(Value::Double(x) | Value::Difftime(x)) => number(*x),
-        Some(Value::Str(x) | Value::Code(x) | Value::Unknown(x)) => x.clone(),
+        Some(Value::Str(x) | Value::Code(x) | Value::Unknown(x)) => quoted(x),
         Some(Value::Date(days)) => crate::format::time::day_text(*days).unwrap_or_default(),
         Some(Value::Datetime(seconds)) => {
             crate::format::time::instant_text(*seconds).unwrap_or_default()
@@ -162,8 +173,20 @@ fn text(value: Option<&Value>) -> String {
         Some(other) => {
             let mut json = Vec::new();
             other.write(&mut json);
-            String::from_utf8(json).expect("only UTF-8 was written")
+            quoted(&String::from_utf8(json).expect("only UTF-8 was written"))
         }
+    }
+}
+
+fn quoted(text: &str) -> String {
+    format!("\"{}\"", text.replace('"', "\"\""))
+}
+
+/// The name of a column, in quotes only where it must be.
+fn label(name: &str) -> Cow<'_, str> {
+    match name.is_empty() || name.contains([',', '"', '\n', '\r']) {
+        true => quoted(name).into(),
+        false => name.into(),
     }
 }
 
@@ -225,11 +248,13 @@ mod tests {
             (Some(Value::Date(0)), "1970-01-01"),
             (
                 Some(Value::Vector(vec![Value::Int(1), Value::Int(2)])),
-                "[1,2]",
+                "\"[1,2]\"",
             ),
+            (Some(Value::Str("NA".into())), "\"NA\""),
+            (Some(Value::Str("a \"b\"".into())), "\"a \"\"b\"\"\""),
         ];
         for (value, expected) in cases {
-            assert_eq!(text(value.as_ref()), expected);
+            assert_eq!(cell(value.as_ref()), expected);
         }
     }
 }
