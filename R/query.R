@@ -425,7 +425,7 @@ mtfrm.fitledger_mixed <- function(x) {
 #' Every row of the ledger as it stands in the file: what all other views are made
 #' of. Nothing is hidden here, sealed metrics included. It works where other
 #' queries refuse because a later version has written events that they would have
-#' to understand.
+#' to understand. `vignette("format")` says what the cells hold.
 #'
 #' @param file Path of the ledger.
 #' @returns A data frame with a row for each event: `seq`, `time` (`POSIXct` in UTC),

@@ -3,38 +3,6 @@
 # All of it takes some minutes: FITLEDGER_LONG=true does it. Otherwise a few of the odd values stand for all of them.
 is_long <- identical(Sys.getenv("FITLEDGER_LONG"), "true")
 
-# A ledger with every event and every key that we write.
-ledger_of_everything <- function(env = parent.frame()) {
-  file <- local_ledger(env)
-  loaded <- options(fitledger.context = c("user", "host", "script", "git", "packages", "code"))
-  withr::defer(options(loaded))
-  path <- withr::local_tempfile(lines = "by its path", .local_envir = env)
-  id <- log_run(
-    file, list(k = 3L, text = "a", rates = c(0.1, 0.2), formula = y ~ x), list(rmse = 1.5),
-    artifacts = list(model = lm(dist ~ speed, cars), path = path), keep = FALSE, name = "first", experiment = "e", data = list(train = cars),
-    seed = 1, tags = list(by = "ann"), sealed = list(test = 2)
-  )
-  run <- start_run(file, list(eta = 0.1), seed = c(10403L, 1:3), parent = id)
-  for (step in 1:2) log_metrics(run, loss = 1 / step, step = step)
-  log_artifact(run, "frame", cars)
-  end_run(run, list(rmse = 2))
-  try(with_run(file, list(k = 4L), function(run) stop("no such luck")), silent = TRUE)
-  log_call(file, lm(dist ~ speed, cars))
-  with_run(file, list(), function(run) stats::runif(1))
-  log_note(file, id, "a note")
-  void_run(file, run, "by mistake")
-  restore_run(file, run, "it was right")
-  reveal_run(file, id, "for the report")
-  register_model(file, "price", id, signature = cars["speed"])
-  register_model(file, "price", id, signature = data.frame(f = factor("a")))
-  promote_model(file, "price", 1, gate = function(candidate, current) list(pass = TRUE, figures = list(rmse = 1), data = cars))
-  try(promote_model(file, "price", 2, gate = function(candidate, current) list(pass = FALSE, figures = list(rmse = 1))), silent = TRUE)
-  promote_model(file, "price", 2, why = "better")
-  rollback_model(file, "price")
-  log_tags(start_run(file), open = TRUE)
-  file
-}
-
 # Few packages stand for all.
 with_few_packages <- function(rows) {
   rows[, "context"] <- gsub("(\"packages\":\\{\"[^\"]*\":\"[^\"]*\")[^}]*", "\\1", rows[, "context"])
