@@ -15,7 +15,7 @@
 #' | `fitledger_error_plain_csv` | the file is a plain CSV of runs | `path` |
 #' | `fitledger_error_newer_format` | a later version wrote the file | `path` |
 #' | `fitledger_error_corrupt` | a row is damaged | `path`, `row`, `byte` |
-#' | `fitledger_error_rows_gone` | the file is empty, and there were rows in it; nothing was written | `path` |
+#' | `fitledger_error_rows_gone` | rows that were in the file are not: it is empty, or an older copy; nothing was written | `path` |
 #' | `fitledger_error_row_too_long` | a row would exceed 16 MiB | |
 #' | `fitledger_error_artifact` | an artifact's bytes are missing or are not those that were recorded, or can't be unpacked | `path` |
 #' | `fitledger_error_unstorable` | a link, a pipe, a device, or a file that can't be read or changed meanwhile can't be an artifact or part of one | `path` |

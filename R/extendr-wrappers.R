@@ -230,6 +230,11 @@ native_is_gone <- function(boot, pids, started, pid) .Call(wrap__native_is_gone,
 #' @noRd
 native_read_plain <- function(file) .Call(wrap__native_read_plain, file)
 
+#' Times as people write them, as seconds since the epoch; without a zone they are UTC. NA where one can't be read.
+#'
+#' @noRd
+native_read_times <- function(texts) .Call(wrap__native_read_times, texts)
+
 #' The columns of the runs: `list(columns, details, detail_names, names, metrics, count, sealed)`.
 #'
 #' `columns` and `details` are named lists of vectors; of `details` the names are our own, and `detail_names` says how a

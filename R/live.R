@@ -437,7 +437,11 @@ void_run <- function(file, run_id, reason) {
 restore_run <- function(file, run_id, reason) {
   file <- check_path(file, "file")
   check_text(reason, "reason")
-  remark_on(file, "void", run_ids_of(file, run_id, "run_id"), more = list(void = FALSE, reason = reason))
+  run_id <- run_ids_of(file, run_id, "run_id")
+  if (!length(run_id)) {
+    cli_inform(c(i = "There is no run to restore: of void runs {.fun read_runs} knows with {.code void = TRUE}."))
+  }
+  remark_on(file, "void", run_id, more = list(void = FALSE, reason = reason))
 }
 
 # The ids of the runs that an argument means: ids, runs as a data frame, a live run, or versions of models.

@@ -11,7 +11,8 @@
 #'   `timestamp`, the columns of `details`, and the tags (`tags$by == "ann"`); columns
 #'   come before variables of the same name, which `.env$x` reaches. A condition that is
 #'   stored in a variable is given by `!!`: `where = !!condition`. Rows for which it is
-#'   `NA` are left out. A `Date` is compared with a time as the day that this is, in UTC.
+#'   `NA` are left out. A `Date` is compared with a time as the day that this is, in UTC,
+#'   and a text (`timestamp > "2026-11-23 14:30"`) as a time in UTC unless it has an offset.
 #'   To compare a column that mixes types is an error.
 #' @param columns Names of the columns wanted, in their order, those of `details`
 #'   included; `run_id` and `timestamp` always come first. `NULL` for all
@@ -107,7 +108,8 @@ compact_columns <- function(frame, kept) {
 #'   to others are candidates as these are: `where = is.na(parent)` leaves them out.
 #' @param over By what of a series runs are compared: its `"last"` value, the `"min"`,
 #'   `"max"` or `"mean"` over all of its points, or the `"best"` of them, which is the
-#'   smallest or, with `maximize`, the largest. The column of the metric shows that.
+#'   smallest or, with `maximize`, the largest. The column of the metric shows that. By
+#'   its best value a run may win that has diverged since: `read_metrics()` shows the rest.
 #'
 #' @returns A data frame like that of [read_runs()] with up to `n` rows, the best
 #'   first; no rows where there is no candidate.
@@ -324,7 +326,7 @@ evaluate_where <- function(where, columns, rows, table, call) {
 
 # What a condition sees before the variables of who wrote it: columns, and comparisons that know days.
 where_mask <- function(columns) {
-  comparisons <- rlang::new_environment(day_comparisons)
+  comparisons <- rlang::new_environment(time_comparisons)
   columns <- Map(guard_mixed, columns, names(columns))
   bottom <- rlang::new_environment(columns, parent = comparisons)
   mask <- rlang::new_data_mask(bottom, comparisons)
@@ -332,19 +334,39 @@ where_mask <- function(columns) {
   mask
 }
 
-# A time and a day are compared as days, in UTC. R itself compares their numbers, seconds with days.
-day_comparisons <- lapply(rlang::set_names(c("<", "<=", ">", ">=", "==", "!=")), function(operator) {
+# A time and a day are compared as days, a time and a text as times, both in UTC, in which times are shown. R itself
+# compares the numbers of the one, seconds with days, and reads the other in the time zone of the session.
+time_comparisons <- lapply(rlang::set_names(c("<", "<=", ">", ">=", "==", "!=")), function(operator) {
   compare <- get(operator, baseenv())
-  as_day <- function(time, other) {
-    if (inherits(time, "POSIXct") && inherits(other, "Date")) as.Date(time, tz = "UTC") else time
+  alike <- function(x, other) {
+    if (inherits(x, "POSIXct") && inherits(other, "Date")) {
+      as.Date(x, tz = "UTC")
+    } else if (is.character(x) && inherits(other, "POSIXct")) {
+      read_times(x)
+    } else {
+      x
+    }
   }
   function(e1, e2) {
     # What fails to be evaluated here fails in the comparison, as R would say it.
     e1
     e2
-    compare(as_day(e1, e2), as_day(e2, e1))
+    compare(alike(e1, e2), alike(e2, e1))
   }
 })
+
+read_times <- function(text) {
+  seconds <- rep(NA_real_, length(text))
+  seconds[!is.na(text)] <- call_native(native_read_times, enc2utf8(text[!is.na(text)]))
+  unreadable <- is.na(seconds) & !is.na(text)
+  if (any(unreadable)) {
+    stop(
+      "\"", text[unreadable][[1]], "\" is no time such as 2026-11-23, 2026-11-23 14:30 or 2026-11-23T14:30:00+02:00.",
+      call. = FALSE
+    )
+  }
+  .POSIXct(seconds, "UTC")
+}
 
 # The variables of a condition that are neither columns nor to be found from where it was written.
 # R's error says which one it was, but in the language of the session.

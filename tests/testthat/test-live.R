@@ -269,6 +269,64 @@ test_that("what is buffered is written when R ends, and a killed run is lost unt
   expect_identical(verify_ledger(file)$status, "ok")
 })
 
+test_that("a run whose process is gone isn't lost while a child of it goes on", {
+  skip_on_os("windows")
+  skip_if(!dir.exists("/proc/self"), "which processes are gone can't be told here")
+  file <- local_ledger()
+  pid <- withr::local_tempfile()
+  stop <- withr::local_tempfile()
+  withr::defer(file.create(stop))
+  run_apart(c(
+    "library(fitledger)",
+    sprintf("run <- start_run(%s, list(a = 1))", deparse(file)),
+    "child <- parallel::mcparallel({",
+    "  log_metrics(run, loss = 1, step = 1)",
+    sprintf("  cat(Sys.getpid(), '\\n', file = %s)", deparse(pid)),
+    sprintf("  while (!file.exists(%s)) Sys.sleep(0.01)", deparse(stop)),
+    "  tools::pskill(Sys.getpid(), 9)",
+    "})",
+    sprintf("while (!file.exists(%s)) Sys.sleep(0.01)", deparse(pid)),
+    "cat('done\\n')",
+    "tools::pskill(Sys.getpid(), 9)"
+  ))
+  expect_identical(read_metrics(file)$step, 1)
+  expect_identical(read_runs(file, details = TRUE)$status, "running")
+  file.create(stop)
+  wait_until(read_runs(file, details = TRUE)$status == "lost", "the child to be gone")
+})
+
+test_that("a run that the file no longer knows is told at the next call", {
+  file <- local_ledger()
+  log_run(file, list(a = 1), list(m = 1))
+  older <- bytes(file)
+  run <- start_run(file, list(a = 2))
+  log_metrics(run, loss = 1, step = 1)
+  read_runs(file)
+  newer <- bytes(file)
+  for (put_back in list(
+    function() writeBin(older, file),
+    function() {
+      copy <- withr::local_tempfile(tmpdir = dirname(file))
+      writeBin(older, copy)
+      file.rename(copy, file)
+    }
+  )) {
+    put_back()
+    for (report in list(
+      function() log_metrics(run, loss = 2), function() log_params(run, b = 1), function() log_tags(run, by = "ann"),
+      function() log_artifact(run, "x", 1:3), function() end_run(run)
+    )) {
+      expect_error(report(), "not in the ledger any more", class = "fitledger_error_rows_gone")
+    }
+    expect_identical(bytes(file), older)
+  }
+  # Once the newer copy is back, it goes on.
+  writeBin(newer, file)
+  end_run(run, list(loss = 3))
+  expect_identical(read_runs(file)$loss, c(NA, 3))
+  expect_identical(verify_ledger(file)$status, "ok")
+})
+
 test_that("a void run is left out until the void is asked for", {
   file <- local_ledger()
   id <- log_run(file, list(a = 1), list(m = 1))

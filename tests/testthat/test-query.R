@@ -451,3 +451,32 @@ test_that("whatever names meet, each parameter, metric and detail has a column o
     }
   }
 })
+
+test_that("a text compares with a time as a time in UTC, in whatever time zone one is", {
+  withr::local_timezone("America/New_York")
+  file <- withr::local_tempfile(fileext = ".csv")
+  times <- c("2024-03-01T09:15:02Z", "2024-03-01T14:00:00Z", "2024-03-02T00:00:00Z")
+  writeLines(c("run_id,timestamp,k,acc", paste0("a", 1:3, ",", times, ",", 1:3, ",1")), file)
+  ledger <- local_ledger()
+  import_runs(file, ledger, metrics = "acc")
+  for (file in c(file, ledger)) {
+    k <- function(where) read_runs(file, where = !!where)$k
+    expect_identical(k(quote(timestamp > "2024-03-01 09:15:02")), 2:3)
+    expect_identical(k(quote("2024-03-01 09:15" < timestamp)), 1:3)
+    expect_identical(k(quote(timestamp >= "2024-03-02")), 3L)
+    expect_identical(k(quote(timestamp < "2024-03-01T15:00:00+02:00")), 1L)
+    expect_identical(k(quote(timestamp == as.Date("2024-03-01"))), 1:2)
+    expect_identical(k(quote(timestamp > NA_character_)), integer())
+    expect_error(k(quote(timestamp > "yesterday")), class = "fitledger_error_where")
+  }
+})
+
+test_that("a restoring that finds no run says so", {
+  file <- local_ledger()
+  id <- log_run(file, list(a = 1), list(m = 1))
+  void_run(file, id, "a mistake")
+  before <- bytes(file)
+  expect_message(restore_run(file, read_runs(file), "right"), "void = TRUE")
+  expect_identical(bytes(file), before)
+  expect_no_message(restore_run(file, read_runs(file, void = TRUE), "right"))
+})

@@ -23,7 +23,7 @@ use fitledger_core::format::value::Value;
 use fitledger_core::ledger::{Position, ReadSince};
 use fitledger_core::platform::per_process::PerProcess;
 use fitledger_core::platform::threads;
-use fitledger_core::views::live::{By, Watch, check_new_artifacts, check_open, resume};
+use fitledger_core::views::live::{By, Watch, begun, check_new_artifacts, check_open, resume};
 use fitledger_core::views::series::Buffer;
 
 use crate::append_request::{AppendRequest, Entropy, Remarks, with_remarks};
@@ -128,7 +128,16 @@ pub fn append(
             LIVE.lock().begin(id, request, position);
             Ok(remarks)
         }
-        _ if !is_change => request.append(entropy, [(now, event)]),
+        EventKind::Run => request.append(entropy, [(now, event)]),
+        _ if !is_change => {
+            let mut runs = RUNS.lend(request.path().to_owned())?;
+            let written = request.append_decided(entropy, |read_since| {
+                runs.catch_up(read_since)?;
+                begun(runs.view(), id.as_str())?;
+                Ok([(now, event)])
+            });
+            written.map(|(_, remarks)| remarks)
+        }
         EventKind::Resume => {
             let mut runs = RUNS.lend(request.path().to_owned())?;
             let (position, remarks) = request.append_decided(entropy, |read_since| {

@@ -10,6 +10,7 @@ use fitledger_core::platform::memory;
 
 use crate::from_r::path;
 use crate::guard::{Failure, Field, guard};
+use crate::r::R;
 use crate::to_r;
 
 /// The columns of a plain CSV under their names, the second one's times as seconds since the epoch; of those which are
@@ -47,6 +48,22 @@ fn native_read_plain(file: Robj) -> Robj {
     })
 }
 
+/// Times as people write them, as seconds since the epoch; without a zone they are UTC. NA where one can't be read.
+///
+/// @noRd
+#[extendr]
+fn native_read_times(texts: Robj) -> Robj {
+    guard(|| {
+        let texts = crate::query::texts(R::of(&texts))?;
+        Ok(to_r::doubles(texts.iter().map(|text| {
+            match plain::time(text) {
+                Some(Time::Utc(seconds) | Time::Local(seconds)) => seconds,
+                None => f64::NAN,
+            }
+        })))
+    })
+}
+
 fn read(path: &Path) -> io::Result<Vec<u8>> {
     let file = File::open(path)?;
     let size = file.metadata()?.len();
@@ -80,4 +97,5 @@ fn of_line(path: &Path, malformed: Malformed) -> Failure {
 extendr_module! {
     mod plain;
     fn native_read_plain;
+    fn native_read_times;
 }

@@ -56,6 +56,8 @@ pub enum Error {
     Conflict { path: PathBuf, what: String },
     /// Nothing can be added to the run any more.
     Ended { run_id: String, how: &'static str },
+    /// The ledger doesn't hold a run that began there.
+    RunGone { run_id: String },
     /// The run belongs to another process, as far as anybody can tell.
     Running { run_id: String },
     /// An index isn't as it was written. The ledger itself answers.
@@ -205,7 +207,7 @@ impl Error {
             Error::PlainCsv { .. } => "plain_csv",
             Error::Newer { .. } => "newer_format",
             Error::Corrupt { .. } => "corrupt",
-            Error::RowsGone { .. } => "rows_gone",
+            Error::RowsGone { .. } | Error::RunGone { .. } => "rows_gone",
             Error::RowTooLong { .. } => "row_too_long",
             Error::Interrupted => "interrupted",
             Error::Artifact { .. } | Error::Archive { .. } => "artifact",
@@ -240,6 +242,9 @@ impl Error {
             Error::Corrupt { why, .. } => why.hint(),
             Error::RowsGone { .. } => {
                 "Nothing was written. Put a copy of the file back; or remove it, to begin a new ledger."
+            }
+            Error::RunGone { .. } => {
+                "An older copy of the file, or another file, was put in its place. Nothing was written: put the newer copy back, or begin a new run."
             }
             Error::RowTooLong { .. } => {
                 "Nothing was written. Store large values in a file and log its path."
@@ -320,6 +325,7 @@ impl Error {
             | Error::Interrupted
             | Error::Argument { .. }
             | Error::Ended { .. }
+            | Error::RunGone { .. }
             | Error::Running { .. }
             | Error::Unknown { .. } => None,
         }
@@ -416,6 +422,9 @@ impl fmt::Display for Error {
             Error::Unknown { what, name, .. } => write!(f, "There is no {what} `{name}`."),
             Error::Conflict { what, .. } => write!(f, "{what}."),
             Error::Ended { run_id, how } => write!(f, "The run `{run_id}` {how}."),
+            Error::RunGone { run_id } => {
+                write!(f, "The run `{run_id}` is not in the ledger any more.")
+            }
             Error::Running { run_id } => {
                 write!(
                     f,

@@ -2,11 +2,20 @@
 //! but for one that somebody has resumed since: that is theirs.
 
 use std::fs;
+use std::path::PathBuf;
 
+use fitledger_core::format::chain::{self, Head};
+use fitledger_core::format::event::{Event, EventKind};
+use fitledger_core::format::id::RunId;
+use fitledger_core::format::object::Object;
+use fitledger_core::format::row::HEADER;
+use fitledger_core::format::time::Timestamp;
+use fitledger_core::format::value::Value;
 use fitledger_core::ledger::Position;
 use fitledger_core::views::fold::Fold;
 use fitledger_core::views::live::{Watch, check_open};
-use fitledger_core::views::runs::Runs;
+use fitledger_core::views::runs::{Part, Runs};
+use fitledger_core::views::verify::verify;
 
 use random::{Dice, open, path, write};
 
@@ -66,4 +75,74 @@ fn what_came_since_tells_as_much_as_all_rows() {
         open_still > 50 && ended > 50,
         "{open_still} open, {ended} ended"
     );
+}
+
+/// A ledger of rows with these cells behind the first two, which begin it and its session `s`.
+fn ledger_of(name: &str, rows: &[(EventKind<'static>, &str, Object, Object)]) -> PathBuf {
+    let path = path(name);
+    let mut bytes = format!("{HEADER}\n").into_bytes();
+    let mut head = Head::genesis();
+    let time = Timestamp::parse(b"2026-11-23T04:20:47.000000Z").unwrap();
+    let first = Object::new().int("format", 1).text("id", &"a".repeat(32));
+    let session = Object::new().text("id", "s");
+    let mut events = vec![
+        Event {
+            context: first,
+            ..Event::new(EventKind::Ledger)
+        },
+        Event {
+            context: session,
+            ..Event::new(EventKind::Session)
+        },
+    ];
+    events.extend(rows.iter().map(|(kind, id, values, context)| Event {
+        run_id: RunId::new(id),
+        params: values.clone(),
+        metrics: values.clone(),
+        context: Object::new().text("session", "s").extend(context),
+        ..Event::new(*kind)
+    }));
+    for event in &events {
+        chain::write_row(&mut head, time, event, &mut bytes).unwrap();
+    }
+    fs::write(&path, bytes).unwrap();
+    path
+}
+
+#[test]
+fn a_remark_changes_no_values() {
+    let one = Object::new().value("x", &Value::Double(1.0));
+    let two = Object::new().value("x", &Value::Double(2.0));
+    let says = Object::new()
+        .text("text", "a")
+        .text("reason", "b")
+        .int("seed", 7);
+    for (kind, begins) in [EventKind::Note, EventKind::Void, EventKind::Reveal]
+        .into_iter()
+        .flat_map(|kind| [(kind, EventKind::Run), (kind, EventKind::Start)])
+    {
+        let path = ledger_of(
+            &format!("remark-{kind}-{begins}"),
+            &[
+                (begins, "r", one.clone(), Object::new()),
+                (kind, "r", two.clone(), says.clone()),
+                (kind, "r", Object::new(), says.clone()),
+            ],
+        );
+        let runs = Runs::fold(&open(&path).read().unwrap()).unwrap();
+        runs.load(&[0], &[Part::Values, Part::Extras]).unwrap();
+        let run = runs.at(0);
+        let expected = vec![("x".to_owned(), Value::Double(1.0))];
+        assert_eq!(
+            (run.params(), run.metrics(), run.seed()),
+            (expected.clone(), expected, None)
+        );
+        let rows = verify(&path, None).unwrap().problems;
+        assert_eq!(
+            rows.iter().map(|problem| problem.row).collect::<Vec<_>>(),
+            [4],
+            "{kind}"
+        );
+        fs::remove_file(&path).unwrap();
+    }
 }

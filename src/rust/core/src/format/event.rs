@@ -97,6 +97,11 @@ impl EventKind<'_> {
         )
     }
 
+    /// Whether it says something about a run, and nothing of what the run took and gave.
+    pub fn is_remark(self) -> bool {
+        matches!(self, EventKind::Note | EventKind::Void | EventKind::Reveal)
+    }
+
     /// Whether it speaks of a model version.
     pub fn is_of_model(self) -> bool {
         matches!(

@@ -418,7 +418,7 @@ fn number(text: &str) -> Option<Number> {
 /// A day and a time of it, in the forms of ISO 8601 that people and programs write: `-` or `/` within the day, `T` or
 /// a space behind it, seconds and their fraction or not, `Z`, `UTC`, `GMT` or an offset, without which the clock is that
 /// of the place.
-fn time(text: &str) -> Option<Time> {
+pub fn time(text: &str) -> Option<Time> {
     let text = trimmed(text);
     if !text.is_ascii() || text.len() < 8 {
         return None;

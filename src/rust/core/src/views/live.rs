@@ -65,9 +65,19 @@ impl Watch {
     }
 }
 
+/// A run that has begun in this ledger, or the error that the file isn't the one it was.
+pub fn begun<'a>(runs: &'a Runs, id: &str) -> Result<Run<'a>> {
+    runs.known(id).map_err(|e| match e {
+        Error::Unknown { .. } => Error::RunGone {
+            run_id: id.to_owned(),
+        },
+        e => e,
+    })
+}
+
 /// The error that nothing can be added to a run any more, if that is so.
 pub fn check_open(runs: &Runs, id: &str) -> Result<()> {
-    let run = runs.known(id)?;
+    let run = begun(runs, id)?;
     match runs.run_ids.is_open(run.row)? {
         true => Ok(()),
         false => Err(ended(run)),

@@ -33,7 +33,7 @@ impl WithoutEffect {
     }
 }
 
-const REASONS: [&str; 7] = [
+const REASONS: [&str; 8] = [
     NO_SESSION,
     SESSION_KNOWN,
     HAD_BEGUN,
@@ -41,6 +41,7 @@ const REASONS: [&str; 7] = [
     HAS_FINISHED,
     HAS_ENDED,
     TAKEN_OVER,
+    ONLY_REMARKS,
 ];
 
 /// What an event is to the runs.
@@ -124,6 +125,7 @@ const SESSION_KNOWN: &str = "its session is on record already";
 const HAD_BEGUN: &str = "its run had begun already";
 const HAS_NOT_BEGUN: &str = "its run has not begun";
 const HAS_FINISHED: &str = "its run had finished";
+const ONLY_REMARKS: &str = "parameters, metrics and artifacts don't count in a remark on a run";
 const HAS_ENDED: &str = "its run had ended, and nobody resumed it";
 const TAKEN_OVER: &str = "its run had been taken over";
 
@@ -245,6 +247,10 @@ impl RunIds {
         let Some(run) = self.find(row.run_id)? else {
             return Ok(Err(HAS_NOT_BEGUN));
         };
+        if kind.is_remark() && !has_no_values(row) {
+            let (seq, why) = (row.seq, ONLY_REMARKS);
+            self.without_effect.push(WithoutEffect { seq, why });
+        }
         let late = self.go_on(run, row, &session)?;
         if late.is_none() {
             return Ok(Ok(Effect::OfRun(run)));
@@ -274,7 +280,7 @@ impl RunIds {
             Some(_) => None,
         };
         match (row.event, why) {
-            (EventKind::Note | EventKind::Void | EventKind::Reveal, _) => Ok(None),
+            (kind, _) if kind.is_remark() => Ok(None),
             (EventKind::End, None) => {
                 match RunContext::end_status(row.context) {
                     Some(EndStatus::Finished) => drop(open.remove(&(run as u32))),
@@ -329,11 +335,15 @@ fn parent_of<'a>(row: &Row<'a>) -> Option<Cow<'a, str>> {
 
 /// Whether a row says no more of a run than its tags.
 fn says_tags_alone(row: &Row<'_>) -> bool {
-    let cells = [row.params, row.metrics, row.artifacts];
     row.event == EventKind::Log
-        && cells.iter().all(|cell: &Cell<'_>| cell.is_empty())
+        && has_no_values(row)
         && row.context.mentions(TAGS)
         && !row.context.mentions(SEALED)
+}
+
+fn has_no_values(row: &Row<'_>) -> bool {
+    let cells = [row.params, row.metrics, row.artifacts];
+    cells.iter().all(|cell: &Cell<'_>| cell.is_empty())
 }
 
 impl Indexed for WithoutEffect {

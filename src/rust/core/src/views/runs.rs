@@ -78,6 +78,8 @@ pub struct Runs {
     last_session: Column,
     /// All of them, of the runs that several sessions speak of.
     several_sessions: LazyJson<SessionsByRun>,
+    /// Those that have said more of a run since it began or was resumed in another: workers, forked children.
+    helping_sessions: LazyJson<SessionsByRun>,
     /// In microseconds, of those that ended after they had begun.
     ended: Column,
     pub params: Columns,
@@ -107,6 +109,7 @@ indexed!(Runs {
     session,
     last_session,
     several_sessions,
+    helping_sessions,
     ended,
     params,
     metrics,
@@ -511,9 +514,16 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// Whether a running run's process is provably gone.
+    /// Whether a running run's process is provably gone, and each that has helped it.
     pub fn is_lost(self) -> bool {
-        self.status() == Status::Running && self.session().context.as_ref().is_some_and(is_gone)
+        let sessions = self.runs.sessions.get();
+        let helping = self.runs.helping_sessions.get().0.get(&(self.row as u32));
+        let helping = helping.into_iter().flatten();
+        let mut all = helping
+            .map(|&number| sessions.at(number))
+            .chain([self.session()]);
+        self.status() == Status::Running
+            && all.all(|session| session.context.as_ref().is_some_and(is_gone))
     }
 
     /// Whether it is of one session, and has nothing on record but values, tags and how it went; no name either, and it
@@ -594,6 +604,7 @@ impl Runs {
                     self.session.load_rows(rows)?;
                     self.last_session.load(rows)?;
                     self.several_sessions.load()?;
+                    self.helping_sessions.load()?;
                     self.sessions.load()?;
                 }
                 Part::Extras => {
@@ -739,6 +750,13 @@ impl Runs {
                 known.push(session);
             }
         }
+        if session != first {
+            let helping = &mut self.helping_sessions.get_mut()?.0;
+            let known = helping.entry(run as u32).or_default();
+            if !known.contains(&session) {
+                known.push(session);
+            }
+        }
         self.last_session.put(run, Tag::Int, u64::from(session))
     }
 
@@ -860,7 +878,7 @@ impl Fold for Runs {
             + self
                 .several_sessions
                 .loaded()
-                .map_or(0, |several| 128 * several.0.len())
+                .map_or(0, |several| 256 * several.0.len())
     }
 
     fn read(file: &LedgerFile) -> error::Result<Folded<Runs>> {
@@ -889,6 +907,7 @@ impl Fold for Runs {
                 let session = self.sessions.get_mut()?.find_or_add(&context.session);
                 self.speak(run, session)?;
                 self.session.set(run, session)?;
+                self.helping_sessions.get_mut()?.0.remove(&(run as u32));
             }
             EventKind::End => {
                 let ended = row.time.micros() as u64;
@@ -923,7 +942,10 @@ impl Fold for Runs {
             }
             _ => {}
         }
-        self.record(run, row, context)
+        match row.event.is_remark() {
+            true => Ok(self.set_tags(run, context.tags)?),
+            false => self.record(run, row, context),
+        }
     }
 }
 
