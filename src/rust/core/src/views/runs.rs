@@ -837,6 +837,11 @@ impl Runs {
                 self.sealed.push(run as u64);
             }
         }
+        Ok(self.show_revealed(run)?)
+    }
+
+    /// Sealed metrics are like others once they have been revealed.
+    fn show_revealed(&mut self, run: usize) -> Result<()> {
         if self.looks.load_bits(run)? > 0 {
             self.extras.load()?;
             for (name, value) in self.at(run).sealed() {
@@ -939,6 +944,7 @@ impl Fold for Runs {
             EventKind::Reveal => {
                 let looks = self.looks.load_bits(run)? + 1;
                 self.looks.put(run, Tag::Int, looks)?;
+                self.show_revealed(run)?;
             }
             _ => {}
         }
