@@ -72,7 +72,7 @@ log_call <- function(file, call, metrics = NULL, ..., params = NULL, artifact = 
   check_function(sealed, "sealed")
   check_artifact(artifact, redact)
   params_of <- if (is.function(params)) params
-  params <- if (is.null(params_of)) as.list(params)
+  params <- if (is.null(params_of)) elements_of(params, "params")
   seed <- check_seed(seed)
   data <- data_versions(data)
   fun <- called_function(expr, caller)
@@ -523,7 +523,7 @@ named_list <- function(x) {
 # Arguments as parameters and as data.
 sort_arguments <- function(arguments, redact, notes) {
   sorted <- list(params = list(), data = list())
-  rows <- unlist(lapply(arguments, function(argument) if (is_table(argument$value)) NROW(argument$value)))
+  rows <- unlist(lapply(arguments, function(argument) if (is_table(argument$value)) dim_of(argument$value)[[1]]))
   for (name in names(arguments)) {
     place <- paste0("The argument `", name, "`")
     entry <- attempt(sort_argument(arguments[[name]], name, rows, redact, notes), place, notes)
@@ -570,9 +570,13 @@ sort_argument <- function(argument, name, rows, redact, notes) {
 }
 
 is_table <- function(x) {
-  is.data.frame(x) || length(dim(x)) > 1 || is_sparse(x)
+  is.data.frame(x) || length(dim_of(x)) > 1 || is_sparse(x)
 }
 
 is_data <- function(x, rows) {
-  is_table(x) || is.atomic(x) && length(x) > 1 && (length(x) %in% rows || length(x) > 1000)
+  if (is_table(x) || !is.atomic(x)) {
+    return(is_table(x))
+  }
+  length <- length(unclass(x))
+  length > 1 && (length %in% rows || length > 1000)
 }

@@ -122,16 +122,17 @@ data_version <- function(x, arg, call) {
 most_columns <- 1000
 
 data_shape <- function(x) {
-  shape <- list(rows = NROW(x))
-  if (is.data.frame(x) || length(dim(x)) == 2) {
-    shape$cols <- ncol(x)
+  dim <- dim_of(x)
+  shape <- list(rows = if (length(dim)) dim[[1]] else length(unclass(x)))
+  if (length(dim) == 2) {
+    shape$cols <- dim[[2]]
   }
   if (is.data.frame(x)) {
     types <- vapply(unclass(x), value_type, character(1))
     names <- names(x)
   } else {
     shape$type <- value_type(x)
-    names <- colnames(x)
+    names <- tryCatch(colnames(x), error = function(e) NULL)
     types <- rep(shape$type, length(names))
   }
   if (length(names) && length(names) <= most_columns) {
@@ -141,7 +142,12 @@ data_shape <- function(x) {
 }
 
 value_type <- function(x) {
-  if (is_sparse(x) || (is.object(x) && is.null(dim(x)))) class(x)[[1]] else typeof(x)
+  if (is_sparse(x) || (is.object(x) && is.null(dim_of(x)))) class(x)[[1]] else typeof(x)
+}
+
+# The dimensions of a value, whose class may have a method for them that fails.
+dim_of <- function(x) {
+  tryCatch(dim(x), error = function(e) NULL)
 }
 
 column_labels <- function(names) {

@@ -178,7 +178,7 @@ named_values <- function(...) {
   names <- names(values)
   if (length(values) && (is.null(names) || !all(nzchar(names)))) {
     spread <- if (is.null(names)) rep(TRUE, length(values)) else !nzchar(names)
-    plain <- vapply(values, function(x) is.list(x) || is.atomic(x) && !is.null(names(x)), logical(1))
+    plain <- vapply(values, function(x) is.list(x) || is.atomic(x) && !is.null(attr(x, "names")), logical(1))
     if (any(spread & !plain)) {
       abort(
         "argument", "A value has no name.",
@@ -188,13 +188,27 @@ named_values <- function(...) {
     }
     values[!spread] <- lapply(values[!spread], list)
     values[!spread] <- Map(rlang::set_names, values[!spread], names[!spread])
-    values <- do.call(c, unname(lapply(values, as.list)))
+    values <- do.call(c, unname(lapply(values, elements_of, arg = "...", call = rlang::caller_env())))
   }
   values
 }
 
+# The elements of a list or a vector, whose class may have a method for that.
+elements_of <- function(x, arg, call = rlang::caller_env()) {
+  elements <- tryCatch(as.list(x), error = function(e) {
+    abort(
+      "argument", paste0("The elements of ", describe(x), " can't be taken one by one."),
+      "Give a named list.",
+      arg = arg, parent = e, call = call
+    )
+  })
+  names <- attr(elements, "names")
+  attributes(elements) <- NULL
+  rlang::set_names(elements, names)
+}
+
 check_step <- function(step, call = rlang::caller_env()) {
-  if (!is.numeric(step) || is.object(step) || length(step) != 1 || !is.finite(step) || step != trunc(step)) {
+  if (is.object(step) || !is.numeric(step) || length(step) != 1 || !is.finite(step) || step != trunc(step)) {
     hint <- if (inherits(step, "integer64")) "Convert it: `as.numeric(step)`."
     abort_argument("step", "a whole number", step, hint, call = call)
   }

@@ -135,7 +135,7 @@ remark_on <- function(file, event, run_ids, tags = NULL, more = NULL, call = rla
 
 # Why a value can't be recorded; NULL if it can.
 refusal <- function(x, arg_path, metric = FALSE) {
-  result <- native_refusal(x, arg_path, metric)
+  result <- if (metric) native_metric(x, arg_path) else native_refusal(x, arg_path)
   if (inherits(result, "fitledger_failure")) result$message
 }
 
