@@ -42,6 +42,15 @@ enclosing_run <- function(file) {
   }
 }
 
+is_enclosing <- function(run) {
+  for (enclosing in enclosing$runs) {
+    if (identical(enclosing$run_id, run$run_id)) {
+      return(TRUE)
+    }
+  }
+  FALSE
+}
+
 # Evaluates code whose runs are children of a run.
 within_parent <- function(run, code) {
   before <- enclosing$runs

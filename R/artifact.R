@@ -58,17 +58,24 @@ log_artifact <- function(.run, name, x, ..., keep = TRUE) {
   check_run(.run)
   check_flag(keep, "keep")
   most <- if (missing(keep)) most_unasked_bytes else Inf
-  if (missing(x)) {
-    check_path_alone(name, substitute(name))
-    x <- name
-    name <- name_of_path(x)
-  } else {
-    check_order(name, x, substitute(name))
-    check_name(name, "name")
+  code <- substitute(name)
+  if (!missing(x)) {
+    force(x)
   }
-  call_native(native_check_new_artifact, .run$file, .run$run_id, name)
-  artifacts <- store_artifacts(.run$file, rlang::set_names(list(x), name), keep, most = most)
-  log_event_native(.run$file, "log", .run$run_id, artifacts = artifacts)
+  call <- environment()
+  report(.run, {
+    if (missing(x)) {
+      check_path_alone(name, code)
+      x <- name
+      name <- name_of_path(x)
+    } else {
+      check_order(name, x, code)
+      check_name(name, "name")
+    }
+    call_native(native_check_new_artifact, .run$file, .run$run_id, name, call = call)
+    artifacts <- store_artifacts(.run$file, rlang::set_names(list(x), name), keep, call, most)
+    log_event_native(.run$file, "log", .run$run_id, artifacts = artifacts, call = call)
+  })
   invisible(.run)
 }
 

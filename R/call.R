@@ -399,42 +399,7 @@ begin_call <- function(file, params, data, seed, tags, about, said, call = rlang
   structure(list(file = file, run_id = run_id), class = "fitledger_run")
 }
 
-# From here on there may be a value, and nothing throws: what fails is noted for
-# one warning at the end.
-new_notes <- function() {
-  notes <- new.env(parent = emptyenv())
-  notes$text <- character()
-  notes
-}
-
-note <- function(notes, text) {
-  notes$text <- c(notes$text, text)
-  NULL
-}
-
-# An interrupt here only ends the piece of work that it meets.
-attempt <- function(code, what, notes) {
-  tryCatch(
-    code,
-    error = function(e) note(notes, paste0(what, ": ", rlang::cnd_message(e, prefix = FALSE))),
-    interrupt = function(e) note(notes, paste0(what, ": interrupted."))
-  )
-}
-
-# Where warnings are errors, this one would lose the value.
-warn_of <- function(notes) {
-  if (length(notes$text)) {
-    if (getOption("warn") > 1) {
-      old <- options(warn = 1)
-      on.exit(options(old))
-    }
-    rlang::warn(
-      c("The call is done, but not all of it is on record.", rlang::set_names(notes$text, rep("x", length(notes$text)))),
-      class = c("fitledger_warning_not_recorded", "fitledger_warning")
-    )
-  }
-}
-
+# From here on there may be a value, and nothing throws: what fails is noted for one warning at the end.
 record_arguments <- function(run, capture, about, params, data, redact, notes) {
   what <- "The arguments"
   arguments <- attempt(captured_arguments(capture), what, notes)
@@ -494,21 +459,7 @@ values_of <- function(result, fun, what, notes) {
     return(NULL)
   }
   values <- attempt(named_list(fun(result$value)), paste0("`", what, "`"), notes)
-  kept <- vapply(names(values), function(name) {
-    place <- paste0(what, "$", name)
-    why <- if (name %in% reserved_names) reserved(place) else refusal(values[[name]], place, metric = what != "params")
-    if (!is.null(why)) {
-      note(notes, why)
-    }
-    is.null(why)
-  }, logical(1))
-  values[kept]
-}
-
-reserved_names <- c("run_id", "timestamp")
-
-reserved <- function(place) {
-  paste0("`", place, "` can't be recorded: every run has a column of that name.")
+  recordable(values, what, notes)
 }
 
 named_list <- function(x) {
@@ -517,7 +468,7 @@ named_list <- function(x) {
   if (!(is.list(x) || is.atomic(x)) || !named) {
     stop("the function must return a list or a vector with names, each once, not ", describe(x), ".", call. = FALSE)
   }
-  as.list(x)
+  elements_of(x, "metrics")
 }
 
 # Arguments as parameters and as data.

@@ -61,6 +61,16 @@ abort <- function(class, message, hint = NULL, ..., call = rlang::caller_env()) 
   )
 }
 
+# A warning goes with what was done: the row is written, the value is there. So it is a warning also where
+# `options(warn = 2)` makes errors of them, which would say that nothing was logged, and lose the value.
+warn <- function(class, message, call = NULL) {
+  if (getOption("warn") > 1) {
+    old <- options(warn = 1)
+    on.exit(options(old))
+  }
+  rlang::warn(printable_lines(message), class = c(paste0("fitledger_warning_", class), "fitledger_warning"), call = call)
+}
+
 # Text of anybody's making for a line of print or a picture. A terminal takes control characters for commands.
 without_controls <- function(text) {
   gsub("[[:cntrl:]]+", " ", as_utf8(text))

@@ -78,7 +78,7 @@ signal_warning <- function(result, call) {
   if (is.null(text)) {
     return(result)
   }
-  rlang::warn(text, class = c("fitledger_warning_network", "fitledger_warning"), call = call)
+  warn("network", text, call)
   attr(result, "warning") <- NULL
   result
 }
