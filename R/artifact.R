@@ -89,7 +89,7 @@ check_path_alone <- function(x, code, call = rlang::caller_env()) {
   if (!rlang::is_string(x) || !is_text(x)) {
     abort_argument("name", must, x, paste0("Give the object a name: ", call_of("model", code), "."), call)
   }
-  if (!file.exists(path.expand(x))) {
+  if (!is_there(x)) {
     abort(
       "argument", paste0("There is no file '", x, "', and no object is given."),
       paste0("Give both: ", call_of(x, quote(object)), "."),
@@ -101,7 +101,6 @@ check_path_alone <- function(x, code, call = rlang::caller_env()) {
 # What comes first is the name.
 check_order <- function(name, x, code, call = rlang::caller_env()) {
   is_name <- function(x) rlang::is_string(x) && is_text(x)
-  is_there <- function(path) file.exists(path.expand(path))
   if (missing(name) || !is_name(x)) {
     return(invisible())
   }
@@ -122,7 +121,7 @@ call_of <- function(name, code) {
 
 name_of_path <- function(path) {
   name <- basename(path)
-  if (dir.exists(path.expand(path))) name else tools::file_path_sans_ext(name, compression = TRUE)
+  if (is_folder(path)) name else tools::file_path_sans_ext(name, compression = TRUE)
 }
 
 # What takes more is stored only for who has said `keep = TRUE`.

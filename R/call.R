@@ -419,7 +419,7 @@ store_value <- function(run, result, name, capture, notes) {
     attempt(
       {
         value <- result$value
-        is_path <- rlang::is_string(value) && is_text(value) && file.exists(path.expand(value))
+        is_path <- rlang::is_string(value) && is_text(value) && is_there(value)
         artifact <- if (is_path) {
           store_artifact(run$file, value, name, keep = TRUE, most = Inf, call = NULL)
         } else {
@@ -503,7 +503,7 @@ sort_argument <- function(argument, name, rows, redact, notes) {
     return(as_param(as_code(value)))
   }
   if (is_data(value, rows)) {
-    version <- attempt(data_version(value, name, NULL), paste0("The data `", name, "`"), notes)
+    version <- attempt(value_version(value, NULL), paste0("The data `", name, "`"), notes)
     return(if (is.null(version)) as_param(as_code(argument$code)) else list(data = rlang::set_names(list(version), name)))
   }
   why <- refusal(value, name)

@@ -38,6 +38,19 @@ check_path <- function(x, arg, call = rlang::caller_env()) {
 # In bytes. R and Linux take 4095, of which the working directory and the names of files beside a ledger need some.
 longest_path <- 3000
 
+# Whether there are files or folders of these names, of texts of anybody's making: R warns of what is too long for a path.
+is_there <- function(x) {
+  there <- !is.na(x) & nchar(x, "bytes") <= longest_path
+  there[there] <- file.exists(path.expand(x[there]))
+  there
+}
+
+is_folder <- function(x) {
+  folder <- is_there(x)
+  folder[folder] <- dir.exists(path.expand(x[folder]))
+  folder
+}
+
 # Whether every character of some strings can be read, in the encoding that they say they have.
 is_text <- function(x) {
   all(validEnc(x)) && !any(Encoding(x) == "bytes")

@@ -108,7 +108,7 @@ abort_unknown <- function(what, name, known, hint = NULL, call = rlang::caller_e
 
 # What somebody may have meant, or what there is.
 unknown_hint <- function(what, name, known) {
-  if (what == "run" && file.exists(name)) {
+  if (what == "run" && is_there(name)) {
     return("It is the path of a file; `file` comes first, then the run's id.")
   }
   near <- near_names(name, known)

@@ -27,7 +27,7 @@
 #' @param keep `FALSE` to record files by their path and hash, without their bytes. What
 #'   takes more than 1 GiB is stored only if you say `keep = TRUE`.
 #' @param data What the run was fitted to: a data frame, a matrix, the path of a file,
-#'   or a named list of them. Recorded are the hash ([hash_data()]), how many rows
+#'   the paths of several, which are one version, or a named list of them. Recorded are the hash ([hash_data()]), how many rows
 #'   and columns there are, and the columns' names and types, not the data. A hash
 #'   of [hash_data()] is taken as it is, and `I("snapshot 2026-11")` is a label of
 #'   data that are kept elsewhere.
