@@ -40,6 +40,10 @@
 #' 0. A call that failed has left the ledger as it was; the two exceptions,
 #' `remains` and `durability_unknown`, say so.
 #'
+#' What has to be said of a call that did log something is a warning, of the class `fitledger_warning` and one that says
+#' what: `not_recorded`, `end`, `pointers`, `network`. Under `options(warn = 2)`, which makes errors of other warnings, it
+#' stays one.
+#'
 #' @name fitledger_error
 #' @examples
 #' file <- tempfile(fileext = ".csv")
