@@ -66,7 +66,8 @@ log_artifact <- function(.run, name, x, ..., keep = TRUE) {
   report(.run, {
     if (missing(x)) {
       check_path_alone(name, code)
-      x <- name
+      check_path(name, "name")
+      x <- untranslated(name)
       name <- name_of_path(x)
     } else {
       check_order(name, x, code)

@@ -119,7 +119,7 @@ are_paths <- function(x, arg, call = rlang::caller_env()) {
   abort(
     "not_found", paste0("`", arg, "` holds '", x[[first]], "', which is ", if (there[[first]]) "a folder." else "not there."),
     "Give the paths of files. Texts that are the data themselves stand in `I()`.",
-    path = path.expand(x[[first]]), call = call
+    path = path.expand(untranslated(x[[first]])), call = call
   )
 }
 
