@@ -23,7 +23,7 @@ about_run <- function(file, name = NULL, experiment = NULL, parent = NULL, seed 
 
 # NA says that a run belongs to none, also within `with_run()`.
 parent_id <- function(file, parent, call) {
-  if (is.atomic(parent) && length(parent) == 1 && is.na(parent)) {
+  if (is.atomic(parent) && !is.object(parent) && length(parent) == 1 && is.na(parent)) {
     return(NULL)
   }
   known_run_id(file, parent, "parent", call)
@@ -40,6 +40,15 @@ enclosing_run <- function(file) {
       return(run$run_id)
     }
   }
+}
+
+is_enclosing <- function(run) {
+  for (enclosing in enclosing$runs) {
+    if (identical(enclosing$run_id, run$run_id)) {
+      return(TRUE)
+    }
+  }
+  FALSE
 }
 
 # Evaluates code whose runs are children of a run.

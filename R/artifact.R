@@ -58,17 +58,25 @@ log_artifact <- function(.run, name, x, ..., keep = TRUE) {
   check_run(.run)
   check_flag(keep, "keep")
   most <- if (missing(keep)) most_unasked_bytes else Inf
-  if (missing(x)) {
-    check_path_alone(name, substitute(name))
-    x <- name
-    name <- name_of_path(x)
-  } else {
-    check_order(name, x, substitute(name))
-    check_name(name, "name")
+  code <- substitute(name)
+  if (!missing(x)) {
+    force(x)
   }
-  call_native(native_check_new_artifact, .run$file, .run$run_id, name)
-  artifacts <- store_artifacts(.run$file, rlang::set_names(list(x), name), keep, most = most)
-  log_event_native(.run$file, "log", .run$run_id, artifacts = artifacts)
+  call <- environment()
+  report(.run, {
+    if (missing(x)) {
+      check_path_alone(name, code)
+      check_path(name, "name")
+      x <- untranslated(name)
+      name <- name_of_path(x)
+    } else {
+      check_order(name, x, code)
+      check_name(name, "name")
+    }
+    call_native(native_check_new_artifact, .run$file, .run$run_id, name, call = call)
+    artifacts <- store_artifacts(.run$file, rlang::set_names(list(x), name), keep, call, most)
+    log_event_native(.run$file, "log", .run$run_id, artifacts = artifacts, call = call)
+  })
   invisible(.run)
 }
 
@@ -82,7 +90,7 @@ check_path_alone <- function(x, code, call = rlang::caller_env()) {
   if (!rlang::is_string(x) || !is_text(x)) {
     abort_argument("name", must, x, paste0("Give the object a name: ", call_of("model", code), "."), call)
   }
-  if (!file.exists(path.expand(x))) {
+  if (!is_there(x)) {
     abort(
       "argument", paste0("There is no file '", x, "', and no object is given."),
       paste0("Give both: ", call_of(x, quote(object)), "."),
@@ -94,7 +102,6 @@ check_path_alone <- function(x, code, call = rlang::caller_env()) {
 # What comes first is the name.
 check_order <- function(name, x, code, call = rlang::caller_env()) {
   is_name <- function(x) rlang::is_string(x) && is_text(x)
-  is_there <- function(path) file.exists(path.expand(path))
   if (missing(name) || !is_name(x)) {
     return(invisible())
   }
@@ -115,7 +122,7 @@ call_of <- function(name, code) {
 
 name_of_path <- function(path) {
   name <- basename(path)
-  if (dir.exists(path.expand(path))) name else tools::file_path_sans_ext(name, compression = TRUE)
+  if (is_folder(path)) name else tools::file_path_sans_ext(name, compression = TRUE)
 }
 
 # What takes more is stored only for who has said `keep = TRUE`.

@@ -72,7 +72,7 @@ log_call <- function(file, call, metrics = NULL, ..., params = NULL, artifact = 
   check_function(sealed, "sealed")
   check_artifact(artifact, redact)
   params_of <- if (is.function(params)) params
-  params <- if (is.null(params_of)) as.list(params)
+  params <- if (is.null(params_of)) elements_of(params, "params")
   seed <- check_seed(seed)
   data <- data_versions(data)
   fun <- called_function(expr, caller)
@@ -399,42 +399,7 @@ begin_call <- function(file, params, data, seed, tags, about, said, call = rlang
   structure(list(file = file, run_id = run_id), class = "fitledger_run")
 }
 
-# From here on there may be a value, and nothing throws: what fails is noted for
-# one warning at the end.
-new_notes <- function() {
-  notes <- new.env(parent = emptyenv())
-  notes$text <- character()
-  notes
-}
-
-note <- function(notes, text) {
-  notes$text <- c(notes$text, text)
-  NULL
-}
-
-# An interrupt here only ends the piece of work that it meets.
-attempt <- function(code, what, notes) {
-  tryCatch(
-    code,
-    error = function(e) note(notes, paste0(what, ": ", rlang::cnd_message(e, prefix = FALSE))),
-    interrupt = function(e) note(notes, paste0(what, ": interrupted."))
-  )
-}
-
-# Where warnings are errors, this one would lose the value.
-warn_of <- function(notes) {
-  if (length(notes$text)) {
-    if (getOption("warn") > 1) {
-      old <- options(warn = 1)
-      on.exit(options(old))
-    }
-    rlang::warn(
-      c("The call is done, but not all of it is on record.", rlang::set_names(notes$text, rep("x", length(notes$text)))),
-      class = c("fitledger_warning_not_recorded", "fitledger_warning")
-    )
-  }
-}
-
+# From here on there may be a value, and nothing throws: what fails is noted for one warning at the end.
 record_arguments <- function(run, capture, about, params, data, redact, notes) {
   what <- "The arguments"
   arguments <- attempt(captured_arguments(capture), what, notes)
@@ -454,7 +419,7 @@ store_value <- function(run, result, name, capture, notes) {
     attempt(
       {
         value <- result$value
-        is_path <- rlang::is_string(value) && is_text(value) && file.exists(path.expand(value))
+        is_path <- rlang::is_string(value) && is_text(value) && is_there(value)
         artifact <- if (is_path) {
           store_artifact(run$file, value, name, keep = TRUE, most = Inf, call = NULL)
         } else {
@@ -494,21 +459,7 @@ values_of <- function(result, fun, what, notes) {
     return(NULL)
   }
   values <- attempt(named_list(fun(result$value)), paste0("`", what, "`"), notes)
-  kept <- vapply(names(values), function(name) {
-    place <- paste0(what, "$", name)
-    why <- if (name %in% reserved_names) reserved(place) else refusal(values[[name]], place, metric = what != "params")
-    if (!is.null(why)) {
-      note(notes, why)
-    }
-    is.null(why)
-  }, logical(1))
-  values[kept]
-}
-
-reserved_names <- c("run_id", "timestamp")
-
-reserved <- function(place) {
-  paste0("`", place, "` can't be recorded: every run has a column of that name.")
+  recordable(values, what, notes)
 }
 
 named_list <- function(x) {
@@ -517,13 +468,13 @@ named_list <- function(x) {
   if (!(is.list(x) || is.atomic(x)) || !named) {
     stop("the function must return a list or a vector with names, each once, not ", describe(x), ".", call. = FALSE)
   }
-  as.list(x)
+  elements_of(x, "metrics")
 }
 
 # Arguments as parameters and as data.
 sort_arguments <- function(arguments, redact, notes) {
   sorted <- list(params = list(), data = list())
-  rows <- unlist(lapply(arguments, function(argument) if (is_table(argument$value)) NROW(argument$value)))
+  rows <- unlist(lapply(arguments, function(argument) if (is_table(argument$value)) dim_of(argument$value)[[1]]))
   for (name in names(arguments)) {
     place <- paste0("The argument `", name, "`")
     entry <- attempt(sort_argument(arguments[[name]], name, rows, redact, notes), place, notes)
@@ -552,7 +503,7 @@ sort_argument <- function(argument, name, rows, redact, notes) {
     return(as_param(as_code(value)))
   }
   if (is_data(value, rows)) {
-    version <- attempt(data_version(value, name, NULL), paste0("The data `", name, "`"), notes)
+    version <- attempt(value_version(value, NULL), paste0("The data `", name, "`"), notes)
     return(if (is.null(version)) as_param(as_code(argument$code)) else list(data = rlang::set_names(list(version), name)))
   }
   why <- refusal(value, name)
@@ -570,9 +521,13 @@ sort_argument <- function(argument, name, rows, redact, notes) {
 }
 
 is_table <- function(x) {
-  is.data.frame(x) || length(dim(x)) > 1 || is_sparse(x)
+  is.data.frame(x) || length(dim_of(x)) > 1 || is_sparse(x)
 }
 
 is_data <- function(x, rows) {
-  is_table(x) || is.atomic(x) && length(x) > 1 && (length(x) %in% rows || length(x) > 1000)
+  if (is_table(x) || !is.atomic(x)) {
+    return(is_table(x))
+  }
+  length <- length(unclass(x))
+  length > 1 && (length %in% rows || length > 1000)
 }

@@ -32,11 +32,40 @@ check_path <- function(x, arg, call = rlang::caller_env()) {
   if (nchar(x, "bytes") > longest_path) {
     abort_argument(arg, paste("a path of at most", longest_path, "bytes"), x, call = call)
   }
-  path.expand(x)
+  path <- untranslated(x)
+  if (!validEnc(path)) {
+    abort_argument(arg, "a path that the encoding of this session can hold", x, call = call)
+  }
+  path.expand(path)
+}
+
+# Paths that the session's encoding can't hold, as their bytes in UTF-8, under which the compiled code knows them: R's
+# own functions would translate them, and fail. In an encoding of several bytes a character these may be no text, which
+# some of R's functions refuse.
+untranslated <- function(paths) {
+  lost <- which(Encoding(paths) != "unknown" & .Platform$OS.type != "windows")
+  lost <- lost[is.na(iconv(enc2utf8(paths[lost]), "UTF-8", ""))]
+  paths[lost] <- enc2utf8(paths[lost])
+  Encoding(paths[lost]) <- "unknown"
+  paths
 }
 
 # In bytes. R and Linux take 4095, of which the working directory and the names of files beside a ledger need some.
 longest_path <- 3000
+
+# Whether there are files or folders of these names, of texts of anybody's making: R warns of what is too long for a path.
+is_there <- function(x) {
+  x <- untranslated(x)
+  there <- !is.na(x) & nchar(x, "bytes") <= longest_path
+  there[there] <- file.exists(path.expand(x[there]))
+  there
+}
+
+is_folder <- function(x) {
+  folder <- is_there(x)
+  folder[folder] <- dir.exists(path.expand(untranslated(x[folder])))
+  folder
+}
 
 # Whether every character of some strings can be read, in the encoding that they say they have.
 is_text <- function(x) {

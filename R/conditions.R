@@ -40,6 +40,10 @@
 #' 0. A call that failed has left the ledger as it was; the two exceptions,
 #' `remains` and `durability_unknown`, say so.
 #'
+#' What has to be said of a call that did log something is a warning, of the class `fitledger_warning` and one that says
+#' what: `not_recorded`, `end`, `pointers`, `network`. Under `options(warn = 2)`, which makes errors of other warnings, it
+#' stays one.
+#'
 #' @name fitledger_error
 #' @examples
 #' file <- tempfile(fileext = ".csv")
@@ -59,6 +63,16 @@ abort <- function(class, message, hint = NULL, ..., call = rlang::caller_env()) 
     call = call,
     ...
   )
+}
+
+# A warning goes with what was done: the row is written, the value is there. So it is a warning also where
+# `options(warn = 2)` makes errors of them, which would say that nothing was logged, and lose the value.
+warn <- function(class, message, call = NULL) {
+  if (getOption("warn") > 1) {
+    old <- options(warn = 1)
+    on.exit(options(old))
+  }
+  rlang::warn(printable_lines(message), class = c(paste0("fitledger_warning_", class), "fitledger_warning"), call = call)
 }
 
 # Text of anybody's making for a line of print or a picture. A terminal takes control characters for commands.
@@ -98,7 +112,7 @@ abort_unknown <- function(what, name, known, hint = NULL, call = rlang::caller_e
 
 # What somebody may have meant, or what there is.
 unknown_hint <- function(what, name, known) {
-  if (what == "run" && file.exists(name)) {
+  if (what == "run" && is_there(name)) {
     return("It is the path of a file; `file` comes first, then the run's id.")
   }
   near <- near_names(name, known)

@@ -12,6 +12,11 @@
 #' `0` and `-0` are one, all `NaN`s are one, and `NA` is another. Columns in another
 #' order are other data.
 #'
+#' Several files, as in `log_run(data = c("a.csv", "b.csv"))`, have the hash of their hashes in that order:
+#' `hash_data(c(hash_data("a.csv"), hash_data("b.csv")))`. Several strings that are given to `hash_data()` are
+#' themselves hashed. Those that are given as `data` are too if they stand in `I()` or can't be meant as paths; what
+#' looks like paths is an error where there are no such files.
+#'
 #' @section Encoding:
 #' `fl1:` is followed by the SHA-256 of the *value* in this encoding, in which all
 #' numbers are little-endian. A value is a letter, the number of elements in 8
@@ -66,7 +71,7 @@ hash_path <- function(path, arg, call = rlang::caller_env()) {
     abort(
       "not_found", paste0("'", path, "' ", is, "."),
       c(
-        if (dir.exists(path)) "Give its files: `as.list(list.files(folder, full.names = TRUE))` with names.",
+        if (dir.exists(path) && arg != "x") "Give its files: `list.files(folder, full.names = TRUE)`.",
         "A single string is a path. `I(\"snapshot 2026-11\")` is a label of data that are kept elsewhere."
       ),
       path = path, call = call
@@ -75,6 +80,47 @@ hash_path <- function(path, arg, call = rlang::caller_env()) {
   # Nothing is stored of it, so a link leads to data as its target does.
   hashed <- hash_file(normalizePath(path, winslash = "/"), call)
   list(hash = paste0("sha256:", hashed$sha256), size = hashed$size, file = as_utf8(path))
+}
+
+# Several files are one version: the hash of their hashes, in this order.
+hash_paths <- function(paths, arg, call = rlang::caller_env()) {
+  files <- lapply(unname(paths), hash_path, arg = arg, call = call)
+  hashes <- vapply(files, function(file) file$hash, "")
+  paths <- vapply(files, function(file) file$file, "")
+  shown <- paste(utils::head(paths, 5), collapse = ", ")
+  list(
+    hash = hash_value(hashes, call),
+    size = sum(vapply(files, function(file) as.numeric(file$size), 0)),
+    file = if (length(paths) > 5) paste(shown, "and", length(paths) - 5, "more") else shown,
+    files = utils::head(unname(Map(function(file, hash) list(file = file, hash = hash), paths, hashes)), most_files)
+  )
+}
+
+# A row of the ledger doesn't name more of them.
+most_files <- 1000
+
+# Whether texts, more than one, are the paths of files; an error where they seem to be meant for that and aren't. What
+# stands twice is no list of files, unless each is one.
+are_paths <- function(x, arg, call = rlang::caller_env()) {
+  if (!is_text(x)) {
+    return(FALSE)
+  }
+  there <- is_there(x)
+  folder <- is_folder(x)
+  if (all(there & !folder)) {
+    return(TRUE)
+  }
+  # A name with a slash or an ending.
+  looks <- grepl("[[:alpha:]].*[/\\]|[/\\].*[[:alpha:]]|\\.[[:digit:]]?[[:alpha:]][[:alnum:]]{0,9}$", x)
+  if (anyDuplicated(x) || !any(there) && !all(looks)) {
+    return(FALSE)
+  }
+  first <- which(if (all(there)) folder else !there)[[1]]
+  abort(
+    "not_found", paste0("`", arg, "` holds '", x[[first]], "', which is ", if (there[[first]]) "a folder." else "not there."),
+    "Give the paths of files. Texts that are the data themselves stand in `I()`.",
+    path = path.expand(untranslated(x[[first]])), call = call
+  )
 }
 
 is_sparse <- function(x) {
@@ -97,7 +143,7 @@ data_versions <- function(data, call = rlang::caller_env()) {
   names <- rlang::names2(data)
   if (is.object(data) || !all(nzchar(names)) || anyDuplicated(names)) {
     abort_argument(
-      "data", "a data frame, a matrix, a path, a label in `I()`, or a list of them, each with a name of its own",
+      "data", "a data frame, a matrix, paths, a label in `I()`, or a list of them, each with a name of its own",
       data,
       call = call
     )
@@ -112,9 +158,23 @@ data_version <- function(x, arg, call) {
     }
     return(hash_path(x, arg, call))
   }
-  if (is.null(x)) {
-    abort_argument(arg, "a data frame, a matrix, a path or a label in `I()`", x, call = call)
+  if (is.null(x) || inherits(x, "connection")) {
+    abort_argument(arg, "a data frame, a matrix, paths or a label in `I()`", x, call = call)
   }
+  if (is.character(x) && !inherits(x, "AsIs") && is.null(attr(x, "dim"))) {
+    texts <- as.vector(unclass(x))
+    if (!length(texts)) {
+      abort_argument(arg, "paths, or data", x, "There is no file among them: does the folder have any?", call = call)
+    }
+    if (are_paths(texts, arg, call)) {
+      return(hash_paths(texts, arg, call))
+    }
+  }
+  value_version(x, call)
+}
+
+# What is recorded of a value that is no path.
+value_version <- function(x, call) {
   c(list(hash = hash_value(x, call)), data_shape(x))
 }
 
@@ -122,16 +182,17 @@ data_version <- function(x, arg, call) {
 most_columns <- 1000
 
 data_shape <- function(x) {
-  shape <- list(rows = NROW(x))
-  if (is.data.frame(x) || length(dim(x)) == 2) {
-    shape$cols <- ncol(x)
+  dim <- dim_of(x)
+  shape <- list(rows = if (length(dim)) dim[[1]] else length(unclass(x)))
+  if (length(dim) == 2) {
+    shape$cols <- dim[[2]]
   }
   if (is.data.frame(x)) {
     types <- vapply(unclass(x), value_type, character(1))
     names <- names(x)
   } else {
     shape$type <- value_type(x)
-    names <- colnames(x)
+    names <- tryCatch(colnames(x), error = function(e) NULL)
     types <- rep(shape$type, length(names))
   }
   if (length(names) && length(names) <= most_columns) {
@@ -141,7 +202,12 @@ data_shape <- function(x) {
 }
 
 value_type <- function(x) {
-  if (is_sparse(x) || (is.object(x) && is.null(dim(x)))) class(x)[[1]] else typeof(x)
+  if (is_sparse(x) || (is.object(x) && is.null(dim_of(x)))) class(x)[[1]] else typeof(x)
+}
+
+# The dimensions of a value, whose class may have a method for them that fails.
+dim_of <- function(x) {
+  tryCatch(dim(x), error = function(e) NULL)
 }
 
 column_labels <- function(names) {

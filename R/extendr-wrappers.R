@@ -193,7 +193,12 @@ native_stream_text <- function(state) .Call(wrap__native_stream_text, state)
 #' Whether a value can be recorded: `NULL`, or the failure that says why not.
 #'
 #' @noRd
-native_refusal <- function(x, arg_path, metric) .Call(wrap__native_refusal, x, arg_path, metric)
+native_refusal <- function(x, arg_path) .Call(wrap__native_refusal, x, arg_path)
+
+#' The number that is recorded of a metric, or the failure that says why none is.
+#'
+#' @noRd
+native_metric <- function(x, arg_path) .Call(wrap__native_metric, x, arg_path)
 
 #' Puts another function at the head of a call, in place.
 #'

@@ -97,7 +97,10 @@ end_run <- function(.run, metrics = list(), ..., status = "finished", sealed = N
   if (!is_text_string(status) || !status %in% known) {
     abort_argument("status", or(known), status)
   }
-  finish(.run, metrics, list(status = status), sealed)
+  call <- environment()
+  report_values(.run, list(metrics = metrics, sealed = sealed), function(values) {
+    finish(.run, values$metrics, list(status = status), values$sealed, call)
+  })
   invisible(.run)
 }
 
@@ -119,7 +122,8 @@ print.fitledger_run <- function(x, ...) {
 #' `log_metrics()` with a `step` adds a point to a series; without, it sets a
 #' value. The last value of a metric is the one in [read_runs()], and
 #' [read_metrics()] has all points of all series. Steps may come in any order and
-#' more than once.
+#' more than once. Within [with_run()] a value that can't be recorded is a warning, and no
+#' error.
 #'
 #' @param .run A live run, as [start_run()] returns it.
 #' @param ... Named values, or named lists of them: parameters, metrics (each one
@@ -140,27 +144,37 @@ log_metrics <- function(.run, ..., step = NULL) {
   if (!inherits(.run, "fitledger_run")) {
     check_run(.run)
   }
-  values <- named_values(...)
-  if (is.null(step)) {
-    log_event_native(.run$file, "log", .run$run_id, NULL, values)
-    return(invisible(.run))
+  values <- list(...)
+  call <- environment()
+  log <- if (is.null(step)) {
+    function(values) log_event_native(.run$file, "log", .run$run_id, NULL, values$metrics, call = call)
+  } else {
+    function(values) log_step(.run, values$metrics, step, call)
   }
-  check_step(step)
-  # 0: buffered, 1: to be written now, 2: it is no live run of this process, which buffers nothing of it.
-  due <- call_native(native_buffer_push, .run$run_id, values, step)
-  if (due == 1) {
-    call_native(native_buffer_write, .run$run_id)
-  } else if (due == 2) {
-    call_native(native_log_step, append_request(.run$file), .run$run_id, values, step)
-  }
+  report_values(.run, list(metrics = named_values(values)), log)
   invisible(.run)
+}
+
+log_step <- function(run, values, step, call) {
+  check_step(step, call)
+  # 0: buffered, 1: to be written now, 2: it is no live run of this process, which buffers nothing of it.
+  due <- call_native(native_buffer_push, run$run_id, values, step, call = call)
+  if (due == 1) {
+    call_native(native_buffer_write, run$run_id, call = call)
+  } else if (due == 2) {
+    call_native(native_log_step, append_request(run$file), run$run_id, values, step, call = call)
+  }
 }
 
 #' @rdname log_metrics
 #' @export
 log_params <- function(.run, ...) {
   check_run(.run)
-  log_event_native(.run$file, "log", .run$run_id, named_values(...))
+  values <- list(...)
+  call <- environment()
+  report_values(.run, list(params = named_values(values)), function(values) {
+    log_event_native(.run$file, "log", .run$run_id, values$params, call = call)
+  })
   invisible(.run)
 }
 
@@ -168,33 +182,50 @@ log_params <- function(.run, ...) {
 #' @export
 log_tags <- function(.run, ...) {
   check_run(.run)
-  log_event_native(.run$file, "log", .run$run_id, tags = named_values(...))
+  values <- list(...)
+  call <- environment()
+  report_values(.run, list(tags = named_values(values)), function(values) {
+    log_event_native(.run$file, "log", .run$run_id, tags = values$tags, call = call)
+  })
   invisible(.run)
 }
 
 # Named values, with the elements of unnamed lists among them.
-named_values <- function(...) {
-  values <- list(...)
+named_values <- function(values, call = rlang::caller_env()) {
   names <- names(values)
   if (length(values) && (is.null(names) || !all(nzchar(names)))) {
     spread <- if (is.null(names)) rep(TRUE, length(values)) else !nzchar(names)
-    plain <- vapply(values, function(x) is.list(x) || is.atomic(x) && !is.null(names(x)), logical(1))
+    plain <- vapply(values, function(x) is.list(x) || is.atomic(x) && !is.null(attr(x, "names")), logical(1))
     if (any(spread & !plain)) {
       abort(
         "argument", "A value has no name.",
         "Give each its name: `loss = 0.5`, or a named list.",
-        arg = "...", call = rlang::caller_env()
+        arg = "...", call = call
       )
     }
     values[!spread] <- lapply(values[!spread], list)
     values[!spread] <- Map(rlang::set_names, values[!spread], names[!spread])
-    values <- do.call(c, unname(lapply(values, as.list)))
+    values <- do.call(c, unname(lapply(values, elements_of, arg = "...", call = call)))
   }
   values
 }
 
+# The elements of a list or a vector, whose class may have a method for that.
+elements_of <- function(x, arg, call = rlang::caller_env()) {
+  elements <- tryCatch(as.list(x), error = function(e) {
+    abort(
+      "argument", paste0("The elements of ", describe(x), " can't be taken one by one."),
+      "Give a named list.",
+      arg = arg, parent = e, call = call
+    )
+  })
+  names <- attr(elements, "names")
+  attributes(elements) <- NULL
+  rlang::set_names(elements, names)
+}
+
 check_step <- function(step, call = rlang::caller_env()) {
-  if (!is.numeric(step) || is.object(step) || length(step) != 1 || !is.finite(step) || step != trunc(step)) {
+  if (is.object(step) || !is.numeric(step) || length(step) != 1 || !is.finite(step) || step != trunc(step)) {
     hint <- if (inherits(step, "integer64")) "Convert it: `as.numeric(step)`."
     abort_argument("step", "a whole number", step, hint, call = call)
   }
@@ -225,6 +256,12 @@ check_run <- function(x, call = rlang::caller_env()) {
 #' have; an interrupt likewise. Runs of the same ledger that are logged meanwhile, of
 #' every kind, belong to it: their `parent` is the run. `with(run, ...)` does the same for a run that was
 #' started, whose name in the expression is `.run`.
+#'
+#' Once there is a fit, nothing loses it. What [log_metrics()], [log_params()], [log_tags()], [log_artifact()] or
+#' [end_run()] of the run can't put on record within the function, or the expression, is a warning of the class
+#' `fitledger_warning_not_recorded` that names it, and no error, also under `options(warn = 2)`; what else the call was
+#' given is recorded. Only that the run has ended, or is another process's by now, is an error (`fitledger_error_ended`).
+#' If at last the end can't be recorded, that is a warning of the class `fitledger_warning_end`.
 #'
 #' @inheritParams start_run
 #' @param fun A function of the run.
@@ -338,8 +375,8 @@ note_uncaught <- function(left, e) {
 
 # The code has its value, which an error would lose. It may have ended the run itself.
 end_within <- function(run, how) {
-  tryCatch(finish(run, NULL, how), fitledger_error_ended = function(e) {
-    if (grepl("taken over", conditionMessage(e), fixed = TRUE)) {
+  tryCatch(finish(run, NULL, how), error = function(e) {
+    if (!inherits(e, "fitledger_error_ended") || grepl("taken over", conditionMessage(e), fixed = TRUE)) {
       warn_of_end(e)
     }
   })
@@ -351,10 +388,7 @@ end_quietly <- function(run, how) {
 }
 
 warn_of_end <- function(e) {
-  rlang::warn(
-    c("The end of the run is not on record.", x = conditionMessage(e)),
-    class = c("fitledger_warning_end", "fitledger_warning")
-  )
+  warn("end", c("The end of the run is not on record.", x = conditionMessage(e)))
 }
 
 describe_condition <- function(e, calls, most = 20) {
@@ -409,7 +443,7 @@ message_of <- function(e) {
 tag_run <- function(.file, .run_id, ...) {
   file <- check_path(.file, ".file")
   run_ids <- run_ids_of(file, .run_id, ".run_id")
-  tags <- named_values(...)
+  tags <- named_values(list(...))
   if (!length(tags)) {
     abort_argument("...", "tags, each with its name")
   }

@@ -10,7 +10,7 @@ call_native <- function(native, ..., call = rlang::caller_env()) {
   if (is_failure(result, "busy")) {
     result <- wait_while_busy(result, native, ...)
   }
-  signal_warning(signal_failure(result, call), call)
+  signal_warnings(signal_failure(result, call), call)
 }
 
 signal_failure <- function(result, call = rlang::caller_env()) {
@@ -73,13 +73,14 @@ wait_while_busy <- function(busy, native, ...) {
   }
 }
 
-signal_warning <- function(result, call) {
-  text <- attr(result, "warning", exact = TRUE)
-  if (is.null(text)) {
-    return(result)
+signal_warnings <- function(result, call) {
+  for (class in c("network", "not_recorded")) {
+    text <- attr(result, class, exact = TRUE)
+    if (!is.null(text)) {
+      attr(result, class) <- NULL
+      warn(class, text, call)
+    }
   }
-  rlang::warn(text, class = c("fitledger_warning_network", "fitledger_warning"), call = call)
-  attr(result, "warning") <- NULL
   result
 }
 
@@ -135,7 +136,7 @@ remark_on <- function(file, event, run_ids, tags = NULL, more = NULL, call = rla
 
 # Why a value can't be recorded; NULL if it can.
 refusal <- function(x, arg_path, metric = FALSE) {
-  result <- native_refusal(x, arg_path, metric)
+  result <- if (metric) native_metric(x, arg_path) else native_refusal(x, arg_path)
   if (inherits(result, "fitledger_failure")) result$message
 }
 

@@ -144,12 +144,13 @@ is_dead <- function(pointer) {
 
 warn_of_pointers <- function(places, name, call = rlang::caller_env()) {
   if (length(places)) {
-    rlang::warn(
+    warn(
+      "pointers",
       c(
         paste0("What is stored as the artifact `", name, "` can't come back as it is: ", enumerate(places, 3), if (length(places) > 1) " are external pointers." else " is an external pointer."),
         i = "Save the object to a file by the function that its package has for that, and log the file. `register_model()` refuses this artifact."
       ),
-      class = c("fitledger_warning_pointers", "fitledger_warning"), call = call
+      call
     )
   }
 }

@@ -53,8 +53,20 @@ plot_runs <- function(file, x, y, ..., where = NULL, maximize = FALSE) {
   if (is.numeric(runs[[x]])) {
     check_drawable(runs[[x]], x)
   }
-  plot_points(runs[[x]], runs[[y]], best_row(file, table, runs, y, maximize), x, y, ...)
+  best <- best_row(file, table, runs, y, maximize)
+  draw(plot_points(runs[[x]], runs[[y]], best, x, y, ...))
   invisible(runs)
+}
+
+# What the graphics refuse is mostly an argument that was handed on to them.
+draw <- function(code, call = rlang::caller_env()) {
+  tryCatch(code, error = function(e) {
+    abort(
+      "argument", "The plot can't be drawn.",
+      "What is given by other names than ours goes to `plot()`, such as `log`, `xlim` or `col`.",
+      arg = "...", parent = without_our_call(e), call = call
+    )
+  })
 }
 
 check_drawable <- function(values, name, call = rlang::caller_env()) {
@@ -108,11 +120,16 @@ draw_frame <- function(...) {
   do.call(graphics::plot, c(arguments, alist(panel.first = graphics::grid())))
 }
 
-plot_curves <- function(file, run_ids, x, y, ..., most = 8) {
-  points <- as_frame(call_native(native_read_series, file, run_ids, y, call = rlang::caller_env()))
+plot_curves <- function(file, run_ids, x, y, ..., call = rlang::caller_env()) {
+  points <- as_frame(call_native(native_read_series, file, run_ids, y, call = call))
   points <- take_rows(points, order(match(points$run_id, run_ids), points[[x]]))
-  check_drawable(as.numeric(points[[x]]), x, call = rlang::caller_env())
-  check_drawable(points$value, y, call = rlang::caller_env())
+  check_drawable(as.numeric(points[[x]]), x, call = call)
+  check_drawable(points$value, y, call = call)
+  draw(draw_curves(points, x, y, ...), call)
+  points
+}
+
+draw_curves <- function(points, x, y, ..., most = 8) {
   ids <- unique(points$run_id)
   colours <- grDevices::hcl.colors(max(length(ids), 2), "Dark 3")
   draw_frame(points[[x]], points$value, type = "n", xlab = x, ylab = without_controls(y), ...)
@@ -126,5 +143,4 @@ plot_curves <- function(file, run_ids, x, y, ..., most = 8) {
     "topright", c(shown, if (more > 0) paste("and", more, "more")),
     col = c(utils::head(colours, length(shown)), if (more > 0) NA), lwd = 2, bty = "n", cex = 0.8
   )
-  points
 }

@@ -194,10 +194,11 @@ check_verdict <- function(verdict) {
     stop("Each figure needs a name of its own. ", form, call. = FALSE)
   }
   for (name in names) {
-    why <- refusal(figures[[name]], paste0("figures$", name), metric = TRUE)
-    if (!is.null(why)) {
-      stop(why, " ", form, call. = FALSE)
+    figure <- native_metric(figures[[name]], paste0("figures$", name))
+    if (is_failure(figure, "value")) {
+      stop(figure$message, " ", form, call. = FALSE)
     }
+    figures[[name]] <- figure
   }
   pass <- isTRUE(unname(pass))
   data <- data_versions(verdict[["data"]], NULL)
@@ -208,7 +209,7 @@ say_figures <- function(figures) {
   if (!length(figures)) {
     return("it gave no figures")
   }
-  paste(encodeString(names(figures)), vapply(figures, function(x) format(as.numeric(x), digits = 4), ""), sep = " = ", collapse = ", ")
+  paste(encodeString(names(figures)), vapply(figures, function(x) format(x, digits = 4), ""), sep = " = ", collapse = ", ")
 }
 
 #' Make a gate: better than the current model
@@ -279,11 +280,12 @@ gate_better <- function(data, outcome, metric = "rmse", by = 0, ..., maximize = 
           call. = FALSE
         )
       }
-      x <- measure$of(truth, predicted)
-      if (!is.numeric(x) || length(x) != 1 || is.na(x)) {
-        stop("The metric of `", model$name, "/", model$version, "` is ", describe(x), ", not a number.", call. = FALSE)
+      measured <- measure$of(truth, predicted)
+      number <- native_metric(measured, "metric")
+      if (is_failure(number, "value") || is.na(number)) {
+        stop("The metric of `", model$name, "/", model$version, "` is ", describe(measured), ", not a number.", call. = FALSE)
       }
-      x
+      number
     }
     figures <- list(candidate = value(candidate), current = if (!is.null(current)) value(current))
     gain <- if (measure$maximize) figures$candidate - figures$current else figures$current - figures$candidate

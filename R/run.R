@@ -13,11 +13,13 @@
 #'   or a data frame with one row. Kept are logical, integer, double, character,
 #'   `Date`, `POSIXct`, `difftime`, factor (as its label) and
 #'   `bit64::integer64` values, vectors and lists of them, `NULL`, `NA` of each
-#'   type, and code (formulas, calls, functions) as text. Anything else is an
+#'   type, and code (formulas, calls, functions) as text. One value that has a name,
+#'   such as `quantile()` gives it, is kept without. Anything else is an
 #'   error that names a conversion.
 #' @param metrics Metrics, the numbers that came out: a named list, a named
-#'   vector, or a data frame with one row. Each is one number; a `difftime`
-#'   counts in seconds, `NA` is a missing number.
+#'   vector, or a data frame with one row. Each is one number, bare or with a class, a name
+#'   or dimensions, all of which are left out; a `difftime` counts in seconds, an
+#'   `integer64` if a double is equal to it, `NA` is a missing number.
 #' @param ... Must be empty: arguments after it are given by name.
 #' @param artifacts What the run leaves behind, a named list of R objects and of paths
 #'   of files and folders. They are stored beside the ledger; see [log_artifact()] and
@@ -25,7 +27,7 @@
 #' @param keep `FALSE` to record files by their path and hash, without their bytes. What
 #'   takes more than 1 GiB is stored only if you say `keep = TRUE`.
 #' @param data What the run was fitted to: a data frame, a matrix, the path of a file,
-#'   or a named list of them. Recorded are the hash ([hash_data()]), how many rows
+#'   the paths of several, which are one version, or a named list of them. Recorded are the hash ([hash_data()]), how many rows
 #'   and columns there are, and the columns' names and types, not the data. A hash
 #'   of [hash_data()] is taken as it is, and `I("snapshot 2026-11")` is a label of
 #'   data that are kept elsewhere.
@@ -186,7 +188,7 @@ columns_about <- function(file, about, runs, call = rlang::caller_env()) {
 }
 
 check_seeds <- function(x, call) {
-  whole <- is.numeric(x) && !is.object(x) && all(is.na(x) | (abs(x) <= .Machine$integer.max & x == trunc(x)))
+  whole <- !is.object(x) && is.numeric(x) && all(is.na(x) | (abs(x) <= .Machine$integer.max & x == trunc(x)))
   if (!whole) {
     abort_argument("seed", "a column of whole numbers", x, call = call)
   }

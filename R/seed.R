@@ -15,7 +15,7 @@ check_seed <- function(x, call = rlang::caller_env()) {
   if (is_stream(x)) {
     return(x)
   }
-  whole <- is.numeric(x) && !is.object(x) && length(x) == 1 && !is.na(x) &&
+  whole <- !is.object(x) && is.numeric(x) && length(x) == 1 && !is.na(x) &&
     abs(x) <= .Machine$integer.max && x == trunc(x)
   if (!whole) {
     abort_argument("seed", "a whole number, as `set.seed()` takes it, or `.Random.seed`", x, call = call)
@@ -24,7 +24,7 @@ check_seed <- function(x, call = rlang::caller_env()) {
 }
 
 is_stream <- function(seed) {
-  is.integer(seed) && length(seed) > 1 && !is.object(seed)
+  is.integer(seed) && !is.object(seed) && length(seed) > 1
 }
 
 store_stream <- function(file, stream, call = rlang::caller_env()) {

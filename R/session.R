@@ -192,8 +192,11 @@ ci_context <- function() {
   }))
 }
 
-# What isn't valid text can't be recorded, and must not keep a run from being logged.
+# What isn't valid text can't be recorded, and must not keep a run from being logged. As in the compiled code, text that
+# says no encoding is UTF-8 if it is valid as that.
 as_utf8 <- function(x) {
+  unmarked <- which(Encoding(x) == "unknown" & validUTF8(x))
+  Encoding(x[unmarked]) <- "UTF-8"
   iconv(enc2utf8(x), "UTF-8", "UTF-8", sub = "byte")
 }
 

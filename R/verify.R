@@ -73,7 +73,7 @@ check_checkpoint <- function(x, call = rlang::caller_env()) {
   if (!is.character(x) || !length(x) || anyNA(x) || !is_text(x)) {
     abort_argument("checkpoint", "what `checkpoint_ledger()` returned", x, call = call)
   }
-  if (length(x) == 1 && !grepl("\n", x, fixed = TRUE) && file.exists(x)) {
+  if (length(x) == 1 && !grepl("\n", x, fixed = TRUE) && is_there(x)) {
     abort(
       "argument", "`checkpoint` is the path of a file.",
       "Give its lines: `verify_ledger(file, readLines(path))`.",

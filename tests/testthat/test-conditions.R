@@ -99,9 +99,72 @@ test_that("a ledger of a later format is left alone", {
 })
 
 test_that("what the core has to say is a warning with a class, and not part of the value", {
-  result <- structure("id", warning = "on %s%n {NFS}")
-  expect_warning(id <- signal_warning(result, NULL), "on %s%n {NFS}", fixed = TRUE, class = "fitledger_warning_network")
-  expect_identical(id, "id")
+  for (class in c("network", "not_recorded")) {
+    result <- structure("id", names = "on %s%n {NFS}")
+    names(attributes(result)) <- class
+    expect_warning(
+      id <- signal_warnings(result, NULL), "on %s%n {NFS}",
+      fixed = TRUE, class = paste0("fitledger_warning_", class)
+    )
+    expect_identical(id, "id")
+  }
+})
+
+test_that("where warnings are errors, no warning of ours makes a call fail that has logged something", {
+  skip_on_cran()
+  skip_on_os("windows")
+  # A test would muffle them.
+  output <- run_apart(c(
+    "library(fitledger)",
+    "options(warn = 2)",
+    "handle <- unclass(getLoadedDLLs()[['stats']])$handle",
+    "obstructed <- function() {",
+    "  file <- tempfile(fileext = '.csv')",
+    "  invisible(file.create(paste0(file, '.objects')))",
+    "  file",
+    "}",
+    "plain <- function() tempfile(fileext = '.csv')",
+    "grid <- data.frame(a = 1:2, m = 3:4)",
+    "gone <- function(run, then) {",
+    "  writeLines('something else', run$file)",
+    "  then()",
+    "}",
+    "calls <- list(",
+    "  list(obstructed, function(file) log_run(file, list(), list(m = 1))),",
+    "  list(obstructed, function(file) log_runs(file, grid, 'a', 'm')),",
+    "  list(obstructed, function(file) end_run(start_run(file))),",
+    "  list(obstructed, function(file) log_metrics(start_run(file), m = 1)),",
+    "  list(obstructed, function(file) with_run(file, list(), function(run) 1)),",
+    "  list(obstructed, function(file) log_call(file, identity(1))),",
+    "  list(plain, function(file) log_run(file, list(), list(), artifacts = list(model = list(handle)))),",
+    "  list(plain, function(file) log_artifact(start_run(file), 'model', list(handle))),",
+    "  list(plain, function(file) log_call(file, identity(list(handle)), artifact = 'model')),",
+    "  list(plain, function(file) log_call(file, identity(1), metrics = function(fit) list(m = 'x'))),",
+    "  list(plain, function(file) with_run(file, list(), function(run) log_metrics(run, m = 'x'))),",
+    "  list(plain, function(file) with_run(file, list(), function(run) gone(run, function() 1)))",
+    ")",
+    "for (call in calls) {",
+    "  file <- call[[1]]()",
+    "  said <- character()",
+    "  failed <- tryCatch(",
+    "    {",
+    "      withCallingHandlers(call[[2]](file), warning = function(w) said <<- class(w)[[1]])",
+    "      'no'",
+    "    },",
+    "    error = conditionMessage",
+    "  )",
+    "  runs <- tryCatch(nrow(read_runs(file)), fitledger_error_not_a_ledger = function(e) 0)",
+    "  cat('>', failed, sub('fitledger_warning_', '', said), runs, '\\n')",
+    "}",
+    "said <- tryCatch(with_run(plain(), list(), function(run) gone(run, function() stop('mine'))), error = conditionMessage)",
+    "cat('>', said, '\\n')",
+    "cat('done\\n')"
+  ))[[1]]
+  expect_identical(grep("^> ", output, value = TRUE), paste0("> ", c(
+    "no not_recorded 1", "no not_recorded 2", rep("no not_recorded 1", 4), rep("no pointers 1", 3),
+    rep("no not_recorded 1", 2), "no end 0", "mine"
+  ), " "))
+  expect_true("done" %in% output)
 })
 
 test_that("near names are offered among names that somebody may type", {

@@ -140,6 +140,80 @@ test_that("data that can't be recorded leave the ledger as it was", {
   expect_false(file.exists(file))
 })
 
+test_that("several files are one version", {
+  folder <- withr::local_tempdir()
+  withr::local_dir(folder)
+  paths <- c("a.csv", "b", "c.csv")
+  for (path in paths) writeLines(path, path)
+  hashes <- vapply(paths, hash_data, "")
+  whole <- hash_data(unname(hashes))
+  file <- local_ledger()
+  recorded <- function(data) {
+    log_run(file, list(), list(), data = data)
+    jsonlite::fromJSON(tail(read_ledger(file)$context, 1), simplifyVector = FALSE)$data
+  }
+  expect_identical(
+    recorded(paths)$data,
+    list(
+      hash = whole, size = as.integer(sum(file.size(paths))), file = "a.csv, b, c.csv",
+      files = unname(Map(function(file, hash) list(file = file, hash = hash), paths, hashes))
+    )
+  )
+  classed <- structure(stats::setNames(paths, paths), class = c("fs_path", "character"))
+  expect_identical(recorded(list(train = classed, test = "b"))$train$hash, whole)
+  expect_identical(recorded(unname(hashes))$data$hash, whole)
+  expect_identical(recorded(file.path(folder, paths))$data$hash, whole)
+  expect_false(recorded(rev(paths))$data$hash == whole)
+  writeLines("changed", "b")
+  expect_false(recorded(paths)$data$hash == whole)
+  writeLines("b", "b")
+  if (.Platform$OS.type != "windows") {
+    file.symlink("b", "link")
+    expect_identical(recorded(c("a.csv", "link", "c.csv"))$data$hash, whole)
+  }
+  expect_s3_class(trace_lineage(file, data = paths), "fitledger_lineage")
+  many <- recorded(rep(paths, 400))$data
+  expect_length(many$files, 1000)
+  expect_match(many$file, "^a.csv, b, c.csv, a.csv, b and 1195 more$")
+  expect_identical(verify_ledger(file)$status, "ok")
+})
+
+test_that("texts are the data only where they can't be meant as paths", {
+  folder <- withr::local_tempdir()
+  withr::local_dir(folder)
+  writeLines("a", "a.csv")
+  dir.create("train")
+  file <- local_ledger()
+  recorded <- function(data) {
+    log_run(file, list(), list(), data = data)
+    read_runs(file, columns = "data")$data[[nrow(read_runs(file))]]
+  }
+  texts <- list(
+    c("low", "high"), c("train", "low", "train"), c("a.csv", "x", "a.csv"), c("3.5", "2.1"), c("2026/01/02", "2026/01/03"),
+    c("One sentence.", "And/or another one."), c(NA, "x"), c("", "x"), c(strrep("x", 1e5), "y")
+  )
+  for (x in texts) expect_identical(recorded(x), hash_data(x))
+  paths <- list(c("x.csv", "y.csv"), c("a.csv", "train"), c("a.csv", "y"), c("raw/x", "raw/y"), c("~/x.rds", "~/y.rds"))
+  for (x in paths) {
+    expect_error(recorded(x), class = "fitledger_error_not_found")
+    expect_identical(recorded(I(x)), hash_data(x))
+    expect_identical(recorded(list(y = factor(x))), hash_data(factor(x)))
+  }
+  # An argument is a value.
+  fit <- function(x, group) list(x, group)
+  log_call(file, fit(data.frame(x = 1:2), c("x.csv", "y.csv")))
+  expect_match(utils::tail(read_runs(file, columns = "data")$data, 1), hash_data(c("x.csv", "y.csv")), fixed = TRUE)
+  connection <- file("a.csv")
+  on.exit(close(connection))
+  expect_snapshot_conditions({
+    recorded(c("a.csv", "b.csv"))
+    recorded(c("a.csv", "train"))
+    recorded("train")
+    recorded(character())
+    recorded(connection)
+  })
+})
+
 test_that("a link leads to data as its target does", {
   skip_on_os("windows")
   folder <- withr::local_tempdir()

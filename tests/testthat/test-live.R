@@ -200,6 +200,92 @@ test_that("that an end can't be recorded is a warning, and the error goes on", {
   )
 })
 
+test_that("within with_run() what can't be recorded is left out and named, and the fit is kept", {
+  file <- local_ledger()
+  model <- stats::lm(dist ~ speed, cars)
+  code <- quote({
+    log_metrics(run, good = 1, bad = "x")
+    log_metrics(run, list(spread = 2, odd = factor("a")))
+    log_metrics(run, 5)
+    log_metrics(run, s = 1, t = "x", step = 1)
+    log_metrics(run, s = 1, step = 1.5)
+    log_metrics(run, run_id = 1)
+    log_params(run, p = globalenv(), q = 1)
+    log_tags(run, by = "ann", u = globalenv())
+    log_artifact(run, "nowhere.rds")
+    log_artifact(run, "model", model)
+    log_artifact(run, "model", model)
+    end_run(run, list(e = 1, z = "z"), sealed = list(hidden = TRUE, shown = 3))
+    model
+  })
+  ways <- list(
+    function() with_run(file, list(), function(run) eval(code)),
+    function() {
+      .run <- start_run(file)
+      with(.run, eval(code, list(run = .run)))
+    }
+  )
+  for (way in ways) {
+    for (level in 1:2) {
+      withr::local_options(warn = level)
+      said <- list()
+      fit <- withCallingHandlers(way(), warning = function(w) {
+        said <<- c(said, list(w))
+        invokeRestart("muffleWarning")
+      })
+      expect_identical(fit, model)
+      expect_length(said, 11)
+      for (w in said) expect_s3_class(w, "fitledger_warning_not_recorded")
+      run <- read_run(file, last_run_id(file))
+      expect_identical(run$status, "finished")
+      expect_identical(run$metrics, list(good = 1, spread = 2, s = 1, e = 1))
+      expect_identical(run$params, list(q = 1))
+      expect_identical(run$tags, list(by = "ann"))
+      expect_identical(run$sealed, "shown")
+      expect_identical(run$artifacts$artifact, "model")
+      expect_identical(run$series$value, 1)
+    }
+  }
+})
+
+test_that("what is left out within with_run() is named", {
+  file <- local_ledger()
+  expect_snapshot_conditions({
+    with_run(file, list(), function(run) log_metrics(run, good = 1, bad = "x", worse = 1:2))
+    with_run(file, list(), function(run) log_artifact(run, "nowhere.rds"))
+  })
+})
+
+test_that("within with_run() a file that can't be written to costs no fit", {
+  file <- local_ledger()
+  said <- conditions_of(quote(fit <- with_run(file, list(), function(run) {
+    writeLines("something else", file)
+    log_metrics(run, m = 1)
+    log_metrics(run, m = 1, step = 1)
+    "the fit"
+  })), environment())
+  classes <- vapply(said, function(condition) class(condition)[[1]], "")
+  expect_identical(classes, c("fitledger_warning_not_recorded", "fitledger_warning_end"))
+  expect_identical(fit, "the fit")
+  expect_identical(readLines(file), "something else")
+})
+
+test_that("within with_run() errors of other code, of other runs and of a run that has ended stay errors", {
+  file <- local_ledger()
+  other <- start_run(file)
+  fails <- function(fun, class) expect_error(suppressWarnings(with_run(file, list(), fun)), class = class)
+  fails(function(run) log_metrics(run, m = stop("mine")), "simpleError")
+  fails(function(run) log_metrics(run, m = read_runs("nowhere.csv")$m), "fitledger_error_not_found")
+  fails(function(run) log_artifact(run, "a", read_runs("nowhere.csv")), "fitledger_error_not_found")
+  fails(function(run) log_metrics(other, m = "x"), "fitledger_error_value")
+  fails(function(run) log_run(file, list(), list(m = "x")), "fitledger_error_value")
+  fails(function(run) {
+    end_run(run)
+    log_metrics(run, m = 1)
+  }, "fitledger_error_ended")
+  expect_error(log_metrics(other, m = "x"), class = "fitledger_error_value")
+})
+
 test_that("with_run(seed =) sets the seed and puts the stream back", {
   file <- local_ledger()
   set.seed(99)

@@ -48,3 +48,33 @@ test_that("what can't be drawn is said", {
   expect_error(plot_runs(file, "step", "los"), "loss", class = "fitledger_error_unknown")
   expect_error(plot_runs(file, "eta", "rmse"), "No run has both", class = "fitledger_error_unknown")
 })
+
+test_that("whatever was logged and whatever is handed on to plot() is drawn or an error of ours", {
+  file <- local_ledger()
+  withr::local_pdf(NULL)
+  log_run(file, list(k = 1, s = "a", v = 1:2, i = Inf, none = NULL), list(loss = Inf, ok = 1, nan = NaN, missing = NA, zero = 0))
+  run <- start_run(file, list(k = 2, s = "b", v = 3:4, neg = -1))
+  for (step in 1:3) log_metrics(run, diverged = NaN, infinite = Inf, good = step, step = step)
+  log_metrics(run, point = 1, step = 1)
+  end_run(run, list(loss = -Inf, ok = 2))
+  fits <- function(code) expect_true(tryCatch({
+    suppressWarnings(code)
+    TRUE
+  }, fitledger_error = function(e) TRUE))
+  columns <- c("loss", "ok", "nan", "missing", "zero", "k", "s", "v", "i", "none", "neg", "diverged", "infinite", "good", "point")
+  for (y in columns) for (x in c(columns, "step", "time", "run_id", "timestamp")) fits(plot_runs(file, x, y))
+  fits(plot_runs(file, "k", "ok", where = k > 5))
+  expect_equal(nrow(plot_runs(file, "k", "ok")), 2)
+  expect_equal(nrow(plot_runs(file, "step", "point")), 1)
+  expect_snapshot_conditions({
+    plot_runs(file, "k", "loss")
+    plot_runs(file, "step", "diverged")
+    plot_runs(file, "k", "v")
+  })
+  refused <- list(log = "q", col = "no colour", xlim = c(NA, 1), ylim = Inf, type = list(1))
+  for (name in names(refused)) {
+    expect_error(do.call(plot_runs, c(list(file, "k", "ok"), refused[name])), "can't be drawn", class = "fitledger_error_argument")
+    expect_error(do.call(plot_runs, c(list(file, "step", "good"), refused[name])), "can't be drawn", class = "fitledger_error_argument")
+  }
+  expect_error(suppressWarnings(plot_runs(file, "k", "zero", log = "y")), class = "fitledger_error_argument")
+})

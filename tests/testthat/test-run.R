@@ -311,6 +311,9 @@ test_that("paths and text in the encoding of any session are taken", {
         "stopifnot(Encoding(path) != 'UTF-8')",
         "id <- log_run(path, list(text = enc2native('\\u00fc')), list(m = 1), artifacts = list(model = 1))",
         "stopifnot(identical(read_runs(path)$text, '\\u00fc'), identical(read_artifact(path, id, 'model'), 1))",
+        "beyond <- sub('[.]csv$', '\\U1F600.csv', path.expand(path))",
+        "verbs <- list(function() log_run(beyond, list(), list()), function() start_run(beyond), function() hash_data(beyond))",
+        "for (verb in verbs) tryCatch(verb(), fitledger_error_argument = function(e) stopifnot(is.na(iconv('a\\U1F600', 'UTF-8', ''))))",
         "cat('done\\n')"
       ),
       env = c(LOCPATH = locales, LC_ALL = name)
@@ -318,4 +321,37 @@ test_that("paths and text in the encoding of any session are taken", {
     skip_if("no locale" %in% output[[1]], paste(name, "is made, but not found"))
     expect_identical(tail(output[[1]], 1), "done", info = paste(output[[1]], collapse = "\n"))
   }
+})
+
+test_that("a path that the session's encoding can't hold is one path for all verbs", {
+  skip_on_cran()
+  skip_on_os("windows")
+  folder <- withr::local_tempdir()
+  output <- run_apart(
+    c(
+      "library(fitledger)",
+      "options(warn = 2)",
+      sprintf("setwd(%s)", deparse(folder)),
+      "path <- '\\u00fcber.csv'",
+      "id <- log_run(path, list(a = 1), list(m = 1), artifacts = list(model = 1))",
+      "with_run(path, list(a = 2), function(run) log_metrics(run, m = 2, step = 1))",
+      "log_call(path, identity(1))",
+      "run <- start_run(path, data = path)",
+      "log_artifact(run, path)",
+      "end_run(run)",
+      "log_run(path, list(), list(), data = c(path, path), artifacts = list(file = path))",
+      "stopifnot(nrow(read_runs(path)) == 5, verify_ledger(path)$status == 'ok', read_artifact(path, id, 'model') == 1)",
+      "stopifnot(identical(read_artifacts(path, run)$artifact, '\\u00fcber'), nrow(read_metrics(path)) == 1)",
+      "invisible(hash_data(path))",
+      "view_runs(path, '\\u00fcber.html', open = FALSE)",
+      "export_runs(path, '\\u00fcber-flat.csv')",
+      "cat('done\n')"
+    ),
+    env = c(LC_ALL = "C")
+  )[[1]]
+  expect_identical(tail(output, 1), "done", info = paste(output, collapse = "\n"))
+  expect_setequal(
+    enc2utf8(list.files(folder)),
+    paste0("\u00fcber", c(".csv", ".csv.objects", ".html", "-flat.csv"))
+  )
 })

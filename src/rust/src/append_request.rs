@@ -154,7 +154,8 @@ impl AppendRequest {
             let open = || self.open();
             let position = ledger::append_decided(open, &self.path, memory, how, decide)?;
             let remarks = Remarks {
-                warning: memory.take_warning(),
+                network: memory.take_network(),
+                not_recorded: memory.take_not_recorded(),
                 notice: memory.take_notice(),
             };
             Ok((position, remarks))
@@ -263,13 +264,18 @@ fn code(kept: R) -> Vec<(&'static str, &'static [u8])> {
 /// What somebody should be told of an append.
 #[derive(Default)]
 pub struct Remarks {
-    warning: Option<String>,
+    network: Option<String>,
+    not_recorded: Option<String>,
     notice: Option<String>,
 }
 
 /// A value that R's side hands on after it has told them.
 pub fn with_remarks(mut value: Robj, remarks: Remarks) -> Robj {
-    let remarks = [("warning", remarks.warning), ("notice", remarks.notice)];
+    let remarks = [
+        ("network", remarks.network),
+        ("not_recorded", remarks.not_recorded),
+        ("notice", remarks.notice),
+    ];
     for (name, text) in remarks {
         if let Some(text) = text {
             value

@@ -1,6 +1,7 @@
 //! R's values as the ledger's: what each becomes, and what is refused.
 
 use std::borrow::Cow;
+use std::ffi::CString;
 use std::path::PathBuf;
 
 use extendr_api::Robj;
@@ -33,7 +34,7 @@ pub fn path(file: &Robj) -> Result<PathBuf, Failure> {
 /// The name and value of each parameter (or tag): of a named list, a named vector or a data frame
 /// with one row.
 pub fn pairs(x: R, what: &str) -> Result<Vec<(String, Value)>, Failure> {
-    named(x, what)?
+    named(x, what, Atomic::of)?
         .into_iter()
         .map(|(name, arg_path, item)| Ok((name, item.value(&arg_path)?)))
         .collect()
@@ -41,7 +42,7 @@ pub fn pairs(x: R, what: &str) -> Result<Vec<(String, Value)>, Failure> {
 
 /// The name and number of each metric.
 pub fn metrics(x: R, what: &str) -> Result<Vec<(String, Value)>, Failure> {
-    named(x, what)?
+    named(x, what, Atomic::of_numbers)?
         .into_iter()
         .map(|(name, arg_path, item)| Ok((name, item.metric(&arg_path)?)))
         .collect()
@@ -108,7 +109,7 @@ impl Item {
     }
 }
 
-fn named(x: R, what: &str) -> Result<Vec<(String, String, Item)>, Failure> {
+fn named(x: R, what: &str, vector: AsVector) -> Result<Vec<(String, String, Item)>, Failure> {
     if x.len() == 0 {
         return Ok(Vec::new());
     }
@@ -133,7 +134,7 @@ fn named(x: R, what: &str) -> Result<Vec<(String, String, Item)>, Failure> {
             (0..x.len()).map(|i| Item::Whole(x.element(i))).collect()
         }
         SEXPTYPE::LGLSXP | SEXPTYPE::INTSXP | SEXPTYPE::REALSXP | SEXPTYPE::STRSXP => {
-            let vector = Atomic::of(x, what)?;
+            let vector = vector(x, what)?;
             (0..x.len()).map(|i| Item::Of(vector.clone(), i)).collect()
         }
         _ => {
@@ -258,13 +259,16 @@ pub fn value(x: R, at: &str, depth: usize) -> Result<Value, Failure> {
                     .map(|i| vector.get(i, at))
                     .collect::<Result<Vec<Value>, _>>()
             };
-            match names(x, at)? {
-                _ if x.len() == 0 => Ok(Value::Empty(vector.kind)),
-                Some(names) => Ok(Value::NamedVector(
-                    names.into_iter().zip(cells(at)?).collect(),
-                )),
-                None if x.len() == 1 => vector.get(0, at),
-                None => Ok(Value::Vector(cells(at)?)),
+            match x.len() {
+                0 => Ok(Value::Empty(vector.kind)),
+                // One value with a name is one value.
+                1 => vector.get(0, at),
+                _ => match names(x, at)? {
+                    Some(names) => Ok(Value::NamedVector(
+                        names.into_iter().zip(cells(at)?).collect(),
+                    )),
+                    None => Ok(Value::Vector(cells(at)?)),
+                },
             }
         }
         SEXPTYPE::VECSXP => list(x, at, depth),
@@ -306,7 +310,10 @@ fn list(x: R, at: &str, depth: usize) -> Result<Value, Failure> {
     }
 }
 
-/// An atomic vector whose class we know.
+/// How a vector is read: [`Atomic::of`] or [`Atomic::of_numbers`].
+pub type AsVector = fn(R, &str) -> Result<Atomic, Failure>;
+
+/// An atomic vector whose elements we know how to read.
 #[derive(Clone)]
 pub struct Atomic {
     x: R,
@@ -317,6 +324,48 @@ pub struct Atomic {
 }
 
 impl Atomic {
+    /// A vector whose elements are metrics: those of any class, and whatever else belongs to it. No code of its class is
+    /// run.
+    pub fn of_numbers(x: R, at: &str) -> Result<Atomic, Failure> {
+        let classes = x.inherited_classes();
+        let is = |name: &str| classes.iter().any(|class| class == name);
+        let (mut levels, mut unit) = (None, 1.0);
+        let kind = match x.ty() {
+            SEXPTYPE::LGLSXP => Kind::Logical,
+            SEXPTYPE::STRSXP => Kind::Character,
+            SEXPTYPE::INTSXP if is("factor") => {
+                levels = x.levels();
+                Kind::Character
+            }
+            SEXPTYPE::REALSXP if is("integer64") => Kind::Integer64,
+            SEXPTYPE::INTSXP | SEXPTYPE::REALSXP if is("Date") => Kind::Date,
+            SEXPTYPE::INTSXP | SEXPTYPE::REALSXP if is("POSIXct") => Kind::Datetime,
+            SEXPTYPE::INTSXP | SEXPTYPE::REALSXP if is("difftime") => {
+                unit = seconds_in_unit(x, at)?;
+                Kind::Difftime
+            }
+            // Such as a period of months, days and seconds, of which the vector itself has the seconds.
+            SEXPTYPE::INTSXP | SEXPTYPE::REALSXP if x.is_s4() && has_numbers_in_slots(x) => {
+                let hint = "A metric is one number: convert it with `as.numeric()`.";
+                let is = describe(x, &x.classes());
+                return Err(refuse(
+                    at,
+                    format!("it is {is}, with numbers in its slots"),
+                    hint,
+                ));
+            }
+            SEXPTYPE::INTSXP => Kind::Integer,
+            SEXPTYPE::REALSXP => Kind::Double,
+            _ => return Err(no_number(x, at)),
+        };
+        Ok(Atomic {
+            x,
+            kind,
+            levels,
+            unit,
+        })
+    }
+
     pub fn of(x: R, at: &str) -> Result<Atomic, Failure> {
         let classes = x.classes();
         let plain = |kind| {
@@ -338,29 +387,12 @@ impl Atomic {
             }),
             (SEXPTYPE::INTSXP | SEXPTYPE::REALSXP, Some("Date")) => plain(Kind::Date),
             (SEXPTYPE::INTSXP | SEXPTYPE::REALSXP, Some("POSIXct")) => plain(Kind::Datetime),
-            (SEXPTYPE::INTSXP | SEXPTYPE::REALSXP, Some("difftime")) => {
-                let unit = x.named_attribute(c"units").and_then(R::string);
-                let unit = match unit.as_deref() {
-                    Some("secs") => 1.0,
-                    Some("mins") => 60.0,
-                    Some("hours") => 3600.0,
-                    Some("days") => 86_400.0,
-                    Some("weeks") => 604_800.0,
-                    _ => {
-                        return Err(refuse(
-                            at,
-                            "it is a difftime without units",
-                            "Give it units.",
-                        ));
-                    }
-                };
-                Ok(Atomic {
-                    x,
-                    kind: Kind::Difftime,
-                    levels: None,
-                    unit,
-                })
-            }
+            (SEXPTYPE::INTSXP | SEXPTYPE::REALSXP, Some("difftime")) => Ok(Atomic {
+                x,
+                kind: Kind::Difftime,
+                levels: None,
+                unit: seconds_in_unit(x, at)?,
+            }),
             (SEXPTYPE::REALSXP, Some("integer64")) => plain(Kind::Integer64),
             (_, Some(_)) => Err(refuse(
                 at,
@@ -392,15 +424,15 @@ impl Atomic {
 
     /// Whether an element can be read without R, once it has passed as a value or as a metric.
     pub fn needs_r(&self, i: usize, metric: bool, at: &str) -> Result<bool, Failure> {
-        if !self.x.is_in_memory() {
-            return self.get(i, at).map(|_| true);
-        }
-        if matches!(self.kind, Kind::Double | Kind::Integer) {
+        let is_in_memory = self.x.is_in_memory();
+        if is_in_memory && matches!(self.kind, Kind::Double | Kind::Integer) {
             return Ok(false);
         }
         if metric {
-            self.metric(i, at)?;
-            return Ok(false);
+            return self.metric(i, at).map(|_| !is_in_memory);
+        }
+        if !is_in_memory {
+            return self.get(i, at).map(|_| true);
         }
         let text = match (self.kind, self.levels) {
             (Kind::Character, None) => self.x.borrowed_text(i),
@@ -463,17 +495,36 @@ impl Atomic {
 
     /// An element as a metric.
     pub fn metric(&self, i: usize, at: &str) -> Result<Value, Failure> {
-        let value = self.get(i, at)?;
-        match value {
-            Value::Int(_) | Value::Double(_) | Value::Na(Kind::Integer | Kind::Double) => Ok(value),
-            Value::Na(Kind::Logical | Kind::Difftime) => Ok(Value::Na(Kind::Double)),
-            Value::Difftime(seconds) => Ok(Value::Double(seconds)),
-            _ => {
-                let is = describe(self.x, &self.x.classes());
-                let hint = "A metric is one number: convert it with `as.numeric()`, or log it as a parameter.";
-                Err(refuse(at, format!("it is {is}"), hint))
+        let (is, hint) = match self.kind {
+            Kind::Integer | Kind::Double => return self.get(i, at),
+            Kind::Difftime | Kind::Logical | Kind::Integer64 => match self.get(i, at)? {
+                Value::Na(_) => return Ok(Value::Na(Kind::Double)),
+                Value::Difftime(seconds) => return Ok(Value::Double(seconds)),
+                Value::Integer64(x) if x as f64 as i128 == i128::from(x) => {
+                    return Ok(Value::Double(x as f64));
+                }
+                Value::Integer64(_) => (
+                    "an integer64 that no double is equal to",
+                    "Round it with `as.double()`, or log it as a parameter.",
+                ),
+                _ => (
+                    "a logical value",
+                    "A metric is one number: convert it with `as.numeric()`, or log it as a parameter.",
+                ),
+            },
+            Kind::Date => ("a date", TIME_HINT),
+            Kind::Datetime => ("a time", TIME_HINT),
+            Kind::Character if self.x.ty() == SEXPTYPE::STRSXP => {
+                ("a text", text_hint(self.x, says_number(self.x.text(i))))
             }
-        }
+            Kind::Character => {
+                let levels = self.levels.into_iter();
+                let mut labels =
+                    levels.flat_map(|levels| (0..levels.len()).map(move |i| levels.text(i)));
+                ("a factor", text_hint(self.x, labels.all(says_number)))
+            }
+        };
+        Err(refuse(at, format!("it is {is}"), hint))
     }
 
     fn number(&self, i: usize) -> f64 {
@@ -507,35 +558,114 @@ impl Atomic {
     }
 }
 
-/// One number.
+/// One number, whatever its class: bare, in a matrix or an array, with a name.
 pub fn metric(x: R, at: &str) -> Result<Value, Failure> {
-    let classes = x.classes();
-    let number = matches!(
-        x.ty(),
-        SEXPTYPE::LGLSXP | SEXPTYPE::INTSXP | SEXPTYPE::REALSXP
-    );
-    if number && x.len() == 1 && (classes.is_empty() || classes == ["difftime"]) {
-        let kind = match x.ty() {
-            _ if !classes.is_empty() => return Atomic::of(x, at)?.metric(0, at),
-            SEXPTYPE::LGLSXP => Kind::Logical,
-            SEXPTYPE::INTSXP => Kind::Integer,
-            _ => Kind::Double,
-        };
-        return Atomic {
-            x,
-            kind,
-            levels: None,
-            unit: 1.0,
+    match x.ty() {
+        SEXPTYPE::LGLSXP | SEXPTYPE::INTSXP | SEXPTYPE::REALSXP | SEXPTYPE::STRSXP
+            if x.len() == 1 =>
+        {
+            Atomic::of_numbers(x, at)?.metric(0, at)
         }
-        .metric(0, at);
+        _ => Err(no_number(x, at)),
     }
-    let hint = match x.len() {
-        0 | 1 => {
-            "A metric is one number: convert it with `as.numeric()`, or log it as a parameter."
+}
+
+/// A value that is no metric because of what it is made of, with what would be one.
+fn no_number(x: R, at: &str) -> Failure {
+    let classes = x.classes();
+    let is = |name: &str| classes.iter().any(|class| class == name);
+    let hint = match (x.ty(), x.len()) {
+        _ if is("POSIXlt") => TIME_HINT,
+        _ if is("data.frame") => {
+            "A metric is one number: log each by its name, as in `metrics = list(rmse = x$rmse)`."
         }
-        _ => "A metric is one number: summarise it, or log it as a parameter.",
+        _ if is("factor") && x.len() > 0 => text_hint(x, false),
+        (SEXPTYPE::STRSXP, 1..) => text_hint(x, false),
+        (SEXPTYPE::VECSXP, 1..) if !classes.is_empty() => OTHER_HINT,
+        (SEXPTYPE::VECSXP, 1)
+            if matches!(x.element(0).ty(), SEXPTYPE::REALSXP | SEXPTYPE::INTSXP) =>
+        {
+            "A metric is one number: take it out of the list, with `[[1]]`."
+        }
+        (SEXPTYPE::VECSXP, 1..) => {
+            "A metric is one number: log each by a name of its own, or the list as a parameter."
+        }
+        (SEXPTYPE::LGLSXP | SEXPTYPE::INTSXP | SEXPTYPE::REALSXP, 1..) => {
+            "A metric is one number: summarise it, or log it as a parameter."
+        }
+        (SEXPTYPE::CPLXSXP, 1..) => "A metric is one number: log `Re()`, `Im()` or `Mod()` of it.",
+        (ty, 0) if ty != SEXPTYPE::ENVSXP => {
+            "A metric is one number: leave it out, or log `NA` for one that is missing."
+        }
+        _ => OTHER_HINT,
     };
-    Err(refuse(at, format!("it is {}", describe(x, &classes)), hint))
+    refuse(at, format!("it is {}", describe(x, &classes)), hint)
+}
+
+const OTHER_HINT: &str = "A metric is one number: log what matters of it as one.";
+const TIME_HINT: &str =
+    "A metric is one number: log the time since another, `x - start`, or log it as a parameter.";
+
+/// What to do with a text, or a factor, in the place of a metric. The codes of a factor are not what its labels say.
+fn text_hint(x: R, is_number: bool) -> &'static str {
+    match (is_number, x.ty()) {
+        (true, SEXPTYPE::STRSXP) => "A metric is one number: convert it with `as.numeric()`.",
+        (true, _) => {
+            "A metric is one number: convert its label with `as.numeric(as.character(x))`."
+        }
+        (false, _) => {
+            "A metric is one number: text is a parameter or a tag, in `params` or `tags`."
+        }
+    }
+}
+
+/// Whether `as.numeric()` makes of a text what it says.
+fn says_number(text: Text) -> bool {
+    match text {
+        Text::Na => true,
+        Text::Is(text) => text.trim().parse::<f64>().is_ok(),
+        Text::Invalid => false,
+    }
+}
+
+/// The seconds in the unit of a difftime.
+fn seconds_in_unit(x: R, at: &str) -> Result<f64, Failure> {
+    let unit = x.named_attribute(c"units").and_then(R::string);
+    match unit.as_deref() {
+        Some("secs") => Ok(1.0),
+        Some("mins") => Ok(60.0),
+        Some("hours") => Ok(3600.0),
+        Some("days") => Ok(86_400.0),
+        Some("weeks") => Ok(604_800.0),
+        _ => Err(refuse(
+            at,
+            "it is a difftime without units",
+            "Give it units.",
+        )),
+    }
+}
+
+/// Whether an S4 object that is a vector has more numbers beside it.
+fn has_numbers_in_slots(x: R) -> bool {
+    x.attributes().into_iter().any(|name| {
+        let slot = CString::new(name.as_str()).ok();
+        let slot = slot.and_then(|slot| x.named_attribute(&slot));
+        !["names", "dim", "dimnames"].contains(&name.as_str())
+            && slot.is_some_and(|slot| {
+                matches!(slot.ty(), SEXPTYPE::INTSXP | SEXPTYPE::REALSXP) && slot.len() > 0
+            })
+    })
+}
+
+/// A column that doesn't have a value for each row, as a matrix within a data frame.
+pub fn wrong_length(column: R, at: &str, rows: usize) -> Failure {
+    let is = describe(column, &column.classes());
+    let what = format!("it is {is} with {} values for {rows} rows", column.len());
+    refuse(
+        at,
+        what,
+        "Give each run one value of it: each column a name of its own.",
+    )
 }
 
 fn is_na(x: i32) -> bool {

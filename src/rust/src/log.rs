@@ -19,10 +19,11 @@ use fitledger_core::platform::memory;
 
 use crate::append_request::{AppendRequest, Entropy, Remarks, with_remarks};
 use crate::deferred::DeferredStrings;
-use crate::from_r::{self, Atomic};
+use crate::from_r::{self, AsVector, Atomic};
 use crate::guard::{Failure, guard};
 use crate::live;
 use crate::r::{self, R};
+use crate::to_r;
 use crate::view_cache::guard_views;
 
 /// Appends one event of a run, after the values that are buffered for it; the run's id.
@@ -213,14 +214,23 @@ fn native_stream_text(state: Robj) -> Robj {
 ///
 /// @noRd
 #[extendr]
-fn native_refusal(x: Robj, arg_path: Robj, metric: Robj) -> Robj {
+fn native_refusal(x: Robj, arg_path: Robj) -> Robj {
     guard(|| {
         let arg_path = R::of(&arg_path).string().unwrap_or_default();
-        match R::of(&metric).is_true() {
-            true => from_r::metric(R::of(&x), &arg_path)?,
-            false => from_r::value(R::of(&x), &arg_path, 1)?,
-        };
+        from_r::value(R::of(&x), &arg_path, 1)?;
         Ok(Robj::from(()))
+    })
+}
+
+/// The number that is recorded of a metric, or the failure that says why none is.
+///
+/// @noRd
+#[extendr]
+fn native_metric(x: Robj, arg_path: Robj) -> Robj {
+    guard(|| {
+        let arg_path = R::of(&arg_path).string().unwrap_or_default();
+        let number = from_r::metric(R::of(&x), &arg_path)?;
+        Ok(to_r::value(&number))
     })
 }
 
@@ -251,7 +261,8 @@ enum Column {
 }
 
 impl Columns {
-    fn of(frame: R, what: &str) -> Result<Columns, Failure> {
+    /// `vector` says how a column that is one is read.
+    fn of(frame: R, what: &str, rows: usize, vector: AsVector) -> Result<Columns, Failure> {
         let mut out = Columns {
             keys: Vec::new(),
             names: Vec::new(),
@@ -267,8 +278,11 @@ impl Columns {
             let column = frame.element(i);
             out.columns.push(match column.ty() {
                 SEXPTYPE::VECSXP if column.classes().is_empty() => Column::List(column),
-                _ => Column::Atomic(Atomic::of(column, &name)?),
+                _ => Column::Atomic(vector(column, &name)?),
             });
+            if column.len() != rows {
+                return Err(from_r::wrong_length(column, &name, rows));
+            }
             out.keys.push(key);
             out.names.push(name);
         }
@@ -348,8 +362,10 @@ fn native_log_runs(
             SEXPTYPE::INTSXP if rows.len() == 1 => rows.integers()[0] as usize,
             _ => return Err(Failure::argument("rows")),
         };
-        let params = Columns::of(R::of(&params), "params")?;
-        let metrics = Columns::of(R::of(&metrics), "metrics")?;
+        let values = |frame, what| Columns::of(frame, what, rows, Atomic::of);
+        let numbers = |frame, what| Columns::of(frame, what, rows, Atomic::of_numbers);
+        let params = values(R::of(&params), "params")?;
+        let metrics = numbers(R::of(&metrics), "metrics")?;
         let origin = Origin::of(R::of(&origin))?;
         let own = Object::from(&from_r::own_json(R::of(&more))?);
         let contexts = Contexts {
@@ -359,9 +375,9 @@ fn native_log_runs(
                 Some(origin) => own.extend(&origin.context),
                 None => own,
             },
-            about_columns: Columns::of(R::of(&columns).element(0), "columns")?,
-            tag_columns: Columns::of(R::of(&columns).element(1), "columns")?,
-            sealed: Columns::of(R::of(&sealed), "sealed")?,
+            about_columns: values(R::of(&columns).element(0), "columns")?,
+            tag_columns: values(R::of(&columns).element(1), "columns")?,
+            sealed: numbers(R::of(&sealed), "sealed")?,
         };
         let varies = [
             &contexts.about_columns,
@@ -640,5 +656,6 @@ extendr_module! {
     fn native_log_runs;
     fn native_stream_text;
     fn native_refusal;
+    fn native_metric;
     fn native_set_call_head;
 }

@@ -194,12 +194,24 @@ impl R {
     }
 
     pub fn classes(self) -> Vec<String> {
-        let Some(class) = self.attribute(unsafe { R_ClassSymbol }) else {
-            return Vec::new();
-        };
-        (0..class.len())
-            .filter_map(|i| match class.text(i) {
-                Text::Is(name) => Some(name),
+        let class = self.attribute(unsafe { R_ClassSymbol });
+        class.map_or_else(Vec::new, R::valid_texts)
+    }
+
+    /// The same, of an S4 object with the classes that its own extends.
+    pub fn inherited_classes(self) -> Vec<String> {
+        match self.is_s4() {
+            true => base_call(c".class2", self, &[])
+                .map_or_else(Vec::new, |classes| R::of(&classes).valid_texts()),
+            false => self.classes(),
+        }
+    }
+
+    /// The elements of a character vector that are text.
+    fn valid_texts(self) -> Vec<String> {
+        (0..self.len())
+            .filter_map(|i| match self.text(i) {
+                Text::Is(text) => Some(text),
                 _ => None,
             })
             .collect()
@@ -233,14 +245,7 @@ impl R {
             return Vec::new();
         };
         let names = R::of(&attributes).names();
-        names.map_or_else(Vec::new, |names| {
-            (0..names.len())
-                .filter_map(|i| match names.text(i) {
-                    Text::Is(name) => Some(name),
-                    _ => None,
-                })
-                .collect()
-        })
+        names.map_or_else(Vec::new, R::valid_texts)
     }
 
     /// Puts another function at the head of a call, in place.

@@ -387,13 +387,13 @@ fn network_file_systems_are_refused_or_warned_of_once() {
     assert!(!path.exists(), "nothing is left behind");
     memory.allow_network = true;
     append(&mut memory, Network::Other("CIFS".into())).unwrap();
-    assert_eq!(memory.take_warning(), None);
+    assert_eq!(memory.take_network(), None);
 
     let mut memory = Memory::default();
     append(&mut memory, Network::Nfs4).unwrap();
-    assert!(memory.take_warning().unwrap().contains("NFS"));
+    assert!(memory.take_network().unwrap().contains("NFS"));
     append(&mut memory, Network::Nfs4).unwrap();
-    assert_eq!(memory.take_warning(), None);
+    assert_eq!(memory.take_network(), None);
 }
 
 #[test]

@@ -339,7 +339,7 @@ fn what_a_session_keeps_of_the_code_is_stored_once_and_verified() {
         };
         let open = || FileStore::open(&path);
         ledger::append(open, &path, &mut memory, &mut how, [(now, event)]).unwrap();
-        memory.take_warning()
+        memory.take_not_recorded()
     };
     assert_eq!(log(1, &[("script", b"fit()"), ("diff", b"-1+2")]), None);
     assert_eq!(log(2, &[("script", b"fit()")]), None);

@@ -16,7 +16,8 @@ pub struct Memory {
     /// Whether to write to file systems over a network whose locks can't be relied on.
     pub allow_network: bool,
     known: HashMap<Key, Known>,
-    warnings: Vec<String>,
+    network: Vec<String>,
+    not_recorded: Vec<String>,
     notices: Vec<String>,
 }
 
@@ -43,10 +44,14 @@ pub(in crate::ledger) struct WrittenSession {
 }
 
 impl Memory {
-    /// What somebody should be told once, if there is anything.
-    pub fn take_warning(&mut self) -> Option<String> {
-        let warnings = std::mem::take(&mut self.warnings);
-        (!warnings.is_empty()).then(|| warnings.join("\n"))
+    /// What somebody should be warned of once: of the network file system that a ledger lies on.
+    pub fn take_network(&mut self) -> Option<String> {
+        joined(&mut self.network)
+    }
+
+    /// The same of what a session should have on record, and hasn't.
+    pub fn take_not_recorded(&mut self) -> Option<String> {
+        joined(&mut self.not_recorded)
     }
 
     /// Forgets a ledger: its file is about to be another.
@@ -56,12 +61,11 @@ impl Memory {
 
     /// What somebody should know of the file, once.
     pub fn take_notice(&mut self) -> Option<String> {
-        let notices = std::mem::take(&mut self.notices);
-        (!notices.is_empty()).then(|| notices.join("\n"))
+        joined(&mut self.notices)
     }
 
-    pub(super) fn warn(&mut self, warning: String) {
-        self.warnings.push(warning);
+    pub(super) fn not_recorded(&mut self, what: String) {
+        self.not_recorded.push(what);
     }
 
     pub(super) fn notice(&mut self, notice: String) {
@@ -81,7 +85,7 @@ impl Memory {
                     system,
                 });
             }
-            Some(Network::Nfs4) => self.warn(nfs_warning(path)),
+            Some(Network::Nfs4) => self.network.push(nfs_warning(path)),
             _ => {}
         }
         self.known(key, store.id()).network_checked = true;
@@ -141,6 +145,11 @@ impl Memory {
         }
         known
     }
+}
+
+fn joined(texts: &mut Vec<String>) -> Option<String> {
+    let texts = std::mem::take(texts);
+    (!texts.is_empty()).then(|| texts.join("\n"))
 }
 
 fn nfs_warning(path: &Path) -> String {

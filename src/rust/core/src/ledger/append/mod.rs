@@ -85,9 +85,9 @@ pub fn append_decided<S: Store, E: IntoIterator<Item = (Timestamp, Event)>>(
     drop(store.unlock());
     let written = written?;
     written
-        .warning
+        .not_recorded
         .into_iter()
-        .for_each(|warning| memory.warn(warning));
+        .for_each(|what| memory.not_recorded(what));
     written
         .notices
         .into_iter()
@@ -127,7 +127,7 @@ pub fn begin<S: Store>(
 /// The rows of one append, as they came to stand in the file.
 struct Written {
     end: Position,
-    warning: Option<String>,
+    not_recorded: Option<String>,
     notices: Vec<String>,
 }
 
@@ -195,7 +195,7 @@ fn write_rows<S: Store>(
     });
     Ok(Written {
         end,
-        warning: session.warning,
+        not_recorded: session.not_recorded,
         notices: room.notice.iter().cloned().chain(aside).collect(),
     })
 }

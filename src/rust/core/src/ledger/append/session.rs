@@ -17,7 +17,8 @@ pub(in crate::ledger) struct Entered {
     pub id: String,
     /// The row that the draft begins it with, if it isn't on record.
     pub fresh: Option<WrittenSession>,
-    pub warning: Option<String>,
+    /// What it should name and doesn't, with the reason.
+    pub not_recorded: Option<String>,
 }
 
 /// Goes on with the session on record if its context is the same, else begins one.
@@ -31,7 +32,7 @@ pub(super) fn enter(
         Some(session) if session.version == how.session.version => Ok(Entered {
             id: session.id.clone(),
             fresh: None,
-            warning: None,
+            not_recorded: None,
         }),
         _ => begin(ledger, how, draft),
     }
@@ -46,11 +47,11 @@ pub(in crate::ledger) fn begin(
     let id: String = id::short_id(how.random).collect();
     // Without them the session still says which packages there were, and what hash the code has, so
     // that what can't be stored is a warning.
-    let mut warnings = Vec::new();
+    let mut missing = Vec::new();
     let mut stored = |what: &str, bytes: &[u8]| {
         let stored = store(ledger, bytes, how.random);
-        let warn = |e| warnings.push(format!("{what} is not on record: {e}"));
-        stored.map_err(warn).ok()
+        let note = |e| missing.push(format!("{what} is not on record: {e}"));
+        stored.map_err(note).ok()
     };
     let lockfile = how.session.lockfile;
     let lockfile = lockfile.and_then(|bytes| stored("The environment's lockfile", bytes));
@@ -71,7 +72,7 @@ pub(in crate::ledger) fn begin(
     Ok(Entered {
         id,
         fresh: Some(fresh),
-        warning: (!warnings.is_empty()).then(|| warnings.join("\n")),
+        not_recorded: (!missing.is_empty()).then(|| missing.join("\n")),
     })
 }
 

@@ -1,0 +1,94 @@
+# What can't be put on record once there is, or may be, a fit: it is left out and named by a warning, and nothing loses the
+# fit.
+
+new_notes <- function() {
+  notes <- new.env(parent = emptyenv())
+  notes$text <- character()
+  notes
+}
+
+note <- function(notes, text) {
+  notes$text <- c(notes$text, text)
+  NULL
+}
+
+# An interrupt here only ends the piece of work that it meets.
+attempt <- function(code, what, notes) {
+  tryCatch(
+    code,
+    error = function(e) note(notes, paste0(what, ": ", rlang::cnd_message(e, prefix = FALSE))),
+    interrupt = function(e) note(notes, paste0(what, ": interrupted."))
+  )
+}
+
+warn_of <- function(notes, head = "The call is done, but not all of it is on record.") {
+  if (length(notes$text)) {
+    warn("not_recorded", c(head, rlang::set_names(notes$text, rep("x", length(notes$text)))))
+  }
+}
+
+# Those of some values, each with a name of its own, that the ledger takes. `what` they are: `"params"`, `"metrics"`,
+# `"sealed"`, `"tags"`.
+recordable <- function(values, what, notes) {
+  is_metric <- what %in% c("metrics", "sealed")
+  kept <- vapply(names(values), function(name) {
+    place <- paste0(what, "$", name)
+    why <- if (name %in% reserved_names) reserved(place) else refusal(values[[name]], place, metric = is_metric)
+    if (!is.null(why)) {
+      note(notes, why)
+    }
+    is.null(why)
+  }, logical(1))
+  values[kept]
+}
+
+reserved_names <- c("run_id", "timestamp")
+
+reserved <- function(place) {
+  paste0("`", place, "` can't be recorded: every run has a column of that name.")
+}
+
+# ---- Within `with_run()` --------------------------------------------------
+
+# Logs something of a live run. Within `with_run()` there may be a fit already, so that there a failure is a warning, of what
+# `failed` notes of it. Nobody else's code runs in `code`.
+report <- function(run, code, failed = note_failure) {
+  if (!is_enclosing(run)) {
+    return(code)
+  }
+  unless_recorded(code, function(e) {
+    notes <- new_notes()
+    failed(e, notes)
+    warn_of(notes, "The run goes on, but not all of it is on record.")
+  })
+}
+
+# The same of values, in lists by what they are, which `log` logs: those that can be recorded are.
+report_values <- function(run, values, log) {
+  given <- NULL
+  report(run, log(given <- values), function(e, notes) {
+    kept <- tryCatch(
+      Map(function(values, what) recordable(named_list(values), what, notes), given, names(given)),
+      error = function(e) NULL
+    )
+    if (length(notes$text)) {
+      unless_recorded(log(kept), function(e) note_failure(e, notes))
+    } else {
+      note_failure(e, notes)
+    }
+  })
+}
+
+# That the run isn't this one's any more, or that somebody wants to be back, is an error for the code that reports, too.
+unless_recorded <- function(code, failed) {
+  tryCatch(code, fitledger_error = function(e) {
+    if (inherits(e, c("fitledger_error_ended", "fitledger_error_interrupted"))) {
+      stop(e)
+    }
+    failed(e)
+  })
+}
+
+note_failure <- function(e, notes) {
+  note(notes, rlang::cnd_message(e, prefix = FALSE))
+}
