@@ -53,7 +53,8 @@ untranslated <- function(paths) {
 # In bytes. R and Linux take 4095, of which the working directory and the names of files beside a ledger need some.
 longest_path <- 3000
 
-# Whether there are files or folders of these names, of texts of anybody's making: R warns of what is too long for a path.
+# Whether there are files or folders of these names, texts of anybody's making: R warns of what is too long for a
+# path.
 is_there <- function(x) {
   x <- untranslated(x)
   there <- !is.na(x) & nchar(x, "bytes") <= longest_path

@@ -40,9 +40,10 @@
 #' 0. A call that failed has left the ledger as it was; the two exceptions,
 #' `remains` and `durability_unknown`, say so.
 #'
-#' What has to be said of a call that did log something is a warning, of the class `fitledger_warning` and one that says
-#' what: `not_recorded`, `end`, `pointers`, `network`. Under `options(warn = 2)`, which makes errors of other warnings, it
-#' stays one.
+#' What has to be said of a call that did log something is a warning, of the class
+#' `fitledger_warning` and one that says what: `fitledger_warning_not_recorded`, `_end`,
+#' `_pointers`, `_network`. Under `options(warn = 2)`, which makes errors of other
+#' warnings, it stays one.
 #'
 #' @name fitledger_error
 #' @examples
@@ -72,7 +73,10 @@ warn <- function(class, message, call = NULL) {
     old <- options(warn = 1)
     on.exit(options(old))
   }
-  rlang::warn(printable_lines(message), class = c(paste0("fitledger_warning_", class), "fitledger_warning"), call = call)
+  rlang::warn(
+    printable_lines(message),
+    class = c(paste0("fitledger_warning_", class), "fitledger_warning"), call = call
+  )
 }
 
 # Text of anybody's making for a line of print or a picture. A terminal takes control characters for commands.

@@ -117,7 +117,8 @@ are_paths <- function(x, arg, call = rlang::caller_env()) {
   }
   first <- which(if (all(there)) folder else !there)[[1]]
   abort(
-    "not_found", paste0("`", arg, "` holds '", x[[first]], "', which is ", if (there[[first]]) "a folder." else "not there."),
+    "not_found",
+    paste0("`", arg, "` holds '", x[[first]], "', which is ", if (there[[first]]) "a folder." else "not there."),
     "Give the paths of files. Texts that are the data themselves stand in `I()`.",
     path = path.expand(untranslated(x[[first]])), call = call
   )

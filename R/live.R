@@ -257,11 +257,13 @@ check_run <- function(x, call = rlang::caller_env()) {
 #' every kind, belong to it: their `parent` is the run. `with(run, ...)` does the same for a run that was
 #' started, whose name in the expression is `.run`.
 #'
-#' Once there is a fit, nothing loses it. What [log_metrics()], [log_params()], [log_tags()], [log_artifact()] or
-#' [end_run()] of the run can't put on record within the function, or the expression, is a warning of the class
-#' `fitledger_warning_not_recorded` that names it, and no error, also under `options(warn = 2)`; what else the call was
-#' given is recorded. Only that the run has ended, or is another process's by now, is an error (`fitledger_error_ended`).
-#' If at last the end can't be recorded, that is a warning of the class `fitledger_warning_end`.
+#' Once there is a fit, nothing loses it. What [log_metrics()], [log_params()],
+#' [log_tags()], [log_artifact()] or [end_run()] of the run can't put on record within the
+#' function, or the expression, is a warning of the class
+#' `fitledger_warning_not_recorded` that names it, and no error, also under
+#' `options(warn = 2)`; what else the call was given is recorded. Only that the run has
+#' ended, or is another process's by now, is an error (`fitledger_error_ended`). If at
+#' last the end can't be recorded, that is a warning of the class `fitledger_warning_end`.
 #'
 #' @inheritParams start_run
 #' @param fun A function of the run.

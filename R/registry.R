@@ -209,7 +209,7 @@ say_figures <- function(figures) {
   if (!length(figures)) {
     return("it gave no figures")
   }
-  paste(encodeString(names(figures)), vapply(figures, function(x) format(x, digits = 4), ""), sep = " = ", collapse = ", ")
+  paste(encodeString(names(figures)), vapply(figures, format, "", digits = 4), sep = " = ", collapse = ", ")
 }
 
 #' Make a gate: better than the current model
@@ -283,7 +283,8 @@ gate_better <- function(data, outcome, metric = "rmse", by = 0, ..., maximize = 
       measured <- measure$of(truth, predicted)
       number <- native_metric(measured, "metric")
       if (is_failure(number, "value") || is.na(number)) {
-        stop("The metric of `", model$name, "/", model$version, "` is ", describe(measured), ", not a number.", call. = FALSE)
+        what <- paste0("The metric of `", model$name, "/", model$version, "`")
+        stop(what, " is ", describe(measured), ", not a number.", call. = FALSE)
       }
       number
     }

@@ -26,11 +26,11 @@
 #'   [read_artifact()].
 #' @param keep `FALSE` to record files by their path and hash, without their bytes. What
 #'   takes more than 1 GiB is stored only if you say `keep = TRUE`.
-#' @param data What the run was fitted to: a data frame, a matrix, the path of a file,
-#'   the paths of several, which are one version, or a named list of them. Recorded are the hash ([hash_data()]), how many rows
-#'   and columns there are, and the columns' names and types, not the data. A hash
-#'   of [hash_data()] is taken as it is, and `I("snapshot 2026-11")` is a label of
-#'   data that are kept elsewhere.
+#' @param data What the run was fitted to: a data frame, a matrix, the path of a file, the
+#'   paths of several, which are one version, or a named list of them. Recorded are the
+#'   hash ([hash_data()]), how many rows and columns there are, and the columns' names and
+#'   types, not the data. A hash of [hash_data()] is taken as it is, and
+#'   `I("snapshot 2026-11")` is a label of data that are kept elsewhere.
 #' @param seed The seed that you set, a whole number. It is recorded, not set. Or
 #'   the state of R's random stream, `.Random.seed`, as it was before the fit: it is
 #'   stored as the artifact `random_stream`, and [with_run()] takes it as `seed` to

@@ -1,5 +1,5 @@
-# What can't be put on record once there is, or may be, a fit: it is left out and named by a warning, and nothing loses the
-# fit.
+# What can't be put on record once there is, or may be, a fit: it is left out and named by a warning, and nothing loses
+# the fit.
 
 new_notes <- function() {
   notes <- new.env(parent = emptyenv())
@@ -50,8 +50,8 @@ reserved <- function(place) {
 
 # ---- Within `with_run()` --------------------------------------------------
 
-# Logs something of a live run. Within `with_run()` there may be a fit already, so that there a failure is a warning, of what
-# `failed` notes of it. Nobody else's code runs in `code`.
+# Logs something of a live run. Within `with_run()` there may be a fit already, so that there a failure is a warning, of
+# what `failed` notes of it. Nobody else's code runs in `code`.
 report <- function(run, code, failed = note_failure) {
   if (!is_enclosing(run)) {
     return(code)

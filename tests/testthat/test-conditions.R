@@ -156,7 +156,8 @@ test_that("where warnings are errors, no warning of ours makes a call fail that 
     "  runs <- tryCatch(nrow(read_runs(file)), fitledger_error_not_a_ledger = function(e) 0)",
     "  cat('>', failed, sub('fitledger_warning_', '', said), runs, '\\n')",
     "}",
-    "said <- tryCatch(with_run(plain(), list(), function(run) gone(run, function() stop('mine'))), error = conditionMessage)",
+    "fails <- function(run) gone(run, function() stop('mine'))",
+    "said <- tryCatch(with_run(plain(), list(), fails), error = conditionMessage)",
     "cat('>', said, '\\n')",
     "cat('done\\n')"
   ))[[1]]

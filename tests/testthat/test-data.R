@@ -189,7 +189,8 @@ test_that("texts are the data only where they can't be meant as paths", {
     read_runs(file, columns = "data")$data[[nrow(read_runs(file))]]
   }
   texts <- list(
-    c("low", "high"), c("train", "low", "train"), c("a.csv", "x", "a.csv"), c("3.5", "2.1"), c("2026/01/02", "2026/01/03"),
+    c("low", "high"), c("train", "low", "train"), c("a.csv", "x", "a.csv"), c("3.5", "2.1"),
+    c("2026/01/02", "2026/01/03"),
     c("One sentence.", "And/or another one."), c(NA, "x"), c("", "x"), c(strrep("x", 1e5), "y")
   )
   for (x in texts) expect_identical(recorded(x), hash_data(x))

@@ -312,8 +312,9 @@ test_that("paths and text in the encoding of any session are taken", {
         "id <- log_run(path, list(text = enc2native('\\u00fc')), list(m = 1), artifacts = list(model = 1))",
         "stopifnot(identical(read_runs(path)$text, '\\u00fc'), identical(read_artifact(path, id, 'model'), 1))",
         "beyond <- sub('[.]csv$', '\\U1F600.csv', path.expand(path))",
-        "verbs <- list(function() log_run(beyond, list(), list()), function() start_run(beyond), function() hash_data(beyond))",
-        "for (verb in verbs) tryCatch(verb(), fitledger_error_argument = function(e) stopifnot(is.na(iconv('a\\U1F600', 'UTF-8', ''))))",
+        "verbs <- list(function() log_run(beyond, list(), list()), function() start_run(beyond))",
+        "refused <- function(e) stopifnot(is.na(iconv('a\\U1F600', 'UTF-8', '')))",
+        "for (verb in c(verbs, function() hash_data(beyond))) tryCatch(verb(), fitledger_error_argument = refused)",
         "cat('done\\n')"
       ),
       env = c(LOCPATH = locales, LC_ALL = name)
@@ -340,7 +341,8 @@ test_that("a path that the session's encoding can't hold is one path for all ver
       "log_artifact(run, path)",
       "end_run(run)",
       "log_run(path, list(), list(), data = c(path, path), artifacts = list(file = path))",
-      "stopifnot(nrow(read_runs(path)) == 5, verify_ledger(path)$status == 'ok', read_artifact(path, id, 'model') == 1)",
+      "stopifnot(nrow(read_runs(path)) == 5, verify_ledger(path)$status == 'ok')",
+      "stopifnot(read_artifact(path, id, 'model') == 1)",
       "stopifnot(identical(read_artifacts(path, run)$artifact, '\\u00fcber'), nrow(read_metrics(path)) == 1)",
       "invisible(hash_data(path))",
       "view_runs(path, '\\u00fcber.html', open = FALSE)",

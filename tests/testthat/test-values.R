@@ -44,7 +44,9 @@ test_that("one value with a name is one value", {
     named(at), named(as.difftime(5, units = "secs")), stats::quantile(1:10, 0.5), which.max(c(a = 1, b = 3)),
     named(factor("u"))
   )
-  plain <- list(TRUE, 5L, 0.5, "x", NA, NA_character_, as.Date("2026-11-23"), at, as.difftime(5, units = "secs"), 5.5, 2L, "u")
+  plain <- list(
+    TRUE, 5L, 0.5, "x", NA, NA_character_, as.Date("2026-11-23"), at, as.difftime(5, units = "secs"), 5.5, 2L, "u"
+  )
   expect_identical(comes_back(values), plain)
   odd <- stats::setNames(1:3, c(NA, "", "x"))
   expect_identical(comes_back(list(odd[1], odd[2], list(n = 1), list(c(n = 1)))), list(1L, 2L, list(n = 1), list(1)))
@@ -85,8 +87,7 @@ test_that("a metric is one number of any class, in every way to log it", {
     named = c(x = 3), labelled = structure(1, label = "one"), missing = structure(NA, class = "odd")
   )
   numbers <- c(
-    0.87, 90, 120, 5, as.numeric(stats::logLik(stats::lm(dist ~ speed, cars))), as.numeric(utils::object.size(1)), 4, 3, 2,
-    10, 7, 2, 1, 1, 3, 1, NA
+    0.87, 90, 120, 5, as.numeric(values$likelihood), as.numeric(values$size), 4, 3, 2, 10, 7, 2, 1, 1, 3, 1, NA
   )
   if (requireNamespace("bit64", quietly = TRUE)) {
     values$long <- bit64::as.integer64(c(n = 2^53))
@@ -132,7 +133,10 @@ test_that("columns of any class are metrics of many runs", {
   grid$scaled <- scale(1:3)
   log_runs(file, grid, "k", c("auc", "took"), sealed = "scaled")
   for (id in read_runs(file)$run_id) reveal_run(file, id, "to see")
-  expect_identical(as.list(read_runs(file)[-(1:3)]), list(auc = c(0.1, 0.2, 0.3), took = c(60, 120, NA), scaled = c(-1, 0, 1)))
+  expect_identical(
+    as.list(read_runs(file)[-(1:3)]),
+    list(auc = c(0.1, 0.2, 0.3), took = c(60, 120, NA), scaled = c(-1, 0, 1))
+  )
   many <- data.frame(k = 1:5000)
   many$took <- as.difftime(many$k / 60, units = "mins")
   if (requireNamespace("bit64", quietly = TRUE)) many$long <- bit64::as.integer64(many$k)
@@ -208,8 +212,9 @@ test_that("no code of a value's class can break a call", {
   run <- start_run(file)
   before <- bytes(file)
   calls <- expression(
-    log_run(file, list(a = x), list()), log_run(file, x, list()), log_run(file, list(), x), log_run(file, list(), list(), tags = x),
-    log_run(file, list(), list(), seed = x), log_run(file, list(), list(), parent = x), log_run(file, list(), list(), name = x),
+    log_run(file, list(a = x), list()), log_run(file, x, list()), log_run(file, list(), x),
+    log_run(file, list(), list(), tags = x), log_run(file, list(), list(), seed = x),
+    log_run(file, list(), list(), parent = x), log_run(file, list(), list(), name = x),
     log_params(run, x), log_params(run, structure(c(a = 1), class = "fl_broken")), log_metrics(run, m = 1, step = x),
     log_metrics(run, structure(list(a = 1), class = "fl_broken")), log_call(file, identity(1), params = x)
   )

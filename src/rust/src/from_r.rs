@@ -324,8 +324,7 @@ pub struct Atomic {
 }
 
 impl Atomic {
-    /// A vector whose elements are metrics: those of any class, and whatever else belongs to it. No code of its class is
-    /// run.
+    /// A vector whose elements are metrics, whatever its class and its attributes. No code of the class is run.
     pub fn of_numbers(x: R, at: &str) -> Result<Atomic, Failure> {
         let classes = x.inherited_classes();
         let is = |name: &str| classes.iter().any(|class| class == name);
