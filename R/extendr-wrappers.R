@@ -199,6 +199,11 @@ native_refusal <- function(x, arg_path, metric) .Call(wrap__native_refusal, x, a
 #' @noRd
 native_set_call_head <- function(call, head) .Call(wrap__native_set_call_head, call, head)
 
+#' Appends what a store has and the ledger hasn't: `list(run_ids, continued, known, versions, stages, skipped, names)`.
+#'
+#' @noRd
+native_import_mlruns <- function(request, from, dry_run, on_progress) .Call(wrap__native_import_mlruns, request, from, dry_run, on_progress)
+
 #' Writes what the page shows of a ledger to a new file, between two texts.
 #'
 #' `plain` is `NULL`, or the name of the plain CSV whose runs the ledger took over; `remark` is

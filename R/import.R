@@ -8,7 +8,7 @@
 #' from, by name and hash. The file itself is left as it is. Runs that are in the
 #' ledger already are skipped, so an import can be repeated.
 #'
-#' @param from Path of the CSV file.
+#' @param from Path of the CSV file, or of MLflow's folder.
 #' @param file Path of the ledger.
 #' @param ... Must be empty: arguments after it are given by name.
 #' @param metrics Names of the columns that are metrics; the others are
@@ -16,6 +16,8 @@
 #'   columns with the usual names of metrics are taken (`rmse`, `auc`, `loss`,
 #'   also as a part, as in `test_rmse`), or else the last column, and a message
 #'   says so.
+#' @param dry_run With `TRUE` nothing is written: the message says what would be, and the
+#'   ids are those of the runs that would come.
 #'
 #' @returns The ids of the runs that were appended, invisibly.
 #' @inheritSection log_run Errors
@@ -32,10 +34,14 @@
 #' file <- tempfile(fileext = ".csv")
 #' import_runs(from, file, metrics = "test_rmse")
 #' best_run(file, "test_rmse")
-import_runs <- function(from, file, ..., metrics = NULL) {
-  check_no_dots(..., known = "metrics")
+import_runs <- function(from, file, ..., metrics = NULL, dry_run = FALSE) {
+  check_no_dots(..., known = c("metrics", "dry_run"))
   from <- check_path(from, "from")
   file <- check_path(file, "file")
+  check_flag(dry_run, "dry_run")
+  if (dir.exists(from)) {
+    return(import_mlruns(from, file, metrics, dry_run))
+  }
   old <- native_run_ids(from)
   if (!inherits(old, "fitledger_failure")) {
     abort(

@@ -14,6 +14,7 @@ mod guard;
 mod lineage;
 mod live;
 mod log;
+mod mlflow;
 mod page;
 mod query;
 mod r;
@@ -33,6 +34,7 @@ extendr_module! {
     use lineage;
     use live;
     use log;
+    use mlflow;
     use page;
     use query;
     use record;
