@@ -204,6 +204,11 @@ native_set_call_head <- function(call, head) .Call(wrap__native_set_call_head, c
 #' @noRd
 native_import_mlruns <- function(request, from, dry_run, on_progress) .Call(wrap__native_import_mlruns, request, from, dry_run, on_progress)
 
+#' Writes some runs of a ledger, all that aren't void if `run_ids` is `NULL`, as a store: `list(skipped, names)`.
+#'
+#' @noRd
+native_export_mlruns <- function(file, to, run_ids, on_progress) .Call(wrap__native_export_mlruns, file, to, run_ids, on_progress)
+
 #' Writes what the page shows of a ledger to a new file, between two texts.
 #'
 #' `plain` is `NULL`, or the name of the plain CSV whose runs the ledger took over; `remark` is

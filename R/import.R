@@ -16,8 +16,8 @@
 #'   columns with the usual names of metrics are taken (`rmse`, `auc`, `loss`,
 #'   also as a part, as in `test_rmse`), or else the last column, and a message
 #'   says so.
-#' @param dry_run With `TRUE` nothing is written: the message says what would be, and the
-#'   ids are those of the runs that would come.
+#' @param dry_run Of MLflow's folders: with `TRUE` nothing is written; the message says what
+#'   would be, and the ids are those of the runs that would come.
 #'
 #' @returns The ids of the runs that were appended, invisibly.
 #' @inheritSection log_run Errors
@@ -41,6 +41,13 @@ import_runs <- function(from, file, ..., metrics = NULL, dry_run = FALSE) {
   check_flag(dry_run, "dry_run")
   if (dir.exists(from)) {
     return(import_mlruns(from, file, metrics, dry_run))
+  }
+  if (dry_run) {
+    abort(
+      "argument", "`dry_run` is for MLflow's folders: a CSV is read as it stands, without being imported.",
+      "`read_runs(from)` shows its runs.",
+      arg = "dry_run"
+    )
   }
   old <- native_run_ids(from)
   if (!inherits(old, "fitledger_failure")) {

@@ -1,4 +1,4 @@
-# MLflow's file stores, `mlruns/`: read into a ledger.
+# MLflow's file stores, `mlruns/`: read into a ledger, written from one.
 
 #' @rdname import_runs
 #' @name import_runs
@@ -79,4 +79,41 @@ say_left_out <- function(head, result) {
 first_names <- function(names, most = 3) {
   more <- length(names) - most
   paste0(paste(utils::head(names, most), collapse = "; "), if (more > 0) paste0("; and ", more, " more"))
+}
+
+#' @rdname export_runs
+#' @name export_runs
+#' @section MLflow's file stores:
+#' `format = "mlruns"` writes a folder that MLflow reads and that
+#' `mlflow migrate-filestore` takes over into a database, with its artifacts, whose
+#' bytes are hashed as they are copied:
+#' ```
+#' mlflow server --backend-store-uri mlruns --artifacts-destination mlruns --serve-artifacts
+#' ```
+#' Runs keep their ids, times (in milliseconds, as MLflow has them), experiments, nesting,
+#' statuses (an interrupted or lost run is killed), series and all digits of numbers;
+#' [import_runs()] brings the same record back. Parameters and tags are text. Name, user,
+#' script, commit and notes are tags of MLflow's. Data are data sets, with what is on
+#' record of them as their source. Versions keep their numbers; stages are aliases.
+#'
+#' MLflow allows fewer characters in the names of parameters, metrics and tags: others
+#' become `_`. A message names these, and what is left out: artifacts that were
+#' recorded by their path, missing values, versions of runs that aren't exported. No
+#' point stands twice.
+#'
+#' An earlier export is replaced as long as it is as it was written: a folder in
+#' which MLflow has logged since is an error.
+NULL
+
+export_mlruns <- function(file, to, run_ids, columns, call = rlang::caller_env()) {
+  if (!is.null(columns)) {
+    abort(
+      "argument", "`columns` are those of a CSV.", "A store has every parameter and metric of the runs.",
+      arg = "columns", call = call
+    )
+  }
+  result <- call_native(native_export_mlruns, file, to, run_ids, progress_bar("Copying", to, NA), call = call)
+  if (length(result$names)) {
+    say_left_out(paste0("Exported to '", to, "'."), result)
+  }
 }

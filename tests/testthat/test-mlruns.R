@@ -317,5 +317,167 @@ test_that("a folder that is no store is told from one", {
   expect_match(conditionMessage(error), "no folder in it has a `meta.yaml`", fixed = TRUE)
   expect_false(file.exists(file))
   expect_error(import_runs(file.path(folder, "none"), file), class = "fitledger_error_not_found")
+  csv <- withr::local_tempfile(lines = c("run_id,timestamp,m", "r,2026-11-23 04:20:47,1"))
+  expect_error(import_runs(csv, file, metrics = "m", dry_run = TRUE), class = "fitledger_error_argument")
+  expect_false(file.exists(file))
   expect_error(import_runs(mlflow_store(), file, metrics = "m"), class = "fitledger_error_argument")
+})
+
+# A ledger with what can be in one, its values and the shape of its runs at random.
+log_anything <- function(file, seed) {
+  withr::local_seed(seed)
+  numbers <- c(rnorm(5), NaN, Inf, -Inf, -0.0, 1e-320, .Machine$double.xmax, 1 / 3, 1e15)
+  number <- function() sample(numbers, 1)
+  thing <- withr::local_tempfile(lines = "x", fileext = ".txt")
+  folder <- file.path(withr::local_tempdir(), "some folder")
+  put_file(file.path(folder, "deep/a.txt"), "a")
+  ids <- log_run(
+    file, list(alpha = 0.1, n = 5L, ok = TRUE, model = "ridge", "sub/x" = "1e5"), list(rmse = number(), "val/loss" = number()),
+    artifacts = list(fit = lm(dist ~ speed, cars), thing = thing, "some folder" = folder),
+    data = list(cars = cars, label = I("snapshot 2026-11")), tags = list(by = "ann", n = "\u00fcn\u00efcode \u2713"),
+    name = "a \"name\": with\ttab \U0001F98A", experiment = sample(c("first", "second # \u00fc"), 1)
+  )
+  for (i in 1:4) {
+    run <- start_run(file, list(i = i), parent = if (i > 1) sample(ids, 1), experiment = if (i %% 2) "first")
+    for (step in 1:5) log_metrics(run, loss = number(), step = step)
+    log_metrics(run, loss = 0.5, step = 2)
+    log_metrics(run, only = number())
+    end_run(run, list(loss = number(), last = number()), status = sample(c("finished", "failed", "interrupted"), 1))
+    ids <- c(ids, run$run_id)
+  }
+  log_note(file, ids[[2]], "worth\na look")
+  void_run(file, log_run(file, list(a = 1), list(m = 1)), "wrong")
+  log_run(file, list(), list(m = 1), sealed = list(secret = 2))
+  register_model(file, "price: 2", ids[[1]], "fit")
+  for (artifact in c("fit", "thing", "some folder")) register_model(file, "price", ids[[1]], artifact)
+  promote_model(file, "price", 2, why = "good")
+  promote_model(file, "price", 3, why = "better")
+  promote_model(file, "price", 1, "shadow", why = "old")
+  file
+}
+
+test_that("what is exported and imported again is the same record", {
+  for (seed in 1:3) {
+    file <- log_anything(local_ledger(), seed)
+    store <- file.path(withr::local_tempdir(), "mlruns")
+    expect_message(export_runs(file, store, format = "mlruns"), "models with a name that MLflow can't have: price: 2", fixed = TRUE)
+    again <- local_ledger()
+    expect_message(import_runs(store, again), "Imported from .*6 runs, 3 model versions, 2 stages\\.$")
+    expect_false("secret" %in% basename(list.files(store, recursive = TRUE)))
+    before <- record_of(file)
+    before$models <- plain_frame(before$models[before$models$model == "price", ])
+    expect_identical(record_of(again), before)
+    expect_identical(verify_ledger(again)$status, "ok")
+    expect_identical(nrow(verify_ledger(again)$problems), 0L)
+    expect_message(import_runs(store, file), "nothing, 6 runs are there already")
+
+    # And once more, which is the same store.
+    twice <- file.path(withr::local_tempdir(), "mlruns")
+    export_runs(again, twice, format = "mlruns")
+    files <- function(store) {
+      names <- list.files(store, recursive = TRUE)
+      names <- names[!grepl("/(inputs|datasets)/", names)]
+      sort(sub("^[0-9]+/", "", names))
+    }
+    expect_identical(files(twice), files(store))
+  }
+})
+
+test_that("a real store comes out as it went in", {
+  store <- mlflow_store()
+  mlflow_run(
+    store, strrep("0a", 16),
+    user = "ann", name = "a run", params = list(p = "1", "sub/x" = "text"), artifacts = list(m.txt = "m", "d/e.txt" = "e"),
+    metrics = list(loss = "1700000000000 0.9 0\n1700000000001 nan 5\n", acc = "1700000000000 1e-320 0\n"),
+    tags = list(mlflow.runName = "a run", mlflow.user = "ann", t = "w")
+  )
+  mlflow_version(store, "price", 1, strrep("0a", 16), "runs:/0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a/d", "Production")
+  file <- local_ledger()
+  quietly(import_runs(store, file))
+  out <- export_runs(file, file.path(withr::local_tempdir(), "mlruns"), format = "mlruns")
+  bytes <- function(store, experiment) {
+    folder <- file.path(store, experiment, strrep("0a", 16))
+    names <- setdiff(list.files(folder, recursive = TRUE), "meta.yaml")
+    lapply(rlang::set_names(names), function(name) readBin(file.path(folder, name), "raw", 1e5))
+  }
+  expect_identical(bytes(out, "1"), bytes(store, "153282012734109160"))
+  meta <- function(...) {
+    lines <- regmatches(text <- readLines(file.path(...)), regexpr(": ", text), invert = TRUE)
+    rlang::set_names(gsub("^[\"']|[\"']$", "", vapply(lines, `[`, "", 2)), vapply(lines, `[`, "", 1))
+  }
+  before <- meta(store, "153282012734109160", strrep("0a", 16), "meta.yaml")
+  after <- meta(out, "1", strrep("0a", 16), "meta.yaml")
+  same <- setdiff(names(before), c("artifact_uri", "experiment_id"))
+  expect_identical(after[same], before[same])
+  expect_identical(after[["artifact_uri"]], "mlflow-artifacts:/1/0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a/artifacts")
+  expect_identical(meta(out, "1", "meta.yaml")[["name"]], "ridge")
+  version <- meta(out, "models/price/version-1/meta.yaml")
+  expect_identical(version[c("version", "run_id", "source", "status")], c(
+    version = "1", run_id = strrep("0a", 16), source = "runs:/0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a/d", status = "READY"
+  ))
+  expect_identical(readLines(file.path(out, "models/price/aliases/production"), warn = FALSE), "1")
+})
+
+test_that("no point is written twice, and names are those that MLflow takes", {
+  file <- local_ledger()
+  run <- start_run(file, list("log(x)" = 1, "log_x_" = 2, "a" = 1, "a/b" = 2, "../up" = 3, "/abs" = 4, "e\u0301%" = 5))
+  id <- run$run_id
+  end_run(run, list("r^2" = 0.5))
+  store <- file.path(withr::local_tempdir(), "mlruns")
+  expect_message(export_runs(file, store, format = "mlruns"), "log(x) of", fixed = TRUE)
+  params <- list.files(file.path(store, "0", id, "params"), recursive = TRUE, all.files = TRUE)
+  expect_length(params, 7)
+  expect_match(params, "^[/\\w.\\- ]+$", perl = TRUE)
+  expect_identical(list.files(file.path(store, "0", id, "metrics")), "r_2")
+
+  twice <- mlflow_store()
+  mlflow_run(twice, "r", metrics = list(m = "1700000000000 1.5 0\n1700000000001 0.5 1\n1700000000000 1.5 0\n"))
+  file <- local_ledger()
+  quietly(import_runs(twice, file))
+  out <- export_runs(file, file.path(withr::local_tempdir(), "mlruns"), format = "mlruns")
+  expect_identical(readLines(file.path(out, "1/r/metrics/m")), c("1700000000000 1.5 0", "1700000000001 0.5 1"))
+})
+
+test_that("an export replaces an earlier one and nothing else", {
+  file <- local_ledger()
+  id <- log_run(file, list(a = 1), list(m = 1))
+  to <- file.path(withr::local_tempdir(), "mlruns")
+  dir.create(to)
+  export_runs(file, paste0(to, "/"), format = "mlruns")
+  other <- log_run(file, list(a = 2), list(m = 3))
+  export_runs(file, to, format = "mlruns", where = m > 2)
+  expect_identical(list.files(file.path(to, "0")), c(other, "meta.yaml"))
+  expect_identical(list.files(dirname(to), all.files = TRUE, no.. = TRUE), "mlruns")
+  put_file(file.path(to, "0", other, "tags/mine"), "x")
+  error <- expect_error(export_runs(file, to, format = "mlruns"), class = "fitledger_error_exists")
+  expect_match(conditionMessage(error), "changed since")
+  unlink(file.path(to, "0", other, "tags/mine"))
+  export_runs(file, to, format = "mlruns")
+  put_file(file.path(to, "0", id, "params/a"), "9")
+  expect_error(export_runs(file, to, format = "mlruns"), class = "fitledger_error_exists")
+
+  folder <- withr::local_tempdir()
+  put_file(file.path(folder, "mine.txt"), "x")
+  expect_error(export_runs(file, folder, format = "mlruns"), class = "fitledger_error_exists")
+  expect_identical(list.files(folder), "mine.txt")
+  expect_error(export_runs(file, file, format = "mlruns"), class = "fitledger_error_exists")
+  expect_error(export_runs(file, to, format = "mlruns", columns = "m"), class = "fitledger_error_argument")
+  expect_error(export_runs(file, to, format = "parquet"), class = "fitledger_error_argument")
+  expect_error(export_runs(file, file.path(folder, "no/such"), format = "mlruns"), class = "fitledger_error_io")
+})
+
+test_that("bytes that aren't right are not exported", {
+  file <- local_ledger()
+  path <- withr::local_tempfile(lines = "x", fileext = ".txt")
+  id <- log_run(file, list(a = 1), list(m = 1), artifacts = list(thing = path))
+  log_run(file, list(a = 1), list(m = 1), artifacts = list(path = path), keep = FALSE)
+  sha256 <- read_artifacts(file, id)$sha256
+  stored <- file.path(paste0(file, ".objects"), substr(sha256, 1, 2), sha256)
+  Sys.chmod(stored, "644")
+  writeLines("y", stored)
+  to <- file.path(withr::local_tempdir(), "mlruns")
+  message <- capture_messages(export_runs(file, to, format = "mlruns"))
+  expect_match(message, "1 artifacts whose bytes aren't there: thing of", fixed = TRUE)
+  expect_match(message, "1 artifacts that are recorded by their path: path of", fixed = TRUE)
+  expect_identical(list.files(file.path(to, "0", id, "artifacts")), character())
 })

@@ -8,16 +8,22 @@ use fitledger_core::format::time::Timestamp;
 use fitledger_core::ledger::objects::Objects;
 use fitledger_core::ledger::{LedgerFile, Position};
 use fitledger_core::mlflow::import::{self, Imported, Plan};
+use fitledger_core::mlflow::place;
 use fitledger_core::mlflow::read::{self, Skipped};
 use fitledger_core::mlflow::store::StoreFolder;
+use fitledger_core::mlflow::write::{self, Export};
 use fitledger_core::views::fold::Folded;
+use fitledger_core::views::promotion::State;
+use fitledger_core::views::table;
 
 use crate::append_request::{AppendRequest, Entropy, with_remarks};
 use crate::artifacts::progress;
 use crate::from_r::path;
 use crate::guard::{Failure, guard};
+use crate::query::{rows_of, texts};
 use crate::r::R;
 use crate::to_r;
+use crate::view_cache::{SERIES, Views, guard_views};
 
 /// The store where it really is: what leads to it is for the user to say.
 fn open(from: &Robj) -> Result<StoreFolder, Failure> {
@@ -99,7 +105,44 @@ fn report(plan: &Plan, skipped: &[Skipped]) -> Robj {
     .into()
 }
 
+/// Writes some runs of a ledger, all that aren't void if `run_ids` is `NULL`, as a store: `list(skipped, names)`.
+///
+/// @noRd
+#[extendr]
+fn native_export_mlruns(file: Robj, to: Robj, run_ids: Robj, on_progress: Robj) -> Robj {
+    guard_views(|| {
+        let (file, to) = (path(&file)?, path(&to)?);
+        match place::in_the_way(&to) {
+            Ok(None) => {}
+            Ok(Some(what)) => return Err(Failure::exists(&to, what)),
+            Err(e) => return Err(Failure::io("write", &to, &e)),
+        }
+        let views = Views::of(file.clone())?;
+        let State { runs, registry, .. } = views.state();
+        let series = SERIES.lend(file.clone())?;
+        let rows = match R::of(&run_ids).is_null() {
+            true => table::all_rows(runs, false)?,
+            false => rows_of(runs, &texts(R::of(&run_ids))?)?,
+        };
+        let export = Export {
+            runs,
+            points: series.view(),
+            registry,
+            objects: &Objects::beside(&file),
+            rows: &rows,
+        };
+        let mut progress = progress(&on_progress);
+        let skipped = place::place(&to, |folder| write::write(export, folder, &mut progress))?;
+        Ok(list!(
+            skipped = to_r::strings(skipped.iter().map(|it| Some(it.what))),
+            names = to_r::strings(skipped.iter().map(|it| Some(it.name.as_str())))
+        )
+        .into())
+    })
+}
+
 extendr_module! {
     mod mlflow;
     fn native_import_mlruns;
+    fn native_export_mlruns;
 }
