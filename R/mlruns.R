@@ -20,14 +20,16 @@
 #' reads as running: a later import goes on with it where this one stopped. Model
 #' versions keep their numbers, for which a deleted one is registered if later ones
 #' need it; stages and aliases are stages, in lower case. What is there already isn't
-#' added again, whether an import was broken off or not, and a stage that was moved here
-#' stays until MLflow moves it.
+#' added again, whether an import was broken off or not. No import moves a stage that
+#' the ledger has: where MLflow has it at another version, the message says so, and
+#' [promote_model()] moves it.
 #'
 #' Nothing is read but what is in the folder: links are not followed, and of
 #' artifacts that lie elsewhere the address is named. A message counts and names
 #' what is left out: traces, prompts, descriptions and tags of models, tags of
 #' experiments and of data sets, steps beyond 2^53, texts that aren't UTF-8 or hold
-#' U+0000.
+#' U+0000. It has the class `fitledger_message_imported`; its field `left_out` is a data
+#' frame of all of that, with columns `what` and `name`.
 NULL
 
 import_mlruns <- function(from, file, metrics, dry_run, call = rlang::caller_env()) {
@@ -60,11 +62,11 @@ say_imported <- function(result, from, dry_run) {
     if (dry_run) "Would import from '" else "Imported from '", from, "': ",
     paste(c(if (length(came)) came else "nothing", there), collapse = ", "), "."
   )
-  say_left_out(head, result)
+  say_left_out(head, result, "fitledger_message_imported")
 }
 
 # A message, and what of its kind was left out.
-say_left_out <- function(head, result) {
+say_left_out <- function(head, result, class) {
   names <- split(result$names, factor(result$skipped, unique(result$skipped)))
   skipped <- vapply(names(names), function(what) paste0(length(names[[what]]), " ", what, ": ", first_names(names[[what]])), "")
   rlang::inform(
@@ -72,7 +74,8 @@ say_left_out <- function(head, result) {
       head,
       if (length(skipped)) c("Left out, or not as it was there:", rlang::set_names(skipped, rep("i", length(skipped))))
     )),
-    class = c("fitledger_message_imported", "fitledger_message")
+    class = c(class, "fitledger_message"),
+    left_out = data.frame(what = result$skipped, name = result$names)
   )
 }
 
@@ -97,7 +100,7 @@ first_names <- function(names, most = 3) {
 #' record of them as their source. Versions keep their numbers; stages are aliases.
 #'
 #' MLflow allows fewer characters in the names of parameters, metrics and tags: others
-#' become `_`. A message names these, and what is left out: artifacts that were
+#' become `_`. A message (`fitledger_message_exported`) names these, and what is left out: artifacts that were
 #' recorded by their path, missing values, versions of runs that aren't exported. No
 #' point stands twice.
 #'
@@ -114,6 +117,6 @@ export_mlruns <- function(file, to, run_ids, columns, call = rlang::caller_env()
   }
   result <- call_native(native_export_mlruns, file, to, run_ids, progress_bar("Copying", to, NA), call = call)
   if (length(result$names)) {
-    say_left_out(paste0("Exported to '", to, "'."), result)
+    say_left_out(paste0("Exported to '", to, "'."), result, "fitledger_message_exported")
   }
 }

@@ -58,8 +58,9 @@ pub struct StoreOrigin {
 }
 
 impl StoreOrigin {
-    /// None, if a row came from elsewhere.
+    /// None, if a row came from elsewhere. A copy of the row has it within its own origin.
     pub fn read(origin: &Json) -> Option<StoreOrigin> {
+        let origin = origin.get(ORIGIN).unwrap_or(origin);
         Some(StoreOrigin {
             store: origin.get(FILE)?.as_str()?.to_owned(),
             of: origin.get(MLFLOW)?.as_str()?.to_owned(),

@@ -46,8 +46,6 @@ pub struct Imported {
     runs: HashMap<String, ImportedRun>,
     /// What MLflow calls a version, and what it is here.
     versions: HashMap<String, i64>,
-    /// The last version in MLflow's words to which an import pointed a stage.
-    stages: HashMap<(String, String), String>,
 }
 
 #[derive(Debug, Default)]
@@ -140,12 +138,6 @@ impl Fold for Imported {
             EventKind::Register => {
                 self.versions
                     .extend(model.version().map(|version| (origin.of, version)));
-            }
-            EventKind::Promote => {
-                if let (Some(name), Some(stage)) = (model.model(), model.stage()) {
-                    let stage = (name.to_owned(), stage.to_owned());
-                    self.stages.insert(stage, origin.of);
-                }
             }
             kind if kind.begins_run() || kind.continues_run() => {
                 return self.take_run(row, RunContext::read(row.context)?);
@@ -426,12 +418,17 @@ impl<'a> Planner<'a> {
                 );
                 continue;
             };
-            let key = (model.name.clone(), stage.clone());
-            let current = here.and_then(|here| here.current(stage));
-            if self.imported.stages.get(&key) == Some(&shown) || current == Some(*version) {
-                continue;
+            // No import moves what somebody may have deployed.
+            match here.and_then(|here| here.current(stage)) {
+                None => {}
+                Some(current) if current == *version => continue,
+                Some(current) => {
+                    let name = format!("{stage} of {} to {shown}, here to {current}", model.name);
+                    self.skip("stages that point elsewhere here, where they stay", name);
+                    continue;
+                }
             }
-            let context = ModelContext::promotion(&model.name, *version, stage, current, None);
+            let context = ModelContext::promotion(&model.name, *version, stage, None, None);
             let event = Event {
                 run_id: self.runs.get(run_id).map(|run| run.id.clone()),
                 context: context.extend(&self.origin(&shown)),
