@@ -4,8 +4,8 @@
 #' @name import_runs
 #' @section MLflow's file stores:
 #' A folder `mlruns/` as MLflow writes it, of version 1, 2 or 3, is read without
-#' MLflow, Python or a server; its experiments' `meta.yaml` tell it. Runs keep their ids, times, names, experiments, nesting, parameters, tags and
-#' series, which have every point as MLflow wrote it; a metric shows the value that
+#' MLflow, Python or a server; its experiments' `meta.yaml` tell it. Runs keep their
+#' ids, times, names, experiments, nesting, parameters, tags and series, which have every point as MLflow wrote it; a metric shows the value that
 #' MLflow shows, that of the highest step. User, script and commit are those of the
 #' run's session, a run's description is a note. `"Default"` is no experiment.
 #'
@@ -68,7 +68,8 @@ say_imported <- function(result, from, dry_run) {
 # A message, and what of its kind was left out.
 say_left_out <- function(head, result, class) {
   names <- split(result$names, factor(result$skipped, unique(result$skipped)))
-  skipped <- vapply(names(names), function(what) paste0(length(names[[what]]), " ", what, ": ", first_names(names[[what]])), "")
+  said <- function(what) paste0(length(names[[what]]), " ", what, ": ", first_names(names[[what]]))
+  skipped <- vapply(names(names), said, "")
   rlang::inform(
     printable_lines(c(
       head,

@@ -51,7 +51,7 @@ test_that("series are as MLflow's lines, and a metric shows what MLflow shows", 
   mlflow_run(store, "r", metrics = list(
     "val/loss" = "1700000000000 0.9 0\n1700000000001 0.3 5\n1700000000002 0.4 2\n",
     twice = "1700000000000 1.5 0\n1700000000001 0.5 1\n1700000000000 1.5 0\n",
-    odd = "1700000000000 nan 0\n1700000000001 inf -3\n1700000000002 -inf 7\n1700000000003 -0.0 8\n1700000000004 1e-320 9\n",
+    odd = paste0("170000000000", 0:4, c(" nan 0", " inf -3", " -inf 7", " -0.0 8", " 1e-320 9"), "\n", collapse = ""),
     old = "1700000000000 0.5\n",
     over = "1700000000000 1.25 9223372036854775808\n",
     tie = "1700000000000 0.7 1\n1700000000000 0.9 1\n1700000000000 0.8 1\n",
@@ -94,7 +94,8 @@ test_that("a parameter has a type only where its text is the one text of a value
 test_that("any key and text that a ledger can hold comes, the others are named", {
   store <- mlflow_store()
   params <- list(
-    "sub/dir/name with space" = "1", "\u043a\u043b\u044e\u0447" = "x", run_id = "fake", timestamp = "fake", status = "fake",
+    "sub/dir/name with space" = "1", "\u043a\u043b\u044e\u0447" = "x",
+    run_id = "fake", timestamp = "fake", status = "fake",
     lines = "a\nb\r\nc\t", nul = as.raw(c(97, 0, 98)), latin = as.raw(c(0xe9)), long = strrep("x", 2^20 + 1)
   )
   mlflow_run(store, "r", params = params)
@@ -110,16 +111,26 @@ test_that("any key and text that a ledger can hold comes, the others are named",
 test_that("data sets are labels with what is known of them", {
   store <- mlflow_store()
   run <- mlflow_run(store, "r")
-  put_meta(file.path(run, "inputs/a"), destination_id = "d1", destination_type = "RUN", source_id = "d1", source_type = "DATASET", tags = "\n  mlflow.data.context: training")
+  put_meta(
+    file.path(run, "inputs/a"),
+    destination_id = "d1", destination_type = "RUN", source_id = "d1", source_type = "DATASET",
+    tags = "\n  mlflow.data.context: training"
+  )
   put_meta(file.path(run, "inputs/b"), destination_id = "r", source_id = "d2")
   put_meta(file.path(run, "inputs/c"), destination_id = "r", source_id = "gone")
   put_meta(
     file.path(dirname(run), "datasets/d1"),
     digest = "'67105680'", name = "ames", profile = "'{\"num_rows\": 60, \"num_elements\": 300}'",
-    schema = "'{\"mlflow_colspec\": [{\"type\": \"double\", \"name\": \"q\\\"uote\", \"required\": true}, {\"type\":\n  \"string\", \"name\": \"Gr\\u00f6\\u00dfe\", \"required\": true}]}'",
+    schema = paste0(
+      "'{\"mlflow_colspec\": [{\"type\": \"double\", \"name\": \"q\\\"uote\", \"required\": true}, {\"type\":\n",
+      "  \"string\", \"name\": \"Gr\\u00f6\\u00dfe\", \"required\": true}]}'"
+    ),
     source = "'{\"uri\": \"data/ames.csv\"}'", source_type = "local"
   )
-  put_meta(file.path(dirname(run), "datasets/d2"), digest = "12e45678", name = "ames", schema = "null", source = "'{}'", source_type = "code")
+  put_meta(
+    file.path(dirname(run), "datasets/d2"),
+    digest = "12e45678", name = "ames", schema = "null", source = "'{}'", source_type = "code"
+  )
   file <- local_ledger()
   expect_message(import_runs(store, file), "1 data sets: c of r", fixed = TRUE)
   data <- read_run(file, "r")$data
@@ -130,9 +141,12 @@ test_that("data sets are labels with what is known of them", {
 })
 
 test_that("artifacts come with their bytes, from the run's own folder alone", {
+  # Which has no such names.
+  skip_on_os("windows")
   store <- mlflow_store()
   run <- mlflow_run(store, "r", artifacts = list(
-    "notes.txt" = "hello", "curve.png" = "a", "curve.csv" = "b", "dir/deep/settings.json" = "{}", "dir/Gr\u00f6\u00dfe \u2713.txt" = "",
+    "notes.txt" = "hello", "curve.png" = "a", "curve.csv" = "b",
+    "dir/deep/settings.json" = "{}", "dir/Gr\u00f6\u00dfe \u2713.txt" = "",
     "a+b#c?d.tar.gz" = "c"
   ))
   logged <- file.path(dirname(run), "models/m-1")
@@ -168,10 +182,14 @@ test_that("importing twice adds nothing, and later what has come since", {
   mlflow_run(store, "live", 3)
   put_file(file.path(store, "153282012734109160/done/tags/t"), "new")
   put_file(file.path(store, "153282012734109160/done/params/b"), "2")
-  expect_message(import_runs(store, file), "2 runs went on.*1 runs that had ended, of which MLflow says more since: done")
+  more <- "2 runs went on.*1 runs that had ended, of which MLflow says more since: done"
+  expect_message(import_runs(store, file), more)
   expect_identical(read_metrics(file)$value, c(0.9, 0.8, 0.5, 0.7))
   live <- read_run(file, "live")
-  expect_identical(live[c("status", "params", "metrics")], list(status = "finished", params = list(late = 1L), metrics = list(loss = 0.5)))
+  expect_identical(
+    live[c("status", "params", "metrics")],
+    list(status = "finished", params = list(late = 1L), metrics = list(loss = 0.5))
+  )
   expect_identical(read_artifacts(file, "live")$artifact, "late")
   expect_identical(read_run(file, "done")[c("params", "tags")], list(params = list(a = 1L), tags = list(t = "new")))
   mlflow_run(store, "done", stage = "deleted")
@@ -187,7 +205,8 @@ test_that("an import that was broken off is made whole by the next one", {
   store <- mlflow_store()
   mlflow_run(
     store, "a",
-    params = list(x = "1"), metrics = list(m = "1700000000000 1.0 5\n1700000000001 2.0 0\n"), artifacts = list("m.txt" = "m"),
+    params = list(x = "1"), metrics = list(m = "1700000000000 1.0 5\n1700000000001 2.0 0\n"),
+    artifacts = list("m.txt" = "m"),
     tags = list(mlflow.note.content = "n", mlflow.user = "ann", t = "u")
   )
   mlflow_run(store, "b", 4, stage = "deleted", tags = list(mlflow.parentRunId = "a", mlflow.user = "ben"))
@@ -233,7 +252,8 @@ test_that("versions keep their numbers, stages and aliases are stages", {
   models <- read_models(file)
   expect_identical(models$version, 1:4)
   expect_identical(models$run_id, c("a", "b", "b", "a"))
-  expect_identical(lapply(models$stages, sort), list(c("archived", "best"), character(), c("champion", "production"), "challenger"))
+  stages <- list(c("archived", "best"), character(), c("champion", "production"), "challenger")
+  expect_identical(lapply(models$stages, sort), stages)
   expect_identical(list.files(artifact_path(file, "price/3", "model")), "MLmodel")
   before <- file.size(file)
   quietly(import_runs(store, file))
@@ -275,7 +295,8 @@ test_that("a hostile store is left out piece by piece, and named", {
   mlflow_run(store, "typo", "soon")
   mlflow_run(store, "timeless", start = "null", end = "null")
   bad <- c(
-    code = "x: !expr stop('ran')\nrun_id: code\n", nul = "run_id: \"nul\\0\"\nstatus: 3\n", list = "- 1\n- 2\n", broken = "a: [\n", empty = "",
+    code = "x: !expr stop('ran')\nrun_id: code\n", nul = "run_id: \"nul\\0\"\nstatus: 3\n",
+    list = "- 1\n- 2\n", broken = "a: [\n", empty = "",
     bomb = strrep("[", 1e6), deep = strrep("a: {", 2e5), quotes = strrep("'", 1e6 + 1)
   )
   for (id in names(bad)) put_file(file.path(store, "153282012734109160", id, "meta.yaml"), bad[[id]])
@@ -336,7 +357,8 @@ log_anything <- function(file, seed) {
   folder <- file.path(withr::local_tempdir(), "some folder")
   put_file(file.path(folder, "deep/a.txt"), "a")
   ids <- log_run(
-    file, list(alpha = 0.1, n = 5L, ok = TRUE, model = "ridge", "sub/x" = "1e5"), list(rmse = number(), "val/loss" = number()),
+    file, list(alpha = 0.1, n = 5L, ok = TRUE, model = "ridge", "sub/x" = "1e5"),
+    list(rmse = number(), "val/loss" = number()),
     artifacts = list(fit = lm(dist ~ speed, cars), thing = thing, "some folder" = folder),
     data = list(cars = cars, label = I("snapshot 2026-11")), tags = list(by = "ann", n = "\u00fcn\u00efcode \u2713"),
     name = "a \"name\": with\ttab \U0001F98A", experiment = sample(c("first", "second # \u00fc"), 1)
@@ -364,7 +386,8 @@ test_that("what is exported and imported again is the same record", {
   for (seed in 1:3) {
     file <- log_anything(local_ledger(), seed)
     store <- file.path(withr::local_tempdir(), "mlruns")
-    expect_message(export_runs(file, store, format = "mlruns"), "models with a name that MLflow can't have: price: 2", fixed = TRUE)
+    unnamed <- "models with a name that MLflow can't have: price: 2"
+    expect_message(export_runs(file, store, format = "mlruns"), unnamed, fixed = TRUE)
     again <- local_ledger()
     expect_message(import_runs(store, again), "Imported from .*6 runs, 3 model versions, 2 stages\\.$")
     expect_false("secret" %in% basename(list.files(store, recursive = TRUE)))
@@ -391,7 +414,8 @@ test_that("a real store comes out as it went in", {
   store <- mlflow_store()
   mlflow_run(
     store, strrep("0a", 16),
-    user = "ann", name = "a run", params = list(p = "1", "sub/x" = "text"), artifacts = list(m.txt = "m", "d/e.txt" = "e"),
+    user = "ann", name = "a run", params = list(p = "1", "sub/x" = "text"),
+    artifacts = list(m.txt = "m", "d/e.txt" = "e"),
     metrics = list(loss = "1700000000000 0.9 0\n1700000000001 nan 5\n", acc = "1700000000000 1e-320 0\n"),
     tags = list(mlflow.runName = "a run", mlflow.user = "ann", t = "w")
   )
