@@ -16,7 +16,7 @@
 #' in its column `status` how each run ended, and so it stays; a run that had not
 #' ended is left out until a later import finds that it has.
 #'
-#' @param from Path of the CSV file.
+#' @param from Path of the CSV file, or of MLflow's folder.
 #' @param file Path of the ledger.
 #' @param ... Must be empty: arguments after it are given by name.
 #' @param metrics Names of the columns that are metrics; the others are
@@ -24,6 +24,8 @@
 #'   columns with the usual names of metrics are taken (`rmse`, `auc`, `loss`,
 #'   also as a part, as in `test_rmse`), or else the last column, and a message
 #'   says so.
+#' @param dry_run Of MLflow's folders: with `TRUE` nothing is written; the message says what
+#'   would be, and the ids are those of the runs that would come.
 #'
 #' @returns The ids of the runs that were appended, invisibly.
 #' @inheritSection log_run Errors
@@ -40,10 +42,21 @@
 #' file <- tempfile(fileext = ".csv")
 #' import_runs(from, file, metrics = "test_rmse")
 #' best_run(file, "test_rmse")
-import_runs <- function(from, file, ..., metrics = NULL) {
-  check_no_dots(..., known = "metrics")
+import_runs <- function(from, file, ..., metrics = NULL, dry_run = FALSE) {
+  check_no_dots(..., known = c("metrics", "dry_run"))
   from <- check_path(from, "from")
   file <- check_path(file, "file")
+  check_flag(dry_run, "dry_run")
+  if (dir.exists(from)) {
+    return(import_mlruns(from, file, metrics, dry_run))
+  }
+  if (dry_run) {
+    abort(
+      "argument", "`dry_run` is for MLflow's folders: a CSV is read as it stands, without being imported.",
+      "`read_runs(from)` shows its runs.",
+      arg = "dry_run"
+    )
+  }
   old <- native_run_ids(from)
   if (!inherits(old, "fitledger_failure")) {
     abort(

@@ -131,12 +131,13 @@ guess_metrics <- function(columns) {
 #' text that begins with `=` for a formula.
 #'
 #' @param file Path of the ledger.
-#' @param to Path of the CSV file to write. An earlier export is replaced;
+#' @param to Path of the CSV file to write, or of the folder. An earlier export is replaced;
 #'   anything else that is there, a link too, is an error.
 #' @param ... Must be empty: arguments after it are given by name.
 #' @param where A condition on the runs, see [read_runs()].
 #' @param columns Names of the columns wanted, in their order, those of `details` in
 #'   [read_runs()] included. `NULL` for parameters, metrics and `status`.
+#' @param format `"csv"`, or `"mlruns"` for a folder that MLflow reads.
 #' @returns `to`, invisibly.
 #' @inheritSection log_run Errors
 #' @export
@@ -147,10 +148,16 @@ guess_metrics <- function(columns) {
 #' cat(readLines(to), sep = "\n")
 #' export_runs(file, to, where = rmse < 2, columns = c("rmse", "tags.by"))
 #' cat(readLines(to), sep = "\n")
-export_runs <- function(file, to, ..., where = NULL, columns = NULL) {
-  check_no_dots(..., known = c("where", "columns"))
+#'
+#' store <- export_runs(file, tempfile("mlruns"), format = "mlruns")
+#' list.files(store, recursive = TRUE)
+#' import_runs(store, tempfile(fileext = ".csv"))
+export_runs <- function(file, to, ..., where = NULL, columns = NULL, format = c("csv", "mlruns")) {
+  check_no_dots(..., known = c("where", "columns", "format"))
   file <- check_path(file, "file")
   to <- check_path(to, "to")
+  format <- if (missing(format)) "csv" else format
+  check_choice(format, c("csv", "mlruns"), "format")
   check_names(columns, "columns", "names of columns")
   where <- enquo(where)
   run_ids <- NULL
@@ -161,7 +168,11 @@ export_runs <- function(file, to, ..., where = NULL, columns = NULL) {
     columns <- if (!is.null(columns)) names(table)[-(1:2)]
   }
   flush_before_reading(file)
-  call_native(native_export_runs, file, to, run_ids, columns)
+  if (format == "mlruns") {
+    export_mlruns(file, to, run_ids, columns)
+  } else {
+    call_native(native_export_runs, file, to, run_ids, columns)
+  }
   invisible(to)
 }
 

@@ -14,6 +14,7 @@ mod guard;
 mod lineage;
 mod live;
 mod log;
+mod mlflow;
 mod page;
 mod plain;
 mod query;
@@ -34,6 +35,7 @@ extendr_module! {
     use lineage;
     use live;
     use log;
+    use mlflow;
     use page;
     use plain;
     use query;

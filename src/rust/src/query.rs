@@ -239,7 +239,7 @@ fn with_names<'a>(mut vector: Robj, names: impl IntoIterator<Item = &'a str>) ->
 }
 
 /// The rows of those ids that there are.
-fn rows_of(runs: &Runs, ids: &[String]) -> Result<Vec<usize>, Failure> {
+pub fn rows_of(runs: &Runs, ids: &[String]) -> Result<Vec<usize>, Failure> {
     let mut rows = Vec::with_capacity(ids.len());
     for id in ids {
         rows.extend(runs.get(id)?.map(|run| run.row));

@@ -8,6 +8,7 @@
 //! - [`ledger`]: the file, and the bytes beside it
 //! - [`columnar`]: many values
 //! - [`views`]: what the events add up to
+//! - [`mlflow`]: MLflow's file stores, in and out
 //! - [`page`]: what the page is told
 //!
 //! Within a folder no two modules use each other, be it by way of others; `tests/layers.rs` holds all of this
@@ -17,6 +18,7 @@ pub mod columnar;
 pub mod error;
 pub mod format;
 pub mod ledger;
+pub mod mlflow;
 pub mod page;
 pub mod platform;
 pub mod views;

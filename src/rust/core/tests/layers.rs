@@ -6,8 +6,8 @@ use std::fs;
 use std::path::Path;
 
 /// From the bottom up. `error` is a file, the others are folders.
-const LAYERS: [&str; 7] = [
-    "error", "platform", "format", "ledger", "columnar", "views", "page",
+const LAYERS: [&str; 8] = [
+    "error", "platform", "format", "ledger", "columnar", "views", "mlflow", "page",
 ];
 
 /// Source files by the path of their module, as in `views::runs`; the crate's root has the empty one.

@@ -1,4 +1,4 @@
-//! What a copied row says of the row that it is a copy of.
+//! What a row that came from elsewhere says of where it came from.
 
 use crate::format::digest::Digest;
 use crate::format::json::Json;
@@ -9,6 +9,8 @@ const LEDGER: &str = "ledger";
 const SEQ: &str = "seq";
 const HASH: &str = "hash";
 const BY: &str = "by";
+const FILE: &str = "file";
+const MLFLOW: &str = "mlflow";
 
 /// A row of another ledger, or of this one before it was repaired. Copies of copies keep it.
 #[derive(Debug, Clone, PartialEq)]
@@ -43,5 +45,29 @@ impl LedgerOrigin {
             Some(before) => object.json(ORIGIN, before),
             None => object,
         }
+    }
+}
+
+/// What of an MLflow store a row was made of.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StoreOrigin {
+    /// How the store's folder was called.
+    pub store: String,
+    /// In MLflow's words: a run's id, or a model's name and version, `price/3`.
+    pub of: String,
+}
+
+impl StoreOrigin {
+    /// None, if a row came from elsewhere. A copy of the row has it within its own origin.
+    pub fn read(origin: &Json) -> Option<StoreOrigin> {
+        let origin = origin.get(ORIGIN).unwrap_or(origin);
+        Some(StoreOrigin {
+            store: origin.get(FILE)?.as_str()?.to_owned(),
+            of: origin.get(MLFLOW)?.as_str()?.to_owned(),
+        })
+    }
+
+    pub fn object(&self) -> Object {
+        Object::new().text(FILE, &self.store).text(MLFLOW, &self.of)
     }
 }

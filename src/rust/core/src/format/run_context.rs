@@ -25,12 +25,13 @@ pub const SEED: &str = "seed";
 pub const TAGS: &str = "tags";
 /// Metrics that nobody is to see yet.
 pub const SEALED: &str = "sealed";
-const DATA: &str = "data";
+/// The data sets that the run used, by their names.
+pub const DATA: &str = "data";
 const CALL: &str = "call";
 pub const STATUS: &str = "status";
 const VOID: &str = "void";
-const REASON: &str = "reason";
-const TEXT: &str = "text";
+pub const REASON: &str = "reason";
+pub const TEXT: &str = "text";
 const CONDITION: &str = "condition";
 const STREAM: &str = "stream";
 

@@ -127,6 +127,29 @@ impl SessionContext {
         object
     }
 
+    /// What another program recorded of who ran something, and of which code.
+    pub fn source(
+        user: Option<&str>,
+        script: Option<&str>,
+        commit: Option<&str>,
+        branch: Option<&str>,
+    ) -> Object {
+        let texts = |object: Object, pairs: [(&str, Option<&str>); 2]| {
+            pairs
+                .into_iter()
+                .fold(object, |object, (key, text)| match text {
+                    Some(text) => object.text(key, text),
+                    None => object,
+                })
+        };
+        let object = texts(Object::new(), [(USER, user), (SCRIPT, script)]);
+        let git = texts(Object::new(), [(COMMIT, commit), (BRANCH, branch)]);
+        match git.is_empty() {
+            true => object,
+            false => object.object(GIT, &git),
+        }
+    }
+
     /// All of it.
     pub fn json(&self) -> &Json {
         &self.0

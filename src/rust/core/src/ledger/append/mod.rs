@@ -13,7 +13,7 @@ use std::path::Path;
 
 use crate::error::Result;
 use crate::format::chain::Head;
-use crate::format::event::Event;
+use crate::format::event::{Event, EventKind};
 use crate::format::id::RunId;
 use crate::format::object::Object;
 use crate::format::run_context::SESSION;
@@ -200,6 +200,13 @@ fn write_rows<S: Store>(
     })
 }
 
+/// Whether an event is one of another session, as what was recorded elsewhere is, or the row of that session.
+fn names_session(event: &Event) -> bool {
+    let key = event.context.pairs().strip_prefix(b"\"");
+    let after = key.and_then(|key| key.strip_prefix(SESSION.as_bytes()));
+    event.kind == EventKind::Session || after.is_some_and(|after| after.starts_with(b"\":"))
+}
+
 fn draft_rows(
     path: &Path,
     known: &Known,
@@ -215,11 +222,14 @@ fn draft_rows(
     let session = session::enter(path, known, how, &mut draft)?;
     let mut last_run = None;
     for (time, mut event) in events {
-        event.context = Object::with_capacity(event.context.pairs().len() + SESSION_BYTES)
-            .text(SESSION, &session.id)
-            .extend(&event.context);
+        let is_own = !names_session(&event);
+        if is_own {
+            event.context = Object::with_capacity(event.context.pairs().len() + SESSION_BYTES)
+                .text(SESSION, &session.id)
+                .extend(&event.context);
+        }
         draft.add(time, &event)?;
-        if event.kind.begins_run() {
+        if is_own && event.kind.begins_run() {
             last_run = event.run_id;
         }
     }

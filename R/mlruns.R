@@ -1,0 +1,123 @@
+# MLflow's file stores, `mlruns/`: read into a ledger, written from one.
+
+#' @rdname import_runs
+#' @name import_runs
+#' @section MLflow's file stores:
+#' A folder `mlruns/` as MLflow writes it, of version 1, 2 or 3, is read without
+#' MLflow, Python or a server; its experiments' `meta.yaml` tell it. Runs keep their
+#' ids, times, names, experiments, nesting, parameters, tags and series, which have every point as MLflow wrote it; a metric shows the value that
+#' MLflow shows, that of the highest step. User, script and commit are those of the
+#' run's session, a run's description is a note. `"Default"` is no experiment.
+#'
+#' MLflow's parameters are text. One has a type where its text is the only one of a
+#' value, as `0.1`, `42`, `10.0`, `True` or `TRUE`; `007`, `1e5`, `NA` and an empty
+#' text stay text. A data set is recorded by its digest, as a label, since that covers
+#' a sample of the rows, with rows and columns. Artifacts are stored, each file and
+#' folder in a run's `artifacts/` by its name without extension where that is the only
+#' one, and so are the models that a run logged.
+#'
+#' Killed runs are interrupted, deleted ones void. A run that is running or scheduled
+#' reads as running: a later import goes on with it where this one stopped. Model
+#' versions keep their numbers, for which a deleted one is registered if later ones
+#' need it; stages and aliases are stages, in lower case. What is there already isn't
+#' added again, whether an import was broken off or not. No import moves a stage that
+#' the ledger has: where MLflow has it at another version, the message says so, and
+#' [promote_model()] moves it.
+#'
+#' Nothing is read but what is in the folder: links are not followed, and of
+#' artifacts that lie elsewhere the address is named. A message counts and names
+#' what is left out: traces, prompts, descriptions and tags of models, tags of
+#' experiments and of data sets, steps beyond 2^53, texts that aren't UTF-8 or hold
+#' U+0000. It has the class `fitledger_message_imported`; its field `left_out` is a data
+#' frame of all of that, with columns `what` and `name`.
+NULL
+
+import_mlruns <- function(from, file, metrics, dry_run, call = rlang::caller_env()) {
+  if (!is.null(metrics)) {
+    abort(
+      "argument", "`metrics` are columns of a CSV, and an MLflow store says itself what is one.", "Leave it out.",
+      arg = "metrics", call = call
+    )
+  }
+  on_progress <- progress_bar("Storing", from, NA)
+  result <- call_native(
+    native_import_mlruns, append_request(file), from, dry_run, on_progress,
+    call = call
+  )
+  say_imported(result, from, dry_run)
+  invisible(result$run_ids)
+}
+
+# One message: what came, and what didn't.
+say_imported <- function(result, from, dry_run) {
+  count <- function(n, one, many) if (n > 0) paste(n, if (n == 1) one else many)
+  came <- c(
+    count(length(result$run_ids), "run", "runs"),
+    count(length(result$continued), "run went on", "runs went on"),
+    count(result$versions, "model version", "model versions"),
+    count(result$stages, "stage", "stages")
+  )
+  there <- count(result$known, "run is there already", "runs are there already")
+  head <- paste0(
+    if (dry_run) "Would import from '" else "Imported from '", from, "': ",
+    paste(c(if (length(came)) came else "nothing", there), collapse = ", "), "."
+  )
+  say_left_out(head, result, "fitledger_message_imported")
+}
+
+# A message, and what of its kind was left out.
+say_left_out <- function(head, result, class) {
+  names <- split(result$names, factor(result$skipped, unique(result$skipped)))
+  said <- function(what) paste0(length(names[[what]]), " ", what, ": ", first_names(names[[what]]))
+  skipped <- vapply(names(names), said, "")
+  rlang::inform(
+    printable_lines(c(
+      head,
+      if (length(skipped)) c("Left out, or not as it was there:", rlang::set_names(skipped, rep("i", length(skipped))))
+    )),
+    class = c(class, "fitledger_message"),
+    left_out = data.frame(what = result$skipped, name = result$names)
+  )
+}
+
+first_names <- function(names, most = 3) {
+  more <- length(names) - most
+  paste0(paste(utils::head(names, most), collapse = "; "), if (more > 0) paste0("; and ", more, " more"))
+}
+
+#' @rdname export_runs
+#' @name export_runs
+#' @section MLflow's file stores:
+#' `format = "mlruns"` writes a folder that MLflow reads and that
+#' `mlflow migrate-filestore` takes over into a database, with its artifacts, whose
+#' bytes are hashed as they are copied:
+#' ```
+#' mlflow server --backend-store-uri mlruns --artifacts-destination mlruns --serve-artifacts
+#' ```
+#' Runs keep their ids, times (in milliseconds, as MLflow has them), experiments, nesting,
+#' statuses (an interrupted or lost run is killed), series and all digits of numbers;
+#' [import_runs()] brings the same record back. Parameters and tags are text. Name, user,
+#' script, commit and notes are tags of MLflow's. Data are data sets, with what is on
+#' record of them as their source. Versions keep their numbers; stages are aliases.
+#'
+#' MLflow allows fewer characters in the names of parameters, metrics and tags: others
+#' become `_`. A message (`fitledger_message_exported`) names these, and what is left out: artifacts that were
+#' recorded by their path, missing values, versions of runs that aren't exported. No
+#' point stands twice.
+#'
+#' An earlier export is replaced as long as it is as it was written: a folder in
+#' which MLflow has logged since is an error.
+NULL
+
+export_mlruns <- function(file, to, run_ids, columns, call = rlang::caller_env()) {
+  if (!is.null(columns)) {
+    abort(
+      "argument", "`columns` are those of a CSV.", "A store has every parameter and metric of the runs.",
+      arg = "columns", call = call
+    )
+  }
+  result <- call_native(native_export_mlruns, file, to, run_ids, progress_bar("Copying", to, NA), call = call)
+  if (length(result$names)) {
+    say_left_out(paste0("Exported to '", to, "'."), result, "fitledger_message_exported")
+  }
+}

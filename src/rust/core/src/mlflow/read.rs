@@ -1,0 +1,984 @@
+//! What a store says, in the ledger's terms.
+
+use std::collections::{HashMap, HashSet};
+
+use crate::error::{Error, Result};
+use crate::format::artifact::ArtifactEntry;
+use crate::format::data_version::DataVersion;
+use crate::format::id::{Random, RunId};
+use crate::format::json::{self, Json, MAX_INT};
+use crate::format::run_context::EndStatus;
+use crate::format::time::Timestamp;
+use crate::format::value::Value;
+use crate::ledger::folder::Folder;
+use crate::ledger::objects::{Objects, Progress, safe_file_name};
+use crate::mlflow::store::{
+    ALIASES, ARTIFACTS, DATASETS, INPUTS, METRICS, MODELS, Meta, PARAMS, StoreFolder, TAGS, TRACES,
+    TRASH, join,
+};
+use crate::platform::folder::Kind;
+use crate::platform::memory;
+use crate::views::registry::is_stage_name;
+
+/// A metrics file is read whole.
+const MAX_METRIC_BYTES: u64 = 1 << 31;
+
+/// Tags for which the ledger has words of its own.
+pub mod tag {
+    pub const NAME: &str = "mlflow.runName";
+    pub const PARENT: &str = "mlflow.parentRunId";
+    pub const NOTE: &str = "mlflow.note.content";
+    pub const USER: &str = "mlflow.user";
+    pub const SCRIPT: &str = "mlflow.source.name";
+    pub const COMMIT: &str = "mlflow.source.git.commit";
+    pub const BRANCH: &str = "mlflow.source.git.branch";
+    pub const PROMPT: &str = "mlflow.prompt.is_prompt";
+    /// Of a run that was exported from a ledger: the metrics whose last line is no step of a series.
+    pub const METRICS: &str = "fitledger.metrics";
+}
+
+/// The experiment of runs that have none.
+pub const DEFAULT_EXPERIMENT: (&str, &str) = ("0", "Default");
+/// Where the data of a ledger's run come from, in MLflow's words.
+pub const DATA_SOURCE: &str = "fitledger";
+
+/// All that a store holds and a ledger can hold.
+#[derive(Debug)]
+pub struct Content {
+    /// How the store's folder is called.
+    pub store: String,
+    /// Each after the run that it belongs to.
+    pub runs: Vec<StoreRun>,
+    pub models: Vec<StoreModel>,
+    pub skipped: Vec<Skipped>,
+}
+
+/// What is left out.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Skipped {
+    /// In the plural.
+    pub what: &'static str,
+    /// Which, and why where that needs to be said.
+    pub name: String,
+}
+
+#[derive(Debug)]
+pub struct StoreRun {
+    pub id: RunId,
+    pub start: Timestamp,
+    pub end: Option<Timestamp>,
+    /// None while it runs, or waits to.
+    pub status: Option<EndStatus>,
+    /// When, if it is.
+    pub deleted: Option<Timestamp>,
+    pub name: Option<String>,
+    pub experiment: Option<String>,
+    pub parent: Option<String>,
+    pub source: Source,
+    pub note: Option<String>,
+    pub params: Vec<(String, Value)>,
+    pub tags: Vec<(String, String)>,
+    pub metrics: Vec<Metric>,
+    pub data: Vec<(String, DataVersion)>,
+    pub artifacts: Vec<StoreArtifact>,
+}
+
+/// Who ran it, and which code.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
+pub struct Source {
+    pub user: Option<String>,
+    pub script: Option<String>,
+    pub commit: Option<String>,
+    pub branch: Option<String>,
+}
+
+#[derive(Debug, Default)]
+pub struct Metric {
+    pub name: String,
+    pub steps: Vec<i64>,
+    pub values: Vec<f64>,
+    /// In seconds since 1970.
+    pub times: Vec<f64>,
+    /// The value that MLflow shows, where the last one that was reported is another.
+    pub last: Option<f64>,
+}
+
+/// A file or a folder of a run.
+#[derive(Debug)]
+pub struct StoreArtifact {
+    pub name: String,
+    /// Below the store.
+    path: String,
+    is_folder: bool,
+    /// Its bytes, once they are stored.
+    pub entry: Option<ArtifactEntry>,
+}
+
+#[derive(Debug)]
+pub struct StoreModel {
+    pub name: String,
+    pub versions: Vec<StoreVersion>,
+    /// Stages and aliases, and the version to which each points.
+    pub stages: Vec<StoreStage>,
+}
+
+#[derive(Debug)]
+pub struct StoreVersion {
+    pub version: i64,
+    pub run_id: String,
+    /// The path of the run's artifact below the store.
+    path: String,
+    pub created: Option<Timestamp>,
+}
+
+#[derive(Debug)]
+pub struct StoreStage {
+    pub stage: String,
+    pub version: i64,
+    pub moved: Option<Timestamp>,
+}
+
+/// Reads a store.
+pub fn read(store: &StoreFolder) -> Result<Content> {
+    let experiments = store.experiments();
+    if experiments.is_empty() {
+        return Err(Error::Argument {
+            arg: "from",
+            why: format!(
+                "'{}' is a folder, but no MLflow file store: no folder in it has a `meta.yaml`",
+                store.path().display()
+            ),
+            hint: "Give the folder of the experiments, which is mostly called `mlruns`.".into(),
+        });
+    }
+    let metas = &store.metas();
+    let mut reader = Reader {
+        store,
+        metas,
+        skipped: Vec::new(),
+    };
+    let mut runs = Vec::new();
+    for experiment in experiments {
+        reader.experiment(&experiment, &mut runs)?;
+    }
+    let mut seen = HashSet::new();
+    runs.retain(|run: &StoreRun| {
+        let is_new = seen.insert(run.id.clone());
+        if !is_new {
+            let why = "two experiments have it";
+            reader.skip("runs", format!("{} ({why})", run.id));
+        }
+        is_new
+    });
+    let models = reader.models();
+    let wanted = models.iter().flat_map(|model| &model.versions);
+    for version in wanted {
+        let run = runs
+            .iter_mut()
+            .find(|run| run.id.as_str() == version.run_id);
+        if let Some(run) = run {
+            reader.add_artifact_of(run, version);
+        }
+    }
+    Ok(Content {
+        store: store.name(),
+        runs: parents_first(runs),
+        models,
+        skipped: reader.skipped,
+    })
+}
+
+struct Reader<'a> {
+    store: &'a StoreFolder,
+    metas: &'a HashMap<String, Meta>,
+    skipped: Vec<Skipped>,
+}
+
+impl<'a> Reader<'a> {
+    fn skip(&mut self, what: &'static str, name: String) {
+        self.skipped.push(Skipped { what, name });
+    }
+
+    fn meta(&self, folder: &str) -> Option<&'a HashMap<String, String>> {
+        self.metas.get(folder)?.as_ref()
+    }
+
+    fn experiment(&mut self, folder: &str, runs: &mut Vec<StoreRun>) -> Result<()> {
+        let Some(meta) = self.meta(folder) else {
+            self.skip(
+                "experiments",
+                format!("{folder} (its meta.yaml can't be read)"),
+            );
+            return Ok(());
+        };
+        let id = folder.rsplit('/').next().unwrap_or_default();
+        let name = meta.get("name").filter(|name| !name.is_empty());
+        let name = name.map_or(id, String::as_str);
+        let experiment = (id, name) != DEFAULT_EXPERIMENT;
+        let experiment = experiment.then(|| name.to_owned());
+        let models = self.logged_models(folder);
+        for name in self.store.folders(folder) {
+            let run = join(folder, &name);
+            match name.as_str() {
+                MODELS | DATASETS => {}
+                TRACES => {
+                    let traces = self.store.folders(&run);
+                    traces.into_iter().for_each(|id| self.skip("traces", id));
+                }
+                TAGS => {
+                    let tags = self.store.files_below(&run);
+                    let named = tags.into_iter().map(|tag| format!("{id}: {}", tag.name));
+                    named.for_each(|name| self.skip("tags of experiments", name));
+                }
+                id => match self.run(&run, id, experiment.as_deref(), &models)? {
+                    Ok(run) => runs.push(run),
+                    Err(Some(why)) => self.skip("runs", format!("{id} ({why})")),
+                    Err(None) => {}
+                },
+            }
+        }
+        Ok(())
+    }
+
+    /// The models that the runs of an experiment logged: run, name and folder of each.
+    fn logged_models(&self, experiment: &str) -> Vec<(String, String, String)> {
+        let folder = join(experiment, MODELS);
+        let models = self.store.folders(&folder).into_iter();
+        let model = |id: String| {
+            let folder = join(&folder, &id);
+            let meta = self.meta(&folder)?;
+            let run = meta.get("source_run_id")?.clone();
+            let name = meta.get("name").filter(|name| !name.is_empty());
+            Some((run, name.unwrap_or(&id).clone(), join(&folder, ARTIFACTS)))
+        };
+        models.filter_map(model).collect()
+    }
+
+    /// A run, or why it can't be one of a ledger; nothing where the folder is no run's.
+    fn run(
+        &mut self,
+        folder: &str,
+        id: &str,
+        experiment: Option<&str>,
+        models: &[(String, String, String)],
+    ) -> Result<std::result::Result<StoreRun, Option<&'static str>>> {
+        let meta = match self.metas.get(folder) {
+            None => return Ok(Err(None)),
+            Some(None) => return Ok(Err(Some("its meta.yaml can't be read"))),
+            Some(Some(meta)) => meta,
+        };
+        let named = meta.get("run_id").or_else(|| meta.get("run_uuid"));
+        let Some(run_id) = RunId::new(id) else {
+            return Ok(Err(Some("a ledger has no such ids")));
+        };
+        if named.is_some_and(|named| named != id) {
+            return Ok(Err(Some("its meta.yaml is of another run")));
+        }
+        let text = |key: &str| meta.get(key).filter(|text| !text.is_empty()).cloned();
+        let ended = match meta.get("status").map(String::as_str) {
+            Some("1" | "RUNNING" | "2" | "SCHEDULED") => None,
+            Some("3" | "FINISHED") => Some(EndStatus::Finished),
+            Some("4" | "FAILED") => Some(EndStatus::Failed),
+            Some("5" | "KILLED") => Some(EndStatus::Interrupted),
+            _ => return Ok(Err(Some("it has no status that is known"))),
+        };
+        if matches!(
+            meta.get("status").map(String::as_str),
+            Some("2" | "SCHEDULED")
+        ) {
+            self.skip("scheduled runs, which read as running", id.to_owned());
+        }
+        let (start, end) = (time(meta, "start_time"), time(meta, "end_time"));
+        let Some(start) = start.or(end) else {
+            return Ok(Err(Some("it has no time that a ledger can hold")));
+        };
+        let is_deleted = meta
+            .get("lifecycle_stage")
+            .is_some_and(|it| it == "deleted")
+            || folder.starts_with(TRASH);
+        let deleted = time(meta, "deleted_time").or(end).unwrap_or(start);
+        let mut run = StoreRun {
+            id: run_id,
+            start,
+            end,
+            status: ended,
+            deleted: is_deleted.then_some(deleted),
+            name: text("run_name"),
+            experiment: experiment.map(str::to_owned),
+            parent: None,
+            source: Source {
+                user: text("user_id").filter(|user| user != "unknown"),
+                script: text("source_name"),
+                commit: text("source_version"),
+                branch: None,
+            },
+            note: None,
+            params: Vec::new(),
+            tags: Vec::new(),
+            metrics: Vec::new(),
+            data: self.data(folder, id),
+            artifacts: self.artifacts(folder, id, meta, models),
+        };
+        for (key, text) in self.texts(&join(folder, PARAMS), "parameters", id) {
+            run.params.push((key, typed(text)));
+        }
+        let mut plain = Vec::new();
+        for (key, text) in self.texts(&join(folder, TAGS), "tags", id) {
+            let said = Some(text.clone()).filter(|text| !text.is_empty());
+            match key.as_str() {
+                tag::NAME => run.name = said,
+                tag::PARENT => run.parent = said,
+                tag::NOTE => run.note = said,
+                tag::USER => run.source.user = said,
+                tag::SCRIPT => run.source.script = said,
+                tag::COMMIT => run.source.commit = said,
+                tag::BRANCH => run.source.branch = said,
+                tag::METRICS => plain = names(&text),
+                _ => run.tags.push((key, text)),
+            }
+        }
+        self.metrics(&join(folder, METRICS), &plain, &mut run)?;
+        Ok(Ok(run))
+    }
+
+    /// The texts of the files below a folder, by their keys.
+    fn texts(&mut self, folder: &str, what: &'static str, id: &str) -> Vec<(String, String)> {
+        let mut texts = Vec::new();
+        for file in self.store.files_below(folder) {
+            let text = match file.problem {
+                Some(why) => Err(why),
+                None => self.store.text(&join(folder, &file.name)),
+            };
+            match text {
+                Ok(text) => texts.push((file.name, text)),
+                Err(why) => self.skip(what, format!("{} of {id} ({why})", file.name)),
+            }
+        }
+        texts
+    }
+
+    fn metrics(&mut self, folder: &str, plain: &[String], run: &mut StoreRun) -> Result<()> {
+        let id = run.id.as_str();
+        for file in self.store.files_below(folder) {
+            let bytes = match file.problem {
+                Some(why) => Err(why),
+                None => self
+                    .store
+                    .bytes(&join(folder, &file.name), MAX_METRIC_BYTES),
+            };
+            let bytes = match bytes {
+                Ok(bytes) => bytes,
+                Err(why) => {
+                    self.skip("metrics", format!("{} of {id} ({why})", file.name));
+                    continue;
+                }
+            };
+            // A line of some bytes becomes three numbers, and text after that.
+            memory::look(8 * bytes.len()).map_err(|_| Error::Memory { path: None })?;
+            let is_plain = plain.contains(&file.name);
+            let mut left_out = Vec::new();
+            let metric = metric(&file.name, &bytes, is_plain, &mut left_out);
+            for why in left_out {
+                self.skip(
+                    "points of metrics",
+                    format!("{} of {id} ({why})", file.name),
+                );
+            }
+            if !metric.values.is_empty() || metric.last.is_some() {
+                run.metrics.push(metric);
+            }
+        }
+        Ok(())
+    }
+
+    /// The data sets of a run, each under a name of its own. What MLflow calls a digest covers a sample of the rows.
+    fn data(&mut self, run: &str, id: &str) -> Vec<(String, DataVersion)> {
+        let experiment = &run[..run.rfind('/').unwrap_or(0)];
+        let inputs = join(run, INPUTS);
+        let mut data: Vec<(String, DataVersion)> = Vec::new();
+        for input in self.store.folders(&inputs) {
+            // Its `destination_id` may be the data set's own: the run is the one in whose folder it stands.
+            let source = self.meta(&join(&inputs, &input));
+            let source = source.and_then(|meta| meta.get("source_id"));
+            let of = |source: &String| self.meta(&join(&join(experiment, DATASETS), source));
+            let Some(meta) = source.and_then(of) else {
+                self.skip("data sets", format!("{input} of {id}"));
+                continue;
+            };
+            let tags = self.meta(&join(&inputs, &input)).into_iter().flatten();
+            for tag in tags.filter_map(|(key, _)| key.strip_prefix("tags.")) {
+                self.skip("tags of data sets", format!("{tag} of {id}"));
+            }
+            let name = meta.get("name").filter(|name| !name.is_empty());
+            let name = name.map_or("data", String::as_str);
+            let taken = |name: &str| data.iter().any(|(known, _)| known == name);
+            let name = unique(name.to_owned(), taken);
+            data.push((name, data_version(meta)));
+        }
+        data
+    }
+
+    /// The files and folders of a run that can be stored.
+    fn artifacts(
+        &mut self,
+        run: &str,
+        id: &str,
+        meta: &HashMap<String, String>,
+        models: &[(String, String, String)],
+    ) -> Vec<StoreArtifact> {
+        let folder = join(run, ARTIFACTS);
+        let mut found = Vec::new();
+        for entry in self.store.entries(&folder) {
+            let (name, why) = match (entry.name, entry.kind) {
+                (Ok(name), Kind::File | Kind::Folder) => {
+                    let is_folder = entry.kind == Kind::Folder;
+                    found.push((name.clone(), join(&folder, &name), is_folder));
+                    continue;
+                }
+                (Ok(name), Kind::Other(what)) => (name, format!("it is {what}")),
+                (Err(name), _) => (
+                    name.to_string_lossy().into_owned(),
+                    "its name is not UTF-8".into(),
+                ),
+            };
+            self.skip("artifacts", format!("{name} of {id} ({why})"));
+        }
+        if let Some(uri) = meta.get("artifact_uri").filter(|_| found.is_empty()) {
+            let experiment = run.rsplit('/').nth(1).unwrap_or_default();
+            let own = format!("{experiment}/{id}/{ARTIFACTS}");
+            if !is_local(uri) || !uri.trim_end_matches('/').ends_with(&own) {
+                self.skip("artifacts that lie elsewhere", format!("{uri} of {id}"));
+            }
+        }
+        let mut artifacts: Vec<StoreArtifact> = Vec::new();
+        let stems: Vec<&str> = found.iter().map(|(name, ..)| stem(name)).collect();
+        for (name, path, is_folder) in &found {
+            let stem = stem(name);
+            let is_alone = stems.iter().filter(|known| **known == stem).count() == 1;
+            let name = if *is_folder || !is_alone { name } else { stem };
+            let taken = |name: &str| artifacts.iter().any(|known| known.name == name);
+            artifacts.push(StoreArtifact {
+                name: unique(name.to_owned(), taken),
+                path: path.clone(),
+                is_folder: *is_folder,
+                entry: None,
+            });
+        }
+        for (_, name, path) in models.iter().filter(|(run, ..)| run == id) {
+            let taken = |name: &str| artifacts.iter().any(|known| known.name == name);
+            artifacts.push(StoreArtifact {
+                name: unique(name.clone(), taken),
+                path: path.clone(),
+                is_folder: true,
+                entry: None,
+            });
+        }
+        artifacts
+    }
+
+    /// The artifact of which a model version was made may be deeper in the run's folder than others.
+    fn add_artifact_of(&mut self, run: &mut StoreRun, version: &StoreVersion) {
+        if run.artifacts.iter().any(|known| known.path == version.path) {
+            return;
+        }
+        let Some((above, name)) = version.path.rsplit_once('/') else {
+            return;
+        };
+        let mut entries = self.store.entries(above).into_iter();
+        let entry = entries.find(|entry| entry.name.as_deref() == Ok(name));
+        if let Some(kind @ (Kind::File | Kind::Folder)) = entry.map(|entry| entry.kind) {
+            let within = format!("/{}/{ARTIFACTS}/", run.id);
+            let within = version.path.split_once(&within);
+            let name = within.map_or(name, |(_, below)| below);
+            let taken = |name: &str| run.artifacts.iter().any(|known| known.name == name);
+            run.artifacts.push(StoreArtifact {
+                name: unique(name.to_owned(), taken),
+                path: version.path.clone(),
+                is_folder: kind == Kind::Folder,
+                entry: None,
+            });
+        }
+    }
+
+    fn models(&mut self) -> Vec<StoreModel> {
+        let mut models = Vec::new();
+        for name in self.store.folders(MODELS) {
+            let folder = join(MODELS, &name);
+            let Some(meta) = self.meta(&folder) else {
+                if self.metas.contains_key(&folder) {
+                    self.skip("models", format!("{name} (its meta.yaml can't be read)"));
+                }
+                continue;
+            };
+            let model = meta.get("name").unwrap_or(&name).clone();
+            let described = meta.get("description").is_some_and(|text| !text.is_empty());
+            let moved = time(meta, "last_updated_timestamp");
+            let tags = self.texts(&join(&folder, TAGS), "tags of models", &model);
+            if tags
+                .iter()
+                .any(|(tag, value)| tag == tag::PROMPT && value.eq_ignore_ascii_case("true"))
+            {
+                self.skip("prompts", model);
+                continue;
+            }
+            for (tag, _) in tags {
+                self.skip("tags of models", format!("{tag} of {model}"));
+            }
+            if described {
+                self.skip("descriptions of models", model.clone());
+            }
+            let model = self.model(&folder, model, moved);
+            if model.versions.is_empty() {
+                self.skip("models of which there is no version here", model.name);
+            } else {
+                models.push(model);
+            }
+        }
+        models
+    }
+
+    fn model(&mut self, folder: &str, name: String, moved: Option<Timestamp>) -> StoreModel {
+        let mut versions: Vec<(StoreVersion, bool)> = Vec::new();
+        let mut stages: Vec<StoreStage> = Vec::new();
+        let mut numbers: Vec<(i64, String)> = Vec::new();
+        for version in self.store.folders(folder) {
+            let number = version.strip_prefix("version-").map(str::parse);
+            if let Some(Ok(number)) = number {
+                numbers.push((number, join(folder, &version)));
+            }
+        }
+        numbers.sort_unstable();
+        for (number, folder) in numbers {
+            let shown = format!("{name}/{number}");
+            let Some(meta) = self.meta(&folder) else {
+                self.skip(
+                    "model versions",
+                    format!("{shown} (its meta.yaml can't be read)"),
+                );
+                continue;
+            };
+            let text = |key: &str| meta.get(key).filter(|text| !text.is_empty()).cloned();
+            let stage = text("current_stage").unwrap_or_default();
+            let is_deleted = stage == "Deleted_Internal";
+            let created = time(meta, "creation_timestamp");
+            let moved = time(meta, "last_updated_timestamp");
+            let described = text("description").is_some();
+            let location = [text("source"), text("storage_location")];
+            let run_id = text("run_id");
+            let path = run_id.as_ref().and_then(|id| {
+                let mut paths = location.iter().flatten();
+                paths.find_map(|uri| self.path_of(uri, id))
+            });
+            if described {
+                self.skip("descriptions of models", shown.clone());
+            }
+            for tag in self.store.files_below(&join(&folder, TAGS)) {
+                self.skip("tags of models", format!("{} of {shown}", tag.name));
+            }
+            let (Some(run_id), Some(path)) = (run_id, path) else {
+                if !is_deleted {
+                    let why = "it is made of no run's artifact in the store";
+                    self.skip("model versions", format!("{shown} ({why})"));
+                }
+                continue;
+            };
+            let version = StoreVersion {
+                version: number,
+                run_id,
+                path,
+                created,
+            };
+            versions.push((version, is_deleted));
+            if !is_deleted && !matches!(stage.as_str(), "" | "None") {
+                self.point(&name, &mut stages, &stage, number, moved);
+            }
+        }
+        // A deleted version is there for the numbers of those after it alone.
+        while versions.last().is_some_and(|(_, is_deleted)| *is_deleted) {
+            versions.pop();
+        }
+        for (version, _) in versions.iter().filter(|(_, is_deleted)| *is_deleted) {
+            let shown = format!("{name}/{}", version.version);
+            self.skip(
+                "deleted versions, here for the numbers of later ones",
+                shown,
+            );
+        }
+        for (alias, text) in self.texts(&join(folder, ALIASES), "aliases", &name) {
+            match text.trim().parse() {
+                Ok(number) => self.point(&name, &mut stages, &alias, number, moved),
+                Err(_) => self.skip("aliases", format!("{alias} of {name}")),
+            }
+        }
+        let versions = versions.into_iter().map(|(version, _)| version).collect();
+        StoreModel {
+            name,
+            versions,
+            stages,
+        }
+    }
+
+    /// Points a stage to a version, if a ledger can have a stage of that name.
+    fn point(
+        &mut self,
+        model: &str,
+        stages: &mut Vec<StoreStage>,
+        stage: &str,
+        version: i64,
+        moved: Option<Timestamp>,
+    ) {
+        let shown = format!("{stage} of {model}");
+        let stage = stage.to_lowercase();
+        if !is_stage_name(&stage) {
+            self.skip(
+                "stages and aliases with names that no stage can have",
+                shown,
+            );
+            return;
+        }
+        match stages.iter_mut().find(|known| known.stage == stage) {
+            Some(known) => {
+                let before = format!("{shown}/{}", known.version);
+                (known.version, known.moved) = (version, moved);
+                self.skip("stages that point to a later version, too", before);
+            }
+            None => stages.push(StoreStage {
+                stage,
+                version,
+                moved,
+            }),
+        }
+    }
+
+    /// The path below the store of what a version was made of, if that is an artifact of a run or a model that it
+    /// logged.
+    fn path_of(&self, uri: &str, run: &str) -> Option<String> {
+        let uri = match uri.contains("://") {
+            true => percent_decoded(uri)?,
+            false => uri.to_owned(),
+        };
+        let is_below = |path: &str| path.split('/').all(|part| !matches!(part, "" | "." | ".."));
+        let below = |path: &str| {
+            let path = path.trim_end_matches('/');
+            let mut runs = self.metas.keys();
+            let folder = runs.find(|folder| folder.rsplit('/').next() == Some(run))?;
+            is_below(path).then(|| join(&join(folder, ARTIFACTS), path))
+        };
+        if let Some(rest) = uri.strip_prefix("runs:/") {
+            return below(rest.strip_prefix(run)?.strip_prefix('/')?);
+        }
+        if let Some((_, path)) = uri.split_once(&format!("/{run}/{ARTIFACTS}/")) {
+            return below(path);
+        }
+        let inner = uri.strip_prefix("models:/").or_else(|| {
+            let (_, path) = uri.rsplit_once(&format!("/{MODELS}/"))?;
+            path.strip_suffix(&format!("/{ARTIFACTS}"))
+        })?;
+        let mut folders = self.metas.keys();
+        let ends = format!("/{MODELS}/{inner}");
+        let folder = folders.find(|folder| is_below(inner) && folder.ends_with(&ends))?;
+        Some(join(folder, ARTIFACTS))
+    }
+}
+
+impl Content {
+    /// Whether some runs have artifacts.
+    pub fn has_artifacts(&self, of: &HashSet<RunId>) -> bool {
+        let mut runs = self.runs.iter().filter(|run| of.contains(&run.id));
+        runs.any(|run| !run.artifacts.is_empty())
+    }
+
+    /// Takes all artifacts for stored, as who only wants to know what would come does.
+    pub fn assume_stored(&mut self) {
+        for artifact in self.runs.iter_mut().flat_map(|run| &mut run.artifacts) {
+            artifact.entry = Some(ArtifactEntry::default());
+        }
+    }
+}
+
+impl StoreModel {
+    /// The run's artifact of which a version was made.
+    pub fn artifact<'a>(version: &StoreVersion, run: &'a StoreRun) -> Option<&'a StoreArtifact> {
+        run.artifacts
+            .iter()
+            .find(|known| known.path == version.path)
+    }
+}
+
+/// Stores the bytes of some runs' artifacts. What can't be stored is left out and named.
+pub fn store_artifacts(
+    content: &mut Content,
+    store: &StoreFolder,
+    wanted: &HashSet<RunId>,
+    objects: &Objects,
+    random: Random<'_>,
+    progress: Progress<'_>,
+) -> Result<()> {
+    let Content { runs, skipped, .. } = content;
+    for run in runs.iter_mut().filter(|run| wanted.contains(&run.id)) {
+        for artifact in &mut run.artifacts {
+            let path = store.path().join(&artifact.path);
+            let stored = match artifact.is_folder {
+                true => Folder::look(&path).and_then(|it| it.put(objects, random, progress)),
+                false => objects.put_file(&path, random, progress),
+            };
+            match stored {
+                Ok(stored) => {
+                    let name = artifact.path.rsplit('/').next().unwrap_or_default();
+                    artifact.entry = Some(ArtifactEntry {
+                        file: Some(match artifact.is_folder {
+                            true => format!("{}.tar", label(&artifact.name)),
+                            false => name.to_owned(),
+                        }),
+                        stored: true,
+                        folder: artifact.is_folder,
+                        ..ArtifactEntry::of_bytes(stored.digest, stored.size)
+                    });
+                }
+                Err(e @ (Error::Unstorable { .. } | Error::NotFound { .. })) => {
+                    let name = format!("{} of {} ({e})", artifact.name, run.id);
+                    skipped.push(Skipped {
+                        what: "artifacts",
+                        name,
+                    });
+                }
+                Err(e) => return Err(e),
+            }
+        }
+    }
+    Ok(())
+}
+
+/// A name for a file on any system.
+fn label(name: &str) -> String {
+    let is_plain = |c: char| c.is_alphanumeric() || "_.-".contains(c);
+    let plain = name.replace(|c: char| !is_plain(c), "_");
+    let safe = safe_file_name(name).or_else(|| safe_file_name(&plain));
+    safe.unwrap_or("artifact").to_owned()
+}
+
+/// Each run after the run that it belongs to, and otherwise in the order of their beginnings. A run that belongs to
+/// itself, by way of others, comes after none.
+fn parents_first(mut runs: Vec<StoreRun>) -> Vec<StoreRun> {
+    runs.sort_by(|a, b| (a.start, a.id.as_str()).cmp(&(b.start, b.id.as_str())));
+    let by_id: HashMap<&str, usize> = runs.iter().map(|run| run.id.as_str()).zip(0..).collect();
+    let mut order = Vec::with_capacity(runs.len());
+    let mut seen = vec![false; runs.len()];
+    for first in 0..runs.len() {
+        let mut line = Vec::new();
+        let mut next = Some(first);
+        while let Some(run) = next.filter(|&run| !std::mem::replace(&mut seen[run], true)) {
+            line.push(run);
+            let parent = runs[run].parent.as_deref();
+            next = parent.and_then(|parent| by_id.get(parent).copied());
+        }
+        order.extend(line.into_iter().rev());
+    }
+    let mut runs: Vec<Option<StoreRun>> = runs.into_iter().map(Some).collect();
+    let in_order = order.into_iter().filter_map(|run| runs[run].take());
+    in_order.collect()
+}
+
+/// A time in milliseconds.
+fn time(meta: &HashMap<String, String>, key: &str) -> Option<Timestamp> {
+    let millis: i64 = meta.get(key)?.parse().ok()?;
+    Timestamp::from_micros(millis.checked_mul(1000)?)
+}
+
+/// A text as the value of which it is the one text, or as it stands.
+fn typed(text: String) -> Value {
+    if let Ok(x) = text.parse::<i32>() {
+        if x.to_string() == text && x != i32::MIN {
+            return Value::Int(x);
+        }
+    }
+    match text.as_str() {
+        "TRUE" | "True" => return Value::Bool(true),
+        "FALSE" | "False" => return Value::Bool(false),
+        _ => {}
+    }
+    let is_number = text.starts_with(|c: char| c.is_ascii_digit() || c == '-');
+    if let Some(x) = text
+        .parse()
+        .ok()
+        .filter(|x: &f64| is_number && x.is_finite())
+    {
+        let mut digits = Vec::new();
+        json::write_double(x, &mut digits);
+        if digits == text.as_bytes() {
+            return Value::Double(x);
+        }
+    }
+    Value::Str(text)
+}
+
+/// A JSON array of texts.
+fn names(text: &str) -> Vec<String> {
+    let json = Json::parse(text.as_bytes()).ok();
+    let items = json.and_then(Json::into_array).unwrap_or_default();
+    let name = |json: Json| json.as_str().map(str::to_owned);
+    items.into_iter().filter_map(name).collect()
+}
+
+/// A point as a line has it.
+#[derive(Clone, Copy)]
+struct Line {
+    millis: i64,
+    value: f64,
+    step: i128,
+}
+
+fn parse_line(line: &str) -> Option<Line> {
+    let parts: Vec<&str> = line.split_ascii_whitespace().collect();
+    let (millis, value, step) = match parts.as_slice() {
+        [millis, value] => (millis, value, "0"),
+        [millis, value, step] | [millis, value, step, _, _] => (millis, value, *step),
+        _ => return None,
+    };
+    Some(Line {
+        millis: millis.parse().ok()?,
+        value: value.parse().ok()?,
+        step: step.parse().ok()?,
+    })
+}
+
+/// A metric from its file, one line a point: milliseconds, value, step. `left_out` is told of lines that are none of a
+/// series.
+fn metric(name: &str, bytes: &[u8], is_plain: bool, left_out: &mut Vec<String>) -> Metric {
+    let mut metric = Metric {
+        name: name.to_owned(),
+        ..Metric::default()
+    };
+    let mut lines = Vec::new();
+    for (number, line) in (1..).zip(bytes.split(|&byte| byte == b'\n')) {
+        let line = String::from_utf8_lossy(line);
+        match parse_line(&line) {
+            Some(line) => lines.push(line),
+            None if line.trim().is_empty() => {}
+            None => left_out.push(format!("line {number} is no point")),
+        }
+    }
+    // What MLflow shows: with a NaN nothing compares.
+    let mut shown: Option<Line> = None;
+    for line in &lines {
+        let is_later = shown.is_none_or(|shown| {
+            let (a, b) = ((line.step, line.millis), (shown.step, shown.millis));
+            a > b || a == b && line.value > shown.value
+        });
+        if is_later {
+            shown = Some(*line);
+        }
+    }
+    if is_plain {
+        lines.pop();
+    }
+    let mut reported: Option<(i64, f64)> = None;
+    for line in lines {
+        let step = i64::try_from(line.step).ok();
+        let Some(step) = step.filter(|step| step.unsigned_abs() <= MAX_INT.unsigned_abs()) else {
+            left_out.push(format!("step {} is beyond 2^53", line.step));
+            continue;
+        };
+        metric.steps.push(step);
+        metric.values.push(line.value);
+        metric.times.push(line.millis as f64 / 1000.0);
+        if reported.is_none_or(|(millis, _)| line.millis >= millis) {
+            reported = Some((line.millis, line.value));
+        }
+    }
+    let reported = reported.map(|(_, value)| value.to_bits());
+    metric.last = shown.map(|shown| shown.value);
+    metric.last = metric.last.filter(|last| Some(last.to_bits()) != reported);
+    metric
+}
+
+fn data_version(meta: &HashMap<String, String>) -> DataVersion {
+    let json = |key: &str| Json::parse(meta.get(key)?.as_bytes()).ok();
+    if meta.get("source_type").is_some_and(|it| it == DATA_SOURCE) {
+        // One that was exported from a ledger.
+        return DataVersion::read(json("source").unwrap_or(Json::Null));
+    }
+    let columns = match json("schema").and_then(|schema| schema.get("mlflow_colspec").cloned()) {
+        Some(Json::Array(columns)) => columns,
+        _ => Vec::new(),
+    };
+    let column = |column: Json| {
+        let name = column.get("name")?.as_str()?.to_owned();
+        Some((name, column.get("type")?.as_str()?.to_owned()))
+    };
+    let mut columns: Vec<(String, String)> = columns.into_iter().filter_map(column).collect();
+    let mut seen = HashSet::new();
+    columns.retain(|(name, _)| seen.insert(name.clone()));
+    let profile = json("profile");
+    let number = |key: &str| {
+        let number = profile.as_ref()?.get(key)?.as_int()?;
+        (0..=MAX_INT).contains(&number).then_some(number)
+    };
+    DataVersion {
+        hash: meta.get("digest").cloned(),
+        rows: number("num_rows"),
+        cols: (!columns.is_empty()).then_some(columns.len() as i64),
+        columns,
+        ..DataVersion::default()
+    }
+}
+
+/// A path or a URI of this machine's, or of a server that keeps the artifacts in the store.
+fn is_local(uri: &str) -> bool {
+    match uri.split_once(':') {
+        Some(("file" | "mlflow-artifacts", _)) | None => true,
+        // A drive of Windows.
+        Some((scheme, _)) => scheme.len() == 1,
+    }
+}
+
+/// A name without its extension, as an artifact is called that is given by its path alone.
+pub fn stem(name: &str) -> &str {
+    let compressed = [".gz", ".bz2", ".xz"].into_iter();
+    let plain = compressed
+        .filter_map(|ending| name.strip_suffix(ending))
+        .next();
+    let name = plain.filter(|name| name.contains('.')).unwrap_or(name);
+    match name.rsplit_once('.') {
+        Some((stem, extension))
+            if !stem.is_empty()
+                && !stem.ends_with('.')
+                && !extension.is_empty()
+                && extension.chars().all(|c| c.is_ascii_alphanumeric()) =>
+        {
+            stem
+        }
+        _ => name,
+    }
+}
+
+/// A name that isn't taken: itself, or with a number.
+pub fn unique(name: String, taken: impl Fn(&str) -> bool) -> String {
+    let mut candidate = name.clone();
+    let mut count = 2;
+    while taken(&candidate) {
+        candidate = format!("{name}-{count}");
+        count += 1;
+    }
+    candidate
+}
+
+fn percent_decoded(uri: &str) -> Option<String> {
+    let mut bytes = Vec::with_capacity(uri.len());
+    let mut rest = uri.as_bytes();
+    while let [first, after @ ..] = rest {
+        let digits = after.get(..2).and_then(|two| std::str::from_utf8(two).ok());
+        let byte = digits.and_then(|two| u8::from_str_radix(two, 16).ok());
+        match (first, byte) {
+            (b'%', Some(byte)) => {
+                bytes.push(byte);
+                rest = &after[2..];
+            }
+            _ => {
+                bytes.push(*first);
+                rest = after;
+            }
+        }
+    }
+    String::from_utf8(bytes).ok()
+}

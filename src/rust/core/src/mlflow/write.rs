@@ -1,0 +1,690 @@
+//! Runs of a ledger as a store that MLflow reads.
+//!
+//! MLflow refuses to read a run that has a key which it doesn't allow, and to take a store over into a database in which
+//! a point stands twice: neither is written.
+
+use std::collections::{HashMap, HashSet};
+use std::fmt::Write as _;
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use crate::error::{Error, Result};
+use crate::format::artifact::ArtifactEntry;
+use crate::format::data_version::DataVersion;
+use crate::format::digest::Digest;
+use crate::format::json::{self, Json};
+use crate::format::time::Timestamp;
+use crate::format::value::Value;
+use crate::ledger::folder;
+use crate::ledger::objects::{Objects, Progress, safe_file_name};
+use crate::mlflow::read::{DATA_SOURCE, DEFAULT_EXPERIMENT, Skipped, stem, tag, unique};
+use crate::mlflow::store::{
+    ALIASES, ARTIFACTS, DATASETS, INPUTS, META, METRICS, MODELS, PARAMS, TAGS,
+};
+use crate::mlflow::yaml::Mapping;
+use crate::platform::memory;
+use crate::views::registry::Registry;
+use crate::views::runs::{ALL_PARTS, Run, Runs, Status};
+use crate::views::series::{Point, Points};
+
+/// What is exported.
+#[derive(Clone, Copy)]
+pub struct Export<'a> {
+    pub runs: &'a Runs,
+    pub points: &'a Points,
+    pub registry: &'a Registry,
+    pub objects: &'a Objects,
+    /// The rows of the runs.
+    pub rows: &'a [usize],
+}
+
+/// Writes a store into a folder that is empty. What it has no place for is left out, or changed, and named.
+pub fn write(export: Export<'_>, to: &Path, progress: Progress<'_>) -> Result<Vec<Skipped>> {
+    let mut writer = Writer {
+        root: to,
+        skipped: Vec::new(),
+        experiments: HashMap::new(),
+        datasets: HashSet::new(),
+        exported: HashMap::new(),
+    };
+    let (default, name) = DEFAULT_EXPERIMENT;
+    let mut ordered: Vec<usize> = export.rows.to_vec();
+    ordered.sort_unstable();
+    export.runs.load(&ordered, &ALL_PARTS)?;
+    let began = ordered.first().map(|&row| export.runs.at(row).began());
+    writer.experiment(default, name, began.unwrap_or(Timestamp::now()))?;
+    let all = export.points.of(None, None)?;
+    let mut series: HashMap<&str, &[Point]> = HashMap::new();
+    for points in all.chunk_by(|a, b| a.run == b.run) {
+        series.insert(export.points.run_ids.id(points[0].run as usize), points);
+    }
+    for &row in &ordered {
+        let run = export.runs.at(row);
+        memory::ensure(0);
+        let points = series.get(run.id()).copied().unwrap_or_default();
+        let series = of_metrics(export.points, points);
+        writer.run(run, &series, export.objects, progress)?;
+    }
+    writer.models(export.registry)?;
+    Ok(writer.skipped)
+}
+
+/// The points of one run by the names of their metrics.
+fn of_metrics<'a>(all: &'a Points, points: &'a [Point]) -> Vec<(&'a str, &'a [Point])> {
+    let metrics = points.chunk_by(|a, b| a.metric == b.metric);
+    let named = metrics.map(|points| (all.metrics[points[0].metric as usize].as_str(), points));
+    named.collect()
+}
+
+struct Writer<'a> {
+    root: &'a Path,
+    skipped: Vec<Skipped>,
+    /// Their ids, by their names.
+    experiments: HashMap<String, String>,
+    /// The folders of data sets.
+    datasets: HashSet<PathBuf>,
+    /// The exported runs, and the names of their artifacts in the store.
+    exported: HashMap<String, HashMap<String, String>>,
+}
+
+impl Writer<'_> {
+    fn skip(&mut self, what: &'static str, name: String) {
+        self.skipped.push(Skipped { what, name });
+    }
+
+    fn experiment(&mut self, id: &str, name: &str, began: Timestamp) -> Result<()> {
+        let folder = self.root.join(id);
+        make(&folder)?;
+        let began = millis(began);
+        let meta = Mapping::new()
+            .text("artifact_location", &format!("mlflow-artifacts:/{id}"))
+            .number("creation_time", began)
+            .text("experiment_id", id)
+            .number("last_update_time", began)
+            .text("lifecycle_stage", "active")
+            .text("name", name);
+        self.experiments.insert(name.to_owned(), id.to_owned());
+        write_meta(&folder, &meta)
+    }
+
+    fn run(
+        &mut self,
+        run: Run<'_>,
+        series: &[(&str, &[Point])],
+        objects: &Objects,
+        progress: Progress<'_>,
+    ) -> Result<()> {
+        let id = run.id();
+        // MLflow's ids have no dots.
+        if id.contains('.') {
+            self.skip("runs with an id that MLflow can't have", id.to_owned());
+            return Ok(());
+        }
+        let name = run.experiment().filter(|name| !name.is_empty());
+        let name = name.unwrap_or(DEFAULT_EXPERIMENT.1);
+        let experiment = match self.experiments.get(name) {
+            Some(id) => id.clone(),
+            None => {
+                let id = self.experiments.len().to_string();
+                self.experiment(&id, name, run.began())?;
+                id
+            }
+        };
+        let folder = self.root.join(&experiment).join(id);
+        make(&folder)?;
+        let context = run.session().context.as_ref();
+        let user = context.and_then(|context| context.user());
+        let status = match run.status() {
+            Status::Running if run.is_lost() => 5,
+            Status::Running => 1,
+            Status::Finished => 3,
+            Status::Failed => 4,
+            Status::Interrupted => 5,
+        };
+        let uri = format!("mlflow-artifacts:/{experiment}/{id}/{ARTIFACTS}");
+        let meta = Mapping::new().text("artifact_uri", &uri);
+        let meta = match run.ended() {
+            Some(ended) => meta.number("end_time", millis(ended)),
+            None => meta.null("end_time"),
+        };
+        let meta = meta
+            .text("entry_point_name", "")
+            .text("experiment_id", &experiment)
+            .text("lifecycle_stage", "active")
+            .text("run_id", id)
+            .text("run_name", run.name().unwrap_or_default())
+            .text("run_uuid", id)
+            .text("source_name", "")
+            // One that was run on this machine.
+            .number("source_type", 4)
+            .text("source_version", "")
+            .number("start_time", millis(run.began()))
+            .number("status", status)
+            .raw("tags", "[]")
+            .text("user_id", user.unwrap_or("unknown"));
+        write_meta(&folder, &meta)?;
+
+        let params = folder.join(PARAMS);
+        make(&params)?;
+        for (key, value) in run.params() {
+            self.keyed(
+                &params,
+                &key,
+                text(&value).as_bytes(),
+                id,
+                "parameters with another name",
+            )?;
+        }
+        let plain = self.metrics(&folder.join(METRICS), run, series)?;
+        self.tags(&folder.join(TAGS), run, &plain)?;
+        for (name, version) in run.data() {
+            self.data(&experiment, &folder, id, name, version)?;
+        }
+        let artifacts = self.artifacts(&folder.join(ARTIFACTS), run, objects, progress)?;
+        self.exported.insert(id.to_owned(), artifacts);
+        Ok(())
+    }
+
+    /// Writes a file of each metric, and says of which the last line is no step of a series.
+    fn metrics(
+        &mut self,
+        folder: &Path,
+        run: Run<'_>,
+        series: &[(&str, &[Point])],
+    ) -> Result<Vec<String>> {
+        make(folder)?;
+        let mut plain = Vec::new();
+        let ended = millis(run.ended().unwrap_or(run.began()));
+        for (name, value) in run.metrics() {
+            let points = series.iter().find(|(known, _)| *known == name);
+            let points = points.map_or(&[][..], |(_, points)| points);
+            let mut lines = String::new();
+            let mut seen = HashSet::new();
+            let mut shown: Option<(i64, i64, f64)> = None;
+            let mut last_time = i64::MIN;
+            for point in points {
+                let Some(value) = point.value else {
+                    self.skip(
+                        "missing values of series",
+                        format!("{name} of {}", run.id()),
+                    );
+                    continue;
+                };
+                let time = (point.at * 1000.0).round() as i64;
+                if !seen.insert((point.step, time, in_database(value))) {
+                    continue;
+                }
+                last_time = last_time.max(time);
+                let is_later = shown.is_none_or(|(step, known, best)| {
+                    (point.step, time) > (step, known)
+                        || (point.step, time) == (step, known) && value > best
+                });
+                if is_later {
+                    shown = Some((point.step, time, value));
+                }
+                line(&mut lines, time, value, point.step);
+            }
+            let Some(value) = number(&value) else {
+                if lines.is_empty() {
+                    self.skip("metrics without a value", format!("{name} of {}", run.id()));
+                    continue;
+                }
+                self.keyed(
+                    folder,
+                    &name,
+                    lines.as_bytes(),
+                    run.id(),
+                    "metrics with another name",
+                )?;
+                continue;
+            };
+            // What the ledger shows is what MLflow shows.
+            let is_shown = shown.is_some_and(|(_, _, shown)| shown.to_bits() == value.to_bits());
+            if !is_shown {
+                let step = shown.map_or(0, |(step, ..)| step);
+                line(
+                    &mut lines,
+                    ended.max(last_time.saturating_add(1)),
+                    value,
+                    step,
+                );
+            }
+            let key = self.keyed(
+                folder,
+                &name,
+                lines.as_bytes(),
+                run.id(),
+                "metrics with another name",
+            )?;
+            if !is_shown {
+                plain.push(key);
+            }
+        }
+        Ok(plain)
+    }
+
+    fn tags(&mut self, folder: &Path, run: Run<'_>, plain: &[String]) -> Result<()> {
+        make(folder)?;
+        let context = run.session().context.as_ref();
+        let texts: Vec<&str> = run.notes().iter().map(|note| note.text.as_str()).collect();
+        let notes = texts.join("\n\n");
+        // It began before.
+        let parent = run.parent().map(Run::id);
+        let is_there = |parent: &&str| self.exported.contains_key(*parent);
+        let exported = parent.filter(is_there).map(str::to_owned);
+        if let Some(parent) = parent.filter(|_| exported.is_none()) {
+            let name = format!("{parent} of {}", run.id());
+            self.skip("parents that aren't exported", name);
+        }
+        let names = Json::Array(plain.iter().cloned().map(Json::Str).collect()).text();
+        let own = [
+            (tag::NAME, run.name()),
+            (tag::PARENT, exported.as_deref()),
+            (
+                tag::NOTE,
+                Some(notes.as_str()).filter(|notes| !notes.is_empty()),
+            ),
+            (tag::USER, context.and_then(|context| context.user())),
+            (tag::SCRIPT, context.and_then(|context| context.script())),
+            (tag::COMMIT, context.and_then(|context| context.commit())),
+            (tag::BRANCH, context.and_then(|context| context.branch())),
+            // Without it they are series of one point when they are imported.
+            (
+                tag::METRICS,
+                Some(names.as_str())
+                    .filter(|names| !plain.is_empty() && names.len() <= MAX_TAG_BYTES),
+            ),
+        ];
+        for (key, text) in own {
+            if let Some(text) = text {
+                self.keyed(folder, key, text.as_bytes(), run.id(), TAGS)?;
+            }
+        }
+        for (key, value) in run.tags() {
+            let text = self::text(&value);
+            self.keyed(
+                folder,
+                &key,
+                text.as_bytes(),
+                run.id(),
+                "tags with another name",
+            )?;
+        }
+        Ok(())
+    }
+
+    fn data(
+        &mut self,
+        experiment: &str,
+        run: &Path,
+        id: &str,
+        name: &str,
+        version: &DataVersion,
+    ) -> Result<()> {
+        let hash = version.hash.clone().unwrap_or_default();
+        let source = version.json().text();
+        let dataset = short_digest(&[name, &source]);
+        let folder = self.root.join(experiment).join(DATASETS).join(&dataset);
+        if self.datasets.insert(folder.clone()) {
+            make(&folder)?;
+            let column = |(name, ty): &(String, String)| {
+                Json::Object(vec![
+                    ("type".into(), Json::Str(mlflow_type(ty).into())),
+                    ("name".into(), Json::Str(name.clone())),
+                    ("required".into(), Json::Bool(false)),
+                ])
+            };
+            let columns: Vec<Json> = version.columns.iter().map(column).collect();
+            let meta = Mapping::new()
+                // MLflow takes 36 characters.
+                .text("digest", &hash.chars().take(36).collect::<String>())
+                .text("name", name);
+            let meta = match version.rows {
+                Some(rows) => {
+                    let profile = Json::Object(vec![("num_rows".into(), Json::Int(rows))]);
+                    meta.text("profile", &profile.text())
+                }
+                None => meta.null("profile"),
+            };
+            let meta = match columns.is_empty() {
+                true => meta.null("schema"),
+                false => {
+                    let schema = [("mlflow_colspec".to_owned(), Json::Array(columns))];
+                    meta.text("schema", &Json::Object(schema.into()).text())
+                }
+            };
+            let meta = meta
+                .text("source", &source)
+                .text("source_type", DATA_SOURCE);
+            write_meta(&folder, &meta)?;
+        }
+        let input = run.join(INPUTS).join(short_digest(&[id, &dataset]));
+        make(&input)?;
+        let meta = Mapping::new()
+            .text("destination_id", id)
+            .text("destination_type", "RUN")
+            .text("source_id", &dataset)
+            .text("source_type", "DATASET")
+            .raw("tags", "{}");
+        write_meta(&input, &meta)
+    }
+
+    /// Copies the stored artifacts of a run, and says how each is called in its folder.
+    fn artifacts(
+        &mut self,
+        folder: &Path,
+        run: Run<'_>,
+        objects: &Objects,
+        progress: Progress<'_>,
+    ) -> Result<HashMap<String, String>> {
+        make(folder)?;
+        let mut names = HashMap::new();
+        let mut taken: HashSet<String> = HashSet::new();
+        for (name, entry) in run.artifacts() {
+            let shown = format!("{name} of {}", run.id());
+            let Some(digest) = entry.digest().filter(|_| entry.stored) else {
+                self.skip("artifacts that are recorded by their path", shown);
+                continue;
+            };
+            // Systems differ in whether `A` and `a` are one file.
+            let file = unique(file_name(name, entry), |name| {
+                taken.contains(&name.to_lowercase())
+            });
+            taken.insert(file.to_lowercase());
+            let to = folder.join(&file);
+            let copied = match entry.folder {
+                true => folder::unpack(objects, &digest, entry.size, &to, progress),
+                false => objects.copy(&digest, entry.size, &to, progress).map(drop),
+            };
+            match copied {
+                Ok(()) => drop(names.insert(name.clone(), file)),
+                Err(e @ (Error::Artifact { .. } | Error::Archive { .. })) => {
+                    self.skip(
+                        "artifacts whose bytes aren't there",
+                        format!("{shown} ({e})"),
+                    );
+                }
+                Err(e) => return Err(e),
+            }
+        }
+        Ok(names)
+    }
+
+    fn models(&mut self, registry: &Registry) -> Result<()> {
+        for model in &registry.models {
+            let name = model.name.as_str();
+            let mut versions = Vec::new();
+            for (number, version) in (1_i64..).zip(&model.versions) {
+                let artifacts = self.exported.get(&version.run_id);
+                let Some(artifacts) = artifacts else {
+                    self.skip(
+                        "model versions of runs that aren't exported",
+                        format!("{name}/{number}"),
+                    );
+                    continue;
+                };
+                match artifacts.get(&version.artifact) {
+                    Some(file) => versions.push((number, version, file.clone())),
+                    None => self.skip(
+                        "model versions without their bytes",
+                        format!("{name}/{number}"),
+                    ),
+                }
+            }
+            let Some((_, last, _)) = versions.last() else {
+                continue;
+            };
+            if name.contains(':') || matches!(name, "." | "..") || name.len() > MAX_NAME_BYTES {
+                self.skip("models with a name that MLflow can't have", name.to_owned());
+                continue;
+            }
+            let folder = self.root.join(MODELS).join(name);
+            make(&folder)?;
+            let mut aliases = Vec::new();
+            for stage in &model.stages {
+                let shown = format!("{} of {name}", stage.name);
+                let is_number = |rest: &str| rest.bytes().all(|byte| byte.is_ascii_digit());
+                let is_reserved = stage.name == "latest"
+                    || stage
+                        .name
+                        .strip_prefix('v')
+                        .is_some_and(|rest| !rest.is_empty() && is_number(rest));
+                let current = stage.current();
+                if is_reserved {
+                    self.skip("stages with a name that MLflow keeps for itself", shown);
+                } else if versions.iter().any(|(number, ..)| *number == current) {
+                    aliases.push((stage.name.clone(), Json::Str(current.to_string())));
+                } else {
+                    self.skip("stages of versions that aren't exported", shown);
+                }
+            }
+            let times = model.history.iter().map(|change| change.time);
+            let moved = times
+                .chain([last.registered])
+                .max()
+                .unwrap_or(last.registered);
+            for (alias, version) in &aliases {
+                let folder = folder.join(ALIASES);
+                make(&folder)?;
+                write_new(
+                    &folder.join(alias),
+                    version.as_str().unwrap_or_default().as_bytes(),
+                )
+                .map_err(|e| Error::io(&folder, "write in", e))?;
+            }
+            let meta = Mapping::new()
+                .raw(
+                    "aliases",
+                    &Json::Object(aliases).text().replace("\":", "\": "),
+                )
+                .number("creation_timestamp", millis(model.versions[0].registered))
+                .null("description")
+                .number("last_updated_timestamp", millis(moved))
+                .text("name", name);
+            write_meta(&folder, &meta)?;
+            for (number, version, file) in versions {
+                let folder = folder.join(format!("version-{number}"));
+                make(&folder)?;
+                let source = format!("runs:/{}/{file}", version.run_id);
+                let registered = millis(version.registered);
+                let meta = Mapping::new()
+                    .raw("aliases", "[]")
+                    .number("creation_timestamp", registered)
+                    .text("current_stage", "None")
+                    .null("description")
+                    .number("last_updated_timestamp", registered)
+                    .text("name", name)
+                    .text("run_id", &version.run_id)
+                    .null("run_link")
+                    .text("source", &source)
+                    .text("status", "READY")
+                    .null("status_message")
+                    .text("storage_location", &source)
+                    .null("user_id")
+                    .number("version", number);
+                write_meta(&folder, &meta)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes the file of a key, under a name that MLflow takes and that this system can make, and gives that.
+    fn keyed(
+        &mut self,
+        folder: &Path,
+        key: &str,
+        bytes: &[u8],
+        id: &str,
+        what: &'static str,
+    ) -> Result<String> {
+        let allowed = allowed(key);
+        let flat = allowed.replace('/', "_");
+        let numbered = (2..).map(|count| format!("{flat}-{count}"));
+        for name in [allowed, flat.clone()].into_iter().chain(numbered) {
+            let path = folder.join(&name);
+            match write_new(&path, bytes) {
+                Ok(()) => {
+                    if name != key {
+                        self.skip(what, format!("{key} of {id} is {name}"));
+                    }
+                    return Ok(name);
+                }
+                // A file of that name, or one where a folder would be.
+                Err(e) if is_taken(&e, &path) => {}
+                Err(e) => return Err(Error::io(&path, "write", e)),
+            }
+        }
+        unreachable!("there is always another number")
+    }
+}
+
+fn is_taken(e: &io::Error, path: &Path) -> bool {
+    let above = path.ancestors().skip(1);
+    matches!(
+        e.kind(),
+        io::ErrorKind::AlreadyExists | io::ErrorKind::NotADirectory | io::ErrorKind::IsADirectory
+    ) || above.into_iter().any(Path::is_file)
+        || path.exists()
+}
+
+/// MLflow's databases take tags of so many characters.
+const MAX_TAG_BYTES: usize = 5000;
+
+/// The longest name that file systems take.
+const MAX_NAME_BYTES: usize = 250;
+
+/// A key as MLflow allows it: letters, digits, `_`, `.`, `-`, `:`, blanks, and `/` between parts that stay where they
+/// are.
+fn allowed(key: &str) -> String {
+    let is_allowed =
+        |c: char| c.is_alphanumeric() || "_.- /".contains(c) || c == ':' && !cfg!(windows);
+    let key: String = key.chars().take(MAX_NAME_BYTES).collect();
+    let key = key.replace(|c: char| !is_allowed(c), "_");
+    let part = |part: &str| match part {
+        "" | "." | ".." => "_".to_owned(),
+        part => {
+            let end = (0..=part.len().min(MAX_NAME_BYTES)).rev();
+            let end = end.into_iter().find(|&end| part.is_char_boundary(end));
+            part[..end.unwrap_or(0)].to_owned()
+        }
+    };
+    key.split('/').map(part).collect::<Vec<_>>().join("/")
+}
+
+/// How an artifact's file is called, so that its name without the extension is the artifact's.
+fn file_name(name: &str, entry: &ArtifactEntry) -> String {
+    let file = entry.file.as_deref().unwrap_or(name);
+    let file = file.rsplit(['/', '\\']).next().unwrap_or(name);
+    let file = match entry.folder {
+        true => name.to_owned(),
+        false if file == name || stem(file) == name => file.to_owned(),
+        false => format!("{name}{}", &file[stem(file).len()..]),
+    };
+    let plain = allowed(&file.replace('/', "_"));
+    let safe = safe_file_name(&file).filter(|name| name.len() <= MAX_NAME_BYTES);
+    let safe = safe.or_else(|| safe_file_name(&plain));
+    safe.unwrap_or("artifact").to_owned()
+}
+
+fn make(folder: &Path) -> Result<()> {
+    fs::create_dir_all(folder).map_err(|e| Error::io(folder, "make the folder", e))
+}
+
+/// Writes a file that isn't there yet, and the folders above it.
+fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder)?;
+    }
+    let mut options = OpenOptions::new();
+    options
+        .write(true)
+        .create_new(true)
+        .open(path)?
+        .write_all(bytes)
+}
+
+fn write_meta(folder: &Path, meta: &Mapping) -> Result<()> {
+    let path = folder.join(META);
+    write_new(&path, meta.as_str().as_bytes()).map_err(|e| Error::io(&path, "write", e))
+}
+
+fn millis(time: Timestamp) -> i64 {
+    time.micros().div_euclid(1000)
+}
+
+fn line(lines: &mut String, millis: i64, value: f64, step: i64) {
+    writeln!(lines, "{millis} {} {step}", digits(value)).expect("a text takes it");
+}
+
+/// A number as Python reads it.
+fn digits(x: f64) -> String {
+    match x {
+        _ if x.is_nan() => "nan".into(),
+        f64::INFINITY => "inf".into(),
+        f64::NEG_INFINITY => "-inf".into(),
+        _ => {
+            let mut out = Vec::new();
+            json::write_double(x, &mut out);
+            String::from_utf8(out).expect("digits are ASCII")
+        }
+    }
+}
+
+/// What tells values apart in MLflow's databases: they hold no infinities, and zero has no sign.
+fn in_database(x: f64) -> Option<u64> {
+    let x = x.clamp(-f64::MAX, f64::MAX);
+    (!x.is_nan()).then(|| if x == 0.0 { 0 } else { x.to_bits() })
+}
+
+fn number(value: &Value) -> Option<f64> {
+    match value {
+        Value::Double(x) | Value::Difftime(x) => Some(*x),
+        Value::Int(x) => Some(f64::from(*x)),
+        Value::Integer64(x) => Some(*x as f64),
+        _ => None,
+    }
+}
+
+/// A value as MLflow's Python client would have it where it has such values, or as JSON.
+fn text(value: &Value) -> String {
+    match value {
+        Value::Str(text) | Value::Code(text) => text.clone(),
+        Value::Bool(true) => "True".into(),
+        Value::Bool(false) => "False".into(),
+        Value::Double(x) if x.is_finite() => digits(*x),
+        Value::Vector(_)
+        | Value::NamedVector(_)
+        | Value::List(_)
+        | Value::NamedList(_)
+        | Value::Empty(_) => {
+            let mut out = Vec::new();
+            value.write(&mut out);
+            String::from_utf8(out).expect("only UTF-8 was written")
+        }
+        other => other.to_string(),
+    }
+}
+
+/// A type of R as MLflow's schemas name it.
+fn mlflow_type(ty: &str) -> &'static str {
+    match ty {
+        "double" | "difftime" => "double",
+        "integer" => "integer",
+        "integer64" => "long",
+        "logical" => "boolean",
+        "Date" | "date" | "datetime" | "POSIXct" => "datetime",
+        _ => "string",
+    }
+}
+
+/// 32 hex digits that stand for some texts.
+fn short_digest(texts: &[&str]) -> String {
+    let parts: Vec<&[u8]> = texts
+        .iter()
+        .flat_map(|text| [text.as_bytes(), b"\0"])
+        .collect();
+    let mut digits = Digest::of(&parts).to_string();
+    digits.truncate(32);
+    digits
+}
