@@ -9,6 +9,7 @@ const LEDGER: &str = "ledger";
 const SEQ: &str = "seq";
 const HASH: &str = "hash";
 const BY: &str = "by";
+const HEAD: &str = "head";
 
 /// A row of another ledger, or of this one before it was repaired. Copies of copies keep it.
 #[derive(Debug, Clone, PartialEq)]
@@ -17,15 +18,20 @@ pub struct LedgerOrigin {
     pub ledger: Option<String>,
     pub seq: i64,
     pub hash: Digest,
+    /// Of a copied promotion the hash of the last row that the ledger which it was copied from had then: so many of
+    /// its promotions go together.
+    pub head: Option<Digest>,
 }
 
 impl LedgerOrigin {
     /// None, if a row came from elsewhere: from a plain CSV, say.
     pub fn read(origin: &Json) -> Option<LedgerOrigin> {
+        let digest = |key| Digest::from_hex(origin.get(key)?.as_str()?.as_bytes());
         Some(LedgerOrigin {
             ledger: origin.get(LEDGER)?.as_str().map(str::to_owned),
             seq: origin.get(SEQ)?.as_int()?,
-            hash: Digest::from_hex(origin.get(HASH)?.as_str()?.as_bytes())?,
+            hash: digest(HASH)?,
+            head: digest(HEAD),
         })
     }
 
@@ -39,6 +45,10 @@ impl LedgerOrigin {
             .int(SEQ, self.seq)
             .text(HASH, &self.hash.to_string())
             .text(BY, by);
+        let object = match &self.head {
+            Some(head) => object.text(HEAD, &head.to_string()),
+            None => object,
+        };
         match before {
             Some(before) => object.json(ORIGIN, before),
             None => object,

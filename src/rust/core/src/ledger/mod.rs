@@ -15,7 +15,8 @@ mod tail;
 mod validate;
 
 pub use append::{
-    Append, Draft, Memory, ReadSince, Session, SetAside, append, append_decided, begin,
+    Append, Draft, Drafted, Memory, ReadSince, Session, SetAside, append, append_decided,
+    append_drafted, begin,
 };
 pub use file::{FileStamp, LedgerFile, check};
 pub use read::{Ledger, Position, examine, id, read};

@@ -142,6 +142,15 @@ pub fn id(read_at: ReadAt<'_>) -> Option<String> {
 }
 
 impl Ledger {
+    /// One without a row, as where there is no file.
+    pub fn none(path: &Path) -> Ledger {
+        Ledger {
+            path: path.to_owned(),
+            bytes: Vec::new(),
+            after: None,
+        }
+    }
+
     pub fn path(&self) -> &Path {
         &self.path
     }

@@ -6,18 +6,17 @@ use std::path::Path;
 use crate::columnar::strings::hash;
 use crate::error::{Error, Result};
 use crate::format::artifact::ArtifactEntry;
-use crate::format::event::EventKind;
 use crate::format::fast_row;
 use crate::format::id::Seq;
 use crate::format::json::Malformed;
 use crate::format::row::{RawRow, Row};
-use crate::format::session_context::SessionContext;
 use crate::ledger::objects::Objects;
 use crate::ledger::{self, Invalid, Ledger, RowRead, Tail, read_row};
 use crate::platform::memory::{Budget, OutOfMemory};
 use crate::views::checkpoint::Checkpoint;
 use crate::views::fold::{Fold, Refusal};
 use crate::views::registry::Registry;
+use crate::views::stored;
 
 /// The verdict.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -278,7 +277,7 @@ impl Artifacts {
     }
 
     fn check(&mut self, row: &Row<'_>) -> std::result::Result<(), Malformed> {
-        for (what, entry) in stored(row)? {
+        for (what, entry) in stored::of_row(row)? {
             let Some(sha256) = &entry.sha256 else {
                 continue;
             };
@@ -294,25 +293,6 @@ impl Artifacts {
         }
         Ok(())
     }
-}
-
-/// What a row says is stored beside the ledger: artifacts, or the lockfile and the code of a session.
-fn stored(row: &Row<'_>) -> std::result::Result<Vec<(String, ArtifactEntry)>, Malformed> {
-    if row.event == EventKind::Session {
-        let context = SessionContext::read(row.context)?;
-        let lockfile = context.lockfile().map(|entry| ("lockfile", entry));
-        return Ok(lockfile
-            .into_iter()
-            .chain(context.code())
-            .map(|(name, entry)| (format!("a {name}"), entry))
-            .collect());
-    }
-    let artifacts = row.artifacts.pairs()?.into_iter();
-    Ok(artifacts
-        .map(|(name, json)| (name, ArtifactEntry::read(json)))
-        .filter(|(_, entry)| entry.stored)
-        .map(|(name, entry)| (format!("the artifact '{name}'"), entry))
-        .collect())
 }
 
 /// What is wrong with the bytes that a row names, if anything.
