@@ -214,7 +214,7 @@ valid_calls <- function(env = parent.frame()) {
     export_runs = function() list(file = file, to = new(".csv"), columns = "k"),
     gate_better = function() list(data = cars, outcome = "dist", metric = "rmse", by = 0, maximize = FALSE, predict = predict),
     hash_data = function() list(x = cars),
-    import_runs = function() list(from = csv, file = new(".csv"), metrics = "rmse"),
+    import_runs = function() list(from = csv, file = new(".csv"), metrics = "rmse", dry_run = FALSE),
     last_run_id = function() list(file = file),
     read_model = function() list(file = file, model = "stopping/1", check = FALSE),
     log_artifact = function() list(.run = live(), name = "x", x = list(1), keep = FALSE),

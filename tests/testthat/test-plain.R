@@ -63,7 +63,6 @@ test_that("what can't be imported is an error", {
   from <- chapter_csv()
   file <- local_ledger()
   expect_error(import_runs(from, file, metrics = "rmse"), class = "fitledger_error_unknown")
-  expect_error(import_runs(golden(), file), class = "fitledger_error_argument")
   expect_error(import_runs(tempfile(), file), class = "fitledger_error_not_found")
   expect_false(file.exists(file))
   lines <- readLines(from)
