@@ -30,20 +30,14 @@ fn native_import(request: Robj, from: Robj, dry_run: Robj, on_progress: Robj) ->
             let imported = plan.finish(&mut bytes, random, &mut progress)?;
             return Ok(with_remarks(value(imported), Remarks::default()));
         }
-        let ahead = match source.has_bytes() {
-            true => {
-                let plan = source.look(target, &mut |bytes| entropy.fill(bytes))?;
-                request.begin(&mut entropy)?;
-                Some(plan)
-            }
-            false => None,
-        };
-        let mut bytes = Bytes::between(&from, target, false);
-        if let Some(plan) = ahead {
-            // Before the lock is taken: this may take long, and what rows will name it is decided under the lock.
-            let random = &mut |bytes: &mut [u8]| entropy.fill(bytes);
-            plan.finish(&mut bytes, random, &mut progress)?;
+        let stored = source.stored()?;
+        if !stored.is_empty() {
+            request.begin(&mut entropy)?;
         }
+        let mut bytes = Bytes::between(&from, target, false);
+        let random = &mut |bytes: &mut [u8]| entropy.fill(bytes);
+        // This may take long. What of it rows will name is decided under the lock.
+        bytes.bring_ahead(&stored, random, &mut progress)?;
         let (imported, remarks) = request.import(&mut entropy, &source, &mut bytes)?;
         Ok(with_remarks(value(imported), remarks))
     })

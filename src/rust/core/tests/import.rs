@@ -14,6 +14,7 @@ use fitledger_core::format::event::{Event, EventKind};
 use fitledger_core::format::id::RunId;
 use fitledger_core::format::json::Json;
 use fitledger_core::format::object::Object;
+use fitledger_core::format::row::Row;
 use fitledger_core::format::time::Timestamp;
 use fitledger_core::ledger::objects::Objects;
 use fitledger_core::ledger::{self, Append, FileStore, Memory, Session};
@@ -136,6 +137,7 @@ fn import(from: &Path, to: &Path) -> Imported {
         let mut bytes = Bytes::between(from, to, true);
         plan.finish(&mut bytes, &mut fill, &mut |_| false).unwrap()
     };
+    let old_rows = rows(to);
     let foreseen = look(from, to);
     assert_eq!(fs::read(to).unwrap_or_default(), there);
     let imported = try_import(from, to).unwrap();
@@ -143,6 +145,7 @@ fn import(from: &Path, to: &Path) -> Imported {
     assert_eq!(fs::read(from).unwrap(), before);
     assert!(fs::read(to).unwrap().starts_with(&there));
 
+    copies_are_right(from, to, old_rows);
     let report = verify(to, None).unwrap();
     assert_eq!(report.status, Status::Ok, "{report:?}");
     let lost = imported.left_out.iter().filter(|it| it.copied).count();
@@ -174,6 +177,66 @@ fn production(path: &Path) -> Option<i64> {
 
 fn ids(path: &Path) -> Vec<String> {
     runs(path).iter().map(|run| run.id().to_owned()).collect()
+}
+
+/// Each copy says what the row does of which it is one, but for what means something within one ledger only.
+fn copies_are_right(from: &Path, to: &Path, after: u64) {
+    let (source, target) = (ledger::read(from).unwrap(), ledger::read(to).unwrap());
+    let of_one_ledger = ["session", "origin", "parent", "takes", "undoes"];
+    let context = |row: &Row<'_>| {
+        let mut pairs = row.context.pairs().unwrap();
+        pairs.retain(|(key, _)| !of_one_ledger.contains(&key.as_str()));
+        pairs
+    };
+    let sources: Vec<_> = source.rows().map(Result::unwrap).collect();
+    let by_hash = |hash: &str| {
+        sources.iter().find(|row| {
+            let origin = row.context.pairs().unwrap();
+            let origin = Json::Object(origin);
+            let origin = origin.get("origin").and_then(|origin| origin.get("hash"));
+            match origin.and_then(Json::as_str) {
+                Some(known) => known == hash,
+                None => row.hash.to_string() == hash,
+            }
+        })
+    };
+    for row in target
+        .rows()
+        .map(Result::unwrap)
+        .filter(|row| row.seq.0 > after)
+    {
+        let origin = Json::Object(row.context.pairs().unwrap());
+        let Some(hash) = origin.get("origin").and_then(|origin| origin.get("hash")) else {
+            let is_own = [EventKind::Ledger, EventKind::Session, EventKind::Recovered];
+            assert!(is_own.contains(&row.event), "{row:?}");
+            continue;
+        };
+        let of = by_hash(hash.as_str().unwrap()).unwrap();
+        assert_eq!((row.time, row.run_id), (of.time, of.run_id));
+        if row.event == EventKind::Session {
+            continue;
+        }
+        let tags = |row: &Row<'_>| {
+            Json::Object(row.context.pairs().unwrap())
+                .get("tags")
+                .cloned()
+        };
+        let is_same = row.event == of.event && row.cells()[..3] == of.cells()[..3];
+        if !is_same {
+            // Of a row that came too late its tags.
+            assert_eq!(row.event, EventKind::Log);
+            assert!(row.cells()[..3].iter().all(|cell| cell.is_empty()));
+            assert!(tags(&row).is_some() && tags(&row) == tags(of));
+            continue;
+        }
+        assert!(
+            context(&row) == context(of) || row.event == EventKind::Log && tags(&row) == tags(of)
+        );
+    }
+}
+
+fn rows(path: &Path) -> u64 {
+    verify(path, None).map_or(0, |report| report.rows)
 }
 
 /// What queries say of a run.
@@ -370,7 +433,22 @@ fn history(path: &Path) -> String {
             )
         })
         .collect();
-    format!("{changes:?} {:?}", model.current("production"))
+    let ledger = ledger::read(path).unwrap();
+    let promotions: Vec<_> = ledger
+        .rows()
+        .map(Result::unwrap)
+        .filter(|row| row.event == EventKind::Promote)
+        .collect();
+    let undone: Vec<_> = promotions
+        .iter()
+        .filter_map(|row| {
+            let context = Json::Object(row.context.pairs().unwrap());
+            let undoes = context.get("undoes").and_then(Json::as_int)?;
+            let undone = promotions.iter().find(|row| row.seq.0 as i64 == undoes);
+            Some(undone.map(|row| row.run_id))
+        })
+        .collect();
+    format!("{changes:?} {undone:?} {:?}", model.current("production"))
 }
 
 #[test]
@@ -383,6 +461,11 @@ fn an_import_that_was_killed_ends_as_one_that_was_not() {
     let imported = import(&from, &to);
     assert!(imported.left_out.is_empty(), "{imported:?}");
     assert_eq!(production(&to), Some(3));
+    assert!(
+        history(&from).contains(r#"[Some("b")]"#),
+        "{}",
+        history(&from)
+    );
     assert_eq!(history(&from), history(&to));
     let (whole, words, stages) = (fs::read(&to).unwrap(), all_words(&to), history(&to));
 
@@ -598,6 +681,34 @@ fn tags_of_a_row_that_comes_too_late_come_along() {
     assert!(run.metrics().is_empty());
     assert_eq!(run.tags().len(), 1);
     assert!(imported.left_out[0].copied && imported.left_out[0].why.contains("only its tags"));
+}
+
+#[test]
+fn what_came_too_late_does_not_come_once_its_run_is_resumed() {
+    let folder = Folder::new("turn");
+    let (a, b) = (folder.file("a"), folder.file("b"));
+    log_as(&a, "ann", vec![event(EventKind::Start, "live", "{}")]);
+    fs::copy(&a, &b).unwrap();
+    let point = |m: i64| Event {
+        metrics: Object::new().int("m", m),
+        ..event(EventKind::Log, "live", "{}")
+    };
+    let failed = || event(EventKind::End, "live", r#"{"status":"failed"}"#);
+    log_as(&a, "ann", vec![point(1), failed()]);
+    log_as(
+        &b,
+        "bea",
+        vec![
+            point(2),
+            failed(),
+            event(EventKind::Resume, "live", "{}"),
+            point(3),
+        ],
+    );
+    // Again, as `import()` does it, nothing comes.
+    let imported = import(&b, &a);
+    assert_eq!((imported.rows, imported.left_out.len()), (2, 2));
+    assert!(all_words(&a)["live"].contains("Running"));
 }
 
 #[test]

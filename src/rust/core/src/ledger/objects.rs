@@ -190,6 +190,9 @@ impl Objects {
             self.sync_name(digest)?;
             return Ok(Ok(false));
         }
+        if !from.has_name(digest) {
+            return Ok(from.open(digest, size, &mut |_| false).map(|_| false));
+        }
         let mut is_theirs = false;
         let mut fill = |sink: &mut Sink<'_>| {
             let mut is_taken = true;

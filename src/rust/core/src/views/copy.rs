@@ -6,7 +6,11 @@
 
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
+use std::sync::LazyLock;
 
+use memchr::memmem::Finder;
+
+use crate::columnar::strings;
 use crate::error::Result;
 use crate::format::chain::{self, Head};
 use crate::format::digest::{Digest, HEX_LEN};
@@ -16,13 +20,13 @@ use crate::format::json::{Json, Malformed};
 use crate::format::model_context::ModelContext;
 use crate::format::object::Object;
 use crate::format::origin::LedgerOrigin;
-use crate::format::row::{Cell, Row};
+use crate::format::row::{Cell, MAX_ROW_BYTES, Row, write_quoted};
 use crate::format::run_context::{ORIGIN, PARENT, SESSION, TAGS, TAKES};
 use crate::format::session_context::SessionContext;
 use crate::format::time::Timestamp;
-use crate::ledger::{Draft, Ledger};
+use crate::ledger::{self, Checked, CheckedRow, Draft, Invalid, Ledger, PlainRun};
 use crate::platform::memory;
-use crate::views::fold::{self, Fold, Refusal};
+use crate::views::fold::{Fold, Refusal};
 use crate::views::registry::Registry;
 use crate::views::run_ids::WithoutEffect;
 
@@ -31,8 +35,8 @@ use crate::views::run_ids::WithoutEffect;
 struct Standing {
     /// Of the target all of them, whether they have an effect or not.
     rows: HashSet<Digest>,
-    /// The row that began each run.
-    runs: HashMap<String, Digest>,
+    /// The row that began each run, by the rows of the runs.
+    runs: Vec<Digest>,
     sessions: HashMap<String, Digest>,
     /// The ids of the sessions.
     session_ids: HashMap<Digest, String>,
@@ -49,9 +53,20 @@ struct Standing {
     registry: Registry,
 }
 
-impl Fold for Standing {
-    fn size(&self) -> usize {
-        self.registry.size() + self.rows.len() * size_of::<Digest>()
+impl Standing {
+    /// What stands in a ledger that was checked.
+    fn of(ledger: &Ledger, invalid: &[Invalid]) -> Result<Standing> {
+        let mut standing = Standing::default();
+        for row in ledger::checked_rows(ledger, invalid) {
+            let row = match row? {
+                CheckedRow::Plain(run) if standing.begin_plain(&run).is_some() => continue,
+                CheckedRow::Plain(run) => run.row(),
+                CheckedRow::Row(row) => row,
+            };
+            let applied = standing.apply(&row);
+            applied.map_err(|refusal| refusal.of_row(&row, ledger))?;
+        }
+        Ok(standing)
     }
 
     fn apply(&mut self, row: &Row<'_>) -> std::result::Result<(), Refusal> {
@@ -59,9 +74,37 @@ impl Fold for Standing {
         self.rows.insert(identity);
         self.take(row, identity).map(drop)
     }
-}
 
-impl Standing {
+    /// Takes over a run that is no copy; `None` if it has to be looked at whole.
+    fn begin_plain(&mut self, run: &PlainRun<'_>) -> Option<()> {
+        if is_copy(run) || !self.sessions.contains_key(run.session) {
+            return None;
+        }
+        let hash = run.hash();
+        self.begin(run.id, hash)?;
+        self.rows.insert(hash);
+        self.last = self.last.max(run.seq);
+        Some(())
+    }
+
+    /// Takes over that a run begins; `None` if it has.
+    fn begin(&mut self, id: &str, identity: Digest) -> Option<()> {
+        let id = id.as_bytes();
+        let run = self.registry.run_ids.begin(id, strings::hash(id)).ok()?;
+        run.map(|_| self.note_run(identity))
+    }
+
+    fn note_run(&mut self, identity: Digest) {
+        memory::reserve(&mut self.runs, 1);
+        self.runs.push(identity);
+    }
+
+    /// The row that began a run.
+    fn run(&self, id: &str) -> Option<Digest> {
+        let row = self.registry.run_ids.find(id).ok()??;
+        self.runs.get(row).copied()
+    }
+
     /// Takes a row over, or says why it has no effect.
     fn take(
         &mut self,
@@ -100,9 +143,7 @@ impl Standing {
                     self.stages.insert(stage, head);
                 }
             }
-            kind if kind.begins_run() => {
-                self.runs.insert(row.run_id.to_owned(), identity);
-            }
+            kind if kind.begins_run() => self.note_run(identity),
             _ => {}
         }
         Ok(None)
@@ -121,6 +162,12 @@ fn origin(row: &Row<'_>) -> std::result::Result<Option<LedgerOrigin>, Malformed>
     }
     let context = Json::Object(row.context.pairs()?);
     Ok(context.get(ORIGIN).and_then(LedgerOrigin::read))
+}
+
+/// Whether a run may be a copy.
+fn is_copy(run: &PlainRun<'_>) -> bool {
+    static WORD: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(ORIGIN));
+    WORD.find(run.line).is_some()
 }
 
 fn identity(row: &Row<'_>) -> std::result::Result<Digest, Malformed> {
@@ -175,11 +222,12 @@ struct Whole {
 }
 
 impl Whole {
-    fn of(source: &Ledger, head: Head, target: &Standing) -> Whole {
+    fn of(source: &Checked, target: &Standing) -> Whole {
+        let head = source.head;
         let wanted: HashSet<Digest> = target.stages.values().copied().flatten().collect();
         let mut heads = HashMap::from([(head.hash, head.seq)]);
         let mut last_there = HashMap::new();
-        for (seq, line) in (1..).map(Seq).zip(source.lines()) {
+        for (seq, line) in (1..).map(Seq).zip(source.ledger.lines()) {
             if !wanted.is_empty() {
                 let stated = line.len().checked_sub(HEX_LEN).map(|at| &line[at..]);
                 let hash = stated.and_then(Digest::from_hex);
@@ -222,6 +270,9 @@ struct SourceSession {
 /// Why a row isn't copied.
 pub type LeftOut = Cow<'static, str>;
 
+/// How a cell of JSON ends.
+const CLOSE: &[u8] = b"}\"";
+
 const UNREADABLE: &str = "its JSON can't be read";
 const NEVER: &str = "such a row is never copied";
 const RUN_TAKEN: &str = "its run's id names another run there, or none";
@@ -241,24 +292,24 @@ impl<'a> Copier<'a> {
         by: &'a str,
         draft: &'a mut Draft,
     ) -> Result<Copier<'a>> {
-        let mut copier = Copier::new(fold::fold(good)?, source_id, by, draft)?;
+        let invalid = good.validate().invalid;
+        let mut copier = Copier::new(Standing::of(good, &invalid)?, source_id, by, draft)?;
         // The two have these rows in common.
-        copier.source = fold::fold(good)?;
+        copier.source = Standing::of(good, &invalid)?;
         Ok(copier)
     }
 
-    /// A copier of another ledger, whose last row is given, to a target, which goes on with the rows of a draft. All rows
-    /// of the source are shown to it, from the first one on.
+    /// A copier of another ledger to a target, which goes on with the rows of a draft. All rows of the source are shown to
+    /// it, from the first one on.
     pub fn between(
-        source: &Ledger,
-        head: Head,
-        target: &Ledger,
+        source: &Checked,
+        target: &Checked,
         by: &'a str,
         draft: &'a mut Draft,
     ) -> Result<Copier<'a>> {
-        let target = fold::fold(target)?;
-        let whole = Whole::of(source, head, &target);
-        let mut copier = Copier::new(target, source.id(), by, draft)?;
+        let target = Standing::of(&target.ledger, &target.invalid)?;
+        let whole = Whole::of(source, &target);
+        let mut copier = Copier::new(target, source.ledger.id(), by, draft)?;
         copier.whole = Some(whole);
         Ok(copier)
     }
@@ -304,6 +355,65 @@ impl<'a> Copier<'a> {
         self.sessions.insert(identity, session);
         self.source.sessions.insert(id.to_owned(), identity);
         Ok(self.source.registry.run_ids.assume_session(id)?)
+    }
+
+    /// Copies the next row of the source, if it is a run that needs no look at more than its ids: byte by byte, but for
+    /// its number, its session and its origin. `None` if it isn't.
+    pub fn copy_plain(
+        &mut self,
+        run: &PlainRun<'_>,
+        random: Random<'_>,
+    ) -> Option<std::result::Result<Copied, LeftOut>> {
+        self.source.begin_plain(run)?;
+        let hash = run.hash();
+        if self.target.rows.contains(&hash) {
+            return Some(Ok(Copied::Before));
+        }
+        if self.target.run(run.id).is_some() {
+            return Some(Err(RUN_TAKEN.into()));
+        }
+        Some(self.write_plain(run, hash, random))
+    }
+
+    fn write_plain(
+        &mut self,
+        run: &PlainRun<'_>,
+        hash: Digest,
+        random: Random<'_>,
+    ) -> std::result::Result<Copied, LeftOut> {
+        let session = self.session(run.session, random)?;
+        let origin = Object::new().object(ORIGIN, &self.origin(run.seq, &hash, None, None));
+        let number = run
+            .line
+            .iter()
+            .position(|&byte| byte == b',')
+            .unwrap_or_default();
+        let start = run.session.as_ptr() as usize - run.line.as_ptr() as usize;
+        let body = &run.line[..run.line.len() - HEX_LEN - 1];
+        let pieces = [
+            &run.line[number..start],
+            session.as_bytes(),
+            &body[start + run.session.len()..body.len() - CLOSE.len()],
+            b",",
+        ];
+        let seq = self.draft.head.seq.next();
+        let mut line = seq.to_string().into_bytes();
+        pieces
+            .iter()
+            .for_each(|piece| line.extend_from_slice(piece));
+        write_quoted(origin.pairs(), &mut line);
+        line.extend_from_slice(CLOSE);
+        if line.len() + HEX_LEN + 2 > MAX_ROW_BYTES {
+            return Err(TOO_LONG.into());
+        }
+        let sealed = chain::link(&self.draft.head.hash, &line);
+        line.push(b',');
+        line.extend_from_slice(&sealed.hex());
+        line.push(b'\n');
+        self.target.begin(run.id, hash);
+        self.target.rows.insert(hash);
+        self.add(Head { seq, hash: sealed }, &line);
+        Ok(Copied::Now)
     }
 
     /// Copies the next row of the source, or says why it is left out.
@@ -387,7 +497,7 @@ impl<'a> Copier<'a> {
                 (ModelContext::UNDOES, Json::Int(seq)) => copy.int(&key, self.promotion(seq)?),
                 (PARENT, Json::Str(parent)) if !self.same_run(&parent) => {
                     // What it names otherwise is ignored in the source, too.
-                    let is_parent = parent != row.run_id && self.source.runs.contains_key(&parent);
+                    let is_parent = parent != row.run_id && self.source.run(&parent).is_some();
                     if kind.begins_run() && is_parent {
                         copied = Copied::WithoutParent;
                     }
@@ -458,13 +568,13 @@ impl<'a> Copier<'a> {
 
     /// Whether a run is the same one in both.
     fn same_run(&self, id: &str) -> bool {
-        let there = self.target.runs.get(id);
-        there.is_some() && there == self.source.runs.get(id)
+        let there = self.target.run(id);
+        there.is_some() && there == self.source.run(id)
     }
 
     fn check_run(&self, row: &Row<'_>) -> std::result::Result<(), LeftOut> {
         let right = match row.event {
-            kind if kind.begins_run() => !self.target.runs.contains_key(row.run_id),
+            kind if kind.begins_run() => self.target.run(row.run_id).is_none(),
             _ => row.run_id.is_empty() || self.same_run(row.run_id),
         };
         right.then_some(()).ok_or(RUN_TAKEN)?;
@@ -612,10 +722,14 @@ impl<'a> Copier<'a> {
         let found = self.target.take(&row, identity).map_err(|_| UNREADABLE)?;
         if found.is_none() {
             self.target.rows.insert(identity);
-            self.draft.head = head;
-            memory::reserve(&mut self.draft.bytes, line.len());
-            self.draft.bytes.extend_from_slice(&line);
+            self.add(head, &line);
         }
         Ok(found)
+    }
+
+    fn add(&mut self, head: Head, line: &[u8]) {
+        self.draft.head = head;
+        memory::reserve(&mut self.draft.bytes, line.len());
+        self.draft.bytes.extend_from_slice(line);
     }
 }

@@ -1,21 +1,19 @@
 //! Importing another ledger: what stands there and not here is copied, with the bytes that it names.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io;
 use std::path::Path;
 
 use crate::error::{Error, Result};
 use crate::format::artifact::ArtifactEntry;
-use crate::format::chain::Head;
 use crate::format::digest::Digest;
 use crate::format::event::EventKind;
 use crate::format::id::{Random, Seq};
-use crate::format::json::Malformed;
 use crate::format::row::Row;
 use crate::ledger::objects::{Objects, Progress};
 use crate::ledger::{
-    self, Append, Draft, Drafted, Ledger, LedgerFile, Memory, Position, Store, Tail,
+    self, Append, Checked, CheckedRow, Draft, Drafted, Ledger, Memory, Position, Store,
 };
 use crate::platform::sys;
 use crate::views::copy::{Copied, Copier};
@@ -23,10 +21,7 @@ use crate::views::fold::Refusal;
 use crate::views::stored;
 
 /// Another ledger as it was at one moment; every row of it holds.
-pub struct Source {
-    ledger: Ledger,
-    head: Head,
-}
+pub struct Source(Checked);
 
 /// What an import brings.
 #[derive(Debug, Default)]
@@ -69,44 +64,49 @@ impl Source {
             });
         }
         let (ledger, found) = ledger::examine(path)?;
-        let (head, end) = match found.tail {
-            Tail::Whole { head, .. } => (head, None),
-            Tail::Pending { head, at } | Tail::Torn { head, at, .. } => (head, Some(at)),
-            Tail::Corrupt { head, at, why } => {
-                return Err(Error::Corrupt {
-                    path: path.to_owned(),
-                    row: head.seq.next().0,
-                    byte: at,
-                    why,
-                });
-            }
-        };
-        let ledger = ledger.prefix(end);
-        Ok(Source { ledger, head })
+        Checked::of(ledger, found).map(Source)
     }
 
     /// What an import into a target would bring as both are now.
     pub fn look(&self, target: &Path, random: Random<'_>) -> Result<Plan> {
-        let ledger = match LedgerFile::open(target) {
-            Err(Error::NotFound { .. }) => Ledger::none(target),
-            opened => opened?.read()?,
+        let target = match ledger::examine(target) {
+            Err(Error::NotFound { .. }) => check(Ledger::none(target))?,
+            examined => {
+                let (ledger, found) = examined?;
+                Checked::of(ledger, found)?
+            }
         };
-        self.plan(&ledger, "", &mut Draft::never_written(), random)
+        self.plan(&target, "", &mut Draft::never_written(), random)
     }
 
     /// Drafts the copies, and says what else there is to do.
     fn plan(
         &self,
-        target: &Ledger,
+        target: &Checked,
         by: &str,
         draft: &mut Draft,
         random: Random<'_>,
     ) -> Result<Plan> {
         let mut plan = Plan::default();
         let mut sessions: HashMap<Seq, Vec<Named>> = HashMap::new();
-        let mut copier = Copier::between(&self.ledger, self.head, target, by, draft)?;
-        for row in self.ledger.rows() {
-            let row = row?;
+        let mut copier = Copier::between(&self.0, target, by, draft)?;
+        for row in self.0.rows() {
+            let row = match row? {
+                CheckedRow::Plain(run) => match copier.copy_plain(&run, random) {
+                    Some(Ok(Copied::Now)) => {
+                        plan.imported.rows += 1;
+                        plan.imported.run_ids.push(run.id.to_owned());
+                        continue;
+                    }
+                    Some(Ok(_)) => continue,
+                    Some(copied) => {
+                        plan.note(&run.row(), copied);
+                        continue;
+                    }
+                    None => run.row(),
+                },
+                CheckedRow::Row(row) => row,
+            };
             if matches!(row.event, EventKind::Ledger | EventKind::Recovered) {
                 continue;
             }
@@ -117,8 +117,7 @@ impl Source {
             );
             if is_whole && (row.event == EventKind::Session || !row.artifacts.is_empty()) {
                 let is_new = copied != Ok(Copied::Before);
-                let named = Named::by(&row, is_new);
-                let named = named.map_err(|why| Refusal::from(why).of_row(&row, &self.ledger))?;
+                let named = self.named_by(&row, is_new)?;
                 match copied {
                     Ok(Copied::OnDemand) => drop(sessions.insert(row.seq, named)),
                     _ => plan.named.extend(named),
@@ -147,7 +146,7 @@ impl Source {
         bytes: &mut Bytes,
     ) -> Result<Imported> {
         let imported = ledger::append_drafted(open, target, memory, how, |read_since| {
-            let there = read_since(&Position::origin())?;
+            let there = check(read_since(&Position::origin())?)?;
             Ok(move |draft: &mut Draft, by: &str, how: &mut Append<'_>| {
                 let plan = self.plan(&there, by, draft, how.random)?;
                 let value = plan.finish(bytes, how.random, &mut |_| false)?;
@@ -157,11 +156,35 @@ impl Source {
         Ok(imported?.1)
     }
 
-    /// Whether bytes are stored beside it.
-    pub fn has_bytes(&self) -> bool {
-        let objects = Objects::beside(self.ledger.path());
-        objects.holds_any().unwrap_or(true)
+    /// The stored bytes that rows of it name.
+    pub fn stored(&self) -> Result<Vec<Named>> {
+        let mut all = Vec::new();
+        for row in self.0.rows() {
+            if let CheckedRow::Row(row) = row? {
+                all.extend(self.named_by(&row, false)?);
+            }
+        }
+        Ok(all)
     }
+
+    fn named_by(&self, row: &Row<'_>, is_new: bool) -> Result<Vec<Named>> {
+        let stored = stored::of_row(row).map_err(Refusal::from);
+        let stored = stored.map_err(|refusal| refusal.of_row(row, &self.0.ledger))?;
+        let named = |(what, entry)| Named {
+            seq: row.seq,
+            event: row.event.name().to_owned(),
+            run_id: run_id(row),
+            what,
+            entry,
+            is_new,
+        };
+        Ok(stored.into_iter().map(named).collect())
+    }
+}
+
+fn check(ledger: Ledger) -> Result<Checked> {
+    let found = ledger.validate();
+    Checked::of(ledger, found)
 }
 
 /// What an import copies, and what the copies name.
@@ -207,9 +230,15 @@ impl Plan {
             mut imported,
             named,
         } = self;
+        let mut came = HashSet::new();
         for named in named {
-            let Some(missing) = bytes.bring(&named, random, progress)? else {
-                continue;
+            let missing = match bytes.bring(&named, random, progress)? {
+                Ok(true) => {
+                    came.insert(named.entry.sha256);
+                    continue;
+                }
+                Ok(false) => continue,
+                Err(missing) => missing,
             };
             if named.is_new {
                 let why = format!("copied, but the stored bytes of {} {missing}", named.what);
@@ -222,7 +251,7 @@ impl Plan {
                 });
             }
         }
-        imported.objects = bytes.came;
+        imported.objects = came.len() as u64;
         imported.left_out.sort_by_key(|left_out| left_out.seq);
         Ok(imported)
     }
@@ -247,7 +276,7 @@ fn run_id(row: &Row<'_>) -> Option<String> {
 }
 
 /// Stored bytes that a row of the source names.
-struct Named {
+pub struct Named {
     seq: Seq,
     event: String,
     run_id: Option<String>,
@@ -257,29 +286,14 @@ struct Named {
     is_new: bool,
 }
 
-impl Named {
-    fn by(row: &Row<'_>, is_new: bool) -> std::result::Result<Vec<Named>, Malformed> {
-        let named = |(what, entry)| Named {
-            seq: row.seq,
-            event: row.event.name().to_owned(),
-            run_id: run_id(row),
-            what,
-            entry,
-            is_new,
-        };
-        Ok(stored::of_row(row)?.into_iter().map(named).collect())
-    }
-}
-
 /// The stored bytes of both ledgers, and what is known of them: each is looked at once.
 pub struct Bytes {
     from: Objects,
     to: Objects,
     /// Whether to look only.
     only_look: bool,
-    /// What is wrong with them, if they could not be brought.
-    known: HashMap<(Digest, Option<u64>), Option<&'static str>>,
-    came: u64,
+    /// Whether they came; or what is wrong with them.
+    known: HashMap<(Digest, Option<u64>), std::result::Result<bool, &'static str>>,
     /// How many bytes went before, of which the progress is told.
     done: u64,
 }
@@ -291,28 +305,42 @@ impl Bytes {
             to: Objects::beside(to),
             only_look,
             known: HashMap::new(),
-            came: 0,
             done: 0,
         }
     }
 
-    /// Sees to it that the bytes are beside the target, or says what is wrong with them.
+    /// Stores what isn't beside the target. An import does so by itself, but holds the target's lock by then. It may leave
+    /// out what names some of these bytes, which are nobody's then.
+    pub fn bring_ahead(
+        &mut self,
+        named: &[Named],
+        random: Random<'_>,
+        progress: Progress<'_>,
+    ) -> Result<()> {
+        for named in named {
+            // What is wrong with them is said of the rows that are copied.
+            let _ = self.bring(named, random, progress)?;
+        }
+        Ok(())
+    }
+
+    /// Sees to it that the bytes are beside the target, and says whether they came, or what is wrong with them.
     fn bring(
         &mut self,
         named: &Named,
         random: Random<'_>,
         progress: Progress<'_>,
-    ) -> Result<Option<&'static str>> {
+    ) -> Result<std::result::Result<bool, &'static str>> {
         let Some(digest) = named.entry.digest() else {
-            return Ok(Some("are named by no hash"));
+            return Ok(Err("are named by no hash"));
         };
         let size = named.entry.size;
         if let Some(known) = self.known.get(&(digest, size)) {
             return Ok(*known);
         }
-        // Of rows that have been there, only what is missing altogether is looked for.
+        // Of rows that aren't new, only what is missing altogether is looked for.
         if !named.is_new && self.to.has_name(&digest) {
-            return Ok(None);
+            return Ok(Ok(false));
         }
         let done = self.done;
         let mut last = 0;
@@ -330,17 +358,13 @@ impl Bytes {
             }
         };
         self.done += last;
-        let missing = match brought {
-            Ok(came) => {
-                self.came += u64::from(came);
-                None
-            }
+        let brought = match brought {
             Err(Error::Interrupted) => return Err(Error::Interrupted),
-            Err(Error::Artifact { damage, .. }) => Some(damage.text()),
-            Err(_) => Some("can't be read"),
+            Err(Error::Artifact { damage, .. }) => Err(damage.text()),
+            brought => brought.map_err(|_| "can't be read"),
         };
-        self.known.insert((digest, size), missing);
-        Ok(missing)
+        self.known.insert((digest, size), brought);
+        Ok(brought)
     }
 
     /// Whether the bytes would come.

@@ -6,13 +6,11 @@ use std::path::Path;
 use crate::columnar::strings::hash;
 use crate::error::{Error, Result};
 use crate::format::artifact::ArtifactEntry;
-use crate::format::fast_row;
 use crate::format::id::Seq;
 use crate::format::json::Malformed;
 use crate::format::row::{RawRow, Row};
 use crate::ledger::objects::Objects;
-use crate::ledger::{self, Invalid, Ledger, RowRead, Tail, read_row};
-use crate::platform::memory::{Budget, OutOfMemory};
+use crate::ledger::{self, CheckedRow, Invalid, Ledger, PlainRun, Tail};
 use crate::views::checkpoint::Checkpoint;
 use crate::views::fold::{Fold, Refusal};
 use crate::views::registry::Registry;
@@ -215,25 +213,16 @@ fn look(
     registry: &mut Registry,
     artifacts: &mut Artifacts,
 ) -> Result<()> {
-    let mut invalid = invalid.iter().map(|row| row.seq).peekable();
-    let path = || ledger.path().to_owned();
-    let mut budget = Budget::default();
     let mut session = None;
-    for (seq, line) in (1..).map(Seq).zip(ledger.lines()) {
-        let room = budget.take(line.len());
-        room.map_err(|OutOfMemory| ledger.out_of_memory())?;
-        if invalid.next_if_eq(&seq).is_some() || is_plain_run(line, &mut session, registry)? {
-            continue;
-        }
-        let row = match read_row(line, None) {
-            Ok(RowRead::Valid(row)) => row,
-            Ok(RowRead::Newer(_, what)) => return Err(Error::Newer { path: path(), what }),
-            // The other rows hold.
-            _ => continue,
+    for row in ledger::checked_rows(ledger, invalid) {
+        let row = match row? {
+            CheckedRow::Plain(run) if begin(&run, &mut session, registry)? => continue,
+            CheckedRow::Plain(run) => run.row(),
+            CheckedRow::Row(row) => row,
         };
         let looked = registry.apply(&row);
         looked.map_err(|refusal| refusal.of_row(&row, ledger))?;
-        if !registry.run_ids.is_without_effect(seq) {
+        if !registry.run_ids.is_without_effect(row.seq) {
             let checked = artifacts.check(&row).map_err(Refusal::from);
             checked.map_err(|refusal| refusal.of_row(&row, ledger))?;
         }
@@ -242,21 +231,19 @@ fn look(
 }
 
 /// Takes a run over whose row needs no other look. `known` is the session of the last one, mostly that of this one.
-fn is_plain_run<'a>(
-    line: &'a [u8],
-    known: &mut Option<&'a [u8]>,
+fn begin<'a>(
+    run: &PlainRun<'a>,
+    known: &mut Option<&'a str>,
     registry: &mut Registry,
 ) -> Result<bool> {
     let run_ids = &mut registry.run_ids;
-    let Some((id, session)) = fast_row::ids(line) else {
-        return Ok(false);
-    };
-    if *known != Some(session) {
-        match std::str::from_utf8(session) {
-            Ok(text) if run_ids.knows_session(text)? => *known = Some(session),
-            _ => return Ok(false),
+    if *known != Some(run.session) {
+        if !run_ids.knows_session(run.session)? {
+            return Ok(false);
         }
+        *known = Some(run.session);
     }
+    let id = run.id.as_bytes();
     Ok(run_ids.begin(id, hash(id))?.is_some())
 }
 
