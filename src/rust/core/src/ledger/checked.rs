@@ -79,6 +79,11 @@ impl<'a> PlainRun<'a> {
         Digest::from_hex(&self.line[hash..]).expect("the row holds")
     }
 
+    /// The bytes under the hash.
+    pub fn body(&self) -> &'a [u8] {
+        &self.line[..self.line.len() - HEX_LEN - 1]
+    }
+
     /// The same, taken apart.
     pub fn row(&self) -> Row<'a> {
         Row::parse(self.line).expect("the row breaks no rule")

@@ -59,8 +59,15 @@ impl Standing {
         let mut standing = Standing::default();
         for row in ledger::checked_rows(ledger, invalid) {
             let row = match row? {
-                CheckedRow::Plain(run) if standing.begin_plain(&run).is_some() => continue,
-                CheckedRow::Plain(run) => run.row(),
+                CheckedRow::Plain(run) => {
+                    let identity = PlainOrigin::of(&run).map(|origin| origin.identity(&run));
+                    let begun = identity.filter(|it| standing.begin_plain(&run, *it).is_some());
+                    if let Some(identity) = begun {
+                        standing.rows.insert(identity);
+                        continue;
+                    }
+                    run.row()
+                }
                 CheckedRow::Row(row) => row,
             };
             let applied = standing.apply(&row);
@@ -75,14 +82,10 @@ impl Standing {
         self.take(row, identity).map(drop)
     }
 
-    /// Takes over a run that is no copy; `None` if it has to be looked at whole.
-    fn begin_plain(&mut self, run: &PlainRun<'_>) -> Option<()> {
-        if is_copy(run) || !self.sessions.contains_key(run.session) {
-            return None;
-        }
-        let hash = run.hash();
-        self.begin(run.id, hash)?;
-        self.rows.insert(hash);
+    /// Takes over a run; `None` if it has to be looked at whole.
+    fn begin_plain(&mut self, run: &PlainRun<'_>, identity: Digest) -> Option<()> {
+        self.sessions.get(run.session)?;
+        self.begin(run.id, identity)?;
         self.last = self.last.max(run.seq);
         Some(())
     }
@@ -164,10 +167,30 @@ fn origin(row: &Row<'_>) -> std::result::Result<Option<LedgerOrigin>, Malformed>
     Ok(context.get(ORIGIN).and_then(LedgerOrigin::read))
 }
 
-/// Whether a run may be a copy.
-fn is_copy(run: &PlainRun<'_>) -> bool {
-    static WORD: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(ORIGIN));
-    WORD.find(run.line).is_some()
+/// What a run's row says of the row that it is a copy of.
+enum PlainOrigin {
+    None,
+    /// It ends with it, from a byte on.
+    AtEnd(usize, LedgerOrigin),
+}
+
+impl PlainOrigin {
+    /// `None` if the row has to be looked at whole.
+    fn of(run: &PlainRun<'_>) -> Option<PlainOrigin> {
+        static WORD: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(ORIGIN));
+        if WORD.find(run.line).is_none() {
+            return Some(PlainOrigin::None);
+        }
+        let (start, origin) = LedgerOrigin::at_end(run.body())?;
+        Some(PlainOrigin::AtEnd(start, origin))
+    }
+
+    fn identity(&self, run: &PlainRun<'_>) -> Digest {
+        match self {
+            PlainOrigin::None => run.hash(),
+            PlainOrigin::AtEnd(_, origin) => origin.hash,
+        }
+    }
 }
 
 fn identity(row: &Row<'_>) -> std::result::Result<Digest, Malformed> {
@@ -364,36 +387,41 @@ impl<'a> Copier<'a> {
         run: &PlainRun<'_>,
         random: Random<'_>,
     ) -> Option<std::result::Result<Copied, LeftOut>> {
-        self.source.begin_plain(run)?;
-        let hash = run.hash();
-        if self.target.rows.contains(&hash) {
+        let origin = PlainOrigin::of(run)?;
+        let identity = origin.identity(run);
+        self.source.begin_plain(run, identity)?;
+        if self.target.rows.contains(&identity) {
             return Some(Ok(Copied::Before));
         }
         if self.target.run(run.id).is_some() {
             return Some(Err(RUN_TAKEN.into()));
         }
-        Some(self.write_plain(run, hash, random))
+        Some(self.write_plain(run, origin, random))
     }
 
     fn write_plain(
         &mut self,
         run: &PlainRun<'_>,
-        hash: Digest,
+        origin: PlainOrigin,
         random: Random<'_>,
     ) -> std::result::Result<Copied, LeftOut> {
         let session = self.session(run.session, random)?;
-        let origin = Object::new().object(ORIGIN, &self.origin(run.seq, &hash, None, None));
-        let number = run
-            .line
-            .iter()
-            .position(|&byte| byte == b',')
-            .unwrap_or_default();
-        let start = run.session.as_ptr() as usize - run.line.as_ptr() as usize;
-        let body = &run.line[..run.line.len() - HEX_LEN - 1];
+        let body = run.body();
+        let (end, origin) = match origin {
+            PlainOrigin::AtEnd(start, origin) => (start, origin),
+            PlainOrigin::None => {
+                let origin = self.new_origin(run.seq, run.hash());
+                (body.len() - CLOSE.len(), origin)
+            }
+        };
+        let identity = origin.hash;
+        let origin = Object::new().object(ORIGIN, &origin.object(self.by, None));
+        let number = body.iter().position(|&byte| byte == b',');
+        let start = run.session.as_ptr() as usize - body.as_ptr() as usize;
         let pieces = [
-            &run.line[number..start],
+            &body[number.unwrap_or_default()..start],
             session.as_bytes(),
-            &body[start + run.session.len()..body.len() - CLOSE.len()],
+            &body[start + run.session.len()..end],
             b",",
         ];
         let seq = self.draft.head.seq.next();
@@ -410,8 +438,8 @@ impl<'a> Copier<'a> {
         line.push(b',');
         line.extend_from_slice(&sealed.hex());
         line.push(b'\n');
-        self.target.begin(run.id, hash);
-        self.target.rows.insert(hash);
+        self.target.begin(run.id, identity);
+        self.target.rows.insert(identity);
         self.add(Head { seq, hash: sealed }, &line);
         Ok(Copied::Now)
     }
@@ -691,15 +719,7 @@ impl<'a> Copier<'a> {
     fn origin(&self, seq: Seq, hash: &Digest, old: Option<Json>, head: Option<Digest>) -> Object {
         let (origin, before) = match old.as_ref().and_then(LedgerOrigin::read) {
             Some(origin) => (origin, None),
-            None => {
-                let origin = LedgerOrigin {
-                    ledger: self.source_id.clone(),
-                    seq: seq.0 as i64,
-                    hash: *hash,
-                    head: None,
-                };
-                (origin, old)
-            }
+            None => (self.new_origin(seq, *hash), old),
         };
         let head = match self.whole {
             Some(_) => head,
@@ -707,6 +727,16 @@ impl<'a> Copier<'a> {
             None => origin.head,
         };
         LedgerOrigin { head, ..origin }.object(self.by, before.as_ref())
+    }
+
+    /// Of a row that is no copy.
+    fn new_origin(&self, seq: Seq, hash: Digest) -> LedgerOrigin {
+        LedgerOrigin {
+            ledger: self.source_id.clone(),
+            seq: seq.0 as i64,
+            hash,
+            head: None,
+        }
     }
 
     /// Writes a row to the draft, unless it has no effect in the target.
