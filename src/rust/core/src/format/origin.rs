@@ -67,9 +67,12 @@ impl LedgerOrigin {
 
     /// The origin of a copy that a session makes, of a row that had itself come from elsewhere, if it had.
     pub fn object(&self, by: &str, before: Option<&Json>) -> Object {
+        /// About as long as an origin is.
+        const BYTES: usize = 256;
+        let object = Object::with_capacity(BYTES);
         let object = match &self.ledger {
-            Some(id) => Object::new().text(LEDGER, id),
-            None => Object::new().null(LEDGER),
+            Some(id) => object.text(LEDGER, id),
+            None => object.null(LEDGER),
         };
         let object = object
             .int(SEQ, self.seq)

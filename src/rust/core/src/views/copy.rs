@@ -250,7 +250,12 @@ impl Whole {
         let wanted: HashSet<Digest> = target.stages.values().copied().flatten().collect();
         let mut heads = HashMap::from([(head.hash, head.seq)]);
         let mut last_there = HashMap::new();
-        for (seq, line) in (1..).map(Seq).zip(source.ledger.lines()) {
+        // In a new ledger there is nothing to find.
+        let lines = source
+            .ledger
+            .lines()
+            .take_while(|_| !target.runs.is_empty());
+        for (seq, line) in (1..).map(Seq).zip(lines) {
             if !wanted.is_empty() {
                 let stated = line.len().checked_sub(HEX_LEN).map(|at| &line[at..]);
                 let hash = stated.and_then(Digest::from_hex);
@@ -292,6 +297,9 @@ struct SourceSession {
 
 /// Why a row isn't copied.
 pub type LeftOut = Cow<'static, str>;
+
+/// About how many bytes an origin takes beside what it says.
+const ORIGIN_BYTES: usize = 32;
 
 /// How a cell of JSON ends.
 const CLOSE: &[u8] = b"}\"";
@@ -415,7 +423,9 @@ impl<'a> Copier<'a> {
             }
         };
         let identity = origin.hash;
-        let origin = Object::new().object(ORIGIN, &origin.object(self.by, None));
+        let origin = origin.object(self.by, None);
+        let origin =
+            Object::with_capacity(origin.pairs().len() + ORIGIN_BYTES).object(ORIGIN, &origin);
         let number = body.iter().position(|&byte| byte == b',');
         let start = run.session.as_ptr() as usize - body.as_ptr() as usize;
         let pieces = [
@@ -425,7 +435,8 @@ impl<'a> Copier<'a> {
             b",",
         ];
         let seq = self.draft.head.seq.next();
-        let mut line = seq.to_string().into_bytes();
+        let mut line = Vec::with_capacity(body.len() + 2 * origin.pairs().len() + HEX_LEN);
+        line.extend_from_slice(seq.to_string().as_bytes());
         pieces
             .iter()
             .for_each(|piece| line.extend_from_slice(piece));

@@ -159,7 +159,7 @@ impl Source {
     /// The stored bytes that rows of it name.
     pub fn stored(&self) -> Result<Vec<Named>> {
         let mut all = Vec::new();
-        for row in self.0.rows() {
+        for row in self.0.rows_with_bytes() {
             if let CheckedRow::Row(row) = row? {
                 all.extend(self.named_by(&row, false)?);
             }
