@@ -114,6 +114,12 @@ native_script_look <- function(script, once) .Call(wrap__native_script_look, scr
 #' @noRd
 native_code <- function() .Call(wrap__native_code)
 
+#' Imports another ledger, or says what that would bring: `list(run_ids, rows, sessions, objects, left_out)`, the ids of
+#' the runs that came, how many rows, sessions and stored files, and the rows of which something did not.
+#'
+#' @noRd
+native_import <- function(request, from, dry_run, on_progress) .Call(wrap__native_import, request, from, dry_run, on_progress)
+
 #' The lineage of some nodes: `list(edges, nodes)`; `NULL` where there is no such node.
 #'
 #' `edges` is a `list(from, relation, to, backwards)`, indexes in `nodes` from 1 on, and the relation once more as said

@@ -1,12 +1,50 @@
 # Runs that are on record elsewhere, brought into a ledger.
 
-#' Bring the runs of a plain CSV over
+#' Bring records together
 #'
-#' Appends the runs of a CSV file as the chapter's own logger writes it
-#' (`run_id`, `timestamp`, then parameters and metrics) to a ledger. They keep
-#' their ids and times, and each row of the ledger says which file they came
-#' from, by name and hash. The file itself is left as it is. Runs that are in the
-#' ledger already are skipped, so an import can be repeated.
+#' Brings what is on record elsewhere into a ledger: another ledger, such as that
+#' of a git branch, a colleague's copy or a node without network, with all that
+#' it has to say of its runs; MLflow's folder `mlruns/`; or a plain CSV, such as
+#' that of the chapter's own logger. What is imported is left as it is. What is in the ledger already is skipped, so an
+#' import can be repeated, when there is more, or when it was interrupted.
+#'
+#' @section From another ledger:
+#' The rows that the ledger doesn't have are appended to it as copies, each with
+#' its own time and with its `origin`: the id of the ledger, the number and the
+#' hash that it had. A copy is known by that hash, also where it is copied on,
+#' and however many copies of a ledger there are. What comes:
+#'
+#' - runs under their ids, with parameters, metrics and their series, sealed
+#'   metrics, tags, notes, seeds, data versions, names, experiments, and the run
+#'   that each belongs to; that they were declared void, resumed or revealed;
+#' - the sessions with which they were made, under new ids;
+#' - artifacts, lockfiles and code with their stored bytes, which are hashed on the
+#'   way;
+#' - versions of models, where their numbers are free, and what gates said of them.
+#'
+#' A run that is running there comes as it is, and what becomes of it comes with
+#' the next import. What changed nothing there, such as a metric of a run that had
+#' finished, isn't copied.
+#'
+#' **Production never moves by an import.** The promotions to a stage come only if
+#' the ledger has no such stage of the model yet; else it stays where it is, and
+#' [promote_model()] moves it.
+#'
+#' What couldn't be brought together is left out, and a message names it: a run
+#' whose id another run has, a version whose number another version has, and what
+#' depends on them; a run's parent, or stored bytes, that aren't there. The message
+#' has the class `fitledger_message_imported`, and its field `left_out` is a data
+#' frame of all of it, with columns `row` (in the other ledger), `event`, `run_id`,
+#' `copied` (`TRUE` where the row came and something that it names didn't) and `why`.
+#'
+#' The runs are appended in one go: an import that fails or is interrupted has
+#' appended nothing. Where it was killed, whole rows stay, and the next one goes on
+#' from them.
+#'
+#' @section From a plain CSV:
+#' The runs of a CSV file as the chapter's own logger writes it (`run_id`,
+#' `timestamp`, then parameters and metrics) keep their ids and times, and each row
+#' of the ledger says which file they came from, by name and hash.
 #'
 #' Nothing is guessed of what the file says. A text in quotes stays a text, as
 #' does a number that is written as no program writes one (`007`). Times are read
@@ -16,29 +54,43 @@
 #' in its column `status` how each run ended, and so it stays; a run that had not
 #' ended is left out until a later import finds that it has.
 #'
-#' @param from Path of the CSV file, or of MLflow's folder.
-#' @param file Path of the ledger.
+#' @param from Path of the ledger, the folder or the CSV file to import.
+#' @param file Path of the ledger. It is begun if it isn't there.
 #' @param ... Must be empty: arguments after it are given by name.
-#' @param metrics Names of the columns that are metrics; the others are
-#'   parameters. A CSV doesn't say which are which: without `metrics`, numeric
-#'   columns with the usual names of metrics are taken (`rmse`, `auc`, `loss`,
-#'   also as a part, as in `test_rmse`), or else the last column, and a message
-#'   says so.
-#' @param dry_run Of MLflow's folders: with `TRUE` nothing is written; the message says what
-#'   would be, and the ids are those of the runs that would come.
+#' @param metrics Of a plain CSV, the names of the columns that are metrics; the
+#'   others are parameters. A CSV doesn't say which are which: without `metrics`,
+#'   numeric columns with the usual names of metrics are taken (`rmse`, `auc`,
+#'   `loss`, also as a part, as in `test_rmse`), or else the last column, and a
+#'   message says so.
+#' @param dry_run `TRUE` only to say what would come: nothing is written.
 #'
-#' @returns The ids of the runs that were appended, invisibly.
+#' @returns The ids of the runs that are new in the ledger, a character vector,
+#'   invisibly; with `dry_run` those that would be.
 #' @inheritSection log_run Errors
+#' @seealso `vignette("together")` for branches of git, conflict copies and nodes
+#'   without network.
 #' @export
 #' @examples
+#' # A colleague's copy of a ledger, and both go on.
+#' file <- tempfile(fileext = ".csv")
+#' log_run(file, list(lambda = 1), list(rmse = 2))
+#' copy <- tempfile(fileext = ".csv")
+#' file.copy(file, copy)
+#' log_run(file, list(lambda = 2), list(rmse = 1))
+#' log_run(copy, list(lambda = 3), list(rmse = 3), tags = list(by = "ann"))
+#'
+#' import_runs(copy, file, dry_run = TRUE)
+#' import_runs(copy, file)
+#' read_runs(file)
+#' import_runs(copy, file)
+#'
+#' # The chapter's CSV.
 #' from <- tempfile(fileext = ".csv")
 #' writeLines(c(
 #'   '"run_id","timestamp","model","lambda","test_rmse"',
 #'   '"20261123-042047-0042","2026-11-23 04:20:47","ridge",0.1,1.96',
 #'   '"20261123-042048-7731","2026-11-23 04:20:48","ridge",1,1.98'
 #' ), from)
-#' best_run(from, "test_rmse")
-#'
 #' file <- tempfile(fileext = ".csv")
 #' import_runs(from, file, metrics = "test_rmse")
 #' best_run(file, "test_rmse")
@@ -47,26 +99,71 @@ import_runs <- function(from, file, ..., metrics = NULL, dry_run = FALSE) {
   from <- check_path(from, "from")
   file <- check_path(file, "file")
   check_flag(dry_run, "dry_run")
+  if (is_plain(from)) {
+    return(invisible(import_plain(from, file, metrics, dry_run)))
+  }
+  if (!is.null(metrics)) {
+    abort(
+      "argument", "`metrics` is for the import of a plain CSV.",
+      paste0("'", from, "' says itself what is a parameter and what a metric."),
+      arg = "metrics"
+    )
+  }
   if (dir.exists(from)) {
-    return(import_mlruns(from, file, metrics, dry_run))
+    return(invisible(import_mlruns(from, file, dry_run)))
   }
+  invisible(import_ledger(from, file, dry_run))
+}
+
+import_ledger <- function(from, file, dry_run, call = rlang::caller_env()) {
+  flush_before_reading(from)
+  imported <- call_native(
+    native_import, append_request(file), from, dry_run, progress_bar("Copying stored files", from, NA),
+    call = call
+  )
+  left_out <- as_frame(imported$left_out)
+  rlang::inform(
+    printable_lines(c(import_line(imported, from, dry_run), left_out_lines(left_out, dry_run))),
+    class = c("fitledger_message_imported", "fitledger_message"), left_out = left_out
+  )
+  imported$run_ids
+}
+
+import_line <- function(imported, from, dry_run) {
+  counts <- c("new run" = length(imported$run_ids), session = imported$sessions, "stored file" = imported$objects)
+  if (imported$rows == 0 && !any(counts > 0)) {
+    return(c(i = paste0("Nothing new ", if (dry_run) "would come" else "came", " from '", from, "'.")))
+  }
+  counts <- counts[counts > 0]
+  what <- paste0(
+    counted(imported$rows, "row"), " from '", from, "'",
+    if (length(counts)) paste0(": ", toString(mapply(counted, counts, names(counts))))
+  )
   if (dry_run) {
-    abort(
-      "argument", "`dry_run` is for MLflow's folders: a CSV is read as it stands, without being imported.",
-      "`read_runs(from)` shows its runs.",
-      arg = "dry_run"
-    )
+    c(i = paste0("Would copy ", what, "."), i = "Nothing was written.")
+  } else {
+    c(v = paste0("Copied ", what, "."))
   }
-  old <- native_run_ids(from)
-  if (!inherits(old, "fitledger_failure")) {
-    abort(
-      "argument", paste0("'", from, "' is a ledger already."),
-      "`import_runs()` brings over plain CSV files of runs.",
-      arg = "from"
-    )
+}
+
+# What was left out of an import: the first few of it.
+left_out_lines <- function(left_out, dry_run, most = 10) {
+  if (!nrow(left_out)) {
+    return(NULL)
   }
-  if (!is_failure(old, "plain_csv")) {
-    signal_failure(old)
+  shown <- take_rows(left_out, seq_len(min(most, nrow(left_out))))
+  said <- paste0(
+    "row ", number_text(shown$row), ", ", shown$event, ifelse(is.na(shown$run_id), "", paste0(" of ", shown$run_id)),
+    ": ", shown$why
+  )
+  more <- nrow(left_out) - nrow(shown)
+  if (more > 0) {
+    said <- c(said, paste("and", number_text(more), "more, in the field `left_out` of this message"))
   }
-  invisible(import_plain(from, file, metrics))
+  not_there <- paste0(if (dry_run) "Would be left" else "Left", " out, of ", counted(nrow(left_out), "row"), ":")
+  c(x = not_there, rlang::set_names(said, "*"))
+}
+
+counted <- function(n, what) {
+  paste0(format(n, big.mark = ",", scientific = FALSE), " ", what, if (n != 1) "s")
 }

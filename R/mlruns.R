@@ -32,20 +32,14 @@
 #' frame of all of that, with columns `what` and `name`.
 NULL
 
-import_mlruns <- function(from, file, metrics, dry_run, call = rlang::caller_env()) {
-  if (!is.null(metrics)) {
-    abort(
-      "argument", "`metrics` are columns of a CSV, and an MLflow store says itself what is one.", "Leave it out.",
-      arg = "metrics", call = call
-    )
-  }
+import_mlruns <- function(from, file, dry_run, call = rlang::caller_env()) {
   on_progress <- progress_bar("Storing", from, NA)
   result <- call_native(
     native_import_mlruns, append_request(file), from, dry_run, on_progress,
     call = call
   )
   say_imported(result, from, dry_run)
-  invisible(result$run_ids)
+  result$run_ids
 }
 
 # One message: what came, and what didn't.

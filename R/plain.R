@@ -47,7 +47,7 @@ status_column <- function(runs) {
 }
 
 # `running`: whether runs come over that had not ended when the file was written.
-import_plain <- function(from, file, metrics, running = FALSE, call = rlang::caller_env()) {
+import_plain <- function(from, file, metrics, dry_run = FALSE, running = FALSE, call = rlang::caller_env()) {
   runs <- read_plain(from, call)
   status <- status_column(runs)
   columns <- setdiff(names(runs)[-(1:2)], status)
@@ -64,6 +64,10 @@ import_plain <- function(from, file, metrics, running = FALSE, call = rlang::cal
     ))
     runs <- runs[statuses != "running", , drop = FALSE]
     statuses <- statuses[statuses != "running"]
+  }
+  if (dry_run) {
+    cli_inform(c(i = "Would import {.val {nrow(runs)}} new run{?s} from {.file {basename(from)}}. Nothing was written."))
+    return(runs$run_id)
   }
   params <- setdiff(columns, metrics)
   origin <- list(runs$run_id, as.numeric(runs$timestamp), from, statuses)

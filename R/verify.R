@@ -123,7 +123,10 @@ format.fitledger_verification <- function(x, ...) {
     } else {
       "Compare with a copy of the file. `repair_ledger()` saves what holds."
     },
-    forked = "Somebody wrote the file anew, or the checkpoint is of another ledger."
+    forked = c(
+      "Somebody wrote the file anew, or the checkpoint is of another ledger.",
+      "If it is a copy that went its own way, `import_runs()` brings the runs of one into the other."
+    )
   )
   problems <- if (nrow(x$problems)) {
     c(

@@ -335,6 +335,19 @@ rows[["log-many"]] <- function(size) {
   )
 }
 
+rows[["import"]] <- function(size) {
+  files <- written(size$runs)
+  bench_row(
+    paste("import", count(size$runs), "runs of another ledger, no fsync"), 1,
+    asks("fitledger", files$ledger, function(file) {
+      suppressMessages(import_runs(file, tempfile(tmpdir = dirname(file), fileext = ".csv")))
+    }),
+    list(contender("itself, log_runs()", aim = 3, prepare = function(folder) {
+      function() log_many(tempfile(tmpdir = folder, fileext = ".csv"), files$runs)
+    }))
+  )
+}
+
 # In a process that has just started, the index of an earlier one being there.
 rows[["best"]] <- function(size) {
   files <- written(size$runs)

@@ -21,7 +21,7 @@ test_that("the benchmark times each row beside each peer", {
   table <- read.csv(csv)
   peers <- c(
     "log-one" = 4, "log-fitted" = 4, "log-durable" = 2, "log-grown" = 1,
-    "log-many" = 1, best = 3, "best-first" = 2, "best-memory" = 1, "best-again" = 1, verify = 1,
+    "log-many" = 1, import = 1, best = 3, "best-first" = 2, "best-memory" = 1, "best-again" = 1, verify = 1,
     read = 1, "read-first" = 2, writers = 1
   )
   expect_identical(table$name, rep(names(peers), peers))

@@ -342,9 +342,6 @@ test_that("a folder that is no store is told from one", {
   expect_match(conditionMessage(error), "no folder in it has a `meta.yaml`", fixed = TRUE)
   expect_false(file.exists(file))
   expect_error(import_runs(file.path(folder, "none"), file), class = "fitledger_error_not_found")
-  csv <- withr::local_tempfile(lines = c("run_id,timestamp,m", "r,2026-11-23 04:20:47,1"))
-  expect_error(import_runs(csv, file, metrics = "m", dry_run = TRUE), class = "fitledger_error_argument")
-  expect_false(file.exists(file))
   expect_error(import_runs(mlflow_store(), file, metrics = "m"), class = "fitledger_error_argument")
 })
 

@@ -59,11 +59,22 @@ test_that("imported runs keep their ids, times and numbers", {
   expect_equal(nrow(read_runs(file)), 3)
 })
 
+test_that("a dry run says what would come, and writes nothing", {
+  from <- chapter_csv()
+  file <- local_ledger()
+  expect_message(ids <- import_runs(from, file, metrics = "test_rmse", dry_run = TRUE), "Would import 3 new runs")
+  expect_false(file.exists(file))
+  expect_identical(import_runs(from, file, metrics = "test_rmse"), ids)
+  before <- bytes(file)
+  expect_message(ids <- import_runs(from, file, metrics = "test_rmse", dry_run = TRUE), "Would import 0 new runs")
+  expect_identical(ids, character())
+  expect_identical(bytes(file), before)
+})
+
 test_that("what can't be imported is an error", {
   from <- chapter_csv()
   file <- local_ledger()
   expect_error(import_runs(from, file, metrics = "rmse"), class = "fitledger_error_unknown")
-  expect_error(import_runs(golden(), file), class = "fitledger_error_argument")
   expect_error(import_runs(tempfile(), file), class = "fitledger_error_not_found")
   expect_false(file.exists(file))
   lines <- readLines(from)

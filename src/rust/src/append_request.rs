@@ -16,6 +16,7 @@ use fitledger_core::ledger::{
 };
 use fitledger_core::platform::per_process::PerProcess;
 use fitledger_core::platform::{memory, sys};
+use fitledger_core::views::import::{Bytes, Imported, Source};
 use fitledger_core::views::repair::{self, Carried};
 
 use crate::guard::Failure;
@@ -153,12 +154,7 @@ impl AppendRequest {
         let written = self.with_memory(entropy, &mut give_up, |memory, how| {
             let open = || self.open();
             let position = ledger::append_decided(open, &self.path, memory, how, decide)?;
-            let remarks = Remarks {
-                network: memory.take_network(),
-                not_recorded: memory.take_not_recorded(),
-                notice: memory.take_notice(),
-            };
-            Ok((position, remarks))
+            Ok((position, Remarks::of(memory)))
         });
         Ok(written?)
     }
@@ -189,6 +185,22 @@ impl AppendRequest {
         Ok(self.with_memory(entropy, &mut give_up, |memory, how| {
             repair::repair(&self.path, memory, how)
         })?)
+    }
+
+    /// Imports another ledger.
+    pub fn import(
+        &self,
+        entropy: &mut Entropy,
+        source: &Source,
+        bytes: &mut Bytes,
+    ) -> Result<(Imported, Remarks), Failure> {
+        let mut give_up = r::patience(&self.path);
+        let written = self.with_memory(entropy, &mut give_up, |memory, how| {
+            let open = || self.open();
+            let imported = source.import(open, &self.path, memory, how, bytes)?;
+            Ok((imported, Remarks::of(memory)))
+        });
+        Ok(written?)
     }
 
     fn open(&self) -> std::io::Result<FileStore> {
@@ -267,6 +279,16 @@ pub struct Remarks {
     network: Option<String>,
     not_recorded: Option<String>,
     notice: Option<String>,
+}
+
+impl Remarks {
+    fn of(memory: &mut Memory) -> Remarks {
+        Remarks {
+            network: memory.take_network(),
+            not_recorded: memory.take_not_recorded(),
+            notice: memory.take_notice(),
+        }
+    }
 }
 
 /// A value that R's side hands on after it has told them.

@@ -11,6 +11,7 @@ mod deferred;
 mod environment;
 mod from_r;
 mod guard;
+mod import;
 mod lineage;
 mod live;
 mod log;
@@ -32,6 +33,7 @@ extendr_module! {
     use artifacts;
     use data;
     use environment;
+    use import;
     use lineage;
     use live;
     use log;

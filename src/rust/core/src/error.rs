@@ -130,7 +130,7 @@ impl RowDamage {
     fn hint(&self) -> &'static str {
         match self {
             RowDamage::ConflictMarkers | RowDamage::Merged { .. } => {
-                "Nothing was written. Put one of the two versions back whole, as with `git checkout --ours`; or `repair_ledger()` carries the runs of the other one over."
+                "Nothing was written. Put one of the two versions back whole, as with `git checkout --ours`, and `import_runs()` brings the runs of the other one into it; without them, `repair_ledger()` saves the rows of both."
             }
             RowDamage::CrLf => {
                 "Nothing was written. `x <- readBin(file, \"raw\", file.size(file)); writeBin(x[x != 13], file)` restores the line feeds; a line `*.csv -text` in `.gitattributes` keeps git from changing them again."
@@ -139,7 +139,7 @@ impl RowDamage {
                 "Nothing was written. `x <- readBin(file, \"raw\", file.size(file)); writeBin(x[-(1:3)], file)` takes it away."
             }
             RowDamage::RowsBehindZeros | RowDamage::Other(_) => {
-                "Nothing was written. Compare with a copy of the file; fitledger never repairs a damaged row by itself."
+                "Nothing was written. Compare with a copy of the file; fitledger never repairs a damaged row by itself, `repair_ledger()` saves the rows that hold."
             }
         }
     }

@@ -103,6 +103,7 @@ pub fn run<'a>(line: &'a [u8], cells: &mut [impl Sink; 2]) -> Option<Run<'a>> {
 pub fn ids(line: &[u8]) -> Option<(&[u8], &[u8])> {
     /// Made once: that takes as long as a search of a row does.
     static SHA256: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("sha256"));
+    static PARENTS: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(PARENT));
     const BEFORE: &[u8] = b",\"";
     const CONTEXT: &[u8] = b"{\"\"session\"\":\"\"";
     let mut cursor = Cursor { line, at: 0 };
@@ -116,7 +117,7 @@ pub fn ids(line: &[u8]) -> Option<(&[u8], &[u8])> {
     // Within a cell no quote stands alone.
     let is_context = |&at: &usize| line[..at].ends_with(BEFORE) && line[at..].starts_with(CONTEXT);
     cursor.at = memchr::memrchr_iter(b'{', line).find(is_context)? + CONTEXT.len();
-    if memchr::memmem::find(&line[cursor.at..], PARENT.as_bytes()).is_some() {
+    if PARENTS.find(&line[cursor.at..]).is_some() {
         return None;
     }
     Some((id, cursor.until(b'"')?))

@@ -49,14 +49,19 @@ fn write_cell(object: &Object, out: &mut Vec<u8>) {
         return;
     }
     out.extend_from_slice(b"\"{");
-    let mut rest = object.pairs();
+    write_quoted(object.pairs(), out);
+    out.extend_from_slice(b"}\"");
+}
+
+/// Appends a part of what a cell holds.
+pub fn write_quoted(text: &[u8], out: &mut Vec<u8>) {
+    let mut rest = text;
     while let Some(at) = memchr::memchr(b'"', rest) {
         out.extend_from_slice(&rest[..=at]);
         out.push(b'"');
         rest = &rest[at + 1..];
     }
     out.extend_from_slice(rest);
-    out.extend_from_slice(b"}\"");
 }
 
 /// A JSON cell as it stands in the file, without the quotes around it.

@@ -1,6 +1,7 @@
 //! The file: reading it, and appending to it under a lock; and the bytes beside it.
 
 mod append;
+mod checked;
 pub mod code;
 mod file;
 mod first_row;
@@ -15,8 +16,10 @@ mod tail;
 mod validate;
 
 pub use append::{
-    Append, Draft, Memory, ReadSince, Session, SetAside, append, append_decided, begin,
+    Append, Draft, Drafted, Memory, ReadSince, Session, SetAside, append, append_decided,
+    append_drafted, begin,
 };
+pub use checked::{Checked, CheckedRow, PlainRun, checked_rows};
 pub use file::{FileStamp, LedgerFile, check};
 pub use read::{Ledger, Position, examine, id, read};
 pub use repair::{Repaired, Wreck, repair, settle};

@@ -153,15 +153,59 @@ impl Objects {
         let is_new = make_folder(&self.folder_of(&digest))?;
         share_folder(&self.folder_of(&digest), &root, is_new);
         self.publish(&mut temporary, &digest, size, &root, progress)?;
-        // Another writer may have made the name or a folder, and not have got so far yet.
-        for folder in [
-            &self.folder_of(&digest),
+        self.sync_name(&digest)?;
+        Ok(Stored { digest, size })
+    }
+
+    /// Puts the name of stored bytes on disk: another writer may have made it or a folder, and not have got so far yet.
+    fn sync_name(&self, digest: &Digest) -> Result<()> {
+        let folders = [
+            &self.folder_of(digest),
             &self.root,
             sys::folder_of(&self.root),
-        ] {
-            sys::sync_folder(folder).map_err(|e| Error::io(folder, "sync", e))?;
+        ];
+        let mut folders = folders.into_iter();
+        folders.try_for_each(|folder| {
+            sys::sync_folder(folder).map_err(|e| Error::io(folder, "sync", e))
+        })
+    }
+
+    /// Whether something has the name of these bytes.
+    pub fn has_name(&self, digest: &Digest) -> bool {
+        fs::symlink_metadata(self.path(digest)).is_ok()
+    }
+
+    /// Stores the bytes with this hash from another folder, and says whether they came, or were here. The inner error
+    /// is what is wrong with them there, and then nothing is stored.
+    pub fn put_from(
+        &self,
+        from: &Objects,
+        digest: &Digest,
+        size: Option<u64>,
+        random: Random<'_>,
+        progress: Progress<'_>,
+    ) -> Result<Result<bool>> {
+        if let Ok(here) = self.open(digest, size, &mut |_| false) {
+            sys::sync_read_only(&here.file).map_err(|e| Error::io(&here.path, "sync", e))?;
+            self.sync_name(digest)?;
+            return Ok(Ok(false));
         }
-        Ok(Stored { digest, size })
+        if !from.has_name(digest) {
+            return Ok(from.open(digest, size, &mut |_| false).map(|_| false));
+        }
+        let mut is_theirs = false;
+        let mut fill = |sink: &mut Sink<'_>| {
+            let mut is_taken = true;
+            let mut keep = |block: &[u8]| sink.take(block).inspect_err(|_| is_taken = false);
+            let read = from.verify(digest, size, &mut keep, &mut |_| false);
+            is_theirs = is_taken && read.is_err();
+            read.map(drop)
+        };
+        match self.put_with(&mut fill, random, progress) {
+            Ok(_) => Ok(Ok(true)),
+            Err(e) if is_theirs => Ok(Err(e)),
+            Err(e) => Err(e),
+        }
     }
 
     /// Gives the temporary's bytes their name, unless they are there already.

@@ -90,10 +90,9 @@ impl LedgerFile {
 /// Reads what was appended after a position to a file that is open, up to a byte.
 pub fn since(path: &Path, end: u64, read_at: ReadAt<'_>, position: &Position) -> Result<Ledger> {
     let reading = |e| Error::io(path, "read", e);
-    let after = position
-        .stands(read_at)
-        .map_err(reading)?
-        .then_some(*position);
+    // What was appended after the origin is all of it.
+    let is_there = *position != Position::origin() && position.stands(read_at).map_err(reading)?;
+    let after = is_there.then_some(*position);
     let start = after.map_or(0, |position| position.end);
     let length = end.saturating_sub(start);
     let bytes = read_range(length, &|bytes| read_at(bytes, start)).map_err(reading)?;
@@ -142,6 +141,15 @@ pub fn id(read_at: ReadAt<'_>) -> Option<String> {
 }
 
 impl Ledger {
+    /// One without a row, as where there is no file.
+    pub fn none(path: &Path) -> Ledger {
+        Ledger {
+            path: path.to_owned(),
+            bytes: Vec::new(),
+            after: None,
+        }
+    }
+
     pub fn path(&self) -> &Path {
         &self.path
     }

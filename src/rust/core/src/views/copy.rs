@@ -4,32 +4,39 @@
 //! stands in the target already is not copied again. Numbers mean something within one ledger only, so that what a row
 //! says by a number (a version, the promotion that it undoes) counts only if it means the same in both.
 
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
+use std::sync::LazyLock;
 
+use memchr::memmem::Finder;
+
+use crate::columnar::strings;
 use crate::error::Result;
-use crate::format::chain;
-use crate::format::digest::Digest;
+use crate::format::chain::{self, Head};
+use crate::format::digest::{Digest, HEX_LEN};
 use crate::format::event::{Event, EventKind};
 use crate::format::id::{self, Random, RunId, Seq};
 use crate::format::json::{Json, Malformed};
 use crate::format::model_context::ModelContext;
 use crate::format::object::Object;
 use crate::format::origin::LedgerOrigin;
-use crate::format::row::{Cell, Row};
-use crate::format::run_context::{ORIGIN, PARENT, SESSION, TAKES};
+use crate::format::row::{Cell, MAX_ROW_BYTES, Row, write_quoted};
+use crate::format::run_context::{ORIGIN, PARENT, SESSION, TAGS, TAKES};
 use crate::format::session_context::SessionContext;
 use crate::format::time::Timestamp;
-use crate::ledger::{Draft, Ledger};
+use crate::ledger::{self, Checked, CheckedRow, Draft, Invalid, Ledger, PlainRun};
 use crate::platform::memory;
-use crate::views::fold::{self, Fold, Refusal};
+use crate::views::fold::{Fold, Refusal};
 use crate::views::registry::Registry;
+use crate::views::run_ids::WithoutEffect;
 
 /// What stands in a ledger, by identity.
 #[derive(Debug, Default)]
 struct Standing {
+    /// Of the target all of them, whether they have an effect or not.
     rows: HashSet<Digest>,
-    /// The row that began each run.
-    runs: HashMap<String, Digest>,
+    /// The row that began each run, by the rows of the runs.
+    runs: Vec<Digest>,
     sessions: HashMap<String, Digest>,
     /// The ids of the sessions.
     session_ids: HashMap<Digest, String>,
@@ -37,35 +44,85 @@ struct Standing {
     versions: HashMap<(String, i64), Digest>,
     promotions: HashMap<Seq, Digest>,
     promotion_seqs: HashMap<Digest, Seq>,
+    /// What the last promotion to each stage of a model says of the ledger that it was copied from, if it was: the hash
+    /// of that one's last row then.
+    stages: HashMap<(String, String), Option<Digest>>,
     /// The highest number of a row.
     last: Seq,
     /// What has an effect and what hasn't.
     registry: Registry,
 }
 
-impl Fold for Standing {
-    fn size(&self) -> usize {
-        self.registry.size() + self.rows.len() * size_of::<Digest>()
+impl Standing {
+    /// What stands in a ledger that was checked.
+    fn of(ledger: &Ledger, invalid: &[Invalid]) -> Result<Standing> {
+        let mut standing = Standing::default();
+        for row in ledger::checked_rows(ledger, invalid) {
+            let row = match row? {
+                CheckedRow::Plain(run) => {
+                    let identity = PlainOrigin::of(&run).map(|origin| origin.identity(&run));
+                    let begun = identity.filter(|it| standing.begin_plain(&run, *it).is_some());
+                    if let Some(identity) = begun {
+                        standing.rows.insert(identity);
+                        continue;
+                    }
+                    run.row()
+                }
+                CheckedRow::Row(row) => row,
+            };
+            let applied = standing.apply(&row);
+            applied.map_err(|refusal| refusal.of_row(&row, ledger))?;
+        }
+        Ok(standing)
     }
 
     fn apply(&mut self, row: &Row<'_>) -> std::result::Result<(), Refusal> {
-        self.take(row).map(drop)
-    }
-}
-
-impl Standing {
-    /// Takes a row over, or says why it has no effect.
-    fn take(&mut self, row: &Row<'_>) -> std::result::Result<Option<&'static str>, Refusal> {
         let identity = identity(row)?;
+        self.rows.insert(identity);
+        self.take(row, identity).map(drop)
+    }
+
+    /// Takes over a run; `None` if it has to be looked at whole.
+    fn begin_plain(&mut self, run: &PlainRun<'_>, identity: Digest) -> Option<()> {
+        self.sessions.get(run.session)?;
+        self.begin(run.id, identity)?;
+        self.last = self.last.max(run.seq);
+        Some(())
+    }
+
+    /// Takes over that a run begins; `None` if it has.
+    fn begin(&mut self, id: &str, identity: Digest) -> Option<()> {
+        let id = id.as_bytes();
+        let run = self.registry.run_ids.begin(id, strings::hash(id)).ok()?;
+        run.map(|_| self.note_run(identity))
+    }
+
+    fn note_run(&mut self, identity: Digest) {
+        memory::reserve(&mut self.runs, 1);
+        self.runs.push(identity);
+    }
+
+    /// The row that began a run.
+    fn run(&self, id: &str) -> Option<Digest> {
+        let row = self.registry.run_ids.find(id).ok()??;
+        self.runs.get(row).copied()
+    }
+
+    /// Takes a row over, or says why it has no effect.
+    fn take(
+        &mut self,
+        row: &Row<'_>,
+        identity: Digest,
+    ) -> std::result::Result<Option<WithoutEffect>, Refusal> {
         let registry = &mut self.registry;
         let of_runs = registry.run_ids.without_effect.len();
         let of_models = registry.without_effect.len();
         registry.apply(row)?;
         let of_runs = registry.run_ids.without_effect.get(of_runs);
-        if let Some(found) = of_runs.or(registry.without_effect.get(of_models)) {
-            return Ok(Some(found.why));
+        let found = of_runs.or(registry.without_effect.get(of_models));
+        if let Some(found) = found.filter(|found| !found.is_partly_effective()) {
+            return Ok(Some(found.clone()));
         }
-        self.rows.insert(identity);
         self.last = self.last.max(row.seq);
         match row.event {
             EventKind::Session => {
@@ -84,33 +141,78 @@ impl Standing {
             EventKind::Promote => {
                 self.promotions.insert(row.seq, identity);
                 self.promotion_seqs.insert(identity, row.seq);
+                let context = ModelContext::read(row.context)?;
+                if let Some(stage) = stage(&context) {
+                    let head = origin(row)?.and_then(|origin| origin.head);
+                    self.stages.insert(stage, head);
+                }
             }
-            kind if kind.begins_run() => {
-                self.runs.insert(row.run_id.to_owned(), identity);
-            }
+            kind if kind.begins_run() => self.note_run(identity),
             _ => {}
         }
         Ok(None)
     }
 }
 
-fn identity(row: &Row<'_>) -> std::result::Result<Digest, Malformed> {
+/// The model and the stage of it that a row speaks of.
+fn stage(context: &ModelContext) -> Option<(String, String)> {
+    Some((context.model()?.to_owned(), context.stage()?.to_owned()))
+}
+
+/// The row of a ledger that a row is a copy of, if it is one.
+fn origin(row: &Row<'_>) -> std::result::Result<Option<LedgerOrigin>, Malformed> {
     if !row.context.mentions(ORIGIN) {
-        return Ok(row.hash);
+        return Ok(None);
     }
     let context = Json::Object(row.context.pairs()?);
-    let origin = context.get(ORIGIN).and_then(LedgerOrigin::read);
-    Ok(origin.map_or(row.hash, |origin| origin.hash))
+    Ok(context.get(ORIGIN).and_then(LedgerOrigin::read))
+}
+
+/// What a run's row says of the row that it is a copy of.
+enum PlainOrigin {
+    None,
+    /// It ends with it, from a byte on.
+    AtEnd(usize, LedgerOrigin),
+}
+
+impl PlainOrigin {
+    /// `None` if the row has to be looked at whole.
+    fn of(run: &PlainRun<'_>) -> Option<PlainOrigin> {
+        static WORD: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(ORIGIN));
+        if WORD.find(run.line).is_none() {
+            return Some(PlainOrigin::None);
+        }
+        let (start, origin) = LedgerOrigin::at_end(run.body())?;
+        Some(PlainOrigin::AtEnd(start, origin))
+    }
+
+    fn identity(&self, run: &PlainRun<'_>) -> Digest {
+        match self {
+            PlainOrigin::None => run.hash(),
+            PlainOrigin::AtEnd(_, origin) => origin.hash,
+        }
+    }
+}
+
+fn identity(row: &Row<'_>) -> std::result::Result<Digest, Malformed> {
+    Ok(origin(row)?.map_or(row.hash, |origin| origin.hash))
 }
 
 /// What became of a row.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Copied {
     Now,
+    /// But for the run that its run belongs to.
+    WithoutParent,
+    /// Its tags alone, since they count although it comes too late for its run: in the source already, or in the
+    /// target only, and why there.
+    TagsAlone(Option<&'static str>),
     /// It stands in the target, as a row or as a copy.
     Before,
     /// It is copied where another row needs it: a session.
     OnDemand,
+    /// It isn't: it has no effect in the source.
+    NoEffect(&'static str),
 }
 
 /// Copies rows of a source to the end of a target.
@@ -125,9 +227,65 @@ pub struct Copier<'a> {
     doubtful_models: HashSet<String>,
     /// The sessions of the source that may be copied.
     sessions: HashMap<Digest, SourceSession>,
+    /// The numbers that the rows of those have that were copied.
+    pub copied_sessions: HashSet<Seq>,
     /// The session that copies.
     by: &'a str,
+    whole: Option<Whole>,
     draft: &'a mut Draft,
+}
+
+/// A source that is whole, and another ledger than the target: which version stands in a stage there, its users decide.
+struct Whole {
+    /// The hash of its last row.
+    head: Digest,
+    /// The numbers of rows that were the last ones when promotions were copied.
+    heads: HashMap<Digest, Seq>,
+    /// The last row of each run that stands in the target.
+    last_there: HashMap<String, Seq>,
+}
+
+impl Whole {
+    fn of(source: &Checked, target: &Standing) -> Whole {
+        let head = source.head;
+        let wanted: HashSet<Digest> = target.stages.values().copied().flatten().collect();
+        let mut heads = HashMap::from([(head.hash, head.seq)]);
+        let mut last_there = HashMap::new();
+        // In a new ledger there is nothing to find.
+        let lines = source
+            .ledger
+            .lines()
+            .take_while(|_| !target.runs.is_empty());
+        for (seq, line) in (1..).map(Seq).zip(lines) {
+            if !wanted.is_empty() {
+                let stated = line.len().checked_sub(HEX_LEN).map(|at| &line[at..]);
+                let hash = stated.and_then(Digest::from_hex);
+                heads.extend(
+                    hash.filter(|hash| wanted.contains(hash))
+                        .map(|hash| (hash, seq)),
+                );
+            }
+            if may_go_on(line) {
+                let row = Row::parse(line).ok();
+                let there = row.filter(|row| {
+                    identity(row).is_ok_and(|identity| target.rows.contains(&identity))
+                });
+                last_there.extend(there.map(|row| (row.run_id.to_owned(), seq)));
+            }
+        }
+        Whole {
+            head: head.hash,
+            heads,
+            last_there,
+        }
+    }
+}
+
+/// Whether a line may be a row of a run that an earlier one began.
+fn may_go_on(line: &[u8]) -> bool {
+    let event = line.split(|&byte| byte == b',').nth(2);
+    let event = event.and_then(|event| std::str::from_utf8(event).ok());
+    event.is_some_and(|event| EventKind::parse(event).continues_run())
 }
 
 #[derive(Clone)]
@@ -139,45 +297,76 @@ struct SourceSession {
 }
 
 /// Why a row isn't copied.
-pub type LeftOut = &'static str;
+pub type LeftOut = Cow<'static, str>;
 
-const UNREADABLE: LeftOut = "its JSON can't be read";
-const NEVER: LeftOut = "such a row is never copied";
-const RUN_TAKEN: LeftOut = "its run's id names another run there, or none";
-const NO_SESSION: LeftOut = "its session is not on record";
-const OTHER_VERSION: LeftOut = "a version that it names is another one there, or none";
-const MODEL_IN_DOUBT: LeftOut = "an earlier row of its model could not be placed";
-const OTHER_PROMOTION: LeftOut = "the promotion that it takes back is not there";
-const TOO_LONG: LeftOut = "with its origin it would be too long";
+/// About how many bytes an origin takes beside what it says.
+const ORIGIN_BYTES: usize = 32;
+
+/// How a cell of JSON ends.
+const CLOSE: &[u8] = b"}\"";
+
+const UNREADABLE: &str = "its JSON can't be read";
+const NEVER: &str = "such a row is never copied";
+const RUN_TAKEN: &str = "its run's id names another run there, or none";
+const OUT_OF_TURN: &str = "later rows of its run are there already";
+const NO_SESSION: &str = "its session is not on record";
+const OTHER_VERSION: &str = "a version that it names is another one there, or none";
+const VERSION_TAKEN: &str = "the version that it makes is another one there";
+const MODEL_IN_DOUBT: &str = "an earlier row of its model could not be placed";
+const OTHER_PROMOTION: &str = "the promotion that it takes back is not there";
+const TOO_LONG: &str = "with its origin it would be too long";
 
 impl<'a> Copier<'a> {
-    /// A copier to a target, which goes on with the rows of a draft. The rows of the source are shown to it from the
-    /// first one on, but for those that the source and the target have in common, if they are two ways on from one
-    /// ledger.
-    pub fn new(
-        target: &Ledger,
-        in_common: Option<&Ledger>,
+    /// A copier of what stands behind the damage of a ledger, to what is before it, which goes on with the rows of a draft.
+    pub fn behind_damage(
+        good: &Ledger,
         source_id: Option<String>,
         by: &'a str,
         draft: &'a mut Draft,
     ) -> Result<Copier<'a>> {
-        let mut standing: Standing = fold::fold(target)?;
+        let invalid = good.validate().invalid;
+        let mut copier = Copier::new(Standing::of(good, &invalid)?, source_id, by, draft)?;
+        // The two have these rows in common.
+        copier.source = Standing::of(good, &invalid)?;
+        Ok(copier)
+    }
+
+    /// A copier of another ledger to a target, which goes on with the rows of a draft. All rows of the source are shown to
+    /// it, from the first one on.
+    pub fn between(
+        source: &Checked,
+        target: &Checked,
+        by: &'a str,
+        draft: &'a mut Draft,
+    ) -> Result<Copier<'a>> {
+        let target = Standing::of(&target.ledger, &target.invalid)?;
+        let whole = Whole::of(source, &target);
+        let mut copier = Copier::new(target, source.ledger.id(), by, draft)?;
+        copier.whole = Some(whole);
+        Ok(copier)
+    }
+
+    fn new(
+        mut target: Standing,
+        source_id: Option<String>,
+        by: &'a str,
+        draft: &'a mut Draft,
+    ) -> Result<Copier<'a>> {
         for line in draft.bytes.split(|&byte| byte == b'\n') {
             if let Ok(row) = Row::parse(line) {
-                drop(standing.take(&row));
+                drop(target.apply(&row));
             }
         }
         Ok(Copier {
             source_id,
-            source: match in_common {
-                Some(in_common) => fold::fold(in_common)?,
-                None => Standing::default(),
-            },
-            target: standing,
+            source: Standing::default(),
+            target,
             has_branches: false,
             doubtful_models: HashSet::new(),
             sessions: HashMap::new(),
+            copied_sessions: HashSet::new(),
             by,
+            whole: None,
             draft,
         })
     }
@@ -200,6 +389,73 @@ impl<'a> Copier<'a> {
         Ok(self.source.registry.run_ids.assume_session(id)?)
     }
 
+    /// Copies the next row of the source, if it is a run that needs no look at more than its ids: byte by byte, but for
+    /// its number, its session and its origin. `None` if it isn't.
+    pub fn copy_plain(
+        &mut self,
+        run: &PlainRun<'_>,
+        random: Random<'_>,
+    ) -> Option<std::result::Result<Copied, LeftOut>> {
+        let origin = PlainOrigin::of(run)?;
+        let identity = origin.identity(run);
+        self.source.begin_plain(run, identity)?;
+        if self.target.rows.contains(&identity) {
+            return Some(Ok(Copied::Before));
+        }
+        if self.target.run(run.id).is_some() {
+            return Some(Err(RUN_TAKEN.into()));
+        }
+        Some(self.write_plain(run, origin, random))
+    }
+
+    fn write_plain(
+        &mut self,
+        run: &PlainRun<'_>,
+        origin: PlainOrigin,
+        random: Random<'_>,
+    ) -> std::result::Result<Copied, LeftOut> {
+        let session = self.session(run.session, random)?;
+        let body = run.body();
+        let (end, origin) = match origin {
+            PlainOrigin::AtEnd(start, origin) => (start, origin),
+            PlainOrigin::None => {
+                let origin = self.new_origin(run.seq, run.hash());
+                (body.len() - CLOSE.len(), origin)
+            }
+        };
+        let identity = origin.hash;
+        let origin = origin.object(self.by, None);
+        let origin =
+            Object::with_capacity(origin.pairs().len() + ORIGIN_BYTES).object(ORIGIN, &origin);
+        let number = body.iter().position(|&byte| byte == b',');
+        let start = run.session.as_ptr() as usize - body.as_ptr() as usize;
+        let pieces = [
+            &body[number.unwrap_or_default()..start],
+            session.as_bytes(),
+            &body[start + run.session.len()..end],
+            b",",
+        ];
+        let seq = self.draft.head.seq.next();
+        let mut line = Vec::with_capacity(body.len() + 2 * origin.pairs().len() + HEX_LEN);
+        line.extend_from_slice(seq.to_string().as_bytes());
+        pieces
+            .iter()
+            .for_each(|piece| line.extend_from_slice(piece));
+        write_quoted(origin.pairs(), &mut line);
+        line.extend_from_slice(CLOSE);
+        if line.len() + HEX_LEN + 2 > MAX_ROW_BYTES {
+            return Err(TOO_LONG.into());
+        }
+        let sealed = chain::link(&self.draft.head.hash, &line);
+        line.push(b',');
+        line.extend_from_slice(&sealed.hex());
+        line.push(b'\n');
+        self.target.begin(run.id, identity);
+        self.target.rows.insert(identity);
+        self.add(Head { seq, hash: sealed }, &line);
+        Ok(Copied::Now)
+    }
+
     /// Copies the next row of the source, or says why it is left out.
     pub fn copy(
         &mut self,
@@ -209,12 +465,15 @@ impl<'a> Copier<'a> {
         let identity = identity(row).map_err(|_| UNREADABLE)?;
         let kind = row.event.known().ok_or(NEVER)?;
         if matches!(kind, EventKind::Ledger | EventKind::Recovered) {
-            return Err(NEVER);
+            return Err(NEVER.into());
         }
         // Numbers that begin again are another branch's: what its rows say of versions by number may be about others.
         self.has_branches |= row.seq <= self.source.last;
-        let without_effect = self.source.take(row).map_err(|_| UNREADABLE)?;
-        if without_effect.is_none() && self.target.rows.contains(&identity) {
+        let without_effect = self.source.take(row, identity).map_err(|_| UNREADABLE)?;
+        let counts = without_effect
+            .as_ref()
+            .is_none_or(|found| found.is_late() && row.context.mentions(TAGS));
+        if counts && self.target.rows.contains(&identity) {
             return Ok(Copied::Before);
         }
         let model = match kind.is_of_model() {
@@ -228,13 +487,15 @@ impl<'a> Copier<'a> {
             .as_ref()
             .is_some_and(|model| self.doubtful_models.contains(model))
         {
-            return Err(MODEL_IN_DOUBT);
+            return Err(MODEL_IN_DOUBT.into());
         }
         let outcome = match without_effect {
-            Some(why) => Err(why),
+            Some(found) if !counts => Ok(Copied::NoEffect(found.why)),
+            Some(_) => self.copy_tags(row, identity, None, random),
             None => self.copy_effective(row, kind, identity, random),
         };
-        if let Some(model) = model.filter(|_| self.has_branches && outcome.is_err()) {
+        let is_placed = !matches!(outcome, Err(_) | Ok(Copied::NoEffect(_)));
+        if let Some(model) = model.filter(|_| self.has_branches && !is_placed) {
             self.doubtful_models.insert(model);
         }
         outcome
@@ -258,15 +519,30 @@ impl<'a> Copier<'a> {
             return Ok(Copied::OnDemand);
         }
         self.check_run(row)?;
-        self.check_versions(row)?;
+        let head = self.check_model(row)?;
 
         let mut copy = Object::new();
         let mut origin = None;
+        let mut copied = Copied::Now;
         for (key, value) in context {
             copy = match (key.as_str(), value) {
-                (SESSION | TAKES, Json::Str(id)) => copy.text(&key, &self.session(&id, random)?),
+                (SESSION, Json::Str(id)) => copy.text(&key, &self.session(&id, random)?),
+                // Nothing of a session that isn't on record is there to be taken over.
+                (TAKES, Json::Str(id)) if !self.knows_session(&id) => copy,
+                (TAKES, Json::Str(id)) => copy.text(&key, &self.session(&id, random)?),
+                // A number that no promotion has there might be one's here.
+                (ModelContext::UNDOES, Json::Int(seq)) if self.undoes_nothing(seq) => {
+                    copy.null(&key)
+                }
                 (ModelContext::UNDOES, Json::Int(seq)) => copy.int(&key, self.promotion(seq)?),
-                (PARENT, Json::Str(parent)) if !self.same_run(&parent) => copy,
+                (PARENT, Json::Str(parent)) if !self.same_run(&parent) => {
+                    // What it names otherwise is ignored in the source, too.
+                    let is_parent = parent != row.run_id && self.source.run(&parent).is_some();
+                    if kind.begins_run() && is_parent {
+                        copied = Copied::WithoutParent;
+                    }
+                    copy
+                }
                 (ORIGIN, value) => {
                     origin = Some(value);
                     copy
@@ -274,7 +550,7 @@ impl<'a> Copier<'a> {
                 (_, value) => copy.json(&key, &value),
             };
         }
-        let origin = self.origin(row.seq, &row.hash, origin);
+        let origin = self.origin(row.seq, &row.hash, origin, head);
         let cell = |cell: Cell<'_>| Object::from_text(&cell.text()).ok_or(UNREADABLE);
         let event = Event {
             kind,
@@ -284,43 +560,131 @@ impl<'a> Copier<'a> {
             artifacts: cell(row.artifacts)?,
             context: copy.object(ORIGIN, &origin),
         };
-        self.write(row.time, &event)?;
-        Ok(Copied::Now)
+        match self.write(row.time, &event, identity)? {
+            None => Ok(copied),
+            Some(found) if found.is_late() && row.context.mentions(TAGS) => {
+                self.copy_tags(row, identity, Some(found.why), random)
+            }
+            Some(found) => Err(found.why.into()),
+        }
+    }
+
+    /// Copies of a row that comes too late for its run what counts all the same.
+    fn copy_tags(
+        &mut self,
+        row: &Row<'_>,
+        identity: Digest,
+        why: Option<&'static str>,
+        random: Random<'_>,
+    ) -> std::result::Result<Copied, LeftOut> {
+        self.check_run(row)?;
+        let context = Json::Object(row.context.pairs().map_err(|_| UNREADABLE)?);
+        let without = || match why {
+            Some(why) => Err(why.into()),
+            None => Ok(Copied::NoEffect("it comes too late for its run")),
+        };
+        let (Some(tags), Some(session)) = (
+            context
+                .get(TAGS)
+                .filter(|tags| matches!(tags, Json::Object(_))),
+            context.get(SESSION).and_then(Json::as_str),
+        ) else {
+            return without();
+        };
+        let origin = self.origin(row.seq, &row.hash, context.get(ORIGIN).cloned(), None);
+        let event = Event {
+            run_id: RunId::new(row.run_id),
+            context: Object::new()
+                .text(SESSION, &self.session(session, random)?)
+                .json(TAGS, tags)
+                .object(ORIGIN, &origin),
+            ..Event::new(EventKind::Log)
+        };
+        match self.write(row.time, &event, identity)? {
+            None => Ok(Copied::TagsAlone(why)),
+            Some(found) => Err(found.why.into()),
+        }
     }
 
     /// Whether a run is the same one in both.
     fn same_run(&self, id: &str) -> bool {
-        let there = self.target.runs.get(id);
-        there.is_some() && there == self.source.runs.get(id)
+        let there = self.target.run(id);
+        there.is_some() && there == self.source.run(id)
     }
 
     fn check_run(&self, row: &Row<'_>) -> std::result::Result<(), LeftOut> {
         let right = match row.event {
-            kind if kind.begins_run() => !self.target.runs.contains_key(row.run_id),
+            kind if kind.begins_run() => self.target.run(row.run_id).is_none(),
             _ => row.run_id.is_empty() || self.same_run(row.run_id),
         };
-        right.then_some(()).ok_or(RUN_TAKEN)
+        right.then_some(()).ok_or(RUN_TAKEN)?;
+        // What was left out since it came too late must not come once its run was resumed.
+        let last_there = self
+            .whole
+            .as_ref()
+            .and_then(|whole| whole.last_there.get(row.run_id));
+        let is_in_turn = match row.event {
+            EventKind::Log | EventKind::Resume | EventKind::End => {
+                last_there.is_none_or(|last| row.seq > *last)
+            }
+            _ => true,
+        };
+        Ok(is_in_turn.then_some(()).ok_or(OUT_OF_TURN)?)
     }
 
     /// The versions that a row names must be the same in both. That the one which it makes is the next one there shows
-    /// when it is written.
-    fn check_versions(&self, row: &Row<'_>) -> std::result::Result<(), LeftOut> {
-        if !row.event.is_of_model() || row.event == EventKind::Register {
-            return Ok(());
+    /// when it is written. Of a promotion, what its copy says of the last row of the source.
+    fn check_model(&self, row: &Row<'_>) -> std::result::Result<Option<Digest>, LeftOut> {
+        if !row.event.is_of_model() {
+            return Ok(None);
         }
         let context = ModelContext::read(row.context).map_err(|_| UNREADABLE)?;
         let model = context.model().unwrap_or_default();
-        for version in [context.version(), context.previous()]
-            .into_iter()
-            .flatten()
-        {
+        let versions = [context.version(), context.previous()];
+        for version in versions.into_iter().flatten() {
             let version = (model.to_owned(), version);
             let there = self.target.versions.get(&version);
-            if there.is_none() || there != self.source.versions.get(&version) {
-                return Err(OTHER_VERSION);
+            match row.event {
+                EventKind::Register if there.is_some() => return Err(VERSION_TAKEN.into()),
+                EventKind::Register => {}
+                _ if there.is_some() && there == self.source.versions.get(&version) => {}
+                _ => return Err(OTHER_VERSION.into()),
             }
         }
-        Ok(())
+        match (row.event, &self.whole) {
+            (EventKind::Promote, Some(whole)) => self.check_stage(row, &context, whole).map(Some),
+            _ => Ok(None),
+        }
+    }
+
+    /// A stage that the target has is not moved by copies, but for those that an earlier copying would have gone on with:
+    /// the promotions up to what was the last row of the source then.
+    fn check_stage(
+        &self,
+        row: &Row<'_>,
+        context: &ModelContext,
+        whole: &Whole,
+    ) -> std::result::Result<Digest, LeftOut> {
+        let Some(stage) = stage(context) else {
+            return Ok(whole.head);
+        };
+        let Some(head) = self.target.stages.get(&stage) else {
+            return Ok(whole.head);
+        };
+        let goes_on = |head: &Digest| whole.heads.get(head).is_some_and(|last| row.seq <= *last);
+        head.filter(goes_on).ok_or_else(|| {
+            let (model, stage) = &stage;
+            let current = self.target.registry.model(model);
+            let current = current.and_then(|model| model.current(stage)).unwrap_or_default();
+            let why = format!(
+                "the stage `{stage}` of `{model}` stands at version {current} there; `promote_model()` moves it"
+            );
+            why.into()
+        })
+    }
+
+    fn undoes_nothing(&self, seq: i64) -> bool {
+        self.whole.is_some() && !self.source.promotions.contains_key(&Seq(seq as u64))
     }
 
     /// The number in the target of a promotion of the source.
@@ -348,42 +712,66 @@ impl<'a> Copier<'a> {
             }
         }
         if let Some(seq) = session.seq {
-            copy = copy.object(ORIGIN, &self.origin(seq, &identity, origin));
+            copy = copy.object(ORIGIN, &self.origin(seq, &identity, origin, None));
+            self.copied_sessions.insert(seq);
         }
         let event = Event {
             context: copy,
             ..Event::new(EventKind::Session)
         };
-        self.write(session.time, &event)?;
+        if let Some(found) = self.write(session.time, &event, identity)? {
+            return Err(found.why.into());
+        }
         self.target.session_ids.insert(identity, fresh.clone());
         Ok(fresh)
     }
 
     /// Where a row came from: from the source, or, if it was a copy there, from where that says. Another origin, such
     /// as the plain CSV that a run was imported from, stays within it.
-    fn origin(&self, seq: Seq, hash: &Digest, old: Option<Json>) -> Object {
+    fn origin(&self, seq: Seq, hash: &Digest, old: Option<Json>, head: Option<Digest>) -> Object {
         let (origin, before) = match old.as_ref().and_then(LedgerOrigin::read) {
             Some(origin) => (origin, None),
-            None => {
-                let ledger = self.source_id.clone();
-                let (seq, hash) = (seq.0 as i64, *hash);
-                (LedgerOrigin { ledger, seq, hash }, old)
-            }
+            None => (self.new_origin(seq, *hash), old),
         };
-        origin.object(self.by, before.as_ref())
+        let head = match self.whole {
+            Some(_) => head,
+            // It is the same ledger still.
+            None => origin.head,
+        };
+        LedgerOrigin { head, ..origin }.object(self.by, before.as_ref())
     }
 
-    /// Writes a row to the draft, if it has an effect in the target.
-    fn write(&mut self, time: Timestamp, event: &Event) -> std::result::Result<(), LeftOut> {
+    /// Of a row that is no copy.
+    fn new_origin(&self, seq: Seq, hash: Digest) -> LedgerOrigin {
+        LedgerOrigin {
+            ledger: self.source_id.clone(),
+            seq: seq.0 as i64,
+            hash,
+            head: None,
+        }
+    }
+
+    /// Writes a row to the draft, unless it has no effect in the target.
+    fn write(
+        &mut self,
+        time: Timestamp,
+        event: &Event,
+        identity: Digest,
+    ) -> std::result::Result<Option<WithoutEffect>, LeftOut> {
         let (mut head, mut line) = (self.draft.head, Vec::new());
         chain::write_row(&mut head, time, event, &mut line).map_err(|_| TOO_LONG)?;
         let row = Row::parse(&line[..line.len() - 1])?;
-        if let Some(why) = self.target.take(&row).map_err(|_| UNREADABLE)? {
-            return Err(why);
+        let found = self.target.take(&row, identity).map_err(|_| UNREADABLE)?;
+        if found.is_none() {
+            self.target.rows.insert(identity);
+            self.add(head, &line);
         }
+        Ok(found)
+    }
+
+    fn add(&mut self, head: Head, line: &[u8]) {
         self.draft.head = head;
         memory::reserve(&mut self.draft.bytes, line.len());
-        self.draft.bytes.extend_from_slice(&line);
-        Ok(())
+        self.draft.bytes.extend_from_slice(line);
     }
 }

@@ -53,7 +53,7 @@ pub fn carry(wreck: &Wreck<'_>, draft: &mut Draft, how: &mut Append<'_>) -> Resu
     let mut chain = Chain::of(wreck.good);
     let start = wreck.good.size();
     let good = wreck.good;
-    let mut copier = Copier::new(good, Some(good), source_id, wreck.session, draft)?;
+    let mut copier = Copier::behind_damage(good, source_id, wreck.session, draft)?;
     let mut carried = Carried::default();
     let mut budget = Budget::default();
     let mut behind = lines(wreck.rest);
@@ -73,15 +73,19 @@ pub fn carry(wreck: &Wreck<'_>, draft: &mut Draft, how: &mut Append<'_>) -> Resu
         let copied = match read {
             Ok(RowRead::Valid(row)) => {
                 assume_lost_session(&mut copier, &row, wreck.rest)?;
-                let copied = copier.copy(&row, how.random);
-                if copied == Ok(Copied::Now) {
-                    carried.rows += 1;
-                    let known = carried.run_ids.iter().any(|id| id == row.run_id);
-                    if !row.run_id.is_empty() && !known {
-                        carried.run_ids.push(row.run_id.to_owned());
+                match copier.copy(&row, how.random) {
+                    Ok(Copied::Now | Copied::WithoutParent | Copied::TagsAlone(_)) => {
+                        carried.rows += 1;
+                        let known = carried.run_ids.iter().any(|id| id == row.run_id);
+                        if !row.run_id.is_empty() && !known {
+                            carried.run_ids.push(row.run_id.to_owned());
+                        }
+                        Ok(())
                     }
+                    Ok(Copied::Before | Copied::OnDemand) => Ok(()),
+                    Ok(Copied::NoEffect(why)) => Err(why.to_owned()),
+                    Err(why) => Err(why.into_owned()),
                 }
-                copied.map(drop).map_err(str::to_owned)
             }
             Ok(RowRead::Invalid(_, why) | RowRead::Newer(_, why)) => Err(why),
             Err(why) => Err(why),

@@ -31,6 +31,16 @@ impl WithoutEffect {
     pub fn is_invalid(&self) -> bool {
         self.why == NO_SESSION
     }
+
+    /// Whether the row has an effect, of which what it says besides is no part.
+    pub fn is_partly_effective(&self) -> bool {
+        self.why == ONLY_REMARKS
+    }
+
+    /// Whether it only came too late to change its run: then the tags that it says count all the same.
+    pub fn is_late(&self) -> bool {
+        [HAS_FINISHED, HAS_ENDED, TAKEN_OVER].contains(&self.why)
+    }
 }
 
 const REASONS: [&str; 8] = [

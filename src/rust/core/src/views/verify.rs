@@ -6,18 +6,15 @@ use std::path::Path;
 use crate::columnar::strings::hash;
 use crate::error::{Error, Result};
 use crate::format::artifact::ArtifactEntry;
-use crate::format::event::EventKind;
-use crate::format::fast_row;
 use crate::format::id::Seq;
 use crate::format::json::Malformed;
 use crate::format::row::{RawRow, Row};
-use crate::format::session_context::SessionContext;
 use crate::ledger::objects::Objects;
-use crate::ledger::{self, Invalid, Ledger, RowRead, Tail, read_row};
-use crate::platform::memory::{Budget, OutOfMemory};
+use crate::ledger::{self, CheckedRow, Invalid, Ledger, PlainRun, Tail};
 use crate::views::checkpoint::Checkpoint;
 use crate::views::fold::{Fold, Refusal};
 use crate::views::registry::Registry;
+use crate::views::stored;
 
 /// The verdict.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -216,25 +213,16 @@ fn look(
     registry: &mut Registry,
     artifacts: &mut Artifacts,
 ) -> Result<()> {
-    let mut invalid = invalid.iter().map(|row| row.seq).peekable();
-    let path = || ledger.path().to_owned();
-    let mut budget = Budget::default();
     let mut session = None;
-    for (seq, line) in (1..).map(Seq).zip(ledger.lines()) {
-        let room = budget.take(line.len());
-        room.map_err(|OutOfMemory| ledger.out_of_memory())?;
-        if invalid.next_if_eq(&seq).is_some() || is_plain_run(line, &mut session, registry)? {
-            continue;
-        }
-        let row = match read_row(line, None) {
-            Ok(RowRead::Valid(row)) => row,
-            Ok(RowRead::Newer(_, what)) => return Err(Error::Newer { path: path(), what }),
-            // The other rows hold.
-            _ => continue,
+    for row in ledger::checked_rows(ledger, invalid) {
+        let row = match row? {
+            CheckedRow::Plain(run) if begin(&run, &mut session, registry)? => continue,
+            CheckedRow::Plain(run) => run.row(),
+            CheckedRow::Row(row) => row,
         };
         let looked = registry.apply(&row);
         looked.map_err(|refusal| refusal.of_row(&row, ledger))?;
-        if !registry.run_ids.is_without_effect(seq) {
+        if !registry.run_ids.is_without_effect(row.seq) {
             let checked = artifacts.check(&row).map_err(Refusal::from);
             checked.map_err(|refusal| refusal.of_row(&row, ledger))?;
         }
@@ -243,21 +231,19 @@ fn look(
 }
 
 /// Takes a run over whose row needs no other look. `known` is the session of the last one, mostly that of this one.
-fn is_plain_run<'a>(
-    line: &'a [u8],
-    known: &mut Option<&'a [u8]>,
+fn begin<'a>(
+    run: &PlainRun<'a>,
+    known: &mut Option<&'a str>,
     registry: &mut Registry,
 ) -> Result<bool> {
     let run_ids = &mut registry.run_ids;
-    let Some((id, session)) = fast_row::ids(line) else {
-        return Ok(false);
-    };
-    if *known != Some(session) {
-        match std::str::from_utf8(session) {
-            Ok(text) if run_ids.knows_session(text)? => *known = Some(session),
-            _ => return Ok(false),
+    if *known != Some(run.session) {
+        if !run_ids.knows_session(run.session)? {
+            return Ok(false);
         }
+        *known = Some(run.session);
     }
+    let id = run.id.as_bytes();
     Ok(run_ids.begin(id, hash(id))?.is_some())
 }
 
@@ -278,7 +264,7 @@ impl Artifacts {
     }
 
     fn check(&mut self, row: &Row<'_>) -> std::result::Result<(), Malformed> {
-        for (what, entry) in stored(row)? {
+        for (what, entry) in stored::of_row(row)? {
             let Some(sha256) = &entry.sha256 else {
                 continue;
             };
@@ -294,25 +280,6 @@ impl Artifacts {
         }
         Ok(())
     }
-}
-
-/// What a row says is stored beside the ledger: artifacts, or the lockfile and the code of a session.
-fn stored(row: &Row<'_>) -> std::result::Result<Vec<(String, ArtifactEntry)>, Malformed> {
-    if row.event == EventKind::Session {
-        let context = SessionContext::read(row.context)?;
-        let lockfile = context.lockfile().map(|entry| ("lockfile", entry));
-        return Ok(lockfile
-            .into_iter()
-            .chain(context.code())
-            .map(|(name, entry)| (format!("a {name}"), entry))
-            .collect());
-    }
-    let artifacts = row.artifacts.pairs()?.into_iter();
-    Ok(artifacts
-        .map(|(name, json)| (name, ArtifactEntry::read(json)))
-        .filter(|(_, entry)| entry.stored)
-        .map(|(name, entry)| (format!("the artifact '{name}'"), entry))
-        .collect())
 }
 
 /// What is wrong with the bytes that a row names, if anything.

@@ -22,7 +22,6 @@ use crate::ledger::append::flush::{flush, write_all};
 use crate::ledger::append::lock::lock_current;
 use crate::ledger::append::memory::Known;
 use crate::ledger::append::recovery::{Room, find_room, look_ahead};
-use crate::ledger::append::session::Entered;
 use crate::ledger::read::{self, Ledger, Position};
 use crate::ledger::store::Store;
 
@@ -62,6 +61,35 @@ pub fn append_decided<S: Store, E: IntoIterator<Item = (Timestamp, Event)>>(
     how: &mut Append<'_>,
     decide: impl FnOnce(ReadSince<'_>) -> Result<E>,
 ) -> Result<Position> {
+    let drafted = append_drafted(open, path, memory, how, |read_since| {
+        let events = decide(read_since)?;
+        Ok(|draft: &mut Draft, session: &str, _: &mut Append<'_>| {
+            let begun = draft_events(draft, session, events)?;
+            Ok(Drafted { value: (), begun })
+        })
+    });
+    Ok(drafted?.0)
+}
+
+/// Rows that were drafted.
+pub struct Drafted<T> {
+    pub value: T,
+    /// The run of this process's that they begin last.
+    pub begun: Option<RunId>,
+}
+
+/// The same for those who draft the rows themselves, knowing the id of their session: what `decide` makes does so. Where
+/// it drafts none, nothing is written, but for what begins a ledger.
+pub fn append_drafted<S: Store, T, D>(
+    open: impl FnMut() -> io::Result<S>,
+    path: &Path,
+    memory: &mut Memory,
+    how: &mut Append<'_>,
+    decide: impl FnOnce(ReadSince<'_>) -> Result<D>,
+) -> Result<(Position, T)>
+where
+    D: FnOnce(&mut Draft, &str, &mut Append<'_>) -> Result<Drafted<T>>,
+{
     let key = Memory::key(path);
     let mut ahead = None;
     let look = |store: &S| {
@@ -83,7 +111,7 @@ pub fn append_decided<S: Store, E: IntoIterator<Item = (Timestamp, Event)>>(
     // A forked child may hold the descriptor too, so closing it would not be enough. What could
     // not be unlocked is unlocked when it is closed: the rows stand, whatever this says.
     drop(store.unlock());
-    let written = written?;
+    let (written, value) = written?;
     written
         .not_recorded
         .into_iter()
@@ -96,7 +124,7 @@ pub fn append_decided<S: Store, E: IntoIterator<Item = (Timestamp, Event)>>(
         let known = memory.known(&key, store.id());
         flush(&mut store, known)?;
     }
-    Ok(written.end)
+    Ok((written.end, value))
 }
 
 /// Begins a ledger where there is none, so that what is stored beside one is never there before its first row.
@@ -131,19 +159,22 @@ struct Written {
     notices: Vec<String>,
 }
 
-fn write_locked<S: Store, E: IntoIterator<Item = (Timestamp, Event)>>(
+fn write_locked<S: Store, T, D>(
     store: &mut S,
     known: &mut Known,
     ahead: Option<Position>,
     how: &mut Append<'_>,
-    decide: impl FnOnce(ReadSince<'_>) -> Result<E>,
-) -> Result<Written> {
+    decide: impl FnOnce(ReadSince<'_>) -> Result<D>,
+) -> Result<(Written, T)>
+where
+    D: FnOnce(&mut Draft, &str, &mut Append<'_>) -> Result<Drafted<T>>,
+{
     let room = find_room(store, known, ahead, how)?;
-    let events = decide(&|position| {
+    let draft = decide(&|position| {
         let read_at = |bytes: &mut [u8], at| store.read_at(bytes, at);
         read::since(store.path(), room.end, &read_at, position)
     })?;
-    let written = write_rows(store, known, &room, how, events);
+    let written = write_rows(store, known, &room, how, draft);
     if written.is_err() && room.is_birth() && store.is_new() && store.truncate(0).is_ok() {
         // What stood there was written just now, and the file is about to go.
         known.looked = None;
@@ -151,38 +182,53 @@ fn write_locked<S: Store, E: IntoIterator<Item = (Timestamp, Event)>>(
     written
 }
 
-fn write_rows<S: Store>(
+fn write_rows<S: Store, T>(
     store: &mut S,
     known: &mut Known,
     room: &Room,
     how: &mut Append<'_>,
-    events: impl IntoIterator<Item = (Timestamp, Event)>,
-) -> Result<Written> {
-    let prepared = room.prepare(how);
-    let next = prepared.next;
-    let (draft, session, last_run) = match room.is_birth() {
-        // A session stores a file, and what is stored beside a ledger is never there before its first row.
-        true => {
-            prepared.make(store, known, how.sync)?;
-            draft_rows(store.path(), known, next, how, events)?
-        }
-        // What can't be written leaves a torn tail to the next writer.
-        false => {
-            let drafted = draft_rows(store.path(), known, next, how, events)?;
-            prepared.make(store, known, how.sync)?;
-            drafted
-        }
+    draft: impl FnOnce(&mut Draft, &str, &mut Append<'_>) -> Result<Drafted<T>>,
+) -> Result<(Written, T)> {
+    let mut prepared = Some(room.prepare(how));
+    let next = prepared.as_ref().expect("it was made just now").next;
+    // A session stores a file, and what is stored beside a ledger is never there before its first row.
+    if let Some(prepared) = prepared.take_if(|_| room.is_birth()) {
+        prepared.make(store, known, how.sync)?;
+    }
+    let mut rows = Draft {
+        start: next.end,
+        head: next.head,
+        bytes: Vec::new(),
     };
-    write_all(store, next.end, &draft.bytes)?;
+    let session = session::enter(store.path(), known, how, &mut rows)?;
+    let before = rows.head;
+    let drafted = draft(&mut rows, &session.id, how)?;
+    if rows.head == before {
+        let end = match room.is_birth() {
+            true => next,
+            false => room.position(),
+        };
+        let written = Written {
+            end,
+            not_recorded: None,
+            notices: room.notice.iter().cloned().collect(),
+        };
+        return Ok((written, drafted.value));
+    }
+    // What can't be written leaves a torn tail to the next writer.
+    if let Some(prepared) = prepared {
+        prepared.make(store, known, how.sync)?;
+    }
+    write_all(store, next.end, &rows.bytes)?;
     if session.fresh.is_some() {
         known.session = session.fresh;
     }
-    if last_run.is_some() {
-        known.last_run = last_run;
+    if drafted.begun.is_some() {
+        known.last_run = drafted.begun;
     }
     let end = Position {
-        end: draft.end(),
-        head: draft.head,
+        end: rows.end(),
+        head: rows.head,
     };
     known.looked = Some(end);
     let aside = room.torn.as_ref().map(|torn| {
@@ -193,11 +239,12 @@ fn write_rows<S: Store>(
             torn.file.display()
         )
     });
-    Ok(Written {
+    let written = Written {
         end,
         not_recorded: session.not_recorded,
         notices: room.notice.iter().cloned().chain(aside).collect(),
-    })
+    };
+    Ok((written, drafted.value))
 }
 
 /// Whether an event is one of another session, as what was recorded elsewhere is, or the row of that session.
@@ -207,31 +254,24 @@ fn names_session(event: &Event) -> bool {
     event.kind == EventKind::Session || after.is_some_and(|after| after.starts_with(b"\":"))
 }
 
-fn draft_rows(
-    path: &Path,
-    known: &Known,
-    next: Position,
-    how: &mut Append<'_>,
+/// Drafts the rows of events; the run that they begin last.
+fn draft_events(
+    draft: &mut Draft,
+    session: &str,
     events: impl IntoIterator<Item = (Timestamp, Event)>,
-) -> Result<(Draft, Entered, Option<RunId>)> {
-    let mut draft = Draft {
-        start: next.end,
-        head: next.head,
-        bytes: Vec::new(),
-    };
-    let session = session::enter(path, known, how, &mut draft)?;
-    let mut last_run = None;
+) -> Result<Option<RunId>> {
+    let mut begun = None;
     for (time, mut event) in events {
         let is_own = !names_session(&event);
         if is_own {
             event.context = Object::with_capacity(event.context.pairs().len() + SESSION_BYTES)
-                .text(SESSION, &session.id)
+                .text(SESSION, session)
                 .extend(&event.context);
         }
         draft.add(time, &event)?;
         if is_own && event.kind.begins_run() {
-            last_run = event.run_id;
+            begun = event.run_id;
         }
     }
-    Ok((draft, session, last_run))
+    Ok(begun)
 }

@@ -107,6 +107,14 @@ impl Room {
         self.head == Head::genesis()
     }
 
+    /// Right after the last row that holds.
+    pub fn position(&self) -> Position {
+        Position {
+            end: self.end + u64::from(!self.closed),
+            head: self.head,
+        }
+    }
+
     /// What has to be written before the next row, and where that goes then.
     pub fn prepare(&self, how: &mut Append<'_>) -> Prepared<'_> {
         let Room { mut head, .. } = *self;
@@ -269,10 +277,7 @@ fn look<S: Store>(
     room: &Room,
 ) -> Result<Option<String>> {
     let path = store.path();
-    let end = Position {
-        end: room.end + u64::from(!room.closed),
-        head: room.head,
-    };
+    let end = room.position();
     if known.looked == Some(end) {
         return Ok(None);
     }
