@@ -551,7 +551,11 @@ impl<'a> Copier<'a> {
             };
         }
         let origin = self.origin(row.seq, &row.hash, origin, head);
-        let cell = |cell: Cell<'_>| Object::from_text(&cell.text()).ok_or(UNREADABLE);
+        // Values in a remark don't count, and are not copied.
+        let cell = |cell: Cell<'_>| match kind.is_remark() {
+            true => Ok(Object::new()),
+            false => Object::from_text(&cell.text()).ok_or(UNREADABLE),
+        };
         let event = Event {
             kind,
             run_id: RunId::new(row.run_id),
