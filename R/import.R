@@ -28,7 +28,8 @@
 #'
 #' **Production never moves by an import.** The promotions to a stage come only if
 #' the ledger has no such stage of the model yet; else it stays where it is, and
-#' [promote_model()] moves it.
+#' [promote_model()] moves it. Nor is a void taken back of which who took back another
+#' one didn't know.
 #'
 #' What couldn't be brought together is left out, and a message names it: a run
 #' whose id another run has, a version whose number another version has, and what

@@ -278,3 +278,105 @@ test_that("a ledger that says odd things is imported as it is read", {
     }
   }
 })
+
+test_that("remarks on the other side never make a run's own rows late", {
+  file <- local_ledger()
+  other <- local_ledger()
+  third <- local_ledger()
+  run <- start_run(file, list(a = 1))
+  suppressMessages(import_runs(file, other))
+  log_metrics(run, x = 1, step = 1)
+  end_run(run, list(rmse = 3))
+  log_note(other, run$run_id, "looks good")
+  tag_run(other, run$run_id, by = "ann")
+  void_run(other, run$run_id, "a slip")
+  restore_run(other, run$run_id, "it was right")
+  suppressMessages({
+    import_runs(other, file)
+    import_runs(file, other)
+    for (from in c(other, file)) import_runs(from, third)
+  })
+  for (ledger in c(file, other, third)) {
+    record <- read_run(ledger, run)
+    expect_identical(record$status, "finished")
+    expect_identical(record$tags, list(by = "ann"))
+    expect_identical(record$metrics[c("x", "rmse")], list(x = 1, rmse = 3))
+    expect_identical(read_metrics(ledger)$step, 1)
+    expect_identical(nrow(verify_ledger(ledger)$problems), 0L)
+  }
+})
+
+test_that("tags come together in a diamond", {
+  file <- local_ledger()
+  run <- log_run(file, list(a = 1), list(m = 2))
+  copies <- c(local_ledger(), local_ledger())
+  file.copy(file, copies, overwrite = TRUE)
+  tag_run(copies[[1]], run, b = "B")
+  tag_run(copies[[2]], run, c = "C")
+  suppressMessages({
+    import_runs(copies[[2]], copies[[1]])
+    import_runs(copies[[2]], file)
+    import_runs(copies[[1]], file)
+  })
+  expect_setequal(names(read_run(file, run)$tags), c("b", "c"))
+})
+
+test_that("a promotion that was left out stays out, whatever is registered later", {
+  file <- local_ledger()
+  other <- local_ledger()
+  ids <- vapply(1:3, function(i) log_run(file, list(i = i), list(m = i), artifacts = list(model = i)), "")
+  suppressMessages(import_runs(file, other))
+  for (id in ids) register_model(other, "price", id)
+  promote_model(other, "price", 1)
+  # The second version is another one's here, so that the third can't come.
+  register_model(file, "price", ids[[1]])
+  register_model(file, "price", ids[[3]])
+  promote_model(other, "price", 3)
+  suppressMessages(import_runs(other, file))
+  stands <- function() stage_history(file, "price")$version
+  before <- stands()
+  for (id in ids[2:3]) register_model(file, "price", id)
+  suppressMessages(import_runs(other, file))
+  expect_identical(stands(), before)
+
+  # As where the stage came, and the promotion after it was left out.
+  file <- local_ledger()
+  suppressMessages(import_runs(other, file))
+  expect_identical(stage_history(file, "price")$version, c(1L, 3L))
+  promote_model(other, "price", 2)
+  said <- NULL
+  withCallingHandlers(import_runs(other, file), fitledger_message_imported = function(m) {
+    said <<- m$left_out
+    invokeRestart("muffleMessage")
+  })
+  expect_match(said$why, "stands at version 3")
+  expect_identical(stage_history(file, "price")$version, c(1L, 3L))
+})
+
+test_that("a void that others declared isn't taken back by an import, and no session comes for nothing", {
+  file <- local_ledger()
+  other <- local_ledger()
+  run <- log_run(file, list(a = 1), list(m = 1))
+  file.copy(file, other, overwrite = TRUE)
+  void_run(file, run, "leak")
+  void_run(other, run, "another thing")
+  restore_run(other, run, "it was right")
+  both <- c(file, other)
+  for (i in 1:2) {
+    suppressMessages(import_runs(both[[3 - i]], both[[i]]))
+    expect_identical(read_runs(both[[i]], void = TRUE, details = TRUE)$status, "void")
+  }
+  restore_run(file, run, "no leak")
+  suppressMessages(import_runs(file, other))
+  expect_identical(read_runs(other, void = TRUE, details = TRUE)$status, "finished")
+
+  file <- local_ledger()
+  other <- local_ledger()
+  started <- start_run(file, list(a = 1))
+  suppressMessages(import_runs(file, other))
+  end_run(started)
+  end_run(start_run(other, resume = started$run_id, take_over = TRUE))
+  before <- bytes(file)
+  expect_message(import_runs(other, file), "Nothing new came")
+  expect_identical(bytes(file), before)
+})

@@ -194,7 +194,7 @@ test_that("a plain CSV's texts stay texts and its numbers numbers, read or impor
   runs <- data.frame(
     run_id = c("a1", "a2", "a3"), timestamp = "2024-03-01 09:15:02",
     zip = c("007", "010", NA), fold = c("T", "F", "NA"), quote = c("say \"hi\"", "a,b", ""), flag = c(TRUE, NA, FALSE),
-    n = c(1L, NA, 3L), big = c(3e9, 1e300, NA), acc = c(0.1, NaN, -Inf)
+    n = c(1L, NA, 3L), big = c(3e9, 1e300, NA), acc = c(0.1, Inf, -Inf)
   )
   for (qmethod in c("double", "escape")) {
     write.table(runs, from, sep = ",", row.names = FALSE, qmethod = qmethod)
@@ -202,6 +202,9 @@ test_that("a plain CSV's texts stay texts and its numbers numbers, read or impor
   }
   import_runs(from, file, metrics = "acc")
   expect_identical(as.list(read_runs(file))[-2], as.list(runs)[-2])
+  # Versions of R differ in what they write of it.
+  writeLines(c("run_id,timestamp,acc", "b1,2024-03-01,NaN", "b2,2024-03-01,NA"), from)
+  expect_identical(read_runs(from)$acc, c(NaN, NA))
   # Where all is quoted, quotes say nothing; a metric is a number anyhow.
   writeLines(c("run_id,timestamp,k,acc", "\"b1\",\"2024-03-01\",\"1\",\"0.5\""), from)
   expect_identical(as.list(read_runs(from))[3:4], list(k = 1L, acc = 0.5))

@@ -11,7 +11,7 @@ const HASH: &str = "hash";
 const BY: &str = "by";
 const FILE: &str = "file";
 const MLFLOW: &str = "mlflow";
-const HEAD: &str = "head";
+const END: &str = "end";
 
 /// A row of another ledger, or of this one before it was repaired. Copies of copies keep it.
 #[derive(Debug, Clone, PartialEq)]
@@ -20,9 +20,9 @@ pub struct LedgerOrigin {
     pub ledger: Option<String>,
     pub seq: i64,
     pub hash: Digest,
-    /// Of a copied promotion the hash of the last row that the ledger which it was copied from had then: so many of
-    /// its promotions go together.
-    pub head: Option<Digest>,
+    /// Of a copied promotion the identity of the last one that was to be copied with it, so that who goes on with a
+    /// copying that was cut short knows how far.
+    pub end: Option<Digest>,
 }
 
 impl LedgerOrigin {
@@ -33,7 +33,7 @@ impl LedgerOrigin {
             ledger: origin.get(LEDGER)?.as_str().map(str::to_owned),
             seq: origin.get(SEQ)?.as_int()?,
             hash: digest(HASH)?,
-            head: digest(HEAD),
+            end: digest(END),
         })
     }
 
@@ -62,7 +62,7 @@ impl LedgerOrigin {
             ledger: Some(String::from_utf8(ledger.to_vec()).ok()?),
             seq: std::str::from_utf8(seq).ok()?.parse().ok()?,
             hash: Digest::from_hex(hash)?,
-            head: None,
+            end: None,
         };
         Some((rest.len(), origin))
     }
@@ -80,8 +80,8 @@ impl LedgerOrigin {
             .int(SEQ, self.seq)
             .text(HASH, &self.hash.to_string())
             .text(BY, by);
-        let object = match &self.head {
-            Some(head) => object.text(HEAD, &head.to_string()),
+        let object = match &self.end {
+            Some(end) => object.text(END, &end.to_string()),
             None => object,
         };
         match before {
@@ -126,7 +126,7 @@ mod tests {
             ledger: Some("0123456789abcdef0123456789abcdef".into()),
             seq: 12,
             hash: Digest::of(&[b"x"]),
-            head: None,
+            end: None,
         };
         let body = |context: Object| {
             let mut body = b"5,run,\"{".to_vec();
@@ -140,8 +140,8 @@ mod tests {
         let (start, found) = LedgerOrigin::at_end(&whole).unwrap();
         assert_eq!(found, origin);
         assert_eq!(whole[..start], body(session())[..start]);
-        let with_head = LedgerOrigin {
-            head: Some(Digest::of(&[b"y"])),
+        let with_end = LedgerOrigin {
+            end: Some(Digest::of(&[b"y"])),
             ..origin.clone()
         };
         let none = LedgerOrigin {
@@ -150,7 +150,7 @@ mod tests {
         };
         for other in [
             session(),
-            session().object(ORIGIN, &with_head.object("1b2c", None)),
+            session().object(ORIGIN, &with_end.object("1b2c", None)),
             session().object(ORIGIN, &none.object("1b2c", None)),
             session().object(ORIGIN, &origin.object("1b2c", Some(&Json::Int(1)))),
             session().object(ORIGIN, &written).int("later", 1),

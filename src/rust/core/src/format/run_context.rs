@@ -112,6 +112,11 @@ impl RunContext {
         EndStatus::parse(&context.text_of(STATUS)?)
     }
 
+    /// Whether a `void` takes back that the run is.
+    pub fn takes_void_back(context: &[(String, Json)]) -> bool {
+        context.contains(&(VOID.to_owned(), Json::Bool(false)))
+    }
+
     pub fn read(context: Cell<'_>) -> Result<RunContext, Malformed> {
         let mut read = RunContext::default();
         for (key, value) in context.pairs()? {

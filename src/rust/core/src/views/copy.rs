@@ -21,7 +21,7 @@ use crate::format::model_context::ModelContext;
 use crate::format::object::Object;
 use crate::format::origin::LedgerOrigin;
 use crate::format::row::{Cell, MAX_ROW_BYTES, Row, write_quoted};
-use crate::format::run_context::{ORIGIN, PARENT, SESSION, TAGS, TAKES};
+use crate::format::run_context::{ORIGIN, PARENT, RunContext, SEALED, SESSION, TAGS, TAKES};
 use crate::format::session_context::SessionContext;
 use crate::format::time::Timestamp;
 use crate::ledger::{self, Checked, CheckedRow, Draft, Invalid, Ledger, PlainRun};
@@ -29,6 +29,9 @@ use crate::platform::memory;
 use crate::views::fold::{Fold, Refusal};
 use crate::views::registry::Registry;
 use crate::views::run_ids::WithoutEffect;
+
+/// A model, and a stage of it.
+type Stage = (String, String);
 
 /// What stands in a ledger, by identity.
 #[derive(Debug, Default)]
@@ -44,9 +47,12 @@ struct Standing {
     versions: HashMap<(String, i64), Digest>,
     promotions: HashMap<Seq, Digest>,
     promotion_seqs: HashMap<Digest, Seq>,
-    /// What the last promotion to each stage of a model says of the ledger that it was copied from, if it was: the hash
-    /// of that one's last row then.
-    stages: HashMap<(String, String), Option<Digest>>,
+    /// The last promotion to each stage of a model, and, if it is a copy, the one with which that copying would have
+    /// ended.
+    stages: HashMap<Stage, (Digest, Option<Digest>)>,
+    /// The rows that declared each run void since one took that back.
+    voids: HashMap<String, Vec<Digest>>,
+    all_voids: HashSet<Digest>,
     /// The highest number of a row.
     last: Seq,
     /// What has an effect and what hasn't.
@@ -143,8 +149,16 @@ impl Standing {
                 self.promotion_seqs.insert(identity, row.seq);
                 let context = ModelContext::read(row.context)?;
                 if let Some(stage) = stage(&context) {
-                    let head = origin(row)?.and_then(|origin| origin.head);
-                    self.stages.insert(stage, head);
+                    let end = origin(row)?.and_then(|origin| origin.end);
+                    self.stages.insert(stage, (identity, end));
+                }
+            }
+            EventKind::Void => {
+                self.all_voids.insert(identity);
+                let voids = self.voids.entry(row.run_id.to_owned()).or_default();
+                match RunContext::read(row.context)?.void {
+                    Some(false) => voids.clear(),
+                    _ => voids.push(identity),
                 }
             }
             kind if kind.begins_run() => self.note_run(identity),
@@ -154,8 +168,7 @@ impl Standing {
     }
 }
 
-/// The model and the stage of it that a row speaks of.
-fn stage(context: &ModelContext) -> Option<(String, String)> {
+fn stage(context: &ModelContext) -> Option<Stage> {
     Some((context.model()?.to_owned(), context.stage()?.to_owned()))
 }
 
@@ -229,6 +242,10 @@ pub struct Copier<'a> {
     sessions: HashMap<Digest, SourceSession>,
     /// The numbers that the rows of those have that were copied.
     pub copied_sessions: HashSet<Seq>,
+    /// The sessions that were copied for the row which is copied now.
+    sessions_of_row: Vec<(Digest, Option<Seq>)>,
+    /// The last promotion to each stage that was copied.
+    pub ends: Ends,
     /// The session that copies.
     by: &'a str,
     whole: Option<Whole>,
@@ -237,55 +254,71 @@ pub struct Copier<'a> {
 
 /// A source that is whole, and another ledger than the target: which version stands in a stage there, its users decide.
 struct Whole {
-    /// The hash of its last row.
-    head: Digest,
-    /// The numbers of rows that were the last ones when promotions were copied.
-    heads: HashMap<Digest, Seq>,
-    /// The last row of each run that stands in the target.
+    /// With which promotion to each stage the copying ends.
+    ends: Ends,
+    /// The number of each promotion with which a copying to the target would have ended.
+    known_ends: HashMap<Digest, Seq>,
+    /// Up to which row promotions to a stage are copied: none, some or all of them.
+    copied_up_to: HashMap<Stage, Option<Seq>>,
+    /// The last row of each run's course that stands in the target.
     last_there: HashMap<String, Seq>,
 }
 
+/// The identity of the last promotion to each stage that is copied. It is known once all rows have been looked at, so that
+/// who finds some looks again.
+pub type Ends = HashMap<Stage, Digest>;
+
 impl Whole {
-    fn of(source: &Checked, target: &Standing) -> Whole {
-        let head = source.head;
-        let wanted: HashSet<Digest> = target.stages.values().copied().flatten().collect();
-        let mut heads = HashMap::from([(head.hash, head.seq)]);
-        let mut last_there = HashMap::new();
+    fn of(source: &Checked, target: &Standing, ends: Ends) -> Whole {
+        let ends_there = target.stages.values().filter_map(|(_, end)| *end);
+        let wanted: HashSet<Digest> = ends_there.collect();
+        let (mut known_ends, mut last_there) = (HashMap::new(), HashMap::new());
         // In a new ledger there is nothing to find.
         let lines = source
             .ledger
             .lines()
             .take_while(|_| !target.runs.is_empty());
         for (seq, line) in (1..).map(Seq).zip(lines) {
-            if !wanted.is_empty() {
-                let stated = line.len().checked_sub(HEX_LEN).map(|at| &line[at..]);
-                let hash = stated.and_then(Digest::from_hex);
-                heads.extend(
-                    hash.filter(|hash| wanted.contains(hash))
-                        .map(|hash| (hash, seq)),
-                );
+            let kind = event_of(line);
+            let is_wanted = kind == Some(EventKind::Promote) && !wanted.is_empty();
+            if !is_wanted && !kind.is_some_and(EventKind::continues_run) {
+                continue;
             }
-            if may_go_on(line) {
-                let row = Row::parse(line).ok();
-                let there = row.filter(|row| {
-                    identity(row).is_ok_and(|identity| target.rows.contains(&identity))
-                });
-                last_there.extend(there.map(|row| (row.run_id.to_owned(), seq)));
+            let Ok(row) = Row::parse(line) else { continue };
+            let Ok(identity) = identity(&row) else {
+                continue;
+            };
+            if is_wanted && wanted.contains(&identity) {
+                known_ends.insert(identity, seq);
+            } else if is_of_course(&row) && target.rows.contains(&identity) {
+                last_there.insert(row.run_id.to_owned(), seq);
             }
         }
         Whole {
-            head: head.hash,
-            heads,
+            ends,
+            known_ends,
+            copied_up_to: HashMap::new(),
             last_there,
         }
     }
 }
 
-/// Whether a line may be a row of a run that an earlier one began.
-fn may_go_on(line: &[u8]) -> bool {
-    let event = line.split(|&byte| byte == b',').nth(2);
-    let event = event.and_then(|event| std::str::from_utf8(event).ok());
-    event.is_some_and(|event| EventKind::parse(event).continues_run())
+/// The event of a row, from its line.
+pub fn event_of(line: &[u8]) -> Option<EventKind<'_>> {
+    let event = line.split(|&byte| byte == b',').nth(2)?;
+    std::str::from_utf8(event).ok().map(EventKind::parse)
+}
+
+/// Whether it is a matter of order when a row says what it does of a run that has begun. Tags and remarks count whenever
+/// they come.
+fn is_of_course(row: &Row<'_>) -> bool {
+    match row.event {
+        EventKind::Log => {
+            let cells = [row.params, row.metrics, row.artifacts];
+            cells.iter().any(|cell| !cell.is_empty()) || row.context.mentions(SEALED)
+        }
+        kind => matches!(kind, EventKind::Resume | EventKind::End),
+    }
 }
 
 #[derive(Clone)]
@@ -313,6 +346,8 @@ const NO_SESSION: &str = "its session is not on record";
 const OTHER_VERSION: &str = "a version that it names is another one there, or none";
 const VERSION_TAKEN: &str = "the version that it makes is another one there";
 const MODEL_IN_DOUBT: &str = "an earlier row of its model could not be placed";
+const OTHER_VOID: &str =
+    "its run was declared void there for another reason; `restore_run()` takes that back";
 const OTHER_PROMOTION: &str = "the promotion that it takes back is not there";
 const TOO_LONG: &str = "with its origin it would be too long";
 
@@ -332,15 +367,16 @@ impl<'a> Copier<'a> {
     }
 
     /// A copier of another ledger to a target, which goes on with the rows of a draft. All rows of the source are shown to
-    /// it, from the first one on.
+    /// it, from the first one on. With which promotions it ends is known if they have been shown to another before.
     pub fn between(
         source: &Checked,
         target: &Checked,
+        ends: Ends,
         by: &'a str,
         draft: &'a mut Draft,
     ) -> Result<Copier<'a>> {
         let target = Standing::of(&target.ledger, &target.invalid)?;
-        let whole = Whole::of(source, &target);
+        let whole = Whole::of(source, &target, ends);
         let mut copier = Copier::new(target, source.ledger.id(), by, draft)?;
         copier.whole = Some(whole);
         Ok(copier)
@@ -365,6 +401,8 @@ impl<'a> Copier<'a> {
             doubtful_models: HashSet::new(),
             sessions: HashMap::new(),
             copied_sessions: HashSet::new(),
+            sessions_of_row: Vec::new(),
+            ends: Ends::new(),
             by,
             whole: None,
             draft,
@@ -489,12 +527,17 @@ impl<'a> Copier<'a> {
         {
             return Err(MODEL_IN_DOUBT.into());
         }
+        let before = (self.draft.head, self.draft.bytes.len());
+        self.sessions_of_row.clear();
         let outcome = match without_effect {
             Some(found) if !counts => Ok(Copied::NoEffect(found.why)),
             Some(_) => self.copy_tags(row, identity, None, random),
             None => self.copy_effective(row, kind, identity, random),
         };
         let is_placed = !matches!(outcome, Err(_) | Ok(Copied::NoEffect(_)));
+        if !is_placed {
+            self.take_sessions_back(before);
+        }
         if let Some(model) = model.filter(|_| self.has_branches && !is_placed) {
             self.doubtful_models.insert(model);
         }
@@ -519,7 +562,14 @@ impl<'a> Copier<'a> {
             return Ok(Copied::OnDemand);
         }
         self.check_run(row)?;
-        let head = self.check_model(row)?;
+        if is_of_course(row) && self.is_out_of_turn(row) {
+            return match row.context.mentions(TAGS) {
+                true => self.copy_tags(row, identity, Some(OUT_OF_TURN), random),
+                false => Err(OUT_OF_TURN.into()),
+            };
+        }
+        self.check_void(row, &context)?;
+        let stage = self.check_model(row)?;
 
         let mut copy = Object::new();
         let mut origin = None;
@@ -550,7 +600,8 @@ impl<'a> Copier<'a> {
                 (_, value) => copy.json(&key, &value),
             };
         }
-        let origin = self.origin(row.seq, &row.hash, origin, head);
+        let end = stage.as_ref().and_then(|stage| self.end_of(stage));
+        let origin = self.origin(row.seq, &row.hash, origin, end);
         // Values in a remark don't count, and are not copied.
         let cell = |cell: Cell<'_>| match kind.is_remark() {
             true => Ok(Object::new()),
@@ -565,7 +616,10 @@ impl<'a> Copier<'a> {
             context: copy.object(ORIGIN, &origin),
         };
         match self.write(row.time, &event, identity)? {
-            None => Ok(copied),
+            None => {
+                self.ends.extend(stage.map(|stage| (stage, identity)));
+                Ok(copied)
+            }
             Some(found) if found.is_late() && row.context.mentions(TAGS) => {
                 self.copy_tags(row, identity, Some(found.why), random)
             }
@@ -621,24 +675,36 @@ impl<'a> Copier<'a> {
             kind if kind.begins_run() => self.target.run(row.run_id).is_none(),
             _ => row.run_id.is_empty() || self.same_run(row.run_id),
         };
-        right.then_some(()).ok_or(RUN_TAKEN)?;
-        // What was left out since it came too late must not come once its run was resumed.
-        let last_there = self
-            .whole
-            .as_ref()
-            .and_then(|whole| whole.last_there.get(row.run_id));
-        let is_in_turn = match row.event {
-            EventKind::Log | EventKind::Resume | EventKind::End => {
-                last_there.is_none_or(|last| row.seq > *last)
-            }
-            _ => true,
-        };
-        Ok(is_in_turn.then_some(()).ok_or(OUT_OF_TURN)?)
+        Ok(right.then_some(()).ok_or(RUN_TAKEN)?)
+    }
+
+    /// Who takes back that a run is void has not taken back what others have declared, whom they didn't know of.
+    fn check_void(
+        &self,
+        row: &Row<'_>,
+        context: &[(String, Json)],
+    ) -> std::result::Result<(), LeftOut> {
+        let takes_back = row.event == EventKind::Void && RunContext::takes_void_back(context);
+        let there = self.target.voids.get(row.run_id);
+        let others = |void: &Digest| !self.source.all_voids.contains(void);
+        let is_others = there.is_some_and(|voids| voids.iter().any(others));
+        match takes_back && self.whole.is_some() && is_others {
+            true => Err(OTHER_VOID.into()),
+            false => Ok(()),
+        }
+    }
+
+    /// Whether later rows of its run's course are there: what was left out since it came too late must not come once the
+    /// run was resumed.
+    fn is_out_of_turn(&self, row: &Row<'_>) -> bool {
+        let whole = self.whole.as_ref();
+        let last_there = whole.and_then(|whole| whole.last_there.get(row.run_id));
+        last_there.is_some_and(|last| row.seq < *last)
     }
 
     /// The versions that a row names must be the same in both. That the one which it makes is the next one there shows
-    /// when it is written. Of a promotion, what its copy says of the last row of the source.
-    fn check_model(&self, row: &Row<'_>) -> std::result::Result<Option<Digest>, LeftOut> {
+    /// when it is written. Of a promotion the stage.
+    fn check_model(&mut self, row: &Row<'_>) -> std::result::Result<Option<Stage>, LeftOut> {
         if !row.event.is_of_model() {
             return Ok(None);
         }
@@ -655,36 +721,43 @@ impl<'a> Copier<'a> {
                 _ => return Err(OTHER_VERSION.into()),
             }
         }
-        match (row.event, &self.whole) {
-            (EventKind::Promote, Some(whole)) => self.check_stage(row, &context, whole).map(Some),
-            _ => Ok(None),
+        match stage(&context).filter(|_| row.event == EventKind::Promote) {
+            Some(stage) => self.check_stage(row, stage).map(Some),
+            None => Ok(None),
         }
     }
 
-    /// A stage that the target has is not moved by copies, but for those that an earlier copying would have gone on with:
-    /// the promotions up to what was the last row of the source then.
-    fn check_stage(
-        &self,
-        row: &Row<'_>,
-        context: &ModelContext,
-        whole: &Whole,
-    ) -> std::result::Result<Digest, LeftOut> {
-        let Some(stage) = stage(context) else {
-            return Ok(whole.head);
+    /// A stage that the target has is not moved by copies, but for those with which an earlier copying would have gone on,
+    /// had it not been cut short.
+    fn check_stage(&mut self, row: &Row<'_>, stage: Stage) -> std::result::Result<Stage, LeftOut> {
+        let Some(whole) = &mut self.whole else {
+            return Ok(stage);
         };
-        let Some(head) = self.target.stages.get(&stage) else {
-            return Ok(whole.head);
-        };
-        let goes_on = |head: &Digest| whole.heads.get(head).is_some_and(|last| row.seq <= *last);
-        head.filter(goes_on).ok_or_else(|| {
-            let (model, stage) = &stage;
-            let current = self.target.registry.model(model);
-            let current = current.and_then(|model| model.current(stage)).unwrap_or_default();
-            let why = format!(
-                "the stage `{stage}` of `{model}` stands at version {current} there; `promote_model()` moves it"
-            );
-            why.into()
-        })
+        let there = self.target.stages.get(&stage);
+        let up_to = *whole
+            .copied_up_to
+            .entry(stage.clone())
+            .or_insert(match there {
+                None => Some(Seq(u64::MAX)),
+                Some((last, Some(end))) if last != end => whole.known_ends.get(end).copied(),
+                Some(_) => None,
+            });
+        if up_to.is_some_and(|up_to| row.seq <= up_to) {
+            return Ok(stage);
+        }
+        let (model, stage) = &stage;
+        let current = self.target.registry.model(model);
+        let current = current.and_then(|model| model.current(stage));
+        let why = format!(
+            "the stage `{stage}` of `{model}` stands at version {} there; `promote_model()` moves it",
+            current.unwrap_or_default()
+        );
+        Err(why.into())
+    }
+
+    /// The promotion with which the copying of those to a stage ends.
+    fn end_of(&self, stage: &Stage) -> Option<Digest> {
+        self.whole.as_ref()?.ends.get(stage).copied()
     }
 
     fn undoes_nothing(&self, seq: i64) -> bool {
@@ -727,22 +800,36 @@ impl<'a> Copier<'a> {
             return Err(found.why.into());
         }
         self.target.session_ids.insert(identity, fresh.clone());
+        self.sessions_of_row.push((identity, session.seq));
         Ok(fresh)
+    }
+
+    /// Takes back the sessions that were copied for a row which then was not.
+    fn take_sessions_back(&mut self, (head, length): (Head, usize)) {
+        for (identity, seq) in self.sessions_of_row.drain(..) {
+            self.target.session_ids.remove(&identity);
+            self.target.rows.remove(&identity);
+            if let Some(seq) = seq {
+                self.copied_sessions.remove(&seq);
+            }
+        }
+        self.draft.head = head;
+        self.draft.bytes.truncate(length);
     }
 
     /// Where a row came from: from the source, or, if it was a copy there, from where that says. Another origin, such
     /// as the plain CSV that a run was imported from, stays within it.
-    fn origin(&self, seq: Seq, hash: &Digest, old: Option<Json>, head: Option<Digest>) -> Object {
+    fn origin(&self, seq: Seq, hash: &Digest, old: Option<Json>, end: Option<Digest>) -> Object {
         let (origin, before) = match old.as_ref().and_then(LedgerOrigin::read) {
             Some(origin) => (origin, None),
             None => (self.new_origin(seq, *hash), old),
         };
-        let head = match self.whole {
-            Some(_) => head,
+        let end = match self.whole {
+            Some(_) => end,
             // It is the same ledger still.
-            None => origin.head,
+            None => origin.end,
         };
-        LedgerOrigin { head, ..origin }.object(self.by, before.as_ref())
+        LedgerOrigin { end, ..origin }.object(self.by, before.as_ref())
     }
 
     /// Of a row that is no copy.
@@ -751,7 +838,7 @@ impl<'a> Copier<'a> {
             ledger: self.source_id.clone(),
             seq: seq.0 as i64,
             hash,
-            head: None,
+            end: None,
         }
     }
 
