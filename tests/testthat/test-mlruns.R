@@ -271,6 +271,47 @@ test_that("versions keep their numbers, stages and aliases are stages", {
   expect_identical(nrow(verify_ledger(file)$problems), 0L)
 })
 
+test_that("a version that was registered here of another artifact is not taken for MLflow's", {
+  store <- mlflow_store()
+  mlflow_run(store, "a", artifacts = list(model.txt = "m", notes.txt = "n"))
+  mlflow_run(store, "b", artifacts = list(model.txt = "b"))
+  file <- local_ledger()
+  quietly(import_runs(store, file))
+  register_model(file, "price", "a", "model")
+  register_model(file, "price", "a", "notes")
+  mlflow_version(store, "price", 1, "a", "runs:/a/model.txt")
+  mlflow_version(store, "price", 2, "a", "runs:/a/model.txt", "Production")
+  mlflow_version(store, "price", 3, "b", "runs:/b/model.txt", "Staging")
+  would <- capture_messages(import_runs(store, file, dry_run = TRUE))
+  message <- capture_messages(import_runs(store, file))
+  for (text in c(would, message)) expect_match(text, "price/2 is price/3 here; price/3 is price/4 here", fixed = TRUE)
+  models <- read_models(file)
+  expect_identical(models$run_id, c("a", "a", "a", "b"))
+  artifacts <- rbind(read_artifacts(file, "a"), read_artifacts(file, "b"))
+  made_of <- artifacts$artifact[match(models$sha256, artifacts$sha256)]
+  expect_identical(made_of, c("model", "notes", "model", "model"))
+  expect_identical(models$stages, list(character(), character(), "production", "staging"))
+  before <- file.size(file)
+  quietly(import_runs(store, file))
+  expect_identical(file.size(file), before)
+  expect_identical(nrow(verify_ledger(file)$problems), 0L)
+})
+
+test_that("a version of a run that was logged here is MLflow's if its artifact is", {
+  file <- local_ledger()
+  id <- log_run(file, list(a = 1), list(m = 1), artifacts = list("my: model" = 1, notes = 2))
+  register_model(file, "price", id, "my: model")
+  store <- file.path(withr::local_tempdir(), "mlruns")
+  suppressMessages(export_runs(file, store, format = "mlruns"))
+  put_file(file.path(store, "models/price/aliases/champion"), "1")
+  mlflow_version(store, "other", 1, id, sprintf("runs:/%s/notes.rds", id), "Production")
+  register_model(file, "other", id, "my: model")
+  message <- capture_messages(import_runs(store, file))
+  expect_match(message, "other/1 (its artifact isn't stored)", fixed = TRUE)
+  expect_match(message, "production of other/1", fixed = TRUE)
+  expect_identical(read_models(file)$stages, list("champion", character()))
+})
+
 test_that("a hostile store is left out piece by piece, and named", {
   skip_on_os("windows")
   secret <- withr::local_tempfile(lines = "secret")
@@ -462,6 +503,24 @@ test_that("no point is written twice, and names are those that MLflow takes", {
   quietly(import_runs(twice, file))
   out <- export_runs(file, file.path(withr::local_tempdir(), "mlruns"), format = "mlruns")
   expect_identical(readLines(file.path(out, "1/r/metrics/m")), c("1700000000000 1.5 0", "1700000000001 0.5 1"))
+})
+
+test_that("names that MLflow takes stay, and those of others avoid them", {
+  values <- list("a*" = 1, a_ = 2, "a?" = 3, "a_-2" = 4, "a_-3" = 5, b = 6, "b/c" = 7, b_c = 8)
+  file <- local_ledger()
+  id <- log_run(file, values, values, tags = lapply(values, as.character))
+  store <- file.path(withr::local_tempdir(), "mlruns")
+  message <- expect_message(export_runs(file, store, format = "mlruns"), class = "fitledger_message_exported")
+  expect_false(any(grepl("^(a_|a_-2|a_-3|b|b_c) of", message$left_out$name)))
+  again <- local_ledger()
+  quietly(import_runs(store, again))
+  stay <- c("a_", "a_-2", "a_-3", "b", "b_c")
+  for (kind in c("params", "metrics", "tags")) {
+    kept <- read_run(again, id)[[kind]]
+    expect_length(kept, length(values))
+    expect_equal(lapply(kept[stay], as.numeric), values[stay])
+    expect_setequal(as.numeric(kept), 1:8)
+  }
 })
 
 test_that("an export replaces an earlier one and nothing else", {

@@ -26,9 +26,10 @@ use crate::ledger::Ledger;
 use crate::mlflow::read::{
     Content, Metric, Skipped, Source, StoreModel, StoreRun, StoreVersion, tag,
 };
+use crate::mlflow::write::file_name;
 use crate::platform::memory;
 use crate::views::fold::{self, Fold, Refusal};
-use crate::views::registry::{Registry, is_model_name};
+use crate::views::registry::{Registry, Version, is_model_name};
 
 /// So many bytes of values are put into one row, which may hold twice as many when it is written.
 const ROW_BYTES: usize = 2 << 20;
@@ -375,9 +376,10 @@ impl<'a> Planner<'a> {
             // One that was exported from this ledger has its number.
             let is_same = |number: &i64| {
                 let here = here.and_then(|here| here.version(*number));
-                here.is_some_and(|here| here.run_id == version.run_id)
+                here.is_some_and(|here| self.is_same(version, here, known == Some(*number)))
             };
-            if let Some(number) = known.or(Some(version.version)).filter(is_same) {
+            let mut numbers = known.into_iter().chain([version.version]);
+            if let Some(number) = numbers.find(is_same) {
                 versions.insert(version.version, (number, &version.run_id));
                 continue;
             }
@@ -437,6 +439,41 @@ impl<'a> Planner<'a> {
             let time = pointed.moved.unwrap_or(self.now);
             self.plan.events.push((time, event));
             self.plan.stages += 1;
+        }
+    }
+
+    /// Whether a version of the ledger is made of the artifact of which MLflow's is. Of one that was brought over it
+    /// may not be in the store any more.
+    fn is_same(&self, version: &StoreVersion, here: &Version, was_imported: bool) -> bool {
+        if here.run_id != version.run_id {
+            return false;
+        }
+        let Some(run) = self.runs.get(version.run_id.as_str()) else {
+            return false;
+        };
+        let Some(artifact) = StoreModel::artifact(version, run) else {
+            return was_imported;
+        };
+        let mut hashes: Vec<String> = Vec::new();
+        hashes.extend(
+            artifact
+                .entry
+                .as_ref()
+                .and_then(|entry| entry.sha256.clone()),
+        );
+        if let Some(before) = self.imported.runs.get(run.id.as_str()) {
+            let known = before.artifacts.iter();
+            let known = known.filter(|(name, _)| *name == artifact.name);
+            hashes.extend(known.filter_map(|(_, entry)| ArtifactEntry::read(entry.clone()).sha256));
+        }
+        match &here.entry.sha256 {
+            Some(hash) if !hashes.is_empty() => hashes.contains(hash),
+            // Bytes of a run that was logged here aren't read again.
+            _ => {
+                let file = artifact.path.rsplit('/').next();
+                artifact.name == here.artifact
+                    || file == Some(file_name(&here.artifact, &here.entry).as_str())
+            }
         }
     }
 

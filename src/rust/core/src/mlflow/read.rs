@@ -108,7 +108,7 @@ pub struct Metric {
 pub struct StoreArtifact {
     pub name: String,
     /// Below the store.
-    path: String,
+    pub path: String,
     is_folder: bool,
     /// Its bytes, once they are stored.
     pub entry: Option<ArtifactEntry>,

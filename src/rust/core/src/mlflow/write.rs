@@ -167,7 +167,7 @@ impl Writer<'_> {
 
         let params = folder.join(PARAMS);
         make(&params)?;
-        for (key, value) in run.params() {
+        for (key, value) in allowed_first(run.params()) {
             self.keyed(
                 &params,
                 &key,
@@ -196,7 +196,7 @@ impl Writer<'_> {
         make(folder)?;
         let mut plain = Vec::new();
         let ended = millis(run.ended().unwrap_or(run.began()));
-        for (name, value) in run.metrics() {
+        for (name, value) in allowed_first(run.metrics()) {
             let points = series.iter().find(|(known, _)| *known == name);
             let points = points.map_or(&[][..], |(_, points)| points);
             let mut lines = String::new();
@@ -301,7 +301,7 @@ impl Writer<'_> {
                 self.keyed(folder, key, text.as_bytes(), run.id(), TAGS)?;
             }
         }
-        for (key, value) in run.tags() {
+        for (key, value) in allowed_first(run.tags()) {
             let text = self::text(&value);
             self.keyed(
                 folder,
@@ -572,8 +572,24 @@ fn allowed(key: &str) -> String {
     key.split('/').map(part).collect::<Vec<_>>().join("/")
 }
 
+/// The keys that can be written as they are before those that can't, which would take their names.
+fn allowed_first<K: AsRef<str>, V>(named: impl IntoIterator<Item = (K, V)>) -> Vec<(K, V)> {
+    let mut named: Vec<(K, V)> = named.into_iter().collect();
+    let keys: HashSet<String> = named
+        .iter()
+        .map(|(key, _)| key.as_ref().to_owned())
+        .collect();
+    named.sort_by_cached_key(|(key, _)| {
+        let key = key.as_ref();
+        // A file can't be a folder, too.
+        let mut above = key.match_indices('/').map(|(end, _)| &key[..end]);
+        allowed(key) != key || above.any(|folder| keys.contains(folder))
+    });
+    named
+}
+
 /// How an artifact's file is called, so that its name without the extension is the artifact's.
-fn file_name(name: &str, entry: &ArtifactEntry) -> String {
+pub(super) fn file_name(name: &str, entry: &ArtifactEntry) -> String {
     let file = entry.file.as_deref().unwrap_or(name);
     let file = file.rsplit(['/', '\\']).next().unwrap_or(name);
     let file = match entry.folder {
