@@ -225,7 +225,7 @@ test_that("a plain CSV's times are read with their offsets, or refused by line",
     format(read_runs(from)$timestamp, "%Y-%m-%d %H:%M:%OS1"),
     c("2024-03-01 08:15:02.0", "2024-03-01 07:15:02.0", "2024-03-01 07:15:02.0", "2024-03-01 09:15:02.5", "2024-06-30 22:00:00.0")
   )
-  for (time in c("", "NA", "01/03/2024 09:15", "yesterday", "2024-02-30", "2024-03-31 02:30:00")) {
+  for (time in c("", "NA", "01/03/2024 09:15", "yesterday", "2024-02-30", "2024-03-31 02:30:00", "9999-12-31T23:59:59-01:00", "0000-01-01")) {
     write(c(times, time))
     for (verb in list(read_runs, view_runs, function(file) import_runs(file, local_ledger(), metrics = "acc"))) {
       expect_error(verb(from), "line 7 has a time", class = "fitledger_error_not_a_ledger")
