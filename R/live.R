@@ -158,7 +158,7 @@ log_metrics <- function(.run, ..., step = NULL) {
 log_step <- function(run, values, step, call) {
   check_step(step, call)
   # 0: buffered, 1: to be written now, 2: it is no live run of this process, which buffers nothing of it.
-  due <- call_native(native_buffer_push, run$run_id, values, step, call = call)
+  due <- call_native(native_buffer_push, run$file, run$run_id, values, step, call = call)
   if (due == 1) {
     call_native(native_buffer_write, run$run_id, call = call)
   } else if (due == 2) {

@@ -644,3 +644,30 @@ test_that("a function that ends its run itself keeps its value", {
   expect_identical(with_run(file, list(), function(run) end_run(run, status = "failed")$run_id), last_run_id(file))
   expect_identical(read_runs(file, details = TRUE)$status, c("finished", "failed"))
 })
+
+test_that("a run that stands in two ledgers takes in each what is reported to it there", {
+  for (order in list(1:2, 2:1)) {
+    files <- c(local_ledger(), local_ledger())
+    run <- start_run(files[[1]], list(a = 1))
+    suppressMessages(import_runs(files[[1]], files[[2]]))
+    runs <- list(run, start_run(files[[2]], resume = run$run_id, take_over = TRUE))
+    expect_match(utils::tail(read_ledger(files[[2]])$context, 1), "\"takes\":", fixed = TRUE)
+    for (i in order) log_metrics(runs[[i]], m = i, step = i)
+    for (i in rev(order)) end_run(runs[[i]])
+    for (i in 1:2) {
+      expect_identical(read_metrics(files[[i]])[c("step", "value")], data.frame(step = as.numeric(i), value = as.numeric(i)))
+      expect_identical(read_runs(files[[i]], columns = "status")$status, "finished")
+    }
+  }
+  # By another path it is the same ledger.
+  skip_on_os("windows")
+  link <- withr::local_tempfile(fileext = ".csv")
+  file.symlink(files[[1]], link)
+  run <- start_run(files[[1]], list(a = 2))
+  again <- run
+  again$file <- link
+  log_metrics(run, m = 1, step = 1)
+  log_metrics(again, m = 2, step = 2)
+  end_run(again)
+  expect_identical(read_metrics(files[[1]], run$run_id)$value, c(1, 2))
+})

@@ -6,6 +6,7 @@
 
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Condvar, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
@@ -42,7 +43,8 @@ static HOME: AtomicU32 = AtomicU32::new(0);
 
 static LIVE: PerProcess<LiveRuns> = PerProcess::new(|_of_the_parent| LiveRuns::default());
 
-/// The runs that this process has begun or resumed and not ended.
+/// The runs that this process has begun or resumed and not ended. A run that was imported stands in two ledgers: of the
+/// second one nothing is buffered, and its values are written as they are reported.
 #[derive(Default)]
 struct LiveRuns {
     by_id: HashMap<RunId, LiveRun>,
@@ -65,6 +67,10 @@ impl LiveRuns {
     /// From here on, until it ends, values of a run may be buffered in this process, unless that is a forked child.
     fn begin(&mut self, id: RunId, request: &AppendRequest, position: Position) {
         if HOME.load(Ordering::Relaxed) == std::process::id() {
+            let is_elsewhere = |run: &LiveRun| !run.is_in(request.path());
+            if self.by_id.get(&id).is_some_and(is_elsewhere) {
+                return;
+            }
             let known = self.by_id.remove(&id);
             let run = LiveRun {
                 request: request.kept(),
@@ -91,16 +97,29 @@ impl LiveRuns {
     }
 }
 
-/// Whether a run is one of this process's.
-fn is_ours(id: &RunId) -> bool {
-    LIVE.lock().by_id.contains_key(id)
+impl LiveRun {
+    /// Whether it is the one of this ledger, by whatever path.
+    fn is_in(&self, ledger: &Path) -> bool {
+        let known = self.request.path();
+        known == ledger
+            || matches!(
+                (known.canonicalize(), ledger.canonicalize()),
+                (Ok(known), Ok(ledger)) if known == ledger
+            )
+    }
+}
+
+/// Whether a run of a ledger is one of this process's.
+fn is_ours(id: &RunId, ledger: &Path) -> bool {
+    let live = LIVE.lock();
+    live.by_id.get(id).is_some_and(|run| run.is_in(ledger))
 }
 
 /// Whether it is, and nobody else has gone on with it.
-fn is_still_ours(id: &RunId, read_since: ReadSince<'_>) -> bool {
+fn is_still_ours(id: &RunId, ledger: &Path, read_since: ReadSince<'_>) -> bool {
     let mut live = LIVE.lock();
     let run = live.by_id.get_mut(id);
-    run.is_some_and(|run| run.watch.check_open(read_since).is_ok())
+    run.is_some_and(|run| run.is_in(ledger) && run.watch.check_open(read_since).is_ok())
 }
 
 /// Appends an event of a run, which gets an id if it begins.
@@ -143,7 +162,7 @@ pub fn append(
             let (position, remarks) = request.append_decided(entropy, |read_since| {
                 runs.catch_up(read_since)?;
                 let by = match take_over {
-                    _ if is_still_ours(&id, read_since) => By::Its,
+                    _ if is_still_ours(&id, request.path(), read_since) => By::Its,
                     true => By::Taker,
                     false => By::Another,
                 };
@@ -155,7 +174,7 @@ pub fn append(
             LIVE.lock().begin(id, request, position);
             Ok(remarks)
         }
-        kind if is_ours(&id) => {
+        kind if is_ours(&id, request.path()) => {
             let mut runs = match artifacts.is_empty() {
                 true => None,
                 false => Some(RUNS.lend(request.path().to_owned())?),
@@ -365,17 +384,19 @@ fn native_check_new_artifact(file: Robj, run_id: Robj, name: Robj) -> Robj {
 ///
 /// @noRd
 #[extendr]
-fn native_buffer_push(run_id: Robj, metrics: Robj, step: Robj) -> Robj {
+fn native_buffer_push(file: Robj, run_id: Robj, metrics: Robj, step: Robj) -> Robj {
     guard(|| {
-        let id = run_id_of(&run_id)?;
+        let (ledger, id) = (from_r::path(&file)?, run_id_of(&run_id)?);
         let metrics = from_r::metrics(R::of(&metrics), "metrics")?;
         let step = whole(R::of(&step)).ok_or_else(|| Failure::argument("step"))?;
         let (now, at) = (Instant::now(), Timestamp::now().seconds());
-        Ok(Robj::from(match push(&id, metrics, step, at, now) {
-            Pushed::Kept => 0,
-            Pushed::Due => 1,
-            Pushed::Elsewhere => 2,
-        }))
+        Ok(Robj::from(
+            match push(&ledger, &id, metrics, step, at, now) {
+                Pushed::Kept => 0,
+                Pushed::Due => 1,
+                Pushed::Elsewhere => 2,
+            },
+        ))
     })
 }
 
@@ -389,9 +410,17 @@ enum Pushed {
     Elsewhere,
 }
 
-fn push(id: &RunId, metrics: Vec<(String, Value)>, step: i64, at: f64, now: Instant) -> Pushed {
+fn push(
+    ledger: &Path,
+    id: &RunId,
+    metrics: Vec<(String, Value)>,
+    step: i64,
+    at: f64,
+    now: Instant,
+) -> Pushed {
     let mut live = LIVE.lock();
-    let Some(run) = live.by_id.get_mut(id) else {
+    let run = live.by_id.get_mut(id);
+    let Some(run) = run.filter(|run| run.is_in(ledger)) else {
         return Pushed::Elsewhere;
     };
     for (name, value) in metrics {
