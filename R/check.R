@@ -43,6 +43,10 @@ check_path <- function(x, arg, call = rlang::caller_env()) {
 # own functions would translate them, and fail. In an encoding of several bytes a character these may be no text, which
 # some of R's functions refuse.
 untranslated <- function(paths) {
+  # Nearly all are, and every call of ours asks.
+  if (all(Encoding(paths) == "unknown")) {
+    return(paths)
+  }
   lost <- which(Encoding(paths) != "unknown" & .Platform$OS.type != "windows")
   lost <- lost[is.na(iconv(enc2utf8(paths[lost]), "UTF-8", ""))]
   paths[lost] <- enc2utf8(paths[lost])
