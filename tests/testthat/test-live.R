@@ -671,3 +671,22 @@ test_that("a run that stands in two ledgers takes in each what is reported to it
   end_run(again)
   expect_identical(read_metrics(files[[1]], run$run_id)$value, c(1, 2))
 })
+
+test_that("a ledger that is renamed brings its live runs along", {
+  skip_on_os("windows")
+  for (resumed in c(TRUE, FALSE)) {
+    file <- local_ledger()
+    renamed <- local_ledger()
+    run <- start_run(file)
+    log_metrics(run, m = 1, step = 1)
+    file.rename(file, renamed)
+    if (resumed) {
+      run <- start_run(renamed, resume = run$run_id)
+    } else {
+      run$file <- renamed
+    }
+    end_run(run)
+    expect_identical(read_metrics(renamed)$value, 1)
+    expect_identical(read_runs(renamed, columns = "status")$status, "finished")
+  }
+})

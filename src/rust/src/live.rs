@@ -23,6 +23,7 @@ use fitledger_core::format::time::Timestamp;
 use fitledger_core::format::value::Value;
 use fitledger_core::ledger::{Position, ReadSince};
 use fitledger_core::platform::per_process::PerProcess;
+use fitledger_core::platform::sys::{self, FileId};
 use fitledger_core::platform::threads;
 use fitledger_core::views::live::{By, Watch, begun, check_new_artifacts, check_open, resume};
 use fitledger_core::views::series::Buffer;
@@ -57,6 +58,8 @@ struct LiveRuns {
 
 struct LiveRun {
     request: AppendRequest,
+    /// The ledger, should its path lead nowhere by now.
+    file: Option<FileId>,
     watch: Watch,
     buffer: Buffer,
     /// The thread couldn't write: a call of R's is to try, and to say why.
@@ -74,6 +77,7 @@ impl LiveRuns {
             let known = self.by_id.remove(&id);
             let run = LiveRun {
                 request: request.kept(),
+                file: sys::path_id(request.path()).ok(),
                 watch: Watch::new(id.to_string(), position),
                 buffer: known.map(|run| run.buffer).unwrap_or_default(),
                 is_refused: false,
@@ -98,14 +102,12 @@ impl LiveRuns {
 }
 
 impl LiveRun {
-    /// Whether it is the one of this ledger, by whatever path.
+    /// Whether it is the one of this ledger, by whatever path, also one that was renamed meanwhile.
     fn is_in(&self, ledger: &Path) -> bool {
         let known = self.request.path();
         known == ledger
-            || matches!(
-                (known.canonicalize(), ledger.canonicalize()),
-                (Ok(known), Ok(ledger)) if known == ledger
-            )
+            || sys::path_id(ledger)
+                .is_ok_and(|ledger| sys::path_id(known).ok().or(self.file) == Some(ledger))
     }
 }
 
