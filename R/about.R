@@ -44,7 +44,7 @@ enclosing_run <- function(file) {
 
 is_enclosing <- function(run) {
   for (enclosing in enclosing$runs) {
-    if (identical(enclosing$run_id, run$run_id)) {
+    if (identical(enclosing$run_id, run$run_id) && identical(enclosing$file, run$file)) {
       return(TRUE)
     }
   }

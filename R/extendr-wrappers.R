@@ -139,17 +139,17 @@ native_buffer_push <- function(file, run_id, metrics, step) .Call(wrap__native_b
 #' Writes what is buffered for a run.
 #'
 #' @noRd
-native_buffer_write <- function(run_id) .Call(wrap__native_buffer_write, run_id)
+native_buffer_write <- function(file, run_id) .Call(wrap__native_buffer_write, file, run_id)
 
 #' Writes the values of a step of a run of any process, without waiting for the disk.
 #'
 #' @noRd
 native_log_step <- function(request, run_id, metrics, step) .Call(wrap__native_log_step, request, run_id, metrics, step)
 
-#' The runs for which something is buffered: `list(run_id, file)`.
+#' The runs of a ledger, or of all if it is `NULL`, for which something is buffered: `list(run_id, file)`.
 #'
 #' @noRd
-native_buffered <- function() .Call(wrap__native_buffered)
+native_buffered <- function(file) .Call(wrap__native_buffered, file)
 
 #' Ends the thread that writes what is buffered: the package is about to go.
 #'

@@ -117,7 +117,7 @@ import_runs <- function(from, file, ..., metrics = NULL, dry_run = FALSE) {
 }
 
 import_ledger <- function(from, file, dry_run, call = rlang::caller_env()) {
-  flush_before_reading(from)
+  write_buffered(from)
   imported <- call_native(
     native_import, append_request(file), from, dry_run, progress_bar("Copying stored files", from, NA),
     call = call

@@ -160,7 +160,7 @@ log_step <- function(run, values, step, call) {
   # 0: buffered, 1: to be written now, 2: it is no live run of this process, which buffers nothing of it.
   due <- call_native(native_buffer_push, run$file, run$run_id, values, step, call = call)
   if (due == 1) {
-    call_native(native_buffer_write, run$run_id, call = call)
+    call_native(native_buffer_write, run$file, run$run_id, call = call)
   } else if (due == 2) {
     call_native(native_log_step, append_request(run$file), run$run_id, values, step, call = call)
   }
@@ -562,7 +562,7 @@ read_metrics <- function(file, run_id = NULL, metrics = NULL) {
     run_id <- run_ids_of(file, run_id, "run_id")
   }
   check_names(metrics, "metrics", "names of metrics")
-  flush_before_reading(file)
+  write_buffered(file)
   as_frame(call_native(native_read_series, file, run_id, metrics))
 }
 
@@ -571,18 +571,11 @@ absolute_path <- function(path) {
   file.path(sub("/$", "", folder), basename(path))
 }
 
-# Writes what is buffered, of all runs or of those in a file. What can't be written now stays buffered.
+# Writes what is buffered, of all runs or of those in a file: who asks sees what this process has reported. What can't be
+# written now stays buffered.
 write_buffered <- function(file = NULL) {
-  buffered <- native_buffered()
-  of_file <- if (is.null(file)) TRUE else buffered$file == file
-  for (run_id in buffered$run_id[of_file]) {
-    try(call_native(native_buffer_write, run_id), silent = TRUE)
-  }
-}
-
-# Who asks sees what this process has reported.
-flush_before_reading <- function(file) {
-  if (length(native_buffered()$run_id)) {
-    write_buffered(absolute_path(file))
+  buffered <- native_buffered(file)
+  for (i in seq_along(buffered$run_id)) {
+    try(call_native(native_buffer_write, buffered$file[[i]], buffered$run_id[[i]]), silent = TRUE)
   }
 }

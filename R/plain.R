@@ -183,7 +183,7 @@ export_runs <- function(file, to, ..., where = NULL, columns = NULL, format = c(
     run_ids <- table$run_id
     columns <- if (!is.null(columns)) names(table)[-(1:2)]
   }
-  flush_before_reading(file)
+  write_buffered(file)
   if (format == "mlruns") {
     export_mlruns(file, to, run_ids, columns)
   } else {

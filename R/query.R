@@ -199,7 +199,7 @@ computing <- c(
 # Runs as columns: `frame` with those asked for, `details` likewise, and what
 # `native_read_runs()` says of the others; `metrics` is NULL where nobody knows them.
 run_table <- function(file, columns, details, void, best = NULL, call = rlang::caller_env()) {
-  flush_before_reading(file)
+  write_buffered(file)
   result <- native_read_runs(file, columns, details, void, best)
   if (is_failure(result, "plain_csv")) {
     return(plain_table(file, call))
@@ -461,6 +461,6 @@ mtfrm.fitledger_mixed <- function(x) {
 #' read_ledger(file)[c("seq", "event", "params", "metrics")]
 read_ledger <- function(file) {
   file <- check_path(file, "file")
-  flush_before_reading(file)
+  write_buffered(file)
   as_frame(call_native(native_events, file))
 }

@@ -35,7 +35,7 @@
 read_run <- function(file, run_id) {
   file <- check_path(file, "file")
   run_id <- one_run_id(file, run_id, "run_id")
-  flush_before_reading(file)
+  write_buffered(file)
   run <- call_native(native_read_run, file, run_id)
   of_run <- function(read) {
     frame <- read(file, run_id)
@@ -204,6 +204,6 @@ read_of_runs <- function(native, file, run_id, call = rlang::caller_env()) {
   if (!is.null(run_id)) {
     run_id <- run_ids_of(file, run_id, "run_id", call)
   }
-  flush_before_reading(file)
+  write_buffered(file)
   as_frame(call_native(native, file, run_id, call = call))
 }

@@ -77,7 +77,7 @@ view_runs <- function(file, path = NULL, ..., live = FALSE, open = interactive()
       arg = "path"
     )
   }
-  flush_before_reading(file)
+  write_buffered(file)
   shown <- if (live) live_view(file) else write_page(file, path)
   if (open) {
     show_page(shown)

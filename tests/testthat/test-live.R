@@ -625,8 +625,8 @@ test_that("who was taken over is told", {
   expect_identical(read_runs(file)$m, 1)
   # What can't be written any more isn't kept either.
   log_metrics(run, loss = 1, step = 1)
-  expect_error(call_native(native_buffer_write, run$run_id), class = "fitledger_error_ended")
-  expect_false(run$run_id %in% native_buffered()$run_id)
+  expect_error(call_native(native_buffer_write, run$file, run$run_id), class = "fitledger_error_ended")
+  expect_false(run$run_id %in% native_buffered(NULL)$run_id)
   # Who took it has ended by now: it is lost, as the first is not.
   run <- start_run(file, resume = run)
   log_metrics(run, m = 3)
@@ -652,10 +652,15 @@ test_that("a run that stands in two ledgers takes in each what is reported to it
     suppressMessages(import_runs(files[[1]], files[[2]]))
     runs <- list(run, start_run(files[[2]], resume = run$run_id, take_over = TRUE))
     expect_match(utils::tail(read_ledger(files[[2]])$context, 1), "\"takes\":", fixed = TRUE)
+    # It is this process's in both.
+    expect_no_error(start_run(files[[2]], resume = runs[[2]]))
+    log_metrics(runs[[2]], kept = 1, step = 1)
+    expect_identical(native_buffered(files[[2]])$run_id, run$run_id)
+    expect_identical(native_buffered(files[[1]])$run_id, character())
     for (i in order) log_metrics(runs[[i]], m = i, step = i)
     for (i in rev(order)) end_run(runs[[i]])
     for (i in 1:2) {
-      expect_identical(read_metrics(files[[i]])[c("step", "value")], data.frame(step = as.numeric(i), value = as.numeric(i)))
+      expect_identical(read_metrics(files[[i]], metrics = "m")[c("step", "value")], data.frame(step = as.numeric(i), value = as.numeric(i)))
       expect_identical(read_runs(files[[i]], columns = "status")$status, "finished")
     }
   }
@@ -668,6 +673,7 @@ test_that("a run that stands in two ledgers takes in each what is reported to it
   again$file <- link
   log_metrics(run, m = 1, step = 1)
   log_metrics(again, m = 2, step = 2)
+  expect_identical(read_metrics(link, run$run_id)$value, c(1, 2))
   end_run(again)
   expect_identical(read_metrics(files[[1]], run$run_id)$value, c(1, 2))
 })

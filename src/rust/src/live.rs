@@ -6,7 +6,7 @@
 
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Condvar, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
@@ -44,11 +44,11 @@ static HOME: AtomicU32 = AtomicU32::new(0);
 
 static LIVE: PerProcess<LiveRuns> = PerProcess::new(|_of_the_parent| LiveRuns::default());
 
-/// The runs that this process has begun or resumed and not ended. A run that was imported stands in two ledgers: of the
-/// second one nothing is buffered, and its values are written as they are reported.
+/// The runs that this process has begun or resumed and not ended.
 #[derive(Default)]
 struct LiveRuns {
-    by_id: HashMap<RunId, LiveRun>,
+    /// Mostly one of an id: that of a run which was imported stands in several ledgers.
+    by_id: HashMap<RunId, Vec<LiveRun>>,
     writer: Option<JoinHandle<()>>,
     /// Whether the thread is there, and will see what is buffered.
     is_writing: bool,
@@ -70,11 +70,7 @@ impl LiveRuns {
     /// From here on, until it ends, values of a run may be buffered in this process, unless that is a forked child.
     fn begin(&mut self, id: RunId, request: &AppendRequest, position: Position) {
         if HOME.load(Ordering::Relaxed) == std::process::id() {
-            let is_elsewhere = |run: &LiveRun| !run.is_in(request.path());
-            if self.by_id.get(&id).is_some_and(is_elsewhere) {
-                return;
-            }
-            let known = self.by_id.remove(&id);
+            let known = self.remove(&id, request.path());
             let run = LiveRun {
                 request: request.kept(),
                 file: sys::path_id(request.path()).ok(),
@@ -82,8 +78,29 @@ impl LiveRuns {
                 buffer: known.map(|run| run.buffer).unwrap_or_default(),
                 is_refused: false,
             };
-            self.by_id.insert(id, run);
+            self.by_id.entry(id).or_default().push(run);
         }
+    }
+
+    /// The run of an id in a ledger.
+    fn find(&mut self, id: &RunId, ledger: &Path) -> Option<&mut LiveRun> {
+        let mut runs = self.by_id.get_mut(id)?.iter_mut();
+        runs.find(|run| run.is_in(ledger))
+    }
+
+    fn remove(&mut self, id: &RunId, ledger: &Path) -> Option<LiveRun> {
+        let runs = self.by_id.get_mut(id)?;
+        let place = runs.iter().position(|run| run.is_in(ledger))?;
+        let run = runs.swap_remove(place);
+        if runs.is_empty() {
+            self.by_id.remove(id);
+        }
+        Some(run)
+    }
+
+    fn iter(&self) -> impl Iterator<Item = (&RunId, &LiveRun)> {
+        let by_id = self.by_id.iter();
+        by_id.flat_map(|(id, runs)| runs.iter().map(move |run| (id, run)))
     }
 
     /// Sees to it that the thread is there, if it can be had.
@@ -113,15 +130,14 @@ impl LiveRun {
 
 /// Whether a run of a ledger is one of this process's.
 fn is_ours(id: &RunId, ledger: &Path) -> bool {
-    let live = LIVE.lock();
-    live.by_id.get(id).is_some_and(|run| run.is_in(ledger))
+    LIVE.lock().find(id, ledger).is_some()
 }
 
 /// Whether it is, and nobody else has gone on with it.
 fn is_still_ours(id: &RunId, ledger: &Path, read_since: ReadSince<'_>) -> bool {
     let mut live = LIVE.lock();
-    let run = live.by_id.get_mut(id);
-    run.is_some_and(|run| run.is_in(ledger) && run.watch.check_open(read_since).is_ok())
+    let run = live.find(id, ledger);
+    run.is_some_and(|run| run.watch.check_open(read_since).is_ok())
 }
 
 /// Appends an event of a run, which gets an id if it begins.
@@ -181,7 +197,7 @@ pub fn append(
                 true => None,
                 false => Some(RUNS.lend(request.path().to_owned())?),
             };
-            let mut taken = Taken::of(&id);
+            let mut taken = Taken::of(&id, request.path());
             let outcome = request.append_decided(entropy, |read_since| {
                 if let Some(runs) = &mut runs {
                     runs.catch_up(read_since)?;
@@ -214,6 +230,7 @@ pub fn append(
 /// Values that were taken from a run's buffer, until it is known whether they are in the ledger.
 struct Taken {
     id: RunId,
+    ledger: PathBuf,
     values: Buffer,
 }
 
@@ -238,9 +255,10 @@ impl Written {
 }
 
 impl Taken {
-    fn of(id: &RunId) -> Taken {
+    fn of(id: &RunId, ledger: &Path) -> Taken {
         Taken {
             id: id.clone(),
+            ledger: ledger.to_owned(),
             values: Buffer::default(),
         }
     }
@@ -252,10 +270,12 @@ impl Taken {
     ) -> fitledger_core::Result<Option<(Timestamp, Event)>> {
         let mut live = LIVE.lock();
         // An event of R's may have ended it while we waited for the lock.
-        let run = live.by_id.get_mut(&self.id).ok_or_else(|| Error::Ended {
-            run_id: self.id.to_string(),
-            how: "has finished",
-        })?;
+        let run = live
+            .find(&self.id, &self.ledger)
+            .ok_or_else(|| Error::Ended {
+                run_id: self.id.to_string(),
+                how: "has finished",
+            })?;
         run.watch.check_open(read_since)?;
         if run.buffer.due().is_none() {
             return Ok(None);
@@ -276,16 +296,16 @@ impl Taken {
         match written {
             Written::Not => {}
             Written::Yes => {
-                if let Some(run) = LIVE.lock().by_id.get_mut(&self.id) {
+                if let Some(run) = LIVE.lock().find(&self.id, &self.ledger) {
                     run.is_refused = false;
                 }
             }
             Written::Never => {
-                if let Some(run) = LIVE.lock().by_id.get_mut(&self.id) {
+                if let Some(run) = LIVE.lock().find(&self.id, &self.ledger) {
                     run.buffer = Buffer::default();
                 }
             }
-            Written::Last => drop(LIVE.lock().by_id.remove(&self.id)),
+            Written::Last => drop(LIVE.lock().remove(&self.id, &self.ledger)),
         }
     }
 }
@@ -294,7 +314,7 @@ impl Taken {
 impl Drop for Taken {
     fn drop(&mut self) {
         if self.values.due().is_some() {
-            if let Some(run) = LIVE.lock().by_id.get_mut(&self.id) {
+            if let Some(run) = LIVE.lock().find(&self.id, &self.ledger) {
                 run.buffer.put_back(std::mem::take(&mut self.values));
             }
         }
@@ -305,22 +325,21 @@ impl Drop for Taken {
 fn write_due() {
     let mut live = LIVE.lock();
     loop {
-        let waiting = live.by_id.iter();
-        let waiting = waiting.filter(|(_, run)| !run.is_refused);
-        let due = waiting.filter_map(|(id, run)| Some((run.buffer.due()?, id)));
-        let first = due.min_by_key(|(at, _)| *at);
-        let Some((at, id)) = first.filter(|_| !live.is_stopping) else {
+        let waiting = live.iter().filter(|(_, run)| !run.is_refused);
+        let due = waiting.filter_map(|(id, run)| Some((run.buffer.due()?, id, &run.request)));
+        let first = due.min_by_key(|(at, ..)| *at);
+        let Some((at, id, request)) = first.filter(|_| !live.is_stopping) else {
             live.is_writing = false;
             return;
         };
-        let id = id.clone();
         let now = Instant::now();
         if at > now {
             live = wait(live, at - now);
             continue;
         }
+        let (id, request) = (id.clone(), request.clone());
         drop(live);
-        let is_busy = write(&id);
+        let is_busy = write(&id, &request);
         live = LIVE.lock();
         if is_busy {
             live = wait(live, PAUSE);
@@ -335,16 +354,9 @@ fn wait(live: MutexGuard<'static, LiveRuns>, time: Duration) -> MutexGuard<'stat
 }
 
 /// Writes what is buffered for a run, without R. Whether another process writes to the ledger, and it has to wait.
-fn write(id: &RunId) -> bool {
-    let request = {
-        let live = LIVE.lock();
-        match live.by_id.get(id) {
-            Some(run) => run.request.clone(),
-            None => return false,
-        }
-    };
+fn write(id: &RunId, request: &AppendRequest) -> bool {
     let began = Instant::now();
-    let mut taken = Taken::of(id);
+    let mut taken = Taken::of(id, request.path());
     let outcome = catch_unwind(AssertUnwindSafe(|| {
         request.append_apart(&mut || began.elapsed() >= PATIENCE, |read_since| {
             taken.take(read_since)
@@ -359,7 +371,7 @@ fn write(id: &RunId) -> bool {
         _ => Written::Not,
     };
     taken.settle(written);
-    if let Some(run) = LIVE.lock().by_id.get_mut(id) {
+    if let Some(run) = LIVE.lock().find(id, request.path()) {
         run.is_refused = is_refused;
     }
     is_busy
@@ -421,8 +433,7 @@ fn push(
     now: Instant,
 ) -> Pushed {
     let mut live = LIVE.lock();
-    let run = live.by_id.get_mut(id);
-    let Some(run) = run.filter(|run| run.is_in(ledger)) else {
+    let Some(run) = live.find(id, ledger) else {
         return Pushed::Elsewhere;
     };
     for (name, value) in metrics {
@@ -465,14 +476,17 @@ fn native_log_step(request: Robj, run_id: Robj, metrics: Robj, step: Robj) -> Ro
 ///
 /// @noRd
 #[extendr]
-fn native_buffer_write(run_id: Robj) -> Robj {
+fn native_buffer_write(file: Robj, run_id: Robj) -> Robj {
     guard(|| {
-        let id = run_id_of(&run_id)?;
-        let request = LIVE.lock().by_id.get(&id).map(|run| run.request.clone());
+        let (ledger, id) = (from_r::path(&file)?, run_id_of(&run_id)?);
+        let request = LIVE
+            .lock()
+            .find(&id, &ledger)
+            .map(|run| run.request.clone());
         let Some(request) = request else {
             return Ok(Robj::from(()));
         };
-        let mut taken = Taken::of(&id);
+        let mut taken = Taken::of(&id, &ledger);
         let outcome =
             request.append_decided(&mut Entropy::new(), |read_since| taken.take(read_since));
         let written = match &outcome {
@@ -485,17 +499,22 @@ fn native_buffer_write(run_id: Robj) -> Robj {
     })
 }
 
-/// The runs for which something is buffered: `list(run_id, file)`.
+/// The runs of a ledger, or of all if it is `NULL`, for which something is buffered: `list(run_id, file)`.
 ///
 /// @noRd
 #[extendr]
-fn native_buffered() -> Robj {
+fn native_buffered(file: Robj) -> Robj {
     guard(|| {
+        let ledger = match R::of(&file).is_null() {
+            true => None,
+            false => Some(from_r::path(&file)?),
+        };
+        let is_meant = |run: &LiveRun| ledger.as_ref().is_none_or(|ledger| run.is_in(ledger));
         let buffered: Vec<(String, String)> = {
             let live = LIVE.lock();
-            let buffered = live.by_id.iter();
-            let buffered = buffered.filter(|(_, run)| run.buffer.due().is_some());
+            let buffered = live.iter().filter(|(_, run)| run.buffer.due().is_some());
             buffered
+                .filter(|(_, run)| is_meant(run))
                 .map(|(id, run)| (id.to_string(), run.request.path().display().to_string()))
                 .collect()
         };
