@@ -134,7 +134,7 @@ native_trace <- function(file, kind, id, partial, down) .Call(wrap__native_trace
 #' is no live run of this process.
 #'
 #' @noRd
-native_buffer_push <- function(file, run_id, metrics, step) .Call(wrap__native_buffer_push, file, run_id, metrics, step)
+native_buffer_push <- function(run, metrics, step) .Call(wrap__native_buffer_push, run, metrics, step)
 
 #' Writes what is buffered for a run.
 #'

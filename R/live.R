@@ -145,20 +145,24 @@ log_metrics <- function(.run, ..., step = NULL) {
     check_run(.run)
   }
   values <- list(...)
-  call <- environment()
-  log <- if (is.null(step)) {
-    function(values) log_event_native(.run$file, "log", .run$run_id, NULL, values$metrics, call = call)
+  # This is called at every step of a fit, so that what only `with_run()` needs is made only there.
+  if (is_enclosing(.run)) {
+    call <- environment()
+    log <- function(values) log_values(.run, values$metrics, step, call)
+    report_values(.run, list(metrics = named_values(values)), log)
   } else {
-    function(values) log_step(.run, values$metrics, step, call)
+    log_values(.run, named_values(values), step)
   }
-  report_values(.run, list(metrics = named_values(values)), log)
   invisible(.run)
 }
 
-log_step <- function(run, values, step, call) {
+log_values <- function(run, values, step, call = rlang::caller_env()) {
+  if (is.null(step)) {
+    return(log_event_native(run$file, "log", run$run_id, NULL, values, call = call))
+  }
   check_step(step, call)
   # 0: buffered, 1: to be written now, 2: it is no live run of this process, which buffers nothing of it.
-  due <- call_native(native_buffer_push, run$file, run$run_id, values, step, call = call)
+  due <- call_native(native_buffer_push, run, values, step, call = call)
   if (due == 1) {
     call_native(native_buffer_write, run$file, run$run_id, call = call)
   } else if (due == 2) {

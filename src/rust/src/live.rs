@@ -122,7 +122,8 @@ impl LiveRun {
     /// Whether it is the one of this ledger, by whatever path, also one that was renamed meanwhile.
     fn is_in(&self, ledger: &Path) -> bool {
         let known = self.request.path();
-        known == ledger
+        // As text: to compare paths part by part costs each step more than the rest of the look.
+        known.as_os_str() == ledger.as_os_str()
             || sys::path_id(ledger)
                 .is_ok_and(|ledger| sys::path_id(known).ok().or(self.file) == Some(ledger))
     }
@@ -398,14 +399,18 @@ fn native_check_new_artifact(file: Robj, run_id: Robj, name: Robj) -> Robj {
 ///
 /// @noRd
 #[extendr]
-fn native_buffer_push(file: Robj, run_id: Robj, metrics: Robj, step: Robj) -> Robj {
+fn native_buffer_push(run: Robj, metrics: Robj, step: Robj) -> Robj {
     guard(|| {
-        let (ledger, id) = (from_r::path(&file)?, run_id_of(&run_id)?);
+        let run = R::of(&run);
+        let text = |name: &str| run.named(name).and_then(R::borrowed_string);
+        let ledger = text("file").ok_or_else(|| Failure::argument("file"))?;
+        let id = text("run_id").and_then(|id| RunId::new(&id));
+        let id = id.ok_or_else(|| Failure::argument("run_id"))?;
         let metrics = from_r::metrics(R::of(&metrics), "metrics")?;
         let step = whole(R::of(&step)).ok_or_else(|| Failure::argument("step"))?;
         let (now, at) = (Instant::now(), Timestamp::now().seconds());
         Ok(Robj::from(
-            match push(&ledger, &id, metrics, step, at, now) {
+            match push(Path::new(&*ledger), &id, metrics, step, at, now) {
                 Pushed::Kept => 0,
                 Pushed::Due => 1,
                 Pushed::Elsewhere => 2,
@@ -556,7 +561,8 @@ fn native_note_process() -> Robj {
 }
 
 fn run_id_of(run_id: &Robj) -> Result<RunId, Failure> {
-    let id = R::of(run_id).string().and_then(|id| RunId::new(&id));
+    let id = R::of(run_id).borrowed_string();
+    let id = id.and_then(|id| RunId::new(&id));
     id.ok_or_else(|| Failure::argument("run_id"))
 }
 

@@ -117,6 +117,13 @@ impl R {
         R(unsafe { VECTOR_ELT(self.0, i as _) })
     }
 
+    /// The element of a list that has a name.
+    pub fn named(self, name: &str) -> Option<R> {
+        let names = self.names().filter(|_| self.ty() == SEXPTYPE::VECSXP)?;
+        let is = |&i: &usize| matches!(names.borrowed_text(i), Text::Is(text) if text == name);
+        (0..self.len()).find(is).map(|i| self.element(i))
+    }
+
     /// An element of a character vector.
     pub fn text(self, i: usize) -> Text {
         match self.borrowed_text(i) {
@@ -134,10 +141,15 @@ impl R {
 
     /// A single text that is not missing.
     pub fn string(self) -> Option<String> {
+        self.borrowed_string().map(Cow::into_owned)
+    }
+
+    /// The same without a copy, where none is needed.
+    pub fn borrowed_string(self) -> Option<Cow<'static, str>> {
         if self.ty() != SEXPTYPE::STRSXP || self.len() != 1 {
             return None;
         }
-        match self.text(0) {
+        match self.borrowed_text(0) {
             Text::Is(text) => Some(text),
             _ => None,
         }
