@@ -211,12 +211,12 @@ native_metric <- function(x, arg_path) .Call(wrap__native_metric, x, arg_path)
 #' @noRd
 native_set_call_head <- function(call, head) .Call(wrap__native_set_call_head, call, head)
 
-#' Appends what a store has and the ledger hasn't: `list(run_ids, continued, known, versions, stages, skipped, names)`.
+#' Appends what a store has and the ledger hasn't: `list(run_ids, continued, known, versions, stages, left_out)`.
 #'
 #' @noRd
 native_import_mlruns <- function(request, from, dry_run, on_progress) .Call(wrap__native_import_mlruns, request, from, dry_run, on_progress)
 
-#' Writes some runs of a ledger, all that aren't void if `run_ids` is `NULL`, as a store: `list(skipped, names)`.
+#' Writes some runs of a ledger, all that aren't void if `run_ids` is `NULL`, as a store: `list(left_out)`.
 #'
 #' @noRd
 native_export_mlruns <- function(file, to, run_ids, on_progress) .Call(wrap__native_export_mlruns, file, to, run_ids, on_progress)

@@ -135,10 +135,9 @@ import_line <- function(imported, from, dry_run) {
   if (imported$rows == 0 && !any(counts > 0)) {
     return(c(i = paste0("Nothing new ", if (dry_run) "would come" else "came", " from '", from, "'.")))
   }
-  counts <- counts[counts > 0]
+  came <- counted_each(counts)
   what <- paste0(
-    counted(imported$rows, "row"), " from '", from, "'",
-    if (length(counts)) paste0(": ", toString(mapply(counted, counts, names(counts))))
+    counted(imported$rows, "row"), " from '", from, "'", if (length(came)) paste0(": ", toString(came))
   )
   if (dry_run) {
     c(i = paste0("Would copy ", what, "."), i = "Nothing was written.")
@@ -165,6 +164,12 @@ left_out_lines <- function(left_out, dry_run, most = 10) {
   c(x = not_there, rlang::set_names(said, "*"))
 }
 
-counted <- function(n, what) {
-  paste0(format(n, big.mark = ",", scientific = FALSE), " ", what, if (n != 1) "s")
+counted <- function(n, what) paste0(count_text(n), " ", what, if (n != 1) "s")
+
+# What there is any of.
+counted_each <- function(counts) {
+  counts <- counts[counts > 0]
+  as.character(mapply(counted, counts, names(counts)))
 }
+
+count_text <- function(n) format(n, big.mark = ",", scientific = FALSE)

@@ -5,8 +5,9 @@
 #' @section MLflow's file stores:
 #' A folder `mlruns/` as MLflow writes it, of version 1, 2 or 3, is read without
 #' MLflow, Python or a server; its experiments' `meta.yaml` tell it. Runs keep their
-#' ids, times, names, experiments, nesting, parameters, tags and series, which have every point as MLflow wrote it; a metric shows the value that
-#' MLflow shows, that of the highest step. User, script and commit are those of the
+#' ids, times, names, experiments, nesting, parameters, tags and series, which have every
+#' point as MLflow wrote it; a metric shows the value that MLflow shows, that of the
+#' highest step. User, script and commit are those of the
 #' run's session, a run's description is a note. `"Default"` is no experiment.
 #'
 #' MLflow's parameters are text. One has a type where its text is the only one of a
@@ -28,8 +29,9 @@
 #' artifacts that lie elsewhere the address is named. A message counts and names
 #' what is left out: traces, prompts, descriptions and tags of models, tags of
 #' experiments and of data sets, steps beyond 2^53, texts that aren't UTF-8 or hold
-#' U+0000. It has the class `fitledger_message_imported`; its field `left_out` is a data
-#' frame of all of that, with columns `what` and `name`.
+#' U+0000. It has the class `fitledger_message_imported`, and its field `left_out` is a
+#' data frame of all of it, a row each, with the character columns `what` (the kind, such as
+#' `"parameters"`) and `name` (which one, of which run, and why).
 NULL
 
 import_mlruns <- function(from, file, dry_run, call = rlang::caller_env()) {
@@ -44,39 +46,38 @@ import_mlruns <- function(from, file, dry_run, call = rlang::caller_env()) {
 
 # One message: what came, and what didn't.
 say_imported <- function(result, from, dry_run) {
-  count <- function(n, one, many) if (n > 0) paste(n, if (n == 1) one else many)
-  came <- c(
-    count(length(result$run_ids), "run", "runs"),
-    count(length(result$continued), "run went on", "runs went on"),
-    count(result$versions, "model version", "model versions"),
-    count(result$stages, "stage", "stages")
-  )
-  there <- count(result$known, "run is there already", "runs are there already")
-  head <- paste0(
-    if (dry_run) "Would import from '" else "Imported from '", from, "': ",
-    paste(c(if (length(came)) came else "nothing", there), collapse = ", "), "."
-  )
+  came <- counted_each(c(
+    run = length(result$run_ids), "continued run" = length(result$continued),
+    "model version" = result$versions, stage = result$stages
+  ))
+  there <- if (result$known > 0) paste(counted(result$known, "run"), "already there")
+  what <- paste0("from '", from, "': ", toString(c(if (length(came)) came else "nothing", there)), ".")
+  head <- if (dry_run) {
+    c(i = paste("Would import", what), i = "Nothing was written.")
+  } else {
+    rlang::set_names(paste("Imported", what), if (length(came)) "v" else "i")
+  }
   say_left_out(head, result, "fitledger_message_imported")
 }
 
-# A message, and what of its kind was left out.
-say_left_out <- function(head, result, class) {
-  names <- split(result$names, factor(result$skipped, unique(result$skipped)))
-  said <- function(what) paste0(length(names[[what]]), " ", what, ": ", first_names(names[[what]]))
-  skipped <- vapply(names(names), said, "")
+# A message, and the first few of each kind that was left out.
+say_left_out <- function(head, result, class, most = 3) {
+  left_out <- as_frame(result$left_out)
+  names <- split(left_out$name, factor(left_out$what, unique(left_out$what)))
+  shown <- vapply(names, function(names) paste(utils::head(names, most), collapse = "; "), "")
+  more <- lengths(names) - most
+  said <- paste0(
+    names(names), " (", vapply(lengths(names), count_text, ""), "): ", shown,
+    ifelse(more > 0, paste0("; and ", vapply(more, count_text, ""), " more"), "")
+  )
   rlang::inform(
     printable_lines(c(
       head,
-      if (length(skipped)) c("Left out, or not as it was there:", rlang::set_names(skipped, rep("i", length(skipped))))
+      if (nrow(left_out)) c(x = "Left out, or not as it was there:", rlang::set_names(said, rep("*", length(said)))),
+      if (any(more > 0)) c(i = "All of it is in the field `left_out` of this message.")
     )),
-    class = c(class, "fitledger_message"),
-    left_out = data.frame(what = result$skipped, name = result$names)
+    class = c(class, "fitledger_message"), left_out = left_out
   )
-}
-
-first_names <- function(names, most = 3) {
-  more <- length(names) - most
-  paste0(paste(utils::head(names, most), collapse = "; "), if (more > 0) paste0("; and ", more, " more"))
 }
 
 #' @rdname export_runs
@@ -95,9 +96,11 @@ first_names <- function(names, most = 3) {
 #' record of them as their source. Versions keep their numbers; stages are aliases.
 #'
 #' MLflow allows fewer characters in the names of parameters, metrics and tags: others
-#' become `_`. A message (`fitledger_message_exported`) names these, and what is left out: artifacts that were
-#' recorded by their path, missing values, versions of runs that aren't exported. No
-#' point stands twice.
+#' become `_`. Where there is any, a message counts and names these and what is left out:
+#' artifacts that were recorded by their path, missing values, versions of runs that aren't
+#' exported. It has the class `fitledger_message_exported`, and its field `left_out` is a data
+#' frame of all of it, with the columns that the message of [import_runs()] has. No point
+#' stands twice.
 #'
 #' An earlier export is replaced as long as it is as it was written: a folder in
 #' which MLflow has logged since is an error.
@@ -111,7 +114,7 @@ export_mlruns <- function(file, to, run_ids, columns, call = rlang::caller_env()
     )
   }
   result <- call_native(native_export_mlruns, file, to, run_ids, progress_bar("Copying", to, NA), call = call)
-  if (length(result$names)) {
-    say_left_out(paste0("Exported to '", to, "'."), result, "fitledger_message_exported")
+  if (length(result$left_out$name)) {
+    say_left_out(c(v = paste0("Exported to '", to, "'.")), result, "fitledger_message_exported")
   }
 }

@@ -101,7 +101,7 @@ test_that("any key and text that a ledger can hold comes, the others are named",
   mlflow_run(store, "r", params = params)
   file <- local_ledger()
   message <- capture_messages(import_runs(store, file))
-  expect_match(message, "3 parameters: latin of r (it is not UTF-8); long of r (it is longer", fixed = TRUE)
+  expect_match(message, "parameters (3): latin of r (it is not UTF-8); long of r (it is longer", fixed = TRUE)
   expect_match(message, "nul of r (it holds U+0000, which a ledger can't)", fixed = TRUE)
   expect_setequal(names(read_run(file, "r")$params), setdiff(names(params), c("nul", "latin", "long")))
   expect_identical(read_run(file, "r")$params$lines, "a\nb\r\nc\t")
@@ -132,7 +132,7 @@ test_that("data sets are labels with what is known of them", {
     digest = "12e45678", name = "ames", schema = "null", source = "'{}'", source_type = "code"
   )
   file <- local_ledger()
-  expect_message(import_runs(store, file), "1 data sets: c of r", fixed = TRUE)
+  expect_message(import_runs(store, file), "data sets (1): c of r", fixed = TRUE)
   data <- read_run(file, "r")$data
   expect_identical(data$ames$hash, "67105680")
   expect_equal(data$ames$rows, 60)
@@ -169,10 +169,10 @@ test_that("importing twice adds nothing, and later what has come since", {
   mlflow_run(store, "waits", 2, end = "null")
   mlflow_run(store, "done", params = list(a = "1"))
   file <- local_ledger()
-  expect_message(import_runs(store, file), "1 scheduled runs, which read as running: waits", fixed = TRUE)
+  expect_message(import_runs(store, file), "scheduled runs, which read as running (1): waits", fixed = TRUE)
   expect_identical(read_runs(file, details = TRUE)$status, c("finished", "running", "running"))
   before <- readBin(file, "raw", file.size(file))
-  expect_message(again <- import_runs(store, file), "nothing, 3 runs are there already", fixed = TRUE)
+  expect_message(again <- import_runs(store, file), "nothing, 3 runs already there", fixed = TRUE)
   expect_identical(again, character())
   expect_identical(readBin(file, "raw", file.size(file)), before)
 
@@ -182,7 +182,7 @@ test_that("importing twice adds nothing, and later what has come since", {
   mlflow_run(store, "live", 3)
   put_file(file.path(store, "153282012734109160/done/tags/t"), "new")
   put_file(file.path(store, "153282012734109160/done/params/b"), "2")
-  more <- "2 runs went on.*1 runs that had ended, of which MLflow says more since: done"
+  more <- "2 continued runs.*runs that had ended, of which MLflow says more since \\(1\\): done"
   expect_message(import_runs(store, file), more)
   expect_identical(read_metrics(file)$value, c(0.9, 0.8, 0.5, 0.7))
   live <- read_run(file, "live")
@@ -245,7 +245,7 @@ test_that("versions keep their numbers, stages and aliases are stages", {
   }
   file <- local_ledger()
   message <- capture_messages(import_runs(store, file))
-  expect_match(message, "1 prompts: ask", fixed = TRUE)
+  expect_match(message, "prompts (1): ask", fixed = TRUE)
   expect_match(message, "price/10 is price/4 here", fixed = TRUE)
   expect_match(message, "price/11 (it is made of no run's artifact in the store); up/1", fixed = TRUE)
   expect_match(message, "2nd of price", fixed = TRUE)
@@ -364,7 +364,7 @@ test_that("a dry run says what would come and writes nothing", {
   expect_identical(ids, "r")
   expect_identical(list.files(dirname(file)), character())
   quietly(import_runs(store, file))
-  expect_message(import_runs(store, file, dry_run = TRUE), "nothing, 1 run is there already")
+  expect_message(import_runs(store, file, dry_run = TRUE), "nothing, 1 run already there")
 })
 
 test_that("runs of the same ids that were logged here stay as they are", {
@@ -424,7 +424,7 @@ test_that("what is exported and imported again is the same record", {
   for (seed in 1:3) {
     file <- log_anything(local_ledger(), seed)
     store <- file.path(withr::local_tempdir(), "mlruns")
-    unnamed <- "models with a name that MLflow can't have: price: 2"
+    unnamed <- "models with a name that MLflow can't have (1): price: 2"
     expect_message(export_runs(file, store, format = "mlruns"), unnamed, fixed = TRUE)
     again <- local_ledger()
     expect_message(import_runs(store, again), "Imported from .*6 runs, 3 model versions, 2 stages\\.$")
@@ -434,7 +434,7 @@ test_that("what is exported and imported again is the same record", {
     expect_identical(record_of(again), before)
     expect_identical(verify_ledger(again)$status, "ok")
     expect_identical(nrow(verify_ledger(again)$problems), 0L)
-    expect_message(import_runs(store, file), "nothing, 6 runs are there already")
+    expect_message(import_runs(store, file), "nothing, 6 runs already there")
 
     # And once more, which is the same store.
     twice <- file.path(withr::local_tempdir(), "mlruns")
@@ -523,6 +523,50 @@ test_that("names that MLflow takes stay, and those of others avoid them", {
   }
 })
 
+test_that("a script gets at all that was left out", {
+  left_out_of <- function(code) {
+    said <- NULL
+    take <- function(m) {
+      said <<- m
+      rlang::cnd_muffle(m)
+    }
+    withCallingHandlers(code, fitledger_message_imported = take, fitledger_message_exported = take)
+    expect_named(said$left_out, c("what", "name"))
+    expect_identical(vapply(said$left_out, class, "", USE.NAMES = FALSE), rep("character", 2))
+    # The message itself names the first few.
+    for (what in unique(said$left_out$what)) {
+      names <- said$left_out$name[said$left_out$what == what]
+      line <- paste0(what, " (", length(names), "): ", names[[1]])
+      expect_match(conditionMessage(said), line, fixed = TRUE)
+    }
+    said$left_out
+  }
+  nul <- as.raw(c(97, 0, 98))
+  store <- mlflow_store()
+  bad <- sprintf("bad%02d", 1:12)
+  mlflow_run(
+    store, "r",
+    params = c(rlang::rep_named(bad, list(nul)), list(good = "1")), tags = list(worse = nul)
+  )
+  file <- local_ledger()
+  would <- left_out_of(import_runs(store, file, dry_run = TRUE))
+  expect_identical(would$what, rep(c("parameters", "tags"), c(12, 1)))
+  expect_identical(sub(" .*", "", would$name), c(bad, "worse"))
+  expect_identical(left_out_of(import_runs(store, file)), would)
+
+  whole <- mlflow_store()
+  mlflow_run(whole, "s")
+  expect_identical(nrow(left_out_of(import_runs(whole, file))), 0L)
+
+  id <- log_run(file, rlang::rep_named(sprintf("%02d*", 1:12), list(1)), list(m = 1))
+  exported <- left_out_of(export_runs(file, file.path(withr::local_tempdir(), "mlruns"), format = "mlruns"))
+  expect_identical(exported$what, rep("parameters with another name", 12))
+  expect_identical(exported$name, sprintf("%02d* of %s is %02d_", 1:12, id, 1:12))
+  run <- log_run(file, list(k = 1), list(m = 1))
+  silent <- file.path(withr::local_tempdir(), "mlruns")
+  expect_silent(export_runs(file, silent, format = "mlruns", where = run_id == run))
+})
+
 test_that("an export replaces an earlier one and nothing else", {
   file <- local_ledger()
   id <- log_run(file, list(a = 1), list(m = 1))
@@ -562,7 +606,7 @@ test_that("bytes that aren't right are not exported", {
   writeLines("y", stored)
   to <- file.path(withr::local_tempdir(), "mlruns")
   message <- capture_messages(export_runs(file, to, format = "mlruns"))
-  expect_match(message, "1 artifacts whose bytes aren't there: thing of", fixed = TRUE)
-  expect_match(message, "1 artifacts that are recorded by their path: path of", fixed = TRUE)
+  expect_match(message, "artifacts whose bytes aren't there (1): thing of", fixed = TRUE)
+  expect_match(message, "artifacts that are recorded by their path (1): path of", fixed = TRUE)
   expect_identical(list.files(file.path(to, "0", id, "artifacts")), character())
 })

@@ -32,7 +32,7 @@ fn open(from: &Robj) -> Result<StoreFolder, Failure> {
     Ok(StoreFolder::open(&real)?)
 }
 
-/// Appends what a store has and the ledger hasn't: `list(run_ids, continued, known, versions, stages, skipped, names)`.
+/// Appends what a store has and the ledger hasn't: `list(run_ids, continued, known, versions, stages, left_out)`.
 ///
 /// @noRd
 #[extendr]
@@ -92,20 +92,26 @@ fn native_import_mlruns(request: Robj, from: Robj, dry_run: Robj, on_progress: R
 
 fn report(plan: &Plan, skipped: &[Skipped]) -> Robj {
     let strings = |ids: &[String]| to_r::strings(ids.iter().map(|id| Some(id.as_str())));
-    let skipped: Vec<&Skipped> = skipped.iter().chain(&plan.skipped).collect();
     list!(
         run_ids = strings(&plan.run_ids),
         continued = strings(&plan.continued),
         known = plan.known as f64,
         versions = plan.versions as f64,
         stages = plan.stages as f64,
-        skipped = to_r::strings(skipped.iter().map(|it| Some(it.what))),
-        names = to_r::strings(skipped.iter().map(|it| Some(it.name.as_str())))
+        left_out = left_out(&skipped.iter().chain(&plan.skipped).collect::<Vec<_>>())
     )
     .into()
 }
 
-/// Writes some runs of a ledger, all that aren't void if `run_ids` is `NULL`, as a store: `list(skipped, names)`.
+fn left_out(skipped: &[&Skipped]) -> Robj {
+    list!(
+        what = to_r::strings(skipped.iter().map(|it| Some(it.what))),
+        name = to_r::strings(skipped.iter().map(|it| Some(it.name.as_str())))
+    )
+    .into()
+}
+
+/// Writes some runs of a ledger, all that aren't void if `run_ids` is `NULL`, as a store: `list(left_out)`.
 ///
 /// @noRd
 #[extendr]
@@ -133,11 +139,7 @@ fn native_export_mlruns(file: Robj, to: Robj, run_ids: Robj, on_progress: Robj) 
         };
         let mut progress = progress(&on_progress);
         let skipped = place::place(&to, |folder| write::write(export, folder, &mut progress))?;
-        Ok(list!(
-            skipped = to_r::strings(skipped.iter().map(|it| Some(it.what))),
-            names = to_r::strings(skipped.iter().map(|it| Some(it.name.as_str())))
-        )
-        .into())
+        Ok(list!(left_out = left_out(&skipped.iter().collect::<Vec<_>>())).into())
     })
 }
 

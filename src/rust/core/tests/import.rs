@@ -1,7 +1,7 @@
 //! Importing another ledger: what is said of each run is the same there, nothing comes twice, no stage moves, and an
 //! import that was killed ends as one that wasn't.
 
-#[allow(dead_code, reason = "only the writer is used")]
+#[allow(dead_code, reason = "other tests use the rest")]
 mod random;
 
 use std::collections::BTreeMap;
@@ -17,14 +17,14 @@ use fitledger_core::format::object::Object;
 use fitledger_core::format::row::Row;
 use fitledger_core::format::time::Timestamp;
 use fitledger_core::ledger::objects::Objects;
-use fitledger_core::ledger::{self, Append, FileStore, Memory, Session};
+use fitledger_core::ledger::{self, Append, FileStore, Memory};
 use fitledger_core::platform::sys;
 use fitledger_core::views::import::{Bytes, Imported, Source};
 use fitledger_core::views::registry::Registry;
 use fitledger_core::views::runs::{ALL_PARTS, Run, Runs, Status as RunStatus};
 use fitledger_core::views::verify::{Status, verify};
 
-use random::Dice;
+use random::{Dice, with_append};
 
 struct Folder(PathBuf);
 
@@ -56,28 +56,26 @@ fn fill(bytes: &mut [u8]) {
     sys::random(bytes).unwrap();
 }
 
-fn with_append<T>(user: &str, write: impl FnOnce(&mut Append<'_>) -> T) -> T {
-    write(&mut Append {
-        session: Session {
-            version: 1,
-            context: &Object::new().text("user", user),
-            lockfile: None,
-            code: &[],
-        },
-        sync: false,
-        now: now(),
-        random: &mut fill,
-        give_up: &mut || false,
-    })
+fn append_as<T>(user: &str, write: impl FnOnce(&mut Append<'_>) -> T) -> T {
+    let context = Object::new().text("user", user);
+    with_append(&context, now(), &mut fill, write)
 }
 
 fn log_as(path: &Path, user: &str, events: Vec<Event>) {
     let events: Vec<_> = events.into_iter().map(|event| (now(), event)).collect();
     let open = || FileStore::open(path);
-    let written = with_append(user, |how| {
+    let written = append_as(user, |how| {
         ledger::append(open, path, &mut Memory::default(), how, events)
     });
     written.unwrap();
+}
+
+/// A folder with the ledger `a`, which Ann began with these events, and the paths of that and of a ledger `b`.
+fn begun_by_ann(name: &str, events: Vec<Event>) -> (Folder, PathBuf, PathBuf) {
+    let folder = Folder::new(name);
+    let (a, b) = (folder.file("a"), folder.file("b"));
+    log_as(&a, "ann", events);
+    (folder, a, b)
 }
 
 fn event(kind: EventKind<'static>, id: &str, context: &str) -> Event {
@@ -118,7 +116,7 @@ fn try_import(from: &Path, to: &Path) -> Result<Imported, Error> {
     let source = Source::read(from, to)?;
     let mut bytes = Bytes::between(from, to, false);
     let open = || FileStore::open(to);
-    with_append("importer", |how| {
+    append_as("importer", |how| {
         source.import(open, to, &mut Memory::default(), how, &mut bytes)
     })
 }
@@ -541,11 +539,8 @@ fn the_next_import_goes_on_with_a_stage_up_to_where_the_first_one_would_have_got
 
 #[test]
 fn a_stage_that_is_there_never_moves() {
-    let folder = Folder::new("stage");
-    let (a, b) = (folder.file("a"), folder.file("b"));
-    log_as(
-        &a,
-        "ann",
+    let (folder, a, b) = begun_by_ann(
+        "stage",
         vec![
             run("x"),
             run("y"),
@@ -579,9 +574,7 @@ fn a_stage_that_is_there_never_moves() {
 
 #[test]
 fn versions_never_meet_by_their_numbers() {
-    let folder = Folder::new("versions");
-    let (a, b) = (folder.file("a"), folder.file("b"));
-    log_as(&a, "ann", vec![run("x"), register("x", 1)]);
+    let (_folder, a, b) = begun_by_ann("versions", vec![run("x"), register("x", 1)]);
     log_as(
         &b,
         "bea",
@@ -611,9 +604,7 @@ fn versions_never_meet_by_their_numbers() {
 
 #[test]
 fn a_run_whose_id_is_taken_stays_out_with_all_that_is_about_it() {
-    let folder = Folder::new("taken");
-    let (a, b) = (folder.file("a"), folder.file("b"));
-    log_as(&a, "ann", vec![run("same")]);
+    let (_folder, a, b) = begun_by_ann("taken", vec![run("same")]);
     log_as(
         &b,
         "bea",
@@ -691,9 +682,7 @@ fn tags_of_a_row_that_comes_too_late_come_along() {
 
 #[test]
 fn what_came_too_late_does_not_come_once_its_run_is_resumed() {
-    let folder = Folder::new("turn");
-    let (a, b) = (folder.file("a"), folder.file("b"));
-    log_as(&a, "ann", vec![event(EventKind::Start, "live", "{}")]);
+    let (_folder, a, b) = begun_by_ann("turn", vec![event(EventKind::Start, "live", "{}")]);
     fs::copy(&a, &b).unwrap();
     let point = |m: i64| Event {
         metrics: Object::new().int("m", m),
@@ -719,9 +708,7 @@ fn what_came_too_late_does_not_come_once_its_run_is_resumed() {
 
 #[test]
 fn a_run_that_is_running_goes_on_with_the_next_import() {
-    let folder = Folder::new("running");
-    let (a, b) = (folder.file("a"), folder.file("b"));
-    log_as(&a, "ann", vec![event(EventKind::Start, "live", "{}")]);
+    let (_folder, a, b) = begun_by_ann("running", vec![event(EventKind::Start, "live", "{}")]);
     import(&a, &b);
     let status = |path: &Path| runs(path).get("live").unwrap().unwrap().status();
     assert_eq!(status(&b), RunStatus::Running);
@@ -757,9 +744,7 @@ fn a_run_that_is_running_goes_on_with_the_next_import() {
 
 #[test]
 fn a_session_whose_id_is_taken_is_another_one_still() {
-    let folder = Folder::new("sessions");
-    let (a, b) = (folder.file("a"), folder.file("b"));
-    log_as(&a, "ann", vec![run("x")]);
+    let (_folder, a, b) = begun_by_ann("sessions", vec![run("x")]);
     // The same id here, of somebody else.
     let text = fs::read_to_string(&a).unwrap();
     let id = runs(&a).get("x").unwrap().unwrap().session().id.clone();
@@ -774,26 +759,11 @@ fn a_session_whose_id_is_taken_is_another_one_still() {
         _ => fill(bytes),
     };
     let open = || FileStore::open(&b);
-    let mut how = Append {
-        session: Session {
-            version: 1,
-            context: &Object::new().text("user", "bea"),
-            lockfile: None,
-            code: &[],
-        },
-        sync: false,
-        now: now(),
-        random: &mut random,
-        give_up: &mut || false,
-    };
-    ledger::append(
-        open,
-        &b,
-        &mut Memory::default(),
-        &mut how,
-        [(now(), run("y"))],
-    )
-    .unwrap();
+    let context = Object::new().text("user", "bea");
+    let written = with_append(&context, now(), &mut random, |how| {
+        ledger::append(open, &b, &mut Memory::default(), how, [(now(), run("y"))])
+    });
+    written.unwrap();
     assert_eq!(runs(&b).get("y").unwrap().unwrap().session().id, id);
     import(&a, &b);
     assert_eq!(all_words(&b)["x"], all_words(&a)["x"]);
@@ -822,9 +792,7 @@ fn with_artifact(id: &str, artifacts: Object) -> Event {
 
 #[test]
 fn stored_bytes_come_along() {
-    let folder = Folder::new("objects");
-    let (a, b) = (folder.file("a"), folder.file("b"));
-    log_as(&a, "ann", vec![run("first")]);
+    let (_folder, a, b) = begun_by_ann("objects", vec![run("first")]);
     let kept = [b"one".as_slice(), b"two", b"three"].map(|bytes| stored(&a, bytes));
     let [one, two, three] = kept.clone();
     log_as(
@@ -891,26 +859,13 @@ fn stored_bytes_come_along() {
 fn the_lockfile_and_the_code_of_a_session_come_along() {
     let folder = Folder::new("lockfile");
     let (a, b) = (folder.file("a"), folder.file("b"));
-    let mut how = Append {
-        session: Session {
-            version: 1,
-            context: &Object::new(),
-            lockfile: Some(b"{}"),
-            code: &[("script", b"log_run()")],
-        },
-        sync: false,
-        now: now(),
-        random: &mut fill,
-        give_up: &mut || false,
-    };
-    ledger::append(
-        || FileStore::open(&a),
-        &a,
-        &mut Memory::default(),
-        &mut how,
-        [(now(), run("x"))],
-    )
-    .unwrap();
+    let open = || FileStore::open(&a);
+    let written = append_as("ann", |how| {
+        how.session.lockfile = Some(b"{}");
+        how.session.code = &[("script", b"log_run()")];
+        ledger::append(open, &a, &mut Memory::default(), how, [(now(), run("x"))])
+    });
+    written.unwrap();
     let imported = import(&a, &b);
     assert_eq!(
         (imported.sessions, imported.objects, imported.left_out.len()),
@@ -921,9 +876,7 @@ fn the_lockfile_and_the_code_of_a_session_come_along() {
 
 #[test]
 fn what_cannot_be_imported_leaves_no_trace() {
-    let folder = Folder::new("refused");
-    let (a, b) = (folder.file("a"), folder.file("b"));
-    log_as(&a, "ann", vec![run("x"), run("y")]);
+    let (folder, a, b) = begun_by_ann("refused", vec![run("x"), run("y")]);
     let refused = |from: &Path, class: &str| {
         let e = try_import(from, &b).expect_err(class);
         assert_eq!(e.class(), class, "{e}");
@@ -977,11 +930,8 @@ fn a_ledger_is_not_imported_into_itself() {
 
 #[test]
 fn unknown_events_are_named_and_rows_without_effect_are_not() {
-    let folder = Folder::new("unknown");
-    let (a, b) = (folder.file("a"), folder.file("b"));
-    log_as(
-        &a,
-        "ann",
+    let (_folder, a, b) = begun_by_ann(
+        "unknown",
         vec![
             run("x"),
             event(EventKind::Unknown("later"), "x", "{}"),

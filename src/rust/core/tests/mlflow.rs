@@ -9,7 +9,7 @@ use fitledger_core::format::object::Object;
 use fitledger_core::format::time::Timestamp;
 use fitledger_core::format::value::Value;
 use fitledger_core::ledger::objects::Objects;
-use fitledger_core::ledger::{self, Append, FileStore, LedgerFile, Memory, Position, Session};
+use fitledger_core::ledger::{self, FileStore, LedgerFile, Memory, Position};
 use fitledger_core::mlflow::import::{self, Imported};
 use fitledger_core::mlflow::store::StoreFolder;
 use fitledger_core::mlflow::write::{self, Export};
@@ -19,7 +19,7 @@ use fitledger_core::views::registry::Registry;
 use fitledger_core::views::runs::{ALL_PARTS, Run, Runs, Status};
 use fitledger_core::views::series::Points;
 use fitledger_core::views::table;
-use random::{Dice, path, write as write_ledger};
+use random::{Dice, path, with_append, write as write_ledger};
 
 #[allow(dead_code, reason = "other tests use the rest")]
 mod random;
@@ -58,31 +58,16 @@ fn import(store: &Path, ledger: &Path, dice: &mut Dice) -> Vec<String> {
         assert!(plan.run_ids.is_empty());
         return Vec::new();
     }
-    let mut how = Append {
-        session: Session {
-            version: 1,
-            context: &Object::new(),
-            lockfile: None,
-            code: &[],
-        },
-        sync: false,
-        now,
-        random: &mut |bytes| bytes.fill_with(|| dice.roll(256) as u8),
-        give_up: &mut || false,
-    };
     let open = || FileStore::open(ledger);
-    ledger::append_decided(
-        open,
-        ledger,
-        &mut Memory::default(),
-        &mut how,
-        |read_since| {
+    let mut random = |bytes: &mut [u8]| bytes.fill_with(|| dice.roll(256) as u8);
+    let written = with_append(&Object::new(), now, &mut random, |how| {
+        ledger::append_decided(open, ledger, &mut Memory::default(), how, |read_since| {
             let position = before.position().copied();
             before.take(&read_since(&position.unwrap_or(Position::origin()))?)?;
             Ok(plan.events)
-        },
-    )
-    .unwrap();
+        })
+    });
+    written.unwrap();
     plan.run_ids
 }
 

@@ -1,6 +1,6 @@
 //! Invariant: what a decision lets through is what the fold takes over, and what it refuses leaves no row.
 
-#[allow(dead_code, reason = "of the random ledgers only the dice are needed")]
+#[allow(dead_code, reason = "the random ledgers are not needed")]
 mod random;
 
 use std::path::PathBuf;
@@ -12,13 +12,13 @@ use fitledger_core::format::json::Json;
 use fitledger_core::format::object::Object;
 use fitledger_core::format::time::Timestamp;
 use fitledger_core::format::value::Value;
-use fitledger_core::ledger::{self, Append, FileStore, LedgerFile, Memory, Session};
+use fitledger_core::ledger::{self, FileStore, LedgerFile, Memory};
 use fitledger_core::views::fold::Folded;
 use fitledger_core::views::live::check_new_artifacts;
 use fitledger_core::views::promotion::{Expect, Move, Promoted, Promotion, Registration, State};
 use fitledger_core::views::registry::{Kind, Registry};
 use fitledger_core::views::runs::Runs;
-use random::Dice;
+use random::{Dice, with_append};
 
 /// A ledger and what it adds up to.
 struct World {
@@ -59,24 +59,17 @@ impl World {
     }
 
     fn append(&mut self, event: Event) {
-        let mut how = Append {
-            session: Session {
-                version: 1,
-                context: &Object::new(),
-                lockfile: None,
-                code: &[],
-            },
-            sync: false,
-            now: Timestamp::from_micros(1_795_000_000_000_000).unwrap(),
-            random: &mut |bytes| bytes.fill(7),
-            give_up: &mut || false,
-        };
+        let now = Timestamp::from_micros(1_795_000_000_000_000).unwrap();
         let events = [(
             Timestamp::from_micros(1_795_000_000_000_001).unwrap(),
             event,
         )];
         let open = || FileStore::open(&self.path);
-        ledger::append(open, &self.path, &mut self.memory, &mut how, events).unwrap();
+        let (path, memory) = (&self.path, &mut self.memory);
+        let written = with_append(&Object::new(), now, &mut |bytes| bytes.fill(7), |how| {
+            ledger::append(open, path, memory, how, events)
+        });
+        written.unwrap();
         let file = LedgerFile::open(&self.path).unwrap();
         self.runs.catch_up(&file).unwrap();
         self.registry.catch_up(&file).unwrap();

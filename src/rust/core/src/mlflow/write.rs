@@ -225,30 +225,18 @@ impl Writer<'_> {
                 }
                 line(&mut lines, time, value, point.step);
             }
-            let Some(value) = number(&value) else {
-                if lines.is_empty() {
-                    self.skip("metrics without a value", format!("{name} of {}", run.id()));
-                    continue;
-                }
-                self.keyed(
-                    folder,
-                    &name,
-                    lines.as_bytes(),
-                    run.id(),
-                    "metrics with another name",
-                )?;
-                continue;
-            };
+            let is_shown =
+                |value: f64| shown.is_some_and(|(_, _, shown)| shown.to_bits() == value.to_bits());
             // What the ledger shows is what MLflow shows.
-            let is_shown = shown.is_some_and(|(_, _, shown)| shown.to_bits() == value.to_bits());
-            if !is_shown {
+            let own = number(&value).filter(|&value| !is_shown(value));
+            if let Some(value) = own {
                 let step = shown.map_or(0, |(step, ..)| step);
-                line(
-                    &mut lines,
-                    ended.max(last_time.saturating_add(1)),
-                    value,
-                    step,
-                );
+                let time = ended.max(last_time.saturating_add(1));
+                line(&mut lines, time, value, step);
+            }
+            if lines.is_empty() {
+                self.skip("metrics without a value", format!("{name} of {}", run.id()));
+                continue;
             }
             let key = self.keyed(
                 folder,
@@ -257,7 +245,7 @@ impl Writer<'_> {
                 run.id(),
                 "metrics with another name",
             )?;
-            if !is_shown {
+            if own.is_some() {
                 plain.push(key);
             }
         }

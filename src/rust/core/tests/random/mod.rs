@@ -75,6 +75,27 @@ fn object(dice: &mut Dice, values: &[&'static str]) -> Object {
     Object::of_pairs(pairs.join(",").into_bytes())
 }
 
+/// An append of a session that has but this context.
+pub fn with_append<T>(
+    context: &Object,
+    now: Timestamp,
+    random: &mut dyn FnMut(&mut [u8]),
+    write: impl FnOnce(&mut Append<'_>) -> T,
+) -> T {
+    write(&mut Append {
+        session: Session {
+            version: 1,
+            context,
+            lockfile: None,
+            code: &[],
+        },
+        sync: false,
+        now,
+        random,
+        give_up: &mut || false,
+    })
+}
+
 /// A ledger in which now and then something unusual happens.
 pub fn write(path: &Path, dice: &mut Dice, unusual: u64) {
     let mut memory = Memory::default();
@@ -150,26 +171,14 @@ pub fn write(path: &Path, dice: &mut Dice, unusual: u64) {
             events.push((time, event));
         }
         let context = Object::new().text("user", &format!("u{}", batch / 7));
-        let mut how = Append {
-            session: Session {
-                version: batch / 7,
-                context: &context,
-                lockfile: None,
-                code: &[],
-            },
-            sync: false,
-            now: Timestamp::from_micros(1_795_000_000_000_000).unwrap(),
-            random: &mut |bytes| bytes.fill_with(|| dice.roll(256) as u8),
-            give_up: &mut || false,
-        };
-        ledger::append(
-            || FileStore::open(path),
-            path,
-            &mut memory,
-            &mut how,
-            events,
-        )
-        .unwrap();
+        let now = Timestamp::from_micros(1_795_000_000_000_000).unwrap();
+        let mut random = |bytes: &mut [u8]| bytes.fill_with(|| dice.roll(256) as u8);
+        let open = || FileStore::open(path);
+        let written = with_append(&context, now, &mut random, |how| {
+            how.session.version = batch / 7;
+            ledger::append(open, path, &mut memory, how, events)
+        });
+        written.unwrap();
     }
 }
 
