@@ -32,20 +32,8 @@ plain_times <- function(seconds, is_local, lines, file, call) {
     )
   }
   seconds[is_local] <- as.numeric(local) + (shown$sec - floor(shown$sec))
-  outside <- which(seconds < first_second | seconds >= last_second)
-  if (length(outside)) {
-    abort(
-      "not_a_ledger", paste0("'", file, "' is a plain CSV whose line ", lines[[outside[[1]]]], " has a time that is not of the years 0 to 9999 in UTC."),
-      "Correct it in a copy of the file.",
-      path = file, call = call
-    )
-  }
   .POSIXct(seconds, "UTC")
 }
-
-# Of the times that a row can say, in seconds since 1970: 0000-01-01 and 10000-01-01, UTC.
-first_second <- -62167219200
-last_second <- 253402300800
 
 # The column in which an export says how each run ended, if there is one.
 status_column <- function(runs) {

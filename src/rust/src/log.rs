@@ -71,12 +71,12 @@ fn native_log_event(
             true => RunId::generate(now, &mut |bytes| entropy.fill(bytes)),
         };
         let event = Event {
-            kind,
             run_id: Some(id.clone()),
             params,
             metrics,
             artifacts,
             context,
+            ..Event::new(kind)
         };
         let take_over = R::of(&take_over).is_true();
         let remarks = live::append(&request, &mut entropy, now, event, take_over)?;

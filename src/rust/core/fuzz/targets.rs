@@ -38,12 +38,12 @@ pub fn row(line: &[u8]) {
     let [params, metrics, artifacts, context] =
         cells.map(|cell| Object::from_text(&cell).expect("a cell is an object"));
     let event = Event {
-        kind: EventKind::parse(interned(row.event.name())),
         run_id: RunId::new(row.run_id),
         params,
         metrics,
         artifacts,
         context,
+        ..Event::new(EventKind::parse(interned(row.event.name())))
     };
     let mut again = Vec::new();
     row::write_body(row.seq, row.time, &event, &mut again);

@@ -128,6 +128,8 @@ pub struct Event {
     pub metrics: Object,
     pub artifacts: Object,
     pub context: Object,
+    /// The session of which it is, if that isn't the one that appends it, as of what was recorded elsewhere.
+    pub session: Option<String>,
 }
 
 impl Event {
@@ -140,6 +142,7 @@ impl Event {
             metrics: Object::new(),
             artifacts: Object::new(),
             context: Object::new(),
+            session: None,
         }
     }
 }

@@ -8,6 +8,7 @@ use std::borrow::Cow;
 
 use chrono::NaiveDate;
 
+use crate::format::time::Timestamp;
 use crate::platform::memory;
 
 /// Why a file can't be read, and at which line of it, from 1.
@@ -60,6 +61,19 @@ pub enum Time {
     Utc(f64),
     /// Seconds since the epoch, had the clock shown UTC.
     Local(f64),
+}
+
+impl Time {
+    /// Whether a row can say it, wherever the clock was.
+    fn is_sayable(self) -> bool {
+        /// Clocks differ by less from UTC.
+        const DAY: f64 = 86_400.0;
+        let says = |seconds| Timestamp::from_seconds(seconds).is_some();
+        match self {
+            Time::Utc(seconds) => says(seconds),
+            Time::Local(seconds) => says(seconds - DAY) && says(seconds + DAY),
+        }
+    }
 }
 
 /// How a quote within a quoted cell is written.
@@ -327,7 +341,7 @@ impl Table<'_> {
         let mut times = Vec::new();
         memory::reserve(&mut times, self.rows());
         for (row, cell) in self.column_cells(column).enumerate() {
-            let time = time(&cell.text);
+            let time = time(&cell.text).filter(|time| time.is_sayable());
             times.push(time.ok_or_else(|| unreadable_time(self.line(row), &cell.text))?);
         }
         Ok(times)

@@ -15,8 +15,7 @@ use crate::format::object::Object;
 use crate::format::origin::StoreOrigin;
 use crate::format::row::Row;
 use crate::format::run_context::{
-    DATA, EXPERIMENT, EndStatus, NAME, ORIGIN, PARENT, REASON, RunContext, SESSION, STATUS, TAGS,
-    TEXT,
+    DATA, EXPERIMENT, EndStatus, NAME, ORIGIN, PARENT, REASON, RunContext, STATUS, TAGS, TEXT,
 };
 use crate::format::series;
 use crate::format::session_context::SessionContext;
@@ -349,8 +348,8 @@ impl<'a> Planner<'a> {
         };
         for (time, mut event) in rows.events {
             // That a run was deleted nobody knows who said.
-            if let Some(session) = session.as_ref().filter(|_| event.kind != EventKind::Void) {
-                event.context = Object::new().text(SESSION, session).extend(&event.context);
+            if event.kind != EventKind::Void {
+                event.session = session.clone();
             }
             self.plan.events.push((time, event));
         }

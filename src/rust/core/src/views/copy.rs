@@ -614,6 +614,7 @@ impl<'a> Copier<'a> {
             metrics: cell(row.metrics)?,
             artifacts: cell(row.artifacts)?,
             context: copy.object(ORIGIN, &origin),
+            ..Event::new(kind)
         };
         match self.write(row.time, &event, identity)? {
             None => {

@@ -157,7 +157,6 @@ pub fn write(path: &Path, dice: &mut Dice, unusual: u64) {
                 .unwrap();
             let artifact = Object::from_text(br#"{"m":{"sha256":"x","size":3}}"#).unwrap();
             let event = Event {
-                kind: EventKind::parse(name),
                 run_id: RunId::new(&id),
                 params: object(dice, &VALUES),
                 metrics: object(dice, &NUMBERS),
@@ -167,6 +166,7 @@ pub fn write(path: &Path, dice: &mut Dice, unusual: u64) {
                     _ => Object::new(),
                 },
                 context: Object::from_text(context.as_bytes()).unwrap(),
+                ..Event::new(EventKind::parse(name))
             };
             events.push((time, event));
         }

@@ -247,13 +247,6 @@ fn write_rows<S: Store, T>(
     Ok((written, drafted.value))
 }
 
-/// Whether an event is one of another session, as what was recorded elsewhere is, or the row of that session.
-fn names_session(event: &Event) -> bool {
-    let key = event.context.pairs().strip_prefix(b"\"");
-    let after = key.and_then(|key| key.strip_prefix(SESSION.as_bytes()));
-    event.kind == EventKind::Session || after.is_some_and(|after| after.starts_with(b"\":"))
-}
-
 /// Drafts the rows of events; the run that they begin last.
 fn draft_events(
     draft: &mut Draft,
@@ -262,8 +255,9 @@ fn draft_events(
 ) -> Result<Option<RunId>> {
     let mut begun = None;
     for (time, mut event) in events {
-        let is_own = !names_session(&event);
-        if is_own {
+        let is_own = event.session.is_none();
+        if event.kind != EventKind::Session {
+            let session = event.session.as_deref().unwrap_or(session);
             event.context = Object::with_capacity(event.context.pairs().len() + SESSION_BYTES)
                 .text(SESSION, session)
                 .extend(&event.context);
