@@ -63,7 +63,6 @@ fn append(path: &Path, memory: &mut Memory, events: &[Told<'_>]) {
     };
     let events = events.iter().map(|(name, id, params, metrics, context)| {
         let event = Event {
-            kind: EventKind::parse(name),
             run_id: RunId::new(id),
             params: Object::from_text(params.as_bytes()).unwrap(),
             metrics: Object::from_text(metrics.as_bytes()).unwrap(),
@@ -72,6 +71,7 @@ fn append(path: &Path, memory: &mut Memory, events: &[Told<'_>]) {
                 _ => Object::new(),
             },
             context: Object::from_text(context.as_bytes()).unwrap(),
+            ..Event::new(EventKind::parse(name))
         };
         (
             Timestamp::from_micros(1_795_000_000_123_456).unwrap(),
