@@ -83,9 +83,8 @@ say_left_out <- function(head, result, class, most = 3) {
 #' @rdname export_runs
 #' @name export_runs
 #' @section MLflow's file stores:
-#' `format = "mlruns"` writes a folder that MLflow reads and that
-#' `mlflow migrate-filestore` takes over into a database, with its artifacts, whose
-#' bytes are hashed as they are copied:
+#' `format = "mlruns"` writes a folder laid out as MLflow's own file stores are, with the
+#' artifacts, whose bytes are hashed as they are copied. MLflow serves such a store by
 #' ```
 #' mlflow server --backend-store-uri mlruns --artifacts-destination mlruns --serve-artifacts
 #' ```

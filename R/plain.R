@@ -141,7 +141,7 @@ guess_metrics <- function(columns) {
 #' @param where A condition on the runs, see [read_runs()].
 #' @param columns Names of the columns wanted, in their order, those of `details` in
 #'   [read_runs()] included. `NULL` for parameters, metrics and `status`.
-#' @param format `"csv"`, or `"mlruns"` for a folder that MLflow reads.
+#' @param format `"csv"`, or `"mlruns"` for a folder as MLflow's file store is.
 #' @returns `to`, invisibly.
 #' @inheritSection log_run Errors
 #' @export
