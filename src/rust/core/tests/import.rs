@@ -573,6 +573,31 @@ fn a_stage_that_is_there_never_moves() {
 }
 
 #[test]
+fn a_promotion_that_was_left_out_does_not_come_once_its_version_does() {
+    let (_folder, a, b) = begun_by_ann(
+        "left-out",
+        vec![
+            run("old"),
+            run("x"),
+            run("y"),
+            register("x", 1),
+            promote("x", 1, None, ""),
+            register("old", 2),
+            register("y", 3),
+            promote("y", 3, Some(1), ""),
+        ],
+    );
+    // Another run of that id: the second version can't come, and so neither the third nor its promotion.
+    log_as(&b, "bea", vec![run("old")]);
+    import(&a, &b);
+    assert_eq!(production(&b), Some(1));
+    log_as(&b, "bea", vec![register("old", 2)]);
+    let imported = import(&a, &b);
+    assert_eq!(imported.rows, 1, "the third version: {imported:?}");
+    assert_eq!(production(&b), Some(1));
+}
+
+#[test]
 fn versions_never_meet_by_their_numbers() {
     let (_folder, a, b) = begun_by_ann("versions", vec![run("x"), register("x", 1)]);
     log_as(
