@@ -696,3 +696,17 @@ test_that("a ledger that is renamed brings its live runs along", {
     expect_identical(read_runs(renamed, columns = "status")$status, "finished")
   }
 })
+
+test_that("a ledger that got the file number of a removed one doesn't get its live runs", {
+  skip_on_os("windows")
+  removed <- local_ledger()
+  run <- start_run(removed)
+  log_metrics(run, m = 1, step = 1)
+  # The same number for sure: what is there under it is another ledger by now.
+  file <- local_ledger()
+  file.rename(removed, file)
+  writeLines(character(), file)
+  log_run(file, list(), list())
+  expect_identical(native_buffered(file)$run_id, character())
+  expect_true(run$run_id %in% native_buffered(NULL)$run_id)
+})

@@ -119,13 +119,21 @@ impl LiveRuns {
 }
 
 impl LiveRun {
-    /// Whether it is the one of this ledger, by whatever path, also one that was renamed meanwhile.
+    /// Whether it is the one of this ledger, also where the file was renamed meanwhile. Of runs with the same id only: a file
+    /// that is gone may have left its number to another's.
     fn is_in(&self, ledger: &Path) -> bool {
-        let known = self.request.path();
+        let path = self.request.path();
+        self.is_at(ledger)
+            || !path.exists() && self.file.is_some() && self.file == sys::path_id(ledger).ok()
+    }
+
+    /// Whether its path leads to this ledger, by whatever other path.
+    fn is_at(&self, ledger: &Path) -> bool {
+        let path = self.request.path();
         // As text: to compare paths part by part costs each step more than the rest of the look.
-        known.as_os_str() == ledger.as_os_str()
+        path.as_os_str() == ledger.as_os_str()
             || sys::path_id(ledger)
-                .is_ok_and(|ledger| sys::path_id(known).ok().or(self.file) == Some(ledger))
+                .is_ok_and(|ledger| sys::path_id(path).is_ok_and(|path| path == ledger))
     }
 }
 
@@ -514,7 +522,7 @@ fn native_buffered(file: Robj) -> Robj {
             true => None,
             false => Some(from_r::path(&file)?),
         };
-        let is_meant = |run: &LiveRun| ledger.as_ref().is_none_or(|ledger| run.is_in(ledger));
+        let is_meant = |run: &LiveRun| ledger.as_ref().is_none_or(|ledger| run.is_at(ledger));
         let buffered: Vec<(String, String)> = {
             let live = LIVE.lock();
             let buffered = live.iter().filter(|(_, run)| run.buffer.due().is_some());
