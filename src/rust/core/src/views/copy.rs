@@ -244,8 +244,12 @@ pub struct Copier<'a> {
     pub copied_sessions: HashSet<Seq>,
     /// The sessions that were copied for the row which is copied now.
     sessions_of_row: Vec<(Digest, Option<Seq>)>,
+    /// Where the rows of promotions begin in the draft, and to which stage each is.
+    promotions: Vec<(usize, Stage)>,
+    /// The hash of the row before the first of them.
+    before_promotions: Digest,
     /// The last promotion to each stage that was copied.
-    pub ends: Ends,
+    ends: HashMap<Stage, Digest>,
     /// The session that copies.
     by: &'a str,
     whole: Option<Whole>,
@@ -254,8 +258,6 @@ pub struct Copier<'a> {
 
 /// A source that is whole, and another ledger than the target: which version stands in a stage there, its users decide.
 struct Whole {
-    /// With which promotion to each stage the copying ends.
-    ends: Ends,
     /// The number of each promotion with which a copying to the target would have ended.
     known_ends: HashMap<Digest, Seq>,
     /// Up to which row promotions to a stage are copied: none, some or all of them.
@@ -264,12 +266,8 @@ struct Whole {
     last_there: HashMap<String, Seq>,
 }
 
-/// The identity of the last promotion to each stage that is copied. It is known once all rows have been looked at, so that
-/// who finds some looks again.
-pub type Ends = HashMap<Stage, Digest>;
-
 impl Whole {
-    fn of(source: &Checked, target: &Standing, ends: Ends) -> Whole {
+    fn of(source: &Checked, target: &Standing) -> Whole {
         let ends_there = target.stages.values().filter_map(|(_, end)| *end);
         let wanted: HashSet<Digest> = ends_there.collect();
         let (mut known_ends, mut last_there) = (HashMap::new(), HashMap::new());
@@ -295,7 +293,6 @@ impl Whole {
             }
         }
         Whole {
-            ends,
             known_ends,
             copied_up_to: HashMap::new(),
             last_there,
@@ -303,8 +300,7 @@ impl Whole {
     }
 }
 
-/// The event of a row, from its line.
-pub fn event_of(line: &[u8]) -> Option<EventKind<'_>> {
+fn event_of(line: &[u8]) -> Option<EventKind<'_>> {
     let event = line.split(|&byte| byte == b',').nth(2)?;
     std::str::from_utf8(event).ok().map(EventKind::parse)
 }
@@ -319,6 +315,11 @@ fn is_of_course(row: &Row<'_>) -> bool {
         }
         kind => matches!(kind, EventKind::Resume | EventKind::End),
     }
+}
+
+/// What a copied promotion says until it is known with which one the copying ends.
+fn unknown_end() -> Digest {
+    Digest::of(&[b"not known yet"])
 }
 
 #[derive(Clone)]
@@ -367,16 +368,15 @@ impl<'a> Copier<'a> {
     }
 
     /// A copier of another ledger to a target, which goes on with the rows of a draft. All rows of the source are shown to
-    /// it, from the first one on. With which promotions it ends is known if they have been shown to another before.
+    /// it, from the first one on; then it is to [`Copier::finish`].
     pub fn between(
         source: &Checked,
         target: &Checked,
-        ends: Ends,
         by: &'a str,
         draft: &'a mut Draft,
     ) -> Result<Copier<'a>> {
         let target = Standing::of(&target.ledger, &target.invalid)?;
-        let whole = Whole::of(source, &target, ends);
+        let whole = Whole::of(source, &target);
         let mut copier = Copier::new(target, source.ledger.id(), by, draft)?;
         copier.whole = Some(whole);
         Ok(copier)
@@ -402,7 +402,9 @@ impl<'a> Copier<'a> {
             sessions: HashMap::new(),
             copied_sessions: HashSet::new(),
             sessions_of_row: Vec::new(),
-            ends: Ends::new(),
+            promotions: Vec::new(),
+            before_promotions: Digest::of(&[]),
+            ends: HashMap::new(),
             by,
             whole: None,
             draft,
@@ -600,7 +602,8 @@ impl<'a> Copier<'a> {
                 (_, value) => copy.json(&key, &value),
             };
         }
-        let end = stage.as_ref().and_then(|stage| self.end_of(stage));
+        let end = stage.as_ref().filter(|_| self.whole.is_some());
+        let end = end.map(|_| unknown_end());
         let origin = self.origin(row.seq, &row.hash, origin, end);
         // Values in a remark don't count, and are not copied.
         let cell = |cell: Cell<'_>| match kind.is_remark() {
@@ -616,9 +619,10 @@ impl<'a> Copier<'a> {
             context: copy.object(ORIGIN, &origin),
             ..Event::new(kind)
         };
+        let before = (self.draft.head.hash, self.draft.bytes.len());
         match self.write(row.time, &event, identity)? {
             None => {
-                self.ends.extend(stage.map(|stage| (stage, identity)));
+                self.note_promotion(stage, identity, before);
                 Ok(copied)
             }
             Some(found) if found.is_late() && row.context.mentions(TAGS) => {
@@ -756,9 +760,38 @@ impl<'a> Copier<'a> {
         Err(why.into())
     }
 
-    /// The promotion with which the copying of those to a stage ends.
-    fn end_of(&self, stage: &Stage) -> Option<Digest> {
-        self.whole.as_ref()?.ends.get(stage).copied()
+    fn note_promotion(
+        &mut self,
+        stage: Option<Stage>,
+        identity: Digest,
+        (before, begin): (Digest, usize),
+    ) {
+        let Some(stage) = stage.filter(|_| self.whole.is_some()) else {
+            return;
+        };
+        if self.promotions.is_empty() {
+            self.before_promotions = before;
+        }
+        self.promotions.push((begin, stage.clone()));
+        self.ends.insert(stage, identity);
+    }
+
+    /// Says in each copied promotion with which one the copying of those to its stage ends. That is known only now.
+    pub fn finish(&mut self) {
+        let Some((from, _)) = self.promotions.first() else {
+            return;
+        };
+        let unknown = unknown_end().hex();
+        let mut promotions = self.promotions.iter().peekable();
+        let before = self.before_promotions;
+        self.draft.change_rows(*from, before, |begin, row| {
+            let Some((_, stage)) = promotions.next_if(|(at, _)| *at == begin) else {
+                return;
+            };
+            // The origin is the last that a row says.
+            let end = memchr::memmem::rfind(row, &unknown).expect("every copied promotion has it");
+            row[end..end + HEX_LEN].copy_from_slice(&self.ends[stage].hex());
+        });
     }
 
     fn undoes_nothing(&self, seq: i64) -> bool {

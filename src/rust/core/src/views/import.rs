@@ -16,7 +16,7 @@ use crate::ledger::{
     self, Append, Checked, CheckedRow, Draft, Drafted, Ledger, Memory, Position, Store,
 };
 use crate::platform::sys;
-use crate::views::copy::{self, Copied, Copier, Ends};
+use crate::views::copy::{Copied, Copier};
 use crate::views::fold::Refusal;
 use crate::views::stored;
 
@@ -87,32 +87,9 @@ impl Source {
         draft: &mut Draft,
         random: Random<'_>,
     ) -> Result<Plan> {
-        let ends = match self.has_promotions() {
-            true => {
-                let never_written = &mut Draft::never_written();
-                self.copy(target, Ends::new(), by, never_written, random)?.1
-            }
-            false => Ends::new(),
-        };
-        Ok(self.copy(target, ends, by, draft, random)?.0)
-    }
-
-    fn has_promotions(&self) -> bool {
-        let mut lines = self.0.ledger.lines();
-        lines.any(|line| copy::event_of(line) == Some(EventKind::Promote))
-    }
-
-    fn copy(
-        &self,
-        target: &Checked,
-        ends: Ends,
-        by: &str,
-        draft: &mut Draft,
-        random: Random<'_>,
-    ) -> Result<(Plan, Ends)> {
         let mut plan = Plan::default();
         let mut sessions: HashMap<Seq, Vec<Named>> = HashMap::new();
-        let mut copier = Copier::between(&self.0, target, ends, by, draft)?;
+        let mut copier = Copier::between(&self.0, target, by, draft)?;
         for row in self.0.rows() {
             let row = match row? {
                 CheckedRow::Plain(run) => match copier.copy_plain(&run, random) {
@@ -148,6 +125,7 @@ impl Source {
             }
             plan.note(&row, copied);
         }
+        copier.finish();
         plan.imported.sessions = copier.copied_sessions.len() as u64;
         let copied = copier.copied_sessions.iter();
         let mut named: Vec<Named> = copied
@@ -156,7 +134,7 @@ impl Source {
             .collect();
         named.sort_by_key(|named| named.seq);
         plan.named.extend(named);
-        Ok((plan, copier.ends))
+        Ok(plan)
     }
 
     /// Imports it. What it stores beside the target, or doesn't since it is there already, `bytes` knows.

@@ -2,6 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::format::chain::{self, Head};
+use crate::format::digest::{Digest, HEX_LEN};
 use crate::format::event::Event;
 use crate::format::time::Timestamp;
 use crate::platform::memory::{self, OutOfMemory};
@@ -39,6 +40,30 @@ impl Draft {
             .map_err(|OutOfMemory| Error::Memory { path: None })?;
         chain::write_row(&mut self.head, time, event, &mut self.bytes)
             .map_err(|chain::TooLong(bytes)| Error::RowTooLong { bytes })
+    }
+
+    /// Changes rows in place, from one on that begins at a byte and follows a hash, and chains them anew. `change` is given
+    /// where each row begins, and the row up to its hash cell.
+    pub fn change_rows(
+        &mut self,
+        from: usize,
+        mut before: Digest,
+        mut change: impl FnMut(usize, &mut [u8]),
+    ) {
+        let mut at = from;
+        for line in self.bytes[from..].split_mut(|&byte| byte == b'\n') {
+            let begin = at;
+            at += line.len() + 1;
+            // Behind the last line feed there is nothing.
+            let Some(comma) = line.len().checked_sub(HEX_LEN + 1) else {
+                continue;
+            };
+            let (body, hash) = line.split_at_mut(comma);
+            change(begin, body);
+            before = chain::link(&before, body);
+            hash[1..].copy_from_slice(&before.hex());
+        }
+        self.head.hash = before;
     }
 
     pub(in crate::ledger) fn end(&self) -> u64 {
