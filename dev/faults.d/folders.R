@@ -62,7 +62,7 @@ archives <- function() {
       if (round %% 4) bytes else bytes[seq_len(sample.int(length(good), 1))]
     }
     # Some flips of bytes would be caught by a header's sum alone.
-    for (start in if (round %% 2 == 0) seq(1, length(archive) - 511, by = 512)) {
+    for (start in if (round %% 2 == 0) seq(1, by = 512, length.out = length(archive) %/% 512)) {
       header <- archive[start + 0:511]
       if (identical(header[258:262], charToRaw("ustar"))) {
         header[149:156] <- charToRaw(" ")

@@ -268,7 +268,9 @@ impl Bench {
         let whole = &self.whole;
         let changes: &[fn(u8) -> u8] = &[|b| b ^ 1, |_| b'\n', |b| b ^ 32, |_| 0, |_| b'!'];
         for at in 0..whole.len() {
-            for change in if short { &changes[..1] } else { changes } {
+            let is_line_feed = at > HEADER.len() && whole[at] == b'\n';
+            let is_quick = short && !is_line_feed;
+            for change in if is_quick { &changes[..1] } else { changes } {
                 let mut bytes = whole.clone();
                 bytes[at] = change(whole[at]);
                 if bytes[at] == whole[at] {
@@ -276,11 +278,14 @@ impl Bench {
                 }
                 let (row, start) = self.row_at(at);
                 let what = || format!("byte {at} of row {row} is {}", bytes[at]);
-                if at == whole.len() - 1 && bytes[at] == 0 {
-                    // The row holds without its line feed, and a zero follows it.
+                // The row holds without its line feed, and a zero follows it.
+                let is_zero = is_line_feed && bytes[at] == 0;
+                if is_zero && at == whole.len() - 1 {
                     let want = Want::torn(row + 1, at);
                     self.verify(&mut class, &bytes, None, &want, &what);
                     self.verify(&mut class, &bytes, Some(&self.checkpoint), &want, &what);
+                } else if is_zero {
+                    self.both(&mut class, &bytes, &Want::corrupt(row + 1, at), &what);
                 } else {
                     self.both(&mut class, &bytes, &Want::corrupt(row, start), &what);
                 }
