@@ -211,6 +211,41 @@ native_metric <- function(x, arg_path) .Call(wrap__native_metric, x, arg_path)
 #' @noRd
 native_set_call_head <- function(call, head) .Call(wrap__native_set_call_head, call, head)
 
+#' Bytes in hexadecimal digits.
+#'
+#' @noRd
+native_hex <- function(bytes) .Call(wrap__native_hex, bytes)
+
+#' The last row of a mirror: `list(seq, hash)`; `NULL` where there is none.
+#'
+#' @noRd
+native_mirror_head <- function(file) .Call(wrap__native_mirror_head, file)
+
+#' Appends rows that came from the database, raw, each with its line feed; `list(seq, hash)` of the last one.
+#'
+#' @noRd
+native_mirror_extend <- function(file, rows) .Call(wrap__native_mirror_extend, file, rows)
+
+#' The hash of a row of a mirror; `NULL` where it isn't there.
+#'
+#' @noRd
+native_mirror_hash <- function(file, seq) .Call(wrap__native_mirror_hash, file, seq)
+
+#' What was drafted last on top of a mirror stands in the database.
+#'
+#' @noRd
+native_appended <- function(file) .Call(wrap__native_appended, file)
+
+#' The hashes of all stored bytes that a ledger names.
+#'
+#' @noRd
+native_stored <- function(file) .Call(wrap__native_stored, file)
+
+#' What a ledger begins with: `list(id, time)`.
+#'
+#' @noRd
+native_new_ledger <- function() .Call(wrap__native_new_ledger)
+
 #' Appends what a store has and the ledger hasn't: `list(run_ids, continued, known, versions, stages, left_out)`.
 #'
 #' @noRd

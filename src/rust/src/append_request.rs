@@ -3,14 +3,17 @@
 use std::borrow::Cow;
 use std::cell::Cell;
 use std::path::{Path, PathBuf};
+use std::sync::PoisonError;
 
 use extendr_api::prelude::*;
 use extendr_ffi::SEXPTYPE;
+use fitledger_core::format::digest::Digest;
 use fitledger_core::format::event::Event;
 use fitledger_core::format::id::RunId;
 use fitledger_core::format::object::Object;
 use fitledger_core::format::session_context::SessionContext;
 use fitledger_core::format::time::Timestamp;
+use fitledger_core::ledger::mirror::{self, DraftStore, Drafts};
 use fitledger_core::ledger::{
     self, Append, FileStore, Memory, Position, ReadSince, Repaired, Session,
 };
@@ -18,9 +21,11 @@ use fitledger_core::platform::per_process::PerProcess;
 use fitledger_core::platform::{memory, sys};
 use fitledger_core::views::import::{Bytes, Imported, Source};
 use fitledger_core::views::repair::{self, Carried};
+use fitledger_core::views::stored;
 
 use crate::guard::Failure;
 use crate::r::{self, R, Text};
+use crate::to_r;
 
 /// Locked by the thread that writes: R's, or the one that writes what is buffered. Values that are taken from a buffer
 /// are taken under it, so that nobody ends their run in between.
@@ -65,8 +70,8 @@ impl Entropy {
 }
 
 /// The ledger to append to, the session of the rows, and whether to wait for the disk:
-/// `list(file, version, context, lockfile, code, sync, allow_network)`, the context as JSON, the code
-/// `NULL` or as `native_code()` gives it.
+/// `list(file, version, context, lockfile, code, sync, allow_network, is_mirror)`, the context as JSON, the code
+/// `NULL` or as `native_code()` gives it. To a mirror nothing is appended: the rows are drafted, for R to send.
 #[derive(Clone)]
 pub struct AppendRequest {
     path: PathBuf,
@@ -79,6 +84,8 @@ pub struct AppendRequest {
     allow_network: bool,
     /// Whether to begin a ledger where there is none.
     pub create: bool,
+    /// Where rows are drafted, if the file is a mirror.
+    drafts: Option<Drafts>,
 }
 
 impl AppendRequest {
@@ -86,7 +93,7 @@ impl AppendRequest {
     pub fn of(request: &Robj) -> Result<AppendRequest, Failure> {
         memory::ensure(0);
         let list = R::of(request);
-        if list.ty() != SEXPTYPE::VECSXP || list.len() != 7 {
+        if list.ty() != SEXPTYPE::VECSXP || list.len() != 8 {
             return Err(Failure::argument("request"));
         }
         let file = list
@@ -115,6 +122,7 @@ impl AppendRequest {
             sync: list.element(5).is_true(),
             allow_network: list.element(6).is_true(),
             create: true,
+            drafts: list.element(7).is_true().then(Drafts::default),
         })
     }
 
@@ -134,6 +142,11 @@ impl AppendRequest {
         &self.path
     }
 
+    /// Whether rows are drafted only.
+    pub fn is_draft(&self) -> bool {
+        self.drafts.is_some()
+    }
+
     /// Appends, and gives what somebody should be told.
     pub fn append(
         &self,
@@ -151,12 +164,36 @@ impl AppendRequest {
         decide: impl FnOnce(ReadSince<'_>) -> fitledger_core::Result<E>,
     ) -> Result<(Position, Remarks), Failure> {
         let mut give_up = r::patience(&self.path);
+        let path = &self.path;
+        let is_decided = Cell::new(false);
         let written = self.with_memory(entropy, &mut give_up, |memory, how| {
-            let open = || self.open();
-            let position = ledger::append_decided(open, &self.path, memory, how, decide)?;
+            let Some(drafts) = &self.drafts else {
+                let open = || self.open();
+                let position = ledger::append_decided(open, path, memory, how, decide)?;
+                return Ok((position, Remarks::of(memory)));
+            };
+            let open = || DraftStore::open(path, drafts);
+            let decide = |read_since: ReadSince<'_>| {
+                decide(&|position| {
+                    is_decided.set(true);
+                    read_since(position)
+                })
+            };
+            let position = memory.drafting(path, |memory| {
+                ledger::append_decided(open, path, memory, how, decide)
+            })?;
             Ok((position, Remarks::of(memory)))
         });
-        Ok(written?)
+        let (position, mut remarks) = written?;
+        remarks.draft = self.draft(is_decided.get());
+        Ok((position, remarks))
+    }
+
+    /// What was drafted, if anything was.
+    fn draft(&self, is_decided: bool) -> Option<RowsToSend> {
+        let drafts = self.drafts.as_ref()?;
+        let rows = std::mem::take(&mut *drafts.lock().unwrap_or_else(PoisonError::into_inner));
+        (!rows.is_empty()).then_some(RowsToSend { rows, is_decided })
     }
 
     /// The same without R, which isn't asked whether to go on. What there is to tell, the next call tells.
@@ -171,8 +208,11 @@ impl AppendRequest {
         })
     }
 
-    /// Begins the ledger if there is none.
+    /// Begins the ledger if there is none. One that has a mirror has begun.
     pub fn begin(&self, entropy: &mut Entropy) -> Result<(), Failure> {
+        if self.is_draft() {
+            return Ok(());
+        }
         let mut give_up = r::patience(&self.path);
         Ok(self.with_memory(entropy, &mut give_up, |memory, how| {
             ledger::begin(|| self.open(), &self.path, memory, how)
@@ -195,12 +235,20 @@ impl AppendRequest {
         bytes: &mut Bytes,
     ) -> Result<(Imported, Remarks), Failure> {
         let mut give_up = r::patience(&self.path);
+        let path = &self.path;
         let written = self.with_memory(entropy, &mut give_up, |memory, how| {
-            let open = || self.open();
-            let imported = source.import(open, &self.path, memory, how, bytes)?;
+            let imported = match &self.drafts {
+                None => source.import(|| self.open(), path, memory, how, bytes)?,
+                Some(drafts) => memory.drafting(path, |memory| {
+                    let open = || DraftStore::open(path, drafts);
+                    source.import(open, path, memory, how, bytes)
+                })?,
+            };
             Ok((imported, Remarks::of(memory)))
         });
-        Ok(written?)
+        let (imported, mut remarks) = written?;
+        remarks.draft = self.draft(true);
+        Ok((imported, remarks))
     }
 
     fn open(&self) -> std::io::Result<FileStore> {
@@ -256,6 +304,20 @@ impl Drop for Writing {
     }
 }
 
+/// What was drafted last on top of a mirror stands where the ledger is kept.
+pub fn appended(mirror: &Path) {
+    if let Some(_writing) = Writing::begin() {
+        MEMORY.lock().appended(mirror);
+    }
+}
+
+/// A mirror's rows were checked up to a position.
+pub fn looked_through(mirror: &Path, position: Position) {
+    if let Some(_writing) = Writing::begin() {
+        MEMORY.lock().looked_through(mirror, position);
+    }
+}
+
 /// The run that this process began last in a ledger.
 pub fn last_run(path: &Path) -> Option<RunId> {
     MEMORY.lock().last_run(path).cloned()
@@ -273,12 +335,40 @@ fn code(kept: R) -> Vec<(&'static str, &'static [u8])> {
         .collect()
 }
 
+/// Rows that were drafted on top of a mirror, to be appended where the ledger is kept.
+struct RowsToSend {
+    rows: Vec<u8>,
+    /// Whether they rest on what the rows before them say, and have to follow the very last of those.
+    is_decided: bool,
+}
+
+impl RowsToSend {
+    /// `list(cells, rows, after, is_decided, objects)`: the cells as the database takes them; the rows as they stand in the
+    /// file if they follow the mirror's last row, and its number; the hashes of the stored bytes that they name.
+    fn into_robj(self) -> Robj {
+        let cells = String::from_utf8(mirror::cells(&self.rows)).expect("rows are UTF-8");
+        let objects = stored::digests(mirror::drafted(&self.rows));
+        let objects: Vec<String> = objects.iter().map(Digest::to_string).collect();
+        let first = mirror::drafted(&self.rows).next();
+        let after = first.map_or(0, |row| row.seq.0 - 1);
+        list!(
+            cells = cells,
+            rows = to_r::bytes(&self.rows),
+            after = after as f64,
+            is_decided = self.is_decided,
+            objects = objects
+        )
+        .into()
+    }
+}
+
 /// What somebody should be told of an append.
 #[derive(Default)]
 pub struct Remarks {
     network: Option<String>,
     not_recorded: Option<String>,
     notice: Option<String>,
+    draft: Option<RowsToSend>,
 }
 
 impl Remarks {
@@ -287,21 +377,23 @@ impl Remarks {
             network: memory.take_network(),
             not_recorded: memory.take_not_recorded(),
             notice: memory.take_notice(),
+            draft: None,
         }
     }
 }
 
-/// A value that R's side hands on after it has told them.
+/// A value that R's side hands on after it has told them, and sent what was drafted.
 pub fn with_remarks(mut value: Robj, remarks: Remarks) -> Robj {
     let remarks = [
-        ("network", remarks.network),
-        ("not_recorded", remarks.not_recorded),
-        ("notice", remarks.notice),
+        ("network", remarks.network.map(Robj::from)),
+        ("not_recorded", remarks.not_recorded.map(Robj::from)),
+        ("notice", remarks.notice.map(Robj::from)),
+        ("draft", remarks.draft.map(RowsToSend::into_robj)),
     ];
-    for (name, text) in remarks {
-        if let Some(text) = text {
+    for (name, remark) in remarks {
+        if let Some(remark) = remark {
             value
-                .set_attrib(name, text)
+                .set_attrib(name, remark)
                 .expect("a vector takes an attribute");
         }
     }

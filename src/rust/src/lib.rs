@@ -15,6 +15,7 @@ mod import;
 mod lineage;
 mod live;
 mod log;
+mod mirror;
 mod mlflow;
 mod page;
 mod plain;
@@ -37,6 +38,7 @@ extendr_module! {
     use lineage;
     use live;
     use log;
+    use mirror;
     use mlflow;
     use page;
     use plain;

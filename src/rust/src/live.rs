@@ -201,7 +201,8 @@ pub fn append(
             LIVE.lock().begin(id, request, position);
             Ok(remarks)
         }
-        kind if is_ours(&id, request.path()) => {
+        // Of a run in a database nothing is held back.
+        kind if !request.is_draft() && is_ours(&id, request.path()) => {
             let mut runs = match artifacts.is_empty() {
                 true => None,
                 false => Some(RUNS.lend(request.path().to_owned())?),
@@ -481,7 +482,7 @@ fn native_log_step(request: Robj, run_id: Robj, metrics: Robj, step: Robj) -> Ro
         request.create = false;
         request.sync = false;
         let remarks = append(&request, &mut Entropy::new(), now, event, false)?;
-        Ok(with_remarks(Robj::from(()), remarks))
+        Ok(with_remarks(Robj::from(true), remarks))
     })
 }
 
@@ -508,7 +509,7 @@ fn native_buffer_write(file: Robj, run_id: Robj) -> Robj {
         };
         taken.settle(written);
         let (_, remarks) = outcome?;
-        Ok(with_remarks(Robj::from(()), remarks))
+        Ok(with_remarks(Robj::from(true), remarks))
     })
 }
 

@@ -8,6 +8,7 @@ use std::sync::{Mutex, PoisonError};
 use extendr_api::prelude::*;
 use extendr_ffi::SEXPTYPE;
 use fitledger_core::format::time::Timestamp;
+use fitledger_core::ledger::MIRROR_SUFFIX;
 use fitledger_core::ledger::objects::Objects;
 use fitledger_core::page::{self, About, Page, Since};
 use fitledger_core::platform::sys;
@@ -20,9 +21,11 @@ use crate::to_r;
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
+/// What a ledger is called on its page.
 fn name(path: &Path) -> String {
     let name = path.file_name().unwrap_or_default();
-    name.to_string_lossy().into_owned()
+    let name = name.to_string_lossy();
+    name.strip_suffix(MIRROR_SUFFIX).unwrap_or(&name).to_owned()
 }
 
 fn text(x: &Robj, what: &str) -> Result<String, Failure> {

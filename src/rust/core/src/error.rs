@@ -25,6 +25,10 @@ pub enum Error {
     },
     /// A file without a row, where there were some.
     RowsGone { path: PathBuf, sign: SignOfRows },
+    /// Where the ledger of a mirror is kept, a row is another one than the mirror has, or doesn't follow what it has.
+    Forked { path: PathBuf, row: u64 },
+    /// A mirror, to which nobody writes but what mirrors.
+    Mirror { path: PathBuf },
     /// A row would be longer than the format allows.
     RowTooLong { bytes: usize },
     /// The user interrupted the wait for the lock, or a long piece of work.
@@ -208,6 +212,8 @@ impl Error {
             Error::Newer { .. } => "newer_format",
             Error::Corrupt { .. } => "corrupt",
             Error::RowsGone { .. } | Error::RunGone { .. } => "rows_gone",
+            Error::Forked { .. } => "forked",
+            Error::Mirror { .. } => "mirror",
             Error::RowTooLong { .. } => "row_too_long",
             Error::Interrupted => "interrupted",
             Error::Artifact { .. } | Error::Archive { .. } => "artifact",
@@ -245,6 +251,12 @@ impl Error {
             }
             Error::RunGone { .. } => {
                 "An older copy of the file, or another file, was put in its place. Nothing was written: put the newer copy back, or begin a new run."
+            }
+            Error::Forked { .. } => {
+                "Somebody rewrote the record there, or it is another one. See `vignette(\"teams\")` for what to do."
+            }
+            Error::Mirror { .. } => {
+                "Nothing was written. Give the ledger itself, as `ledger_postgres()` returns it; a copy of the file under another name is a ledger of its own."
             }
             Error::RowTooLong { .. } => {
                 "Nothing was written. Store large values in a file and log its path."
@@ -311,6 +323,8 @@ impl Error {
             | Error::Newer { path, .. }
             | Error::Corrupt { path, .. }
             | Error::RowsGone { path, .. }
+            | Error::Forked { path, .. }
+            | Error::Mirror { path }
             | Error::Network { path, .. }
             | Error::Conflict { path, .. }
             | Error::DamagedIndex { path }
@@ -392,6 +406,15 @@ impl fmt::Display for Error {
                     path.display()
                 ),
             },
+            Error::Forked { row, .. } => write!(
+                f,
+                "Row {row} of the ledger in the database is not the one that this machine has seen, or doesn't follow it."
+            ),
+            Error::Mirror { path } => write!(
+                f,
+                "'{}' mirrors a ledger in a database, and can't be written to.",
+                path.display()
+            ),
             Error::RowTooLong { bytes } => write!(
                 f,
                 "The row would take {bytes} bytes; a ledger's rows hold at most 16 MiB."

@@ -40,6 +40,10 @@ pub trait Store: Sync {
     fn network(&self) -> io::Result<Option<Network>> {
         Ok(None)
     }
+    /// Whether it mirrors a ledger that is kept elsewhere, and only what mirrors may write to it.
+    fn is_mirror(&self) -> bool {
+        false
+    }
     /// Makes a new file, durably, of a part of the ledger's bytes and of what follows them. Nothing that has its
     /// name already is followed or replaced.
     fn copy_aside(&mut self, path: &Path, part: Range<u64>, more: &[u8]) -> io::Result<()>;
@@ -104,6 +108,10 @@ impl FileStore {
         })
     }
 
+    fn is_link(&self) -> bool {
+        self.path.is_symlink()
+    }
+
     /// Copies a part of the file in pieces.
     fn copy_part(&self, part: Range<u64>, to: &mut File) -> io::Result<()> {
         let mut piece = Vec::new();
@@ -120,6 +128,9 @@ impl FileStore {
         Ok(())
     }
 }
+
+/// How the names of mirrors end.
+pub const MIRROR_SUFFIX: &str = ".mirror.csv";
 
 /// So many bytes are in memory while a part of a ledger is copied.
 const COPIED_BYTES: u64 = 1 << 20;
@@ -201,6 +212,14 @@ impl Store for FileStore {
 
     fn network(&self) -> io::Result<Option<Network>> {
         sys::network(&self.file, &self.path)
+    }
+
+    fn is_mirror(&self) -> bool {
+        let is_mirror = |path: &Path| {
+            let name = path.file_name().unwrap_or_default();
+            name.as_encoded_bytes().ends_with(MIRROR_SUFFIX.as_bytes())
+        };
+        is_mirror(&self.path) || self.is_link() && is_mirror(&self.real_path())
     }
 
     fn copy_aside(&mut self, path: &Path, part: Range<u64>, more: &[u8]) -> io::Result<()> {

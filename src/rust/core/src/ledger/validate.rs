@@ -161,12 +161,16 @@ fn stated_head(before: &[u8]) -> Option<Head> {
 
 /// A row that holds, and which other rule it breaks, if it does.
 #[derive(Debug, PartialEq)]
-struct Checked {
-    head: Head,
+pub(in crate::ledger) struct Checked {
+    pub head: Head,
     invalid: Option<Invalid>,
 }
 
-fn check_row(line: &[u8], previous: Option<Head>) -> Result<Checked, RowDamage> {
+/// Checks a row, and that it follows the one before it, if that is known.
+pub(in crate::ledger) fn check_row(
+    line: &[u8],
+    previous: Option<Head>,
+) -> Result<Checked, RowDamage> {
     match check_plain(line, previous) {
         Some(head) => Ok(Checked {
             head,

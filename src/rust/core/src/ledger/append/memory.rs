@@ -16,6 +16,8 @@ pub struct Memory {
     /// Whether to write to file systems over a network whose locks can't be relied on.
     pub allow_network: bool,
     known: HashMap<Key, Known>,
+    /// What will be known of ledgers that are kept elsewhere, once what was drafted last is appended there.
+    drafted: HashMap<Key, Drafted>,
     network: Vec<String>,
     not_recorded: Vec<String>,
     notices: Vec<String>,
@@ -38,6 +40,13 @@ pub(in crate::ledger) struct Known {
     pub last_run: Option<RunId>,
 }
 
+/// What a draft makes known, if it is appended.
+struct Drafted {
+    session: Option<WrittenSession>,
+    last_run: Option<RunId>,
+}
+
+#[derive(Clone)]
 pub(in crate::ledger) struct WrittenSession {
     pub version: u64,
     pub id: String,
@@ -75,6 +84,10 @@ impl Memory {
     /// Looks once at where a ledger lies.
     pub(super) fn check_network(&mut self, key: &Key, store: &impl Store) -> Result<()> {
         let path = store.path();
+        if store.is_mirror() {
+            let path = path.to_owned();
+            return Err(Error::Mirror { path });
+        }
         if self.known(key, store.id()).network_checked {
             return Ok(());
         }
@@ -90,6 +103,42 @@ impl Memory {
         }
         self.known(key, store.id()).network_checked = true;
         Ok(())
+    }
+
+    /// Drafts on top of a mirror. What that would make known is so once it is appended, see [`Memory::appended`].
+    pub fn drafting<T>(&mut self, mirror: &Path, draft: impl FnOnce(&mut Memory) -> T) -> T {
+        let key = Memory::key(mirror);
+        let before = self.known.get(&key);
+        let before =
+            before.map(|known| (known.looked, known.session.clone(), known.last_run.clone()));
+        let drafted = draft(self);
+        if let Some(known) = self.known.get_mut(&key) {
+            let (looked, session, last_run) = before.unwrap_or_default();
+            known.looked = looked;
+            let after = Drafted {
+                session: std::mem::replace(&mut known.session, session),
+                last_run: std::mem::replace(&mut known.last_run, last_run),
+            };
+            self.drafted.insert(key, after);
+        }
+        drafted
+    }
+
+    /// What was drafted last is appended.
+    pub fn appended(&mut self, mirror: &Path) {
+        let key = Memory::key(mirror);
+        if let (Some(known), Some(drafted)) = (self.known.get_mut(&key), self.drafted.remove(&key))
+        {
+            known.session = drafted.session;
+            known.last_run = drafted.last_run;
+        }
+    }
+
+    /// A mirror's rows were checked up to a position.
+    pub fn looked_through(&mut self, mirror: &Path, position: Position) {
+        if let Ok(file) = sys::path_id(mirror) {
+            self.known(&Memory::key(mirror), file).looked = Some(position);
+        }
     }
 
     /// The run that this process began last in a ledger.
@@ -115,6 +164,7 @@ impl Memory {
 
     /// What a forked child knows of what its parent did: all but what is of another process.
     pub fn inherited(mut self) -> Memory {
+        self.drafted.clear();
         for known in self.known.values_mut() {
             known.session = None;
             known.last_run = None;
