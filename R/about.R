@@ -36,7 +36,7 @@ enclosing$runs <- list()
 enclosing_run <- function(file) {
   file <- absolute_path(file)
   for (run in rev(enclosing$runs)) {
-    if (run$file == file) {
+    if (identical(path_of(run$file), file)) {
       return(run$run_id)
     }
   }

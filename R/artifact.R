@@ -73,9 +73,9 @@ log_artifact <- function(.run, name, x, ..., keep = TRUE) {
       check_order(name, x, code)
       check_name(name, "name")
     }
-    call_native(native_check_new_artifact, .run$file, .run$run_id, name, call = call)
-    artifacts <- store_artifacts(.run$file, rlang::set_names(list(x), name), keep, call, most)
-    log_event_native(.run$file, "log", .run$run_id, artifacts = artifacts, call = call)
+    call_native(native_check_new_artifact, path_of(.run$file), .run$run_id, name, call = call)
+    artifacts <- store_artifacts(path_of(.run$file), rlang::set_names(list(x), name), keep, call, most)
+    log_event_native(path_of(.run$file), "log", .run$run_id, artifacts = artifacts, call = call)
   })
   invisible(.run)
 }
@@ -275,7 +275,7 @@ store_folder <- function(file, path, name, keep, most, call) {
 #' coef(read_artifact(file, id, "model"))
 #' basename(artifact_path(file, id, "model"))
 read_artifact <- function(file, run_id, name) {
-  file <- check_path(file, "file")
+  file <- check_ledger(file, "file")
   artifact <- find_artifact(file, run_id, name)
   bytes <- artifact_bytes(file, artifact, name)
   if (endsWith(tolower(artifact$file), ".rds")) unpack_object(bytes, name) else bytes
@@ -310,7 +310,7 @@ unpack_object <- function(bytes, what, call = rlang::caller_env()) {
 #' @rdname read_artifact
 #' @export
 artifact_path <- function(file, run_id, name) {
-  file <- check_path(file, "file")
+  file <- check_ledger(file, "file")
   artifact <- find_artifact(file, run_id, name)
   if (artifact$stored) {
     return(copy_artifact(file, artifact))
@@ -390,6 +390,7 @@ recorded_paths <- function(path, file) {
 call_stored <- function(native, file, artifact, ..., what = NULL, call = rlang::caller_env()) {
   on_progress <- progress_bar("Verifying", size = artifact$size %||% NA)
   result <- native(file, artifact$sha256, artifact$size, ..., on_progress)
+  result <- completed(result, native, file, artifact$sha256, artifact$size, ..., on_progress, call = call)
   if (!is.null(what) && is_failure(result, "artifact")) {
     result$message <- paste0("`", what, "` is not what was recorded. ", result$message)
   }

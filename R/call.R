@@ -64,7 +64,7 @@ log_call <- function(file, call, metrics = NULL, ..., params = NULL, artifact = 
     ...,
     known = c("params", "artifact", "data", "seed", "tags", "sealed", "redact", "name", "experiment", "parent")
   )
-  file <- absolute_path(check_path(file, "file"))
+  file <- absolute_path(check_ledger(file, "file", create = TRUE))
   expr <- substitute(call)
   caller <- parent.frame()
   check_call(expr)
@@ -411,7 +411,7 @@ record_arguments <- function(run, capture, about, params, data, redact, notes) {
     if (length(data)) list(data = data)
   )
   params <- override(sorted$params, redacted_params(params, redact))
-  attempt(log_event_native(run$file, "log", run$run_id, params, more = more), what, notes)
+  attempt(log_event_native(path_of(run$file), "log", run$run_id, params, more = more), what, notes)
 }
 
 store_value <- function(run, result, name, capture, notes) {
@@ -421,15 +421,15 @@ store_value <- function(run, result, name, capture, notes) {
         value <- result$value
         is_path <- rlang::is_string(value) && is_text(value) && is_there(value)
         artifact <- if (is_path) {
-          store_artifact(run$file, value, name, keep = TRUE, most = Inf, call = NULL)
+          store_artifact(path_of(run$file), value, name, keep = TRUE, most = Inf, call = NULL)
         } else {
-          store_object(run$file, value, name)
+          store_object(path_of(run$file), value, name)
         }
         if (is.null(artifact$outcome)) {
           outcome <- outcome_in(capture$formula)
           artifact <- c(artifact, if (length(outcome)) list(outcome = as.list(as_utf8(outcome))))
         }
-        log_event_native(run$file, "log", run$run_id, artifacts = rlang::set_names(list(artifact), name))
+        log_event_native(path_of(run$file), "log", run$run_id, artifacts = rlang::set_names(list(artifact), name))
       },
       paste0("The artifact `", name, "`"), notes
     )

@@ -31,7 +31,7 @@
 #' compare_runs(file, c(a, b))
 compare_runs <- function(file, run_id, ..., only_different = TRUE) {
   check_no_dots(..., known = "only_different")
-  file <- check_path(file, "file")
+  file <- check_ledger(file, "file")
   if (missing(run_id)) {
     abort_argument("run_id", "the ids of runs")
   }

@@ -32,6 +32,10 @@
 #' | `fitledger_error_io` | the system refused something | `path` |
 #' | `fitledger_error_interrupted` | a time limit of R's was reached while the call waited or was at long work; the message is R's | |
 #' | `fitledger_error_network` | the file is on a network file system whose locks can't be relied on | `path` |
+#' | `fitledger_error_database` | a database can't be reached, or refuses | |
+#' | `fitledger_error_forked` | a row in a database is not the one that this machine has seen | `path`, `row` |
+#' | `fitledger_error_behind` | a database has fewer rows than this machine has seen | `row` |
+#' | `fitledger_error_mirror` | the file mirrors a ledger in a database; nothing was written | `path` |
 #' | `fitledger_error_remains` | a failed write left an unfinished row behind | `path` |
 #' | `fitledger_error_durability_unknown` | the disk did not confirm the write | `path` |
 #' | `fitledger_error_internal` | a bug of ours | |

@@ -146,7 +146,7 @@ describe_package <- function(name, version, path) {
 #' write_lockfile(file, id, path)
 #' cat(head(readLines(path), 12), sep = "\n")
 write_lockfile <- function(file, run_id, path) {
-  file <- check_path(file, "file")
+  file <- check_ledger(file, "file")
   path <- check_path(path, "path")
   run_id <- known_run_id(file, run_id, "run_id")
   lockfile <- call_native(native_session_of, file, run_id)$lockfile
@@ -167,7 +167,7 @@ write_lockfile <- function(file, run_id, path) {
 #' @rdname write_lockfile
 #' @export
 compare_session <- function(file, run_id) {
-  file <- check_path(file, "file")
+  file <- check_ledger(file, "file")
   run_id <- known_run_id(file, run_id, "run_id")
   then <- call_native(native_session_of, file, run_id)
   recorded <- list(then$packages, then$platform, then$git, then$script_sha256)

@@ -97,8 +97,8 @@
 #' best_run(file, "test_rmse")
 import_runs <- function(from, file, ..., metrics = NULL, dry_run = FALSE) {
   check_no_dots(..., known = c("metrics", "dry_run"))
-  from <- check_path(from, "from")
-  file <- check_path(file, "file")
+  from <- check_ledger(from, "from")
+  file <- check_ledger(file, "file", create = TRUE)
   check_flag(dry_run, "dry_run")
   if (is_plain(from)) {
     return(invisible(import_plain(from, file, metrics, dry_run)))
@@ -118,6 +118,7 @@ import_runs <- function(from, file, ..., metrics = NULL, dry_run = FALSE) {
 
 import_ledger <- function(from, file, dry_run, call = rlang::caller_env()) {
   write_buffered(from)
+  fetch_all(from, call)
   imported <- call_native(
     native_import, append_request(file), from, dry_run, progress_bar("Copying stored files", from, NA),
     call = call
@@ -133,11 +134,11 @@ import_ledger <- function(from, file, dry_run, call = rlang::caller_env()) {
 import_line <- function(imported, from, dry_run) {
   counts <- c("new run" = length(imported$run_ids), session = imported$sessions, "stored file" = imported$objects)
   if (imported$rows == 0 && !any(counts > 0)) {
-    return(c(i = paste0("Nothing new ", if (dry_run) "would come" else "came", " from '", from, "'.")))
+    return(c(i = paste0("Nothing new ", if (dry_run) "would come" else "came", " from ", shown_ledger(from), ".")))
   }
   came <- counted_each(counts)
   what <- paste0(
-    counted(imported$rows, "row"), " from '", from, "'", if (length(came)) paste0(": ", toString(came))
+    counted(imported$rows, "row"), " from ", shown_ledger(from), if (length(came)) paste0(": ", toString(came))
   )
   if (dry_run) {
     c(i = paste0("Would copy ", what, "."), i = "Nothing was written.")

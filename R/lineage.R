@@ -49,7 +49,7 @@
 trace_lineage <- function(file, what = NULL, ..., artifact = NULL, data = NULL, commit = NULL,
                           package = NULL, direction = NULL) {
   check_no_dots(..., known = c("artifact", "data", "commit", "package", "direction"))
-  file <- check_path(file, "file")
+  file <- check_ledger(file, "file")
   given <- c(
     what = !is.null(what), artifact = !is.null(artifact), data = !is.null(data), commit = !is.null(commit),
     package = !is.null(package)

@@ -55,7 +55,9 @@ start_run <- function(file, params = list(), ..., data = NULL, seed = NULL, tags
     known = c("data", "seed", "tags", "name", "experiment", "parent", "resume", "take_over")
   )
   check_flag(take_over, "take_over")
-  file <- absolute_path(check_path(file, "file"))
+  path <- absolute_path(check_ledger(file, "file", create = is.null(resume)))
+  ledger <- lasting_ledger(file, path)
+  file <- path
   seed <- check_seed(seed)
   more <- if (!is.null(data)) list(data = data_versions(data))
   if (!is.null(resume)) {
@@ -72,8 +74,7 @@ start_run <- function(file, params = list(), ..., data = NULL, seed = NULL, tags
   if (!is.null(stream)) {
     log_event_native(file, "log", run_id, artifacts = stream)
   }
-  run <- structure(list(file = file, run_id = run_id), class = "fitledger_run")
-  run
+  structure(list(file = ledger, run_id = run_id), class = "fitledger_run")
 }
 
 # What a run is called, belongs to and began with doesn't change when it is resumed.
@@ -106,14 +107,15 @@ end_run <- function(.run, metrics = list(), ..., status = "finished", sealed = N
 
 finish <- function(run, metrics, more, sealed = NULL, call = rlang::caller_env()) {
   log_event_native(
-    run$file, "end", run$run_id, NULL, metrics,
+    path_of(run$file), "end", run$run_id, NULL, metrics,
     sealed = sealed, more = more, call = call
   )
 }
 
 #' @export
 print.fitledger_run <- function(x, ...) {
-  cat("<run ", x$run_id, "> in ", encodeString(x$file, quote = "'"), "\n", sep = "")
+  where <- if (is_ledger(x$file)) format(x$file) else encodeString(x$file, quote = "'")
+  cat("<run ", x$run_id, "> in ", where, "\n", sep = "")
   invisible(x)
 }
 
@@ -158,15 +160,15 @@ log_metrics <- function(.run, ..., step = NULL) {
 
 log_values <- function(run, values, step, call = rlang::caller_env()) {
   if (is.null(step)) {
-    return(log_event_native(run$file, "log", run$run_id, NULL, values, call = call))
+    return(log_event_native(path_of(run$file), "log", run$run_id, NULL, values, call = call))
   }
   check_step(step, call)
   # 0: buffered, 1: to be written now, 2: it is no live run of this process, which buffers nothing of it.
-  due <- call_native(native_buffer_push, run, values, step, call = call)
+  due <- if (is_ledger(run$file)) 2 else call_native(native_buffer_push, run, values, step, call = call)
   if (due == 1) {
-    call_native(native_buffer_write, run$file, run$run_id, call = call)
+    call_native(native_buffer_write, path_of(run$file), run$run_id, call = call)
   } else if (due == 2) {
-    call_native(native_log_step, append_request(run$file), run$run_id, values, step, call = call)
+    call_native(native_log_step, append_request(path_of(run$file)), run$run_id, values, step, call = call)
   }
 }
 
@@ -177,7 +179,7 @@ log_params <- function(.run, ...) {
   values <- list(...)
   call <- environment()
   report_values(.run, list(params = named_values(values)), function(values) {
-    log_event_native(.run$file, "log", .run$run_id, values$params, call = call)
+    log_event_native(path_of(.run$file), "log", .run$run_id, values$params, call = call)
   })
   invisible(.run)
 }
@@ -189,7 +191,7 @@ log_tags <- function(.run, ...) {
   values <- list(...)
   call <- environment()
   report_values(.run, list(tags = named_values(values)), function(values) {
-    log_event_native(.run$file, "log", .run$run_id, tags = values$tags, call = call)
+    log_event_native(path_of(.run$file), "log", .run$run_id, tags = values$tags, call = call)
   })
   invisible(.run)
 }
@@ -447,7 +449,7 @@ message_of <- function(e) {
 #' read_runs(file, void = TRUE, details = TRUE)$status
 #' restore_run(file, id, "the unit was right")
 tag_run <- function(.file, .run_id, ...) {
-  file <- check_path(.file, ".file")
+  file <- check_ledger(.file, ".file")
   run_ids <- run_ids_of(file, .run_id, ".run_id")
   tags <- named_values(list(...))
   if (!length(tags)) {
@@ -459,7 +461,7 @@ tag_run <- function(.file, .run_id, ...) {
 #' @rdname tag_run
 #' @export
 log_note <- function(file, run_id, text) {
-  file <- check_path(file, "file")
+  file <- check_ledger(file, "file")
   check_text(text, "text")
   remark_on(file, "note", run_ids_of(file, run_id, "run_id"), more = list(text = text))
 }
@@ -467,7 +469,7 @@ log_note <- function(file, run_id, text) {
 #' @rdname tag_run
 #' @export
 void_run <- function(file, run_id, reason) {
-  file <- check_path(file, "file")
+  file <- check_ledger(file, "file")
   check_text(reason, "reason")
   remark_on(file, "void", run_ids_of(file, run_id, "run_id"), more = list(reason = reason))
 }
@@ -475,7 +477,7 @@ void_run <- function(file, run_id, reason) {
 #' @rdname tag_run
 #' @export
 restore_run <- function(file, run_id, reason) {
-  file <- check_path(file, "file")
+  file <- check_ledger(file, "file")
   check_text(reason, "reason")
   run_id <- run_ids_of(file, run_id, "run_id")
   if (!length(run_id)) {
@@ -538,7 +540,7 @@ check_run_ids <- function(file, run_ids, call = rlang::caller_env()) {
 #' log_run(file, list(a = 1), list(b = 2))
 #' last_run_id(file)
 last_run_id <- function(file) {
-  file <- check_path(file, "file")
+  file <- check_ledger(file, "file")
   call_native(native_last_run, file) %||% NA_character_
 }
 
@@ -561,7 +563,7 @@ last_run_id <- function(file) {
 #' })
 #' read_metrics(file)
 read_metrics <- function(file, run_id = NULL, metrics = NULL) {
-  file <- check_path(file, "file")
+  file <- check_ledger(file, "file")
   if (!is.null(run_id)) {
     run_id <- run_ids_of(file, run_id, "run_id")
   }

@@ -112,6 +112,7 @@ export_mlruns <- function(file, to, run_ids, columns, call = rlang::caller_env()
       arg = "columns", call = call
     )
   }
+  fetch_all(file, call)
   result <- call_native(native_export_mlruns, file, to, run_ids, progress_bar("Copying", to, NA), call = call)
   if (length(result$left_out$name)) {
     say_left_out(c(v = paste0("Exported to '", to, "'.")), result, "fitledger_message_exported")

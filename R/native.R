@@ -7,10 +7,24 @@ call_native <- function(native, ..., call = rlang::caller_env()) {
   if (is.null(attributes(result))) {
     return(result)
   }
+  signal_warnings(signal_failure(completed(result, native, ..., call = call), call), call)
+}
+
+# What a call gives once all is done that it takes R for: to say that it waits, and what it takes for a ledger in a database,
+# that is to bring what this machine doesn't have yet, and to send what the call has drafted.
+completed <- function(result, native, ..., call) {
   if (is_failure(result, "busy")) {
     result <- wait_while_busy(result, native, ...)
   }
-  signal_warnings(signal_failure(result, call), call)
+  if (length(opened$ledgers)) {
+    while (inherits(result, "fitledger_failure") && brought(result, ..1, call)) {
+      result <- native(...)
+    }
+    if (!is.null(attr(result, "draft", exact = TRUE))) {
+      result <- send_draft(result, native, ..., call = call)
+    }
+  }
+  result
 }
 
 signal_failure <- function(result, call = rlang::caller_env()) {
@@ -103,14 +117,14 @@ gone_hint <- function(file) {
   }
 }
 
-# The file, the session of the rows with the environment's lockfile and the code, whether to wait for the disk, and whether to
-# go on where locks can't be relied on.
+# The file, the session of the rows with the environment's lockfile and the code, whether to wait for the disk, whether to
+# go on where locks can't be relied on, and whether the file mirrors a ledger in a database.
 append_request <- function(file) {
   session <- current_session(file)
   list(
     file, session$version, session$context, session$lockfile, session$code,
     !identical(getOption("fitledger.sync"), "none"),
-    identical(getOption("fitledger.network"), "allow")
+    identical(getOption("fitledger.network"), "allow"), length(opened$ledgers) > 0 && !is.null(mirrored(file))
   )
 }
 

@@ -158,7 +158,7 @@ guess_metrics <- function(columns) {
 #' import_runs(store, tempfile(fileext = ".csv"))
 export_runs <- function(file, to, ..., where = NULL, columns = NULL, format = c("csv", "mlruns")) {
   check_no_dots(..., known = c("where", "columns", "format"))
-  file <- check_path(file, "file")
+  file <- check_ledger(file, "file")
   to <- check_path(to, "to")
   format <- if (missing(format)) "csv" else format
   check_choice(format, c("csv", "mlruns"), "format")

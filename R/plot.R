@@ -27,7 +27,7 @@
 #' }
 #' plot_runs(file, "step", "loss")
 plot_runs <- function(file, x, y, ..., where = NULL, maximize = FALSE) {
-  file <- check_path(file, "file")
+  file <- check_ledger(file, "file")
   check_name(x, "x")
   check_name(y, "y")
   check_flag(maximize, "maximize")

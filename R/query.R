@@ -68,7 +68,7 @@
 read_runs <- function(file, ..., where = NULL, columns = NULL, compact = FALSE, details = FALSE,
                       void = FALSE) {
   check_no_dots(..., known = c("where", "columns", "compact", "details", "void"))
-  file <- check_path(file, "file")
+  file <- check_ledger(file, "file")
   where <- enquo(where)
   check_names(columns, "columns", "names of columns")
   check_flag(compact, "compact")
@@ -132,7 +132,7 @@ compact_columns <- function(frame, kept) {
 best_run <- function(file, metric, maximize = FALSE, ..., n = 1, where = NULL, columns = NULL,
                      over = "last") {
   check_no_dots(..., known = c("n", "where", "columns", "over"))
-  file <- check_path(file, "file")
+  file <- check_ledger(file, "file")
   check_name(metric, "metric")
   check_flag(maximize, "maximize")
   check_count(n, "n")
@@ -460,7 +460,7 @@ mtfrm.fitledger_mixed <- function(x) {
 #' log_run(file, list(lambda = 0.1), list(rmse = 1.2))
 #' read_ledger(file)[c("seq", "event", "params", "metrics")]
 read_ledger <- function(file) {
-  file <- check_path(file, "file")
+  file <- check_ledger(file, "file")
   write_buffered(file)
   as_frame(call_native(native_events, file))
 }

@@ -33,7 +33,7 @@
 #' read_run(file, id)
 #' read_run(file, id)$params$lambda
 read_run <- function(file, run_id) {
-  file <- check_path(file, "file")
+  file <- check_ledger(file, "file")
   run_id <- one_run_id(file, run_id, "run_id")
   write_buffered(file)
   run <- call_native(native_read_run, file, run_id)
@@ -200,7 +200,7 @@ read_notes <- function(file, run_id = NULL) {
 }
 
 read_of_runs <- function(native, file, run_id, call = rlang::caller_env()) {
-  file <- check_path(file, "file", call)
+  file <- check_ledger(file, "file", call = call)
   if (!is.null(run_id)) {
     run_id <- run_ids_of(file, run_id, "run_id", call)
   }

@@ -36,7 +36,7 @@
 #' predict(read_model(file, "stopping@production"), data.frame(speed = 10))
 register_model <- function(file, name, run_id, artifact = "model", ..., signature = NULL) {
   check_no_dots(..., known = "signature")
-  file <- check_path(file, "file")
+  file <- check_ledger(file, "file")
   check_name(name, "name")
   run_id <- one_run_id(file, run_id, "run_id")
   check_name(artifact, "artifact")
@@ -99,7 +99,7 @@ register_model <- function(file, name, run_id, artifact = "model", ..., signatur
 promote_model <- function(file, name, version, stage = "production", ..., gate = NULL, expect = NULL,
                           why = NULL) {
   check_no_dots(..., known = c("gate", "expect", "why"))
-  file <- check_path(file, "file")
+  file <- check_ledger(file, "file")
   check_name(name, "name")
   version <- check_version(version)
   check_name(stage, "stage")
@@ -131,7 +131,7 @@ promote_model <- function(file, name, version, stage = "production", ..., gate =
 #' @export
 rollback_model <- function(file, name, stage = "production", ..., why = NULL) {
   check_no_dots(..., known = "why")
-  file <- check_path(file, "file")
+  file <- check_ledger(file, "file")
   check_name(name, "name")
   check_name(stage, "stage")
   check_why(why)
@@ -388,14 +388,14 @@ plain_predictions <- function(model, data) {
 #' read_models(file)[c("model", "version", "stages")]
 #' stage_history(file, "stopping")
 read_models <- function(file) {
-  file <- check_path(file, "file")
+  file <- check_ledger(file, "file")
   as_frame(call_native(native_models, file))
 }
 
 #' @rdname read_models
 #' @export
 stage_history <- function(file, name) {
-  file <- check_path(file, "file")
+  file <- check_ledger(file, "file")
   check_name(name, "name")
   as_frame(call_native(native_stage_history, file, name))
 }
@@ -438,7 +438,7 @@ stage_history <- function(file, name) {
 #' try(predict(model, data.frame(speed = "fast")))
 read_model <- function(file, model, ..., check = FALSE) {
   check_no_dots(..., known = "check")
-  file <- check_path(file, "file")
+  file <- check_ledger(file, "file")
   check_flag(check, "check")
   found <- find_version(file, model)
   if (!check) {

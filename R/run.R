@@ -70,7 +70,7 @@ log_run <- function(file, params, metrics, ..., artifacts = NULL, keep = TRUE, d
   if (...length()) {
     check_no_dots(..., known = c("artifacts", "keep", "data", "seed", "tags", "sealed", "name", "experiment", "parent"))
   }
-  file <- check_path(file, "file")
+  file <- check_ledger(file, "file", create = TRUE)
   if (missing(params)) {
     abort_argument("params", "a named list")
   }
@@ -129,7 +129,7 @@ log_run <- function(file, params, metrics, ..., artifacts = NULL, keep = TRUE, d
 log_runs <- function(file, runs, params, metrics, ..., data = NULL, seed = NULL, tags = NULL,
                      sealed = NULL, name = NULL, experiment = NULL, parent = NULL) {
   check_no_dots(..., known = c("data", "seed", "tags", "sealed", "name", "experiment", "parent"))
-  file <- check_path(file, "file")
+  file <- check_ledger(file, "file", create = TRUE)
   if (missing(runs)) {
     abort_argument("runs", "a data frame")
   }

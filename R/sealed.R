@@ -33,7 +33,7 @@
 #' reveal_run(file, chosen, "the number for the report")
 #' sum(read_runs(file, columns = "looks")$looks)
 reveal_run <- function(file, run_id, why) {
-  file <- check_path(file, "file")
+  file <- check_ledger(file, "file")
   check_text(why, "why")
   run_id <- known_run_id(file, run_id, "run_id")
   sealed <- call_native(native_sealed, file, run_id)

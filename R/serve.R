@@ -207,7 +207,7 @@ answer_view <- function(req, config) {
     return(respond(200L, page = paste0(page$before, live, page$after), head = req$REQUEST_METHOD == "HEAD"))
   }
   since <- sub("^[?]since=", "", req$QUERY_STRING)
-  data <- native_page_data(config$file, if (nzchar(since)) since)
+  data <- native_page_data(check_ledger(config$file, "file"), if (nzchar(since)) since)
   if (is.null(data)) {
     return(respond(204L))
   }

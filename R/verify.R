@@ -60,8 +60,11 @@
 #' writeBin(charToRaw(sub('rmse"":1.0', 'rmse"":0.5', text)), file)
 #' verify_ledger(file)$status
 verify_ledger <- function(file, checkpoint = NULL) {
-  file <- check_path(file, "file")
-  result <- call_native(native_verify, file, check_checkpoint(checkpoint))
+  file <- check_ledger(file, "file")
+  checkpoint <- check_checkpoint(checkpoint)
+  mend_mirror(file)
+  fetch_all(file)
+  result <- call_native(native_verify, file, checkpoint)
   result$problems <- as_frame(result$problems)
   structure(c(result["status"], file = file, result[-1]), class = "fitledger_verification")
 }
@@ -134,7 +137,7 @@ format.fitledger_verification <- function(x, ...) {
       paste0("  row ", number(x$problems$row), ": ", x$problems$problem)
     )
   }
-  c(paste0("<", basename(x$file), "> ", verdict), where, anchor, next_step, problems)
+  c(paste0("<", sub("[.]mirror[.]csv$", "", basename(x$file)), "> ", verdict), where, anchor, next_step, problems)
 }
 
 #' @export
@@ -164,7 +167,7 @@ print.fitledger_verification <- function(x, ...) {
 #' writeLines(checkpoint, path, sep = "")
 #' verify_ledger(file, readLines(path))$anchored
 checkpoint_ledger <- function(file) {
-  file <- check_path(file, "file")
+  file <- check_ledger(file, "file")
   structure(call_native(native_checkpoint, file), class = "fitledger_checkpoint")
 }
 
@@ -219,7 +222,14 @@ print.fitledger_checkpoint <- function(x, ...) {
 #' repaired$left_out
 #' read_runs(file)
 repair_ledger <- function(file) {
-  file <- check_path(file, "file")
+  if (!missing(file) && is_ledger(file)) {
+    abort(
+      "argument", "A ledger in a database is not repaired here.",
+      "What this machine has of it is fetched anew by itself where it is damaged.",
+      arg = "file"
+    )
+  }
+  file <- check_ledger(file, "file")
   repaired <- call_native(native_repair, append_request(file))
   if (is.null(repaired)) {
     cli_inform(c(v = "Every row of {.path {file}} holds; nothing was done."))

@@ -64,7 +64,7 @@
 #' stop_view()
 view_runs <- function(file, path = NULL, ..., live = FALSE, open = interactive()) {
   check_no_dots(..., known = c("live", "open"))
-  file <- check_path(file, "file")
+  file <- check_ledger(file, "file")
   check_flag(live, "live")
   check_flag(open, "open")
   if (!is.null(path)) {

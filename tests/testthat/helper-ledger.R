@@ -1,6 +1,27 @@
-# A path for a ledger that goes with the test.
+# A ledger of the kind that the suite is run over: a file, or one in a database.
 local_ledger <- function(env = parent.frame()) {
+  if (ledger_kind() == "postgres") local_postgres(env = env) else local_file(env)
+}
+
+ledger_kind <- function() Sys.getenv("FITLEDGER_TEST_LEDGERS", "file")
+
+# For what is about the file itself.
+local_file <- function(env = parent.frame()) {
   withr::local_tempfile(fileext = ".csv", .local_envir = env)
+}
+
+# The file of a ledger of any kind, as it is now.
+file_of <- function(ledger) {
+  if (inherits(ledger, "fitledger_ledger")) check_ledger(ledger, "ledger") else ledger
+}
+
+# The code for a ledger in another process.
+code_of <- function(ledger) {
+  if (!inherits(ledger, "fitledger_ledger")) {
+    return(encodeString(ledger, quote = "'"))
+  }
+  connect <- paste(deparse(body(ledger$connect), width.cutoff = 500), collapse = " ")
+  sprintf("fitledger::ledger_postgres(function() %s, '%s')", connect, ledger$name)
 }
 
 golden <- function() {
@@ -41,17 +62,18 @@ ledger_of_everything <- function(env = parent.frame()) {
 
 # Everything of the file, to see that nothing has changed.
 bytes <- function(file) {
+  file <- file_of(file)
   readBin(file, "raw", file.size(file))
 }
 
 # The cells of a ledger as any reader of CSV sees them.
 cells <- function(file) {
-  utils::read.csv(file, colClasses = "character", encoding = "UTF-8")
+  utils::read.csv(file_of(file), colClasses = "character", encoding = "UTF-8")
 }
 
 # Whether each row is sealed by the one before it, computed without the package.
 chain_holds <- function(file) {
-  lines <- readLines(file, encoding = "UTF-8")
+  lines <- readLines(file_of(file), encoding = "UTF-8")
   sha256 <- function(text) {
     input <- withr::local_tempfile()
     writeBin(charToRaw(text), input)

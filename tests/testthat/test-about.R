@@ -94,7 +94,7 @@ test_that("what can't be is refused before anything is written", {
 })
 
 test_that("a parent that hasn't begun is reported and ignored", {
-  file <- local_ledger()
+  file <- local_file()
   a <- log_run(file, list(), list())
   log_run(file, list(), list(), parent = a)
   # In the row of the child alone.

@@ -41,7 +41,7 @@ test_that("objects and files come back as they were", {
 })
 
 test_that("what is stored twice is kept once, read-only, without leftovers", {
-  file <- local_ledger()
+  file <- local_file()
   run <- start_run(file)
   log_artifact(run, "a", 1:10)
   log_artifact(run, "b", 1:10)
@@ -120,7 +120,7 @@ test_that("a path alone gives the artifact its name", {
 })
 
 test_that("a run has one artifact of a name, whoever is faster", {
-  file <- local_ledger()
+  file <- local_file()
   run <- start_run(file)
   log_artifact(run, "model", 1)
   before <- list(bytes(file), object_files(file))
@@ -180,7 +180,7 @@ test_that("a file recorded by its path is found from the working directory, then
 })
 
 test_that("a ledger without its folder says what is missing", {
-  file <- local_ledger()
+  file <- local_file()
   id <- log_run(file, list(), list(), artifacts = list(model = 1:3))
   moved <- file.path(withr::local_tempdir(), "moved.csv")
   file.rename(file, moved)
@@ -222,7 +222,7 @@ test_that("bytes that aren't those that were stored are refused and listed", {
     }
   )
   for (kind in names(damage)) {
-    file <- local_ledger()
+    file <- local_file()
     id <- log_run(file, list(), list(), artifacts = list(model = as.list(1:50)))
     object <- object_files(file)
     Sys.chmod(object, "644")
@@ -292,7 +292,7 @@ test_that("what a folder can't be stored with is named before anything is stored
     list("a\tb", function(path) writeLines("", path), "a control character")
   )
   for (plant in plants) {
-    file <- local_ledger()
+    file <- local_file()
     run <- start_run(file)
     before <- object_files(file)
     path <- file.path(local_folder(), plant[[1]])
@@ -306,7 +306,7 @@ test_that("what a folder can't be stored with is named before anything is stored
   link <- withr::local_tempfile()
   file.symlink(local_folder(), link)
   # Before anything is stored, and so before the ledger begins.
-  file <- local_ledger()
+  file <- local_file()
   expect_error(log_run(file, list(), list(), artifacts = list(net = link)), "a symbolic link", class = "fitledger_error_unstorable")
   expect_false(file.exists(file))
 })
@@ -325,7 +325,7 @@ test_that("an archive that somebody else made stays in its folder, or is refused
     as.raw(rep(1:250, 10))
   )
   for (i in seq_along(hostile)) {
-    file <- local_ledger()
+    file <- local_file()
     id <- log_archive(file, hostile[[i]])
     folders <- list.files(tempdir(), "^artifact-")
     e <- expect_error(artifact_path(file, id, "net"), "can't be unpacked", class = "fitledger_error_artifact", info = i)
@@ -344,7 +344,7 @@ test_that("a folder that utils::tar() packed is unpacked", {
   archive <- withr::local_tempfile()
   # It says that long names aren't portable, and leaves the empty folder out.
   withr::with_dir(folder, suppressWarnings(utils::tar(archive, setdiff(list.files(all.files = TRUE, no.. = TRUE), "~"), tar = "internal")))
-  file <- local_ledger()
+  file <- local_file()
   id <- log_archive(file, bytes(archive))
   unpacked <- content(artifact_path(file, id, "net"))
   expected <- content(folder)
@@ -416,7 +416,7 @@ test_that("too little memory is an error, and R lives on", {
   skip_on_cran()
   skip_on_os(c("windows", "mac", "solaris"))
   skip_if(!nzchar(Sys.which("prlimit")), "prlimit is not installed")
-  file <- local_ledger()
+  file <- local_file()
   n <- 60000
   log_runs(file, data.frame(a = seq_len(n), b = strrep("x", 200), m = runif(n)), c("a", "b"), "m")
   id <- log_run(file, list(), list(), artifacts = list(a = raw(1e6)))
@@ -464,7 +464,7 @@ test_that("too little memory is an error, and R lives on", {
 
 test_that("links and pipes are not followed", {
   skip_on_os("windows")
-  file <- local_ledger()
+  file <- local_file()
   target <- withr::local_tempfile(lines = "x")
   link <- withr::local_tempfile()
   file.symlink(target, link)
@@ -490,7 +490,7 @@ test_that("names that could leave a folder are refused or made safe", {
 
 test_that("a ledger behind a link has one folder of objects", {
   skip_on_os("windows")
-  file <- local_ledger()
+  file <- local_file()
   id <- log_run(file, list(), list(), artifacts = list(a = 1))
   link <- withr::local_tempfile()
   file.symlink(file, link)
@@ -501,7 +501,7 @@ test_that("a ledger behind a link has one folder of objects", {
 })
 
 test_that("a ledger and its objects can be moved together", {
-  file <- local_ledger()
+  file <- local_file()
   id <- log_run(file, list(), list(m = 1), artifacts = list(model = mtcars))
   folder <- withr::local_tempdir()
   file.copy(c(file, paste0(file, ".objects")), folder, recursive = TRUE)

@@ -206,7 +206,7 @@ test_that("it works within functions, loops, pipes and injections", {
 })
 
 test_that("what isn't one function call is refused before anything runs", {
-  file <- local_ledger()
+  file <- local_file()
   model <- list(fit = function(x) stop("ran"))
   expect_snapshot_conditions({
     log_call(file, fit <- lm(dist ~ speed, cars))
@@ -298,7 +298,7 @@ test_that("nothing loses a value: what can't be recorded is one warning", {
 
 test_that("a ledger that is gone or full when the fit is done doesn't lose the fit", {
   skip_on_os("windows")
-  file <- local_ledger()
+  file <- local_file()
   replaced <- function() {
     unlink(file)
     dir.create(file)
@@ -403,7 +403,7 @@ test_that("data are those from before the call", {
 
 test_that("a ledger that was deleted meanwhile isn't begun anew", {
   skip_on_os("windows")
-  file <- local_ledger()
+  file <- local_file()
   gone <- function() {
     unlink(file)
     "the fit"
@@ -423,7 +423,7 @@ test_that("an endless recursion has failed, and a jump out of the call is an int
 })
 
 test_that("redaction reaches what is handed on, what is made of it, and what errors say", {
-  file <- local_ledger()
+  file <- local_file()
   generic <- function(x, ...) UseMethod("generic")
   generic.default <- function(x, token, ...) x
   log_call(file, generic(1, "s3cr3t-token"), redact = "token")
@@ -443,7 +443,7 @@ test_that("redaction reaches what is handed on, what is made of it, and what err
 })
 
 test_that("what is redacted is nowhere", {
-  file <- local_ledger()
+  file <- local_file()
   client <- function(x, api_key, ...) if (x) stop("key ", api_key, " is refused") else x
   secret <- "s3cr3t-token"
   log_call(file, client(FALSE, "s3cr3t-token"), redact = "api_key")
@@ -477,7 +477,7 @@ test_that("the chapter's failure shows: a package was updated and a default shif
     system2(file.path(R.home("bin"), "R"), c("CMD", "INSTALL", "--no-docs", "--no-byte-compile", paste0("--library=", shQuote(library)), shQuote(source)), stdout = FALSE, stderr = FALSE)
     library
   }
-  file <- local_ledger()
+  file <- local_file()
   code <- function(library) {
     c(
       sprintf(".libPaths(c(%s, .libPaths()))", deparse(library)),

@@ -130,7 +130,7 @@ test_that("every way to log takes data", {
 })
 
 test_that("data that can't be recorded leave the ledger as it was", {
-  file <- local_ledger()
+  file <- local_file()
   expect_snapshot_conditions({
     log_run(file, list(), list(), data = list(cars))
     log_run(file, list(), list(), data = list(a = NULL))

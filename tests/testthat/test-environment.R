@@ -1,5 +1,5 @@
 test_that("each environment is stored once and named by its sessions", {
-  file <- local_ledger()
+  file <- local_file()
   withr::local_options(fitledger.context = "packages")
   id <- log_run(file, list(), list())
   before <- RNGkind()
@@ -54,7 +54,7 @@ test_that("packages from elsewhere say where they came from", {
 test_that("compare_session() says what differs today", {
   # Where git isn't installed, nobody knows of a work tree.
   withr::local_options(fitledger.context = c("user", "host", "packages"))
-  file <- local_ledger()
+  file <- local_file()
   id <- log_run(file, list(), list())
   expect_output(print(compare_session(file, id)), "Nothing that is on record")
   # A run as another machine with older packages would have recorded it.
@@ -62,7 +62,7 @@ test_that("compare_session() says what differs today", {
   context$packages$cli <- "0.9.0"
   context$packages$gone <- "1.2.3"
   context$r <- "3.6.3"
-  old <- local_ledger()
+  old <- local_file()
   target <- list(old, 1e9, call_native(native_json, context, FALSE), NULL, NULL, TRUE, FALSE)
   id <- native_log_event(target, "run", NULL, list(), list(), NULL, NULL, NULL, NULL, NULL, FALSE)
   compared <- compare_session(old, id)
@@ -133,7 +133,7 @@ test_that("compare_session() prints what became of the code", {
 })
 
 test_that("a session that says something else of its code is read all the same", {
-  file <- local_ledger()
+  file <- local_file()
   odd <- list(git = 5L, script = "x", script_sha256 = 7L, code = "none", platform = R.version$platform)
   target <- list(file, 1e9, call_native(native_json, odd, FALSE), NULL, NULL, TRUE, FALSE)
   id <- native_log_event(target, "run", NULL, list(), list(), NULL, NULL, NULL, NULL, NULL, FALSE)
@@ -142,7 +142,7 @@ test_that("a session that says something else of its code is read all the same",
 })
 
 test_that("a run without an environment on record says so", {
-  file <- local_ledger()
+  file <- local_file()
   withr::local_options(fitledger.context = character())
   id <- log_run(file, list(), list())
   expect_error(compare_session(file, id), class = "fitledger_error_argument")
@@ -152,14 +152,14 @@ test_that("a run without an environment on record says so", {
 
 test_that("a lockfile that can't be stored is a warning, a damaged one is found", {
   skip_on_os("windows")
-  file <- local_ledger()
+  file <- local_file()
   writeLines("in the way", paste0(file, ".objects"))
   withr::defer(unlink(paste0(file, ".objects")))
   expect_warning(id <- log_run(file, list(a = 1), list()), "lockfile is not on record", class = "fitledger_warning")
   expect_identical(read_runs(file)$run_id, id)
   expect_error(write_lockfile(file, id, tempfile()), class = "fitledger_error_argument")
 
-  file <- local_ledger()
+  file <- local_file()
   id <- log_run(file, list(a = 1), list())
   object <- list.files(paste0(file, ".objects"), recursive = TRUE, full.names = TRUE)
   Sys.chmod(object, "644")

@@ -89,8 +89,8 @@ test_that("an import can be repeated, looked at before, and goes back", {
 })
 
 test_that("what can't come together is left out and named", {
-  file <- local_ledger()
-  other <- local_ledger()
+  file <- local_file()
+  other <- local_file()
   for (ledger in c(file, other)) {
     log_run(ledger, list(k = 1), list(m = 1), artifacts = list(model = list(ledger)))
     log_run(ledger, list(k = 2), list(m = 2), artifacts = list(model = list(1)))
@@ -118,7 +118,7 @@ test_that("what can't come together is left out and named", {
 
 test_that("production never moves by an import", {
   file <- local_models()
-  copy <- local_ledger()
+  copy <- local_file()
   file.copy(file, copy)
   file.copy(paste0(file, ".objects"), dirname(copy), recursive = TRUE)
   promote_model(file, "stopping", 1)
@@ -135,7 +135,7 @@ test_that("production never moves by an import", {
 
 test_that("an import is refused as other calls are, and says what to do", {
   both <- local_copies()
-  damaged <- local_ledger()
+  damaged <- local_file()
   text <- rawToChar(bytes(both$file))
   writeBin(charToRaw(sub("\"\"k\"\":0", "\"\"k\"\":1", text)), damaged)
   gone <- file.path(dirname(both$file), "gone.csv")
@@ -163,8 +163,8 @@ test_that("an import is refused as other calls are, and says what to do", {
 
 test_that("a run of a process that is gone is lost in both, and what runs goes on running", {
   skip_on_os(c("windows", "mac"))
-  from <- local_ledger()
-  file <- local_ledger()
+  from <- local_file()
+  file <- local_file()
   run_apart(c(
     "library(fitledger)", paste0("start_run(", encodeString(from, quote = "\""), ", list(k = 1))"), "cat('done\\n')"
   ))
@@ -215,8 +215,8 @@ test_that("branches of a repository come together", {
 })
 
 test_that("others append to both ledgers while one is imported", {
-  from <- local_ledger()
-  file <- local_ledger()
+  from <- local_file()
+  file <- local_file()
   log_run(from, list(k = 0), list(m = 0))
   log_run(file, list(k = 0), list(m = 0))
   quoted <- encodeString(c(from, file), quote = "\"")
@@ -266,7 +266,7 @@ test_that("a ledger that says odd things is imported as it is read", {
         substr(text, 1, span[[1]] - 1), odd[[(i + k) %% length(odd) + 1]], substr(text, span[[2]] + 1, nchar(text))
       )
       write_rows(altered, changed)
-      file <- local_ledger()
+      file <- local_file()
       log_run(file, list(k = 1), list(m = 1))
       outcome <- tryCatch(imported(changed, file), fitledger_error = identity)
       if (!inherits(outcome, "error")) {
@@ -280,9 +280,9 @@ test_that("a ledger that says odd things is imported as it is read", {
 })
 
 test_that("remarks on the other side never make a run's own rows late", {
-  file <- local_ledger()
-  other <- local_ledger()
-  third <- local_ledger()
+  file <- local_file()
+  other <- local_file()
+  third <- local_file()
   run <- start_run(file, list(a = 1))
   suppressMessages(import_runs(file, other))
   log_metrics(run, x = 1, step = 1)
@@ -307,9 +307,9 @@ test_that("remarks on the other side never make a run's own rows late", {
 })
 
 test_that("tags come together in a diamond", {
-  file <- local_ledger()
+  file <- local_file()
   run <- log_run(file, list(a = 1), list(m = 2))
-  copies <- c(local_ledger(), local_ledger())
+  copies <- c(local_file(), local_file())
   file.copy(file, copies, overwrite = TRUE)
   tag_run(copies[[1]], run, b = "B")
   tag_run(copies[[2]], run, c = "C")
@@ -341,8 +341,8 @@ test_that("a promotion that was left out stays out, and is named", {
 })
 
 test_that("a void that others declared isn't taken back by an import, and no session comes for nothing", {
-  file <- local_ledger()
-  other <- local_ledger()
+  file <- local_file()
+  other <- local_file()
   run <- log_run(file, list(a = 1), list(m = 1))
   file.copy(file, other, overwrite = TRUE)
   void_run(file, run, "leak")
@@ -357,8 +357,8 @@ test_that("a void that others declared isn't taken back by an import, and no ses
   suppressMessages(import_runs(file, other))
   expect_identical(read_runs(other, void = TRUE, details = TRUE)$status, "finished")
 
-  file <- local_ledger()
-  other <- local_ledger()
+  file <- local_file()
+  other <- local_file()
   started <- start_run(file, list(a = 1))
   suppressMessages(import_runs(file, other))
   end_run(started)

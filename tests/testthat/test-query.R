@@ -50,13 +50,13 @@ test_that("ties go to the first, NA is left out, as which.min() does", {
 })
 
 test_that("without a candidate there are no rows", {
-  file <- local_ledger()
+  file <- local_file()
   log_run(file, list(a = 1), list(m = NA))
   expect_equal(nrow(best_run(file, "m")), 0)
   expect_named(best_run(file, "m"), c("run_id", "timestamp", "a", "m"))
   expect_equal(nrow(best_run(file, "m", where = a > 5)), 0)
 
-  empty <- local_ledger()
+  empty <- local_file()
   writeLines(readLines(file)[1:2], empty)
   expect_equal(nrow(read_runs(empty)), 0)
   expect_named(read_runs(empty), c("run_id", "timestamp"))
@@ -68,7 +68,7 @@ test_that("without a candidate there are no rows", {
 })
 
 test_that("only finished runs are candidates", {
-  file <- local_ledger()
+  file <- local_file()
   lines <- readLines(golden())[1:12]
   writeLines(lines, file)
   expect_identical(read_runs(file, details = TRUE)$status, rep(c("finished", "running"), c(8, 1)))
@@ -238,7 +238,7 @@ test_that("a file that isn't there is an error that says what to do", {
 })
 
 test_that("a row counts by its hash, one in flight is not seen, damage is named", {
-  file <- local_ledger()
+  file <- local_file()
   search(file)
   whole <- bytes(file)
   writeBin(head(whole, -1), file)
@@ -247,7 +247,7 @@ test_that("a row counts by its hash, one in flight is not seen, damage is named"
   expect_equal(nrow(read_runs(file)), 3)
   damaged <- whole
   damaged[[300]] <- as.raw(0)
-  file <- local_ledger()
+  file <- local_file()
   writeBin(damaged, file)
   e <- expect_error(read_runs(file), class = "fitledger_error_corrupt")
   expect_equal(e$row, 2)
@@ -255,14 +255,14 @@ test_that("a row counts by its hash, one in flight is not seen, damage is named"
 })
 
 test_that("a view that is kept follows what becomes of the file", {
-  file <- local_ledger()
+  file <- local_file()
   search(file)
   expect_equal(nrow(read_runs(file)), 4)
   log_run(file, list(lambda = 9), list(rmse = 0))
   expect_identical(best_run(file, "rmse")$lambda, 9)
   run_apart(c("library(fitledger)", sprintf("log_run(%s, list(lambda = 10), list(rmse = -1))", deparse(file)), "cat('done\\n')"))
   expect_identical(best_run(file, "rmse")$lambda, 10)
-  other <- local_ledger()
+  other <- local_file()
   log_run(other, list(other = TRUE), list(rmse = 3))
   file.copy(other, file, overwrite = TRUE)
   expect_identical(read_runs(file), read_runs(other))
@@ -366,7 +366,7 @@ test_that("which variable is missing is known in every language", {
 
 test_that("where no run is a candidate there are no rows", {
   empty <- function(...) expect_identical(nrow(best_run(...)), 0L)
-  file <- local_ledger()
+  file <- local_file()
   run <- start_run(file, list(a = 1))
   log_metrics(run, m = 1)
   empty(file, "m")
@@ -382,7 +382,7 @@ test_that("where no run is a candidate there are no rows", {
     }
   }
   # Nothing but a note of a run that never began: a ledger without runs.
-  none <- local_ledger()
+  none <- local_file()
   void_run(none, log_run(none, list(a = 1), list(m = 1)), "no good")
   empty(none, "m")
   empty(none, "m", where = a > 0)
@@ -457,7 +457,7 @@ test_that("a text compares with a time as a time in UTC, in whatever time zone o
   file <- withr::local_tempfile(fileext = ".csv")
   times <- c("2024-03-01T09:15:02Z", "2024-03-01T14:00:00Z", "2024-03-02T00:00:00Z")
   writeLines(c("run_id,timestamp,k,acc", paste0("a", 1:3, ",", times, ",", 1:3, ",1")), file)
-  ledger <- local_ledger()
+  ledger <- local_file()
   import_runs(file, ledger, metrics = "acc")
   for (file in c(file, ledger)) {
     k <- function(where) read_runs(file, where = !!where)$k

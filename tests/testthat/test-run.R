@@ -68,7 +68,7 @@ test_that("what can't be kept is refused by name and nothing is written", {
 })
 
 test_that("arguments are checked", {
-  file <- local_ledger()
+  file <- local_file()
   expect_snapshot_conditions({
     log_run()
     log_run(1, list(), list())
@@ -102,7 +102,7 @@ test_that("values nested too deep are refused, however deep", {
 })
 
 test_that("hostile names and values stay text", {
-  file <- local_ledger()
+  file <- local_file()
   texts <- c(
     "a,b", "\"quoted\"", "line\nfeed", "cr\r\nlf", "tab\t", "=cmd()", "+1", "-1", "@x", "'", "\\",
     "{\"a\":1}", "$na", "$$", "%s%n", "{cli}", "\u00e9", "e\u0301", "\u2603", "\U1F600", " ", "NA",
@@ -133,10 +133,10 @@ test_that("large values and many parameters are kept", {
 })
 
 test_that("a first run that fails leaves no file", {
-  file <- local_ledger()
+  file <- local_file()
   expect_error(log_run(file, list(big = strrep("x", 17e6)), list()), class = "fitledger_error_row_too_long")
   expect_false(file.exists(file))
-  file <- local_ledger()
+  file <- local_file()
   file.create(file)
   expect_error(log_run(file, list(big = strrep("x", 17e6)), list()), class = "fitledger_error_row_too_long")
   expect_true(file.exists(file))
@@ -189,7 +189,7 @@ test_that("a data frame of runs is logged in one write", {
 })
 
 test_that("a data frame of runs is logged whole or not at all", {
-  file <- local_ledger()
+  file <- local_file()
   grid <- data.frame(a = 1:3, m = c("1", "2", "3"))
   grid$l <- list(1, 2, globalenv())
   expect_snapshot_conditions({
@@ -207,7 +207,7 @@ test_that("a data frame of runs is logged whole or not at all", {
 
 test_that("writers in several processes lose nothing", {
   skip_on_cran()
-  file <- local_ledger()
+  file <- local_file()
   code <- c(
     "library(fitledger)",
     "me <- as.integer(commandArgs(TRUE))",
@@ -302,7 +302,7 @@ test_that("paths and text in the encoding of any session are taken", {
     arguments <- c("-i", encoding[[1]], "-f", encoding[[2]], shQuote(file.path(locales, name)))
     suppressWarnings(system2("localedef", arguments, stdout = FALSE, stderr = FALSE))
     skip_if(!dir.exists(file.path(locales, name)), paste(name, "can't be made"))
-    file <- local_ledger()
+    file <- local_file()
     output <- run_apart(
       c(
         "if (Sys.getlocale('LC_CTYPE') == 'C') { cat('no locale\\ndone\\n'); quit() }",

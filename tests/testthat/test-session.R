@@ -24,7 +24,7 @@ test_that("a session is written once and names its surroundings", {
 
 test_that("a fresh process writes one session", {
   skip_on_cran()
-  file <- local_ledger()
+  file <- local_file()
   code <- c(
     "library(fitledger)",
     sprintf("for (i in 1:3) log_run(%s, list(i = i), list(m = 1))", deparse(file)),
@@ -50,7 +50,7 @@ test_that("a change gives a session of its own", {
 })
 
 test_that("a new ledger after file.remove() has its own session row", {
-  file <- local_ledger()
+  file <- local_file()
   log_run(file, list(a = 1), list(m = 1))
   file.remove(file)
   log_run(file, list(a = 1), list(m = 1))
@@ -146,7 +146,7 @@ test_that("the changes that aren't committed are recorded by their hash", {
 
 test_that("the code is hashed again when it has changed, and makes a session of its own", {
   skip_on_cran()
-  file <- local_ledger()
+  file <- local_file()
   script <- withr::local_tempfile(fileext = ".R")
   hash_now <- function() {
     source(script, local = TRUE)
@@ -288,7 +288,7 @@ test_that("the bytes of script and changes are kept only when that is asked for"
 test_that("kept code has the ledger's rights, whatever the umask", {
   skip_on_cran()
   skip_on_os("windows")
-  file <- local_ledger()
+  file <- local_file()
   local_no_script()
   script <- withr::local_tempfile(lines = "log_run(file, list(), list())")
   local_umask <- function(mode, env = parent.frame()) {
@@ -312,7 +312,7 @@ test_that("a script that is sourced is recorded by its base name outside a repos
   skip_if_not_installed("jsonlite")
   folder <- withr::local_tempdir()
   script <- file.path(folder, "train.R")
-  file <- local_ledger()
+  file <- local_file()
   writeLines(sprintf("library(fitledger); log_run(%s, list(a = 1), list(m = 1))", deparse(file)), script)
   libraries <- paste(.libPaths(), collapse = .Platform$path.sep)
   withr::with_envvar(c(R_LIBS = libraries), system2(

@@ -152,7 +152,7 @@ test_that("columns of any class are metrics of many runs", {
 })
 
 test_that("what isn't one number is refused, with what would do", {
-  file <- local_ledger()
+  file <- local_file()
   setClass("fl_period", contains = "numeric", representation(hour = "numeric"), where = environment())
   refused <- function(x) log_run(file, list(), list(m = x))
   expect_snapshot_conditions({

@@ -328,7 +328,7 @@ test_that("damage stops writers, and readers say where it is", {
 })
 
 test_that("a ledger without a row yet can be asked for everything", {
-  file <- local_ledger()
+  file <- local_file()
   header <- "seq,time,event,run_id,params,metrics,artifacts,context,hash\n"
   for (start in c("", substr(header, 1, 30), header)) {
     writeBin(charToRaw(start), file)

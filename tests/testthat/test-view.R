@@ -121,7 +121,7 @@ test_that("no text of a ledger leaves the element that holds the data", {
 })
 
 test_that("artifacts are previewed if their bytes are right", {
-  file <- local_ledger()
+  file <- local_file()
   folder <- withr::local_tempdir()
   path <- function(name, lines) {
     path <- file.path(folder, name)
@@ -182,18 +182,18 @@ test_that("more than a page can hold is left out, aloud", {
 })
 
 test_that("a ledger without runs, with failed ones alone, with many columns", {
-  file <- local_ledger()
+  file <- local_file()
   try(with_run(file, list(x = 1), function(run) stop("no")), silent = TRUE)
   data <- shown(file)
   expect_equal(values_of(data, "status", "detail"), list("failed"))
   kinds <- function(data) vapply(data$runs$columns, `[[`, "", "kind")
   expect_false("metric" %in% kinds(data))
 
-  wide <- local_ledger()
+  wide <- local_file()
   log_run(wide, rlang::set_names(as.list(1:10000), paste0("p", 1:10000)), list(m = 1))
   expect_equal(sum(kinds(shown(wide)) == "parameter"), 10000)
 
-  empty <- local_ledger()
+  empty <- local_file()
   writeLines("seq,time,event,run_id,params,metrics,artifacts,context,hash", empty)
   data <- shown(empty)
   expect_equal(data$runs$n, 0)
@@ -201,7 +201,7 @@ test_that("a ledger without runs, with failed ones alone, with many columns", {
 })
 
 test_that("a plain CSV is shown as it stands", {
-  file <- local_ledger()
+  file <- local_file()
   writeLines(c(
     '"run_id","timestamp","model","lambda","test_rmse"',
     '"20261123-042047-0042","2026-11-23T04:20:47Z","ridge",0.1,1.96',
@@ -220,13 +220,13 @@ test_that("a plain CSV is shown as it stands", {
 })
 
 test_that("a plain CSV without a run is an error that says so", {
-  file <- local_ledger()
+  file <- local_file()
   writeLines('"run_id","timestamp","lambda","rmse"', file)
   expect_error(view_runs(file, open = FALSE), "without a run", class = "fitledger_error_argument")
 })
 
 test_that("the page of a ledger that doesn't verify says so; one that can't be read is an error", {
-  file <- local_ledger()
+  file <- local_file()
   log_run(file, list(lambda = 1), list(rmse = 2))
   good <- rawToChar(bytes(file))
   writeBin(charToRaw(sub('rmse"":2.0', 'rmse"":1.0', good)), file)
@@ -240,7 +240,7 @@ test_that("the page of a ledger that doesn't verify says so; one that can't be r
 })
 
 test_that("a page is put where it was asked for, in one step, over an earlier page alone", {
-  file <- local_ledger()
+  file <- local_file()
   log_run(file, list(lambda = 1), list(rmse = 2))
   folder <- withr::local_tempdir()
   to <- file.path(folder, "a page.html")
@@ -255,7 +255,7 @@ test_that("a page is put where it was asked for, in one step, over an earlier pa
   expect_error(view_runs(file, file, open = FALSE), class = "fitledger_error_exists")
   expect_error(view_runs(file, folder, open = FALSE), class = "fitledger_error_io")
   expect_error(view_runs(file, file.path(folder, "no", "page.html"), open = FALSE), class = "fitledger_error_io")
-  expect_error(view_runs(local_ledger(), open = FALSE), class = "fitledger_error_not_found")
+  expect_error(view_runs(local_file(), open = FALSE), class = "fitledger_error_not_found")
   expect_equal(readLines(mine), "mine")
 })
 
@@ -373,7 +373,7 @@ test_that("a value shows soon after it was logged", {
 
 test_that("a run is lost when its process is gone, which no row says", {
   skip_on_os(c("windows", "mac"))
-  file <- local_ledger()
+  file <- local_file()
   log_run(file, list(x = 1), list(m = 1))
   view <- local_view(file)
   mark <- told(view)$mark
@@ -401,7 +401,7 @@ test_that("a run is lost when its process is gone, which no row says", {
 })
 
 test_that("a file that is replaced or gone is no secret, and no end", {
-  file <- local_ledger()
+  file <- local_file()
   log_run(file, list(x = 1), list(m = 1))
   view <- local_view(file)
   mark <- told(view)$mark
@@ -505,7 +505,7 @@ test_that("the server ends with the session that started it, however that ends",
 })
 
 test_that("where no server can start the error says why", {
-  file <- local_ledger()
+  file <- local_file()
   log_run(file, list(x = 1), list(m = 1))
   error <- expect_error(check_package("httpuv2", "`live = TRUE`"), class = "fitledger_error_package")
   expect_match(conditionMessage(error), "httpuv2")
@@ -518,7 +518,7 @@ test_that("where no server can start the error says why", {
   expect_match(readRDS(file.path(folder, "state.rds"))$error, ".")
   expect_null(readRDS(file.path(folder, "state.rds"))$port)
 
-  plain <- local_ledger()
+  plain <- local_file()
   writeLines(c('"run_id","timestamp","x"', '"a","2026-11-23T04:20:47Z",1'), plain)
   expect_error(view_runs(plain, live = TRUE), "import_runs", class = "fitledger_error_argument")
 })
@@ -541,7 +541,7 @@ test_that("a browser's command line doesn't hold the secret address", {
 })
 
 test_that("the server ends when the package is unloaded", {
-  file <- local_ledger()
+  file <- local_file()
   log_run(file, list(i = 1L), list(m = 7))
   said <- run_apart(sprintf(
     "library(fitledger); view_runs('%s', live = TRUE, open = FALSE); s <- fitledger:::views[[ls(fitledger:::views)]]$server

@@ -1,0 +1,418 @@
+# Ledgers that aren't a file, and the mirrors from which they are read.
+
+is_ledger <- function(x) {
+  inherits(x, "fitledger_ledger")
+}
+
+# The file of a ledger: its path, or its mirror's, with the rows that have come since. `create` is for who is about to write:
+# a ledger in a database is begun then, as a file is by its first row, and its mirror is looked at only if there is none.
+check_ledger <- function(x, arg, create = FALSE, call = rlang::caller_env()) {
+  if (missing(x) || !is_ledger(x)) {
+    return(check_path(x, arg, call))
+  }
+  is_new <- is.null(known_ledger(x)$head)
+  open <- open_ledger(x, create, call)
+  if (!create && !is_new) {
+    refresh_mirror(open, call)
+  }
+  open$path
+}
+
+# The file of a ledger as it is.
+path_of <- function(x, call = rlang::caller_env()) {
+  if (is_ledger(x)) open_ledger(x, FALSE, call)$path else x
+}
+
+# What stands for a ledger in a run: its path, which doesn't change its meaning with the working folder, or itself.
+lasting_ledger <- function(x, path) {
+  if (is_ledger(x)) x else path
+}
+
+# The ledger in a database that a path mirrors, if it does.
+mirrored <- function(path) {
+  for (open in opened$ledgers) {
+    if (identical(open$path, path) && open$pid == Sys.getpid()) {
+      return(open)
+    }
+  }
+}
+
+# What a ledger is called in a message.
+shown_ledger <- function(path) {
+  open <- mirrored(path)
+  if (is.null(open)) paste0("'", path, "'") else paste0("the ledger `", open$ledger$name, "`")
+}
+
+# A ledger in a database that was looked at: `path` of its mirror, and `head`, the last row there that is known, a list of
+# `seq` and `hash`.
+open_ledger <- function(ledger, create = FALSE, call = rlang::caller_env()) {
+  open <- known_ledger(ledger)
+  if (is.null(open$path)) {
+    set_up(open, call)
+    key <- rlang::hash(open$address)
+    folder <- mirror_folder(key)
+    open$seen_path <- file.path(tools::R_user_dir("fitledger", "data"), "seen", key)
+    open$path <- file.path(folder, paste0(gsub("[^A-Za-z0-9_-]", "_", ledger$name), ".mirror.csv"))
+  }
+  if (is.null(open$began)) {
+    look <- look_at(open, 0, call)
+    if (is.null(look) && create) {
+      begin_ledger(open, call)
+    } else if (is.null(look)) {
+      abort(
+        "not_found", paste0("There is no ledger `", ledger$name, "` in the database."),
+        "A ledger begins with its first `log_run()`. Check the name.",
+        call = call
+      )
+    }
+    open$began <- TRUE
+  }
+  if (is.null(open$head)) {
+    refresh_mirror(open, call)
+  }
+  open
+}
+
+# Where mirrors are: in the user's cache, or, where that can't be, for this session only.
+mirror_folder <- function(key) {
+  for (cache in c(tools::R_user_dir("fitledger", "cache"), tempdir())) {
+    folder <- file.path(cache, "mirrors", key)
+    if (dir.exists(folder) || suppressWarnings(dir.create(folder, recursive = TRUE, mode = "0700"))) {
+      return(folder)
+    }
+  }
+  folder
+}
+
+# Where the ledger is, as `look()` in the database says: NULL if there is none.
+look_at <- function(open, seq, call) {
+  look <- query_texts(open, "look", open$ledger$name, seq, call = call)
+  if (look[[1]] == "unknown") {
+    return(NULL)
+  }
+  if (look[[1]] == "forbidden") {
+    abort(
+      "database", paste0("You have no right to read the ledger `", open$ledger$name, "`."),
+      "Its owner can give it to you by `share_ledger()`.",
+      call = call
+    )
+  }
+  check_outside(look[[1]], call)
+  look <- rlang::set_names(as.list(look[2:9]), c("id", "seq", "hash", "has", "may_write", "follows", "unsafe", "version"))
+  if (look$version != setup_version) {
+    abort(
+      "newer_format", paste0("The schema `", open$ledger$schema, "` was set up by another version of fitledger."),
+      "Update fitledger.",
+      call = call
+    )
+  }
+  look$seq <- as.numeric(look$seq)
+  if (nzchar(look$unsafe) && is.null(open$told)) {
+    open$told <- TRUE
+    rlang::inform(
+      paste0("The database's server runs with ", look$unsafe, ": a power cut may lose what it has acknowledged."),
+      class = "fitledger_message"
+    )
+  }
+  look
+}
+
+check_outside <- function(status, call) {
+  if (status == "in_transaction") {
+    abort(
+      "database", "The connection is inside a transaction, which could take back what is logged.",
+      "Commit it first, or give `ledger_postgres()` a function that connects.",
+      call = call
+    )
+  }
+}
+
+# Adds the rows to the mirror that have come since, each checked as it arrives.
+refresh_mirror <- function(open, call = rlang::caller_env()) {
+  head <- mirror_head(open)
+  seen <- read_seen(open)
+  look <- look_at(open, head$seq, call)
+  if (is.null(look)) {
+    abort("not_found", paste0("There is no ledger `", open$ledger$name, "` in the database any more."), call = call)
+  }
+  if (!is.null(seen) && seen$id != look$id) {
+    abort_forked(open, 1, "It is another ledger of the same name.", call)
+  }
+  known <- if (!is.null(seen) && seen$seq > head$seq) seen else head
+  if (look$seq < known$seq) {
+    check_behind(open, look, known, call)
+    open$head <- head
+    return(invisible())
+  }
+  has <- if (known$seq == head$seq) look$has else query(open, "hash_at", open$ledger$name, known$seq, call = call)
+  if (known$seq > 0 && !identical(has, known$hash)) {
+    return(settle_difference(open, known, call))
+  }
+  while (head$seq < look$seq) {
+    rows <- query(open, "read_rows", open$ledger$name, head$seq, look$seq, 2^23, bytes = TRUE, call = call)
+    if (!is.raw(rows)) {
+      abort_forked(open, head$seq + 1, "The database doesn't have it.", call)
+    }
+    head <- call_native(native_mirror_extend, open$path, rows, call = call)
+  }
+  note_seen(open, c(look["id"], head))
+}
+
+# The last row of the mirror. One that is damaged is the fault of this machine's disk: it is set aside, and comes again.
+mirror_head <- function(open) {
+  none <- list(seq = 0, hash = "")
+  tryCatch(
+    call_native(native_mirror_head, open$path) %||% none,
+    fitledger_error = function(e) {
+      set_mirror_aside(open)
+      none
+    }
+  )
+}
+
+set_mirror_aside <- function(open) {
+  aside <- tempfile("damaged-", dirname(open$path), ".csv")
+  if (!file.rename(open$path, aside)) {
+    abort("io", paste0("The mirror '", open$path, "' is damaged, and can't be moved aside."), "Remove it: it is fetched anew.", path = open$path)
+  }
+  rlang::inform(
+    paste0("The mirror of the ledger `", open$ledger$name, "` on this machine was damaged, and is fetched anew."),
+    class = "fitledger_message"
+  )
+}
+
+# What is damaged in the mirror of a ledger says nothing of the ledger.
+mend_mirror <- function(path, call = rlang::caller_env()) {
+  open <- mirrored(path)
+  if (!is.null(open) && call_native(native_verify, path, NULL, call = call)$status != "ok") {
+    set_mirror_aside(open)
+    refresh_mirror(open, call)
+  }
+}
+
+# The database has fewer rows than this machine has seen. A server that follows another one may be late.
+check_behind <- function(open, look, known, call) {
+  hash <- if (file.exists(open$path)) call_native(native_mirror_hash, open$path, look$seq, call = call)
+  if (!is.null(hash) && hash != look$hash) {
+    abort_forked(open, first_difference(open, look$seq, call), NULL, call)
+  }
+  if (look$follows != "true") {
+    abort(
+      "behind",
+      paste0(
+        "The ledger in the database ends with row ", look$seq, ", and this machine has seen row ", known$seq,
+        ": rows were lost, as when an older backup is restored."
+      ),
+      "Nothing was written. `vignette(\"teams\")` says how to bring back what only this machine has.",
+      row = known$seq, call = call
+    )
+  }
+}
+
+# Whether the mirror or the database is another than it was.
+settle_difference <- function(open, known, call) {
+  there <- file.exists(open$path)
+  if (there && call_native(native_verify, open$path, NULL, call = call)$status != "ok") {
+    set_mirror_aside(open)
+    return(refresh_mirror(open, call))
+  }
+  abort_forked(open, if (there) first_difference(open, known$seq, call) else known$seq, NULL, call)
+}
+
+# The first row that is another one in the database. Where two rows are equal, all rows before them are: each hash covers them.
+first_difference <- function(open, differs, call) {
+  equal <- 0
+  while (differs - equal > 1) {
+    middle <- floor((equal + differs) / 2)
+    ours <- call_native(native_mirror_hash, open$path, middle, call = call)
+    theirs <- query(open, "hash_at", open$ledger$name, middle, call = call)
+    if (identical(ours, theirs)) equal <- middle else differs <- middle
+  }
+  differs
+}
+
+abort_forked <- function(open, row, what, call) {
+  abort(
+    "forked",
+    paste0(
+      "Row ", row, " of the ledger `", open$ledger$name, "` in the database is not the one that this machine has seen. ",
+      what %||% "Somebody rewrote the record there."
+    ),
+    c(
+      paste0("What this machine has seen is in '", open$path, "'."),
+      "`vignette(\"teams\")` says how to find out what happened, and how to go on."
+    ),
+    path = open$path, row = row, call = call
+  )
+}
+
+# What was seen of a ledger outlasts the mirror, which is in a cache: the id of the ledger, and the last row.
+read_seen <- function(open) {
+  if (is.null(open$seen) && file.exists(open$seen_path)) {
+    lines <- readLines(open$seen_path, warn = FALSE)
+    if (length(lines) == 3) {
+      open$seen <- list(id = lines[[1]], seq = as.numeric(lines[[2]]), hash = lines[[3]])
+    }
+  }
+  open$seen
+}
+
+note_seen <- function(open, seen) {
+  open$head <- seen[c("seq", "hash")]
+  if (!identical(open$seen, seen)) {
+    open$seen <- seen
+    dir.create(dirname(open$seen_path), FALSE, TRUE, "0700")
+    temporary <- tempfile("seen-", dirname(open$seen_path))
+    try(silent = TRUE, {
+      writeLines(c(seen$id, format(seen$seq, scientific = FALSE), seen$hash), temporary)
+      file.rename(temporary, open$seen_path)
+    })
+  }
+  invisible()
+}
+
+# ---- Appending --------------------------------------------------------------
+
+# So often is decided anew, where others write of the same run or model meanwhile.
+most_conflicts <- 20
+
+# So many rows of others may have come since what a decision rests on, before the mirror is refreshed. The database looks
+# through them.
+most_rows_behind <- 200
+
+# A value of PostgreSQL's takes at most 1 GiB, as does a question; quotes are doubled in it.
+most_bytes_at_once <- 2^28
+
+# Sends the rows that a call has drafted. Where they rest on what somebody has changed meanwhile, the call is made again.
+send_draft <- function(result, native, ..., call) {
+  open <- mirrored(..1[[1]])
+  for (try in seq_len(most_conflicts)) {
+    draft <- attr(result, "draft", exact = TRUE)
+    attr(result, "draft") <- NULL
+    if (is.null(draft) || append_rows(open, draft, call)) {
+      return(result)
+    }
+    refresh_mirror(open, call)
+    result <- native(...)
+    if (inherits(result, "fitledger_failure")) {
+      return(result)
+    }
+  }
+  abort(
+    "conflict", "Others write of the same runs or models without a pause.", "Nothing was written. Try again.",
+    path = open$path, call = call
+  )
+}
+
+# Appends rows; FALSE if they would have been decided otherwise by now. An interrupt waits until it is known what became of
+# them.
+append_rows <- function(open, draft, call) {
+  for (sha256 in missing_objects(open, draft$objects, call)) {
+    send_object(open, sha256, object_path(open, sha256), call)
+  }
+  if (nchar(draft$cells, "bytes") > most_bytes_at_once) {
+    abort(
+      "value", paste0("More than ", size_text(most_bytes_at_once), " at once is too much for the database."),
+      "Nothing was written. Log it in several calls.",
+      call = call
+    )
+  }
+  request <- call_native(native_token, call = call)
+  suspendInterrupts({
+    answer <- query_texts(
+      open, "append", open$ledger$name, request, open$head$seq, open$head$hash,
+      if (draft$is_decided) draft$after else 0, draft$cells,
+      call = call
+    )
+    if (answer[[1]] == "conflict") {
+      return(FALSE)
+    }
+    check_outside(answer[[1]], call)
+    switch(answer[[1]],
+      forbidden = abort_forbidden(open, call),
+      unseen = {
+        refresh_mirror(open, call)
+        abort("database", "The database does not have the rows that this machine has seen.", call = call)
+      },
+      unknown = abort("not_found", paste0("There is no ledger `", open$ledger$name, "` in the database any more."), call = call)
+    )
+    first <- as.numeric(answer[[2]])
+    last <- list(seq = as.numeric(answer[[3]]), hash = answer[[4]])
+    call_native(native_appended, open$path, call = call)
+    if (answer[[5]] == "settled" || !identical(getOption("fitledger.sync"), "none")) {
+      if (answer[[5]] != "settled") {
+        settle(open, last, call)
+      }
+      # The rows as they were drafted, if nobody was faster.
+      if (first == draft$after + 1 && last$hash == hash_of_last(draft$rows)) {
+        open$head <- call_native(native_mirror_extend, open$path, draft$rows, call = call)
+      }
+    }
+  })
+  if (last$seq - open$head$seq > most_rows_behind) {
+    refresh_mirror(open, call)
+  }
+  TRUE
+}
+
+# The hash that the last of some rows states, behind which is a line feed.
+hash_of_last <- function(rows) {
+  rawToChar(rows[length(rows) - 64:1])
+}
+
+# Waits until rows are on the server's disk. A server that crashed before has lost them.
+settle <- function(open, last, call) {
+  settled <- withCallingHandlers(
+    query(open, "settle", open$ledger$name, last$seq, last$hash, call = call),
+    warning = function(w) {
+      abort(
+        "durability_unknown", "The server stopped waiting for its disk, or for the server that follows it.",
+        "The rows are on record, but a crash of the server may lose them.",
+        parent = simpleError(conditionMessage(w)), call = call
+      )
+    }
+  )
+  if (settled != "true") {
+    abort(
+      "database", "The server lost what was being logged: it stopped before it was on disk.", "Log it again.",
+      call = call
+    )
+  }
+}
+
+object_path <- function(open, sha256) {
+  file.path(paste0(open$path, ".objects"), substr(sha256, 1, 2), sha256)
+}
+
+# Brings what a call lacked that failed, if there is something to bring: stored bytes, or rows that have come since. What the
+# call names first is the ledger.
+brought <- function(failure, request, call) {
+  path <- if (is.list(request)) request[[1]] else request
+  open <- if (is.character(path)) mirrored(path)
+  if (is.null(open)) {
+    return(FALSE)
+  }
+  if (is_failure(failure, "artifact")) {
+    sha256 <- basename(failure$path)
+    return(grepl("^[0-9a-f]{64}$", sha256) && !file.exists(failure$path) && fetch_object(open, sha256, call))
+  }
+  # Of these one may be another answer once the rows are here that have come since.
+  if (!is_failure(failure, c("unknown", "rows_gone", "ended", "running", "conflict"))) {
+    return(FALSE)
+  }
+  before <- open$head
+  refresh_mirror(open, call)
+  !identical(open$head, before)
+}
+
+# Brings all that a ledger has stored to this machine, for who looks at all of it.
+fetch_all <- function(path, call = rlang::caller_env()) {
+  open <- mirrored(path)
+  if (!is.null(open)) {
+    for (sha256 in call_native(native_stored, path, call = call)) {
+      if (!file.exists(object_path(open, sha256))) {
+        fetch_object(open, sha256, call)
+      }
+    }
+  }
+}

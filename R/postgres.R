@@ -1,0 +1,417 @@
+# A ledger in a PostgreSQL database: what is sent there, and how.
+
+#' A ledger in a PostgreSQL database
+#'
+#' A ledger that a team shares: the same rows, byte for byte, the same chain of
+#' hashes, and the same functions, which take it wherever they take the path of a
+#' file. The database gives rows their numbers, and lets nobody change them.
+#'
+#' The first use by somebody who may create schemas in the database sets it up: a
+#' schema with a few tables and functions, and the ledger in it. Others get at a
+#' ledger once its owner has shared it, see [share_ledger()]. All takes DBI and
+#' RPostgres.
+#'
+#' What is asked is answered from a *mirror*, a ledger in a file of this machine's
+#' cache, to which the rows are added that have come since, each checked against the
+#' chain. So every member is a witness: a row that was seen once and is another one
+#' later is an error that names it (`fitledger_error_forked`). In a database nothing
+#' of live runs is held back.
+#'
+#' @param connect A function without arguments that connects, such as
+#'   `function() DBI::dbConnect(RPostgres::Postgres(), service = "team")`. It is
+#'   called once in each R process, and again where a connection was lost. Or an
+#'   open connection, which must not be inside a transaction, and isn't made anew.
+#' @param name Name of the ledger.
+#' @param ... Must be empty: arguments after it are given by name.
+#' @param schema Name of the schema: lower-case letters, digits and `_`.
+#' @returns A ledger, of class `fitledger_ledger`: plain data. Nothing connects yet.
+#' @section Errors:
+#' `fitledger_error_argument`. Of calls that use it: `fitledger_error_database` where the
+#' database can't be reached or refuses, with what it says as the error's parent;
+#' `fitledger_error_forked` where the record there isn't the one that this machine has
+#' seen, `fitledger_error_behind` where it ends earlier, and all those of a file,
+#' see [fitledger_error].
+#' @seealso `vignette("teams")` for setting up, rights, backups and work offline.
+#' @export
+#' @examples
+#' team <- ledger_postgres(
+#'   function() DBI::dbConnect(RPostgres::Postgres(), service = "team"),
+#'   "experiments"
+#' )
+#' team
+#' \dontrun{
+#' log_run(team, list(lambda = 0.1), list(rmse = 1.2))
+#' best_run(team, "rmse")
+#' }
+ledger_postgres <- function(connect, name, ..., schema = "fitledger") {
+  check_no_dots(..., known = "schema")
+  if (missing(connect)) {
+    abort_argument("connect", "a function that connects, or a connection")
+  }
+  if (!is.function(connect) && !inherits(connect, "DBIConnection")) {
+    abort_argument("connect", "a function that connects, or a connection", connect)
+  }
+  check_name(name, "name")
+  if (!nzchar(name) || grepl("[[:cntrl:]]", name) || nchar(name, "bytes") > 200) {
+    abort_argument("name", "a name of 1 to 200 bytes without control characters", name)
+  }
+  check_name(schema, "schema")
+  if (!grepl("^[a-z_][a-z0-9_]{0,62}$", schema) || startsWith(schema, "pg_")) {
+    abort_argument("schema", "a name of lower-case letters, digits and `_`", schema)
+  }
+  structure(
+    list(connect = connect, name = enc2utf8(name), schema = schema),
+    class = c("ledger_postgres", "fitledger_ledger")
+  )
+}
+
+#' @export
+format.fitledger_ledger <- function(x, ...) {
+  paste0("<ledger ", encodeString(x$name, quote = "'"), " in a PostgreSQL database, schema ", x$schema, ">")
+}
+
+#' @export
+print.fitledger_ledger <- function(x, ...) {
+  cat(format(x), "\n", sep = "")
+  invisible(x)
+}
+
+#' Share a ledger in a database
+#'
+#' Lets a role of the database, and whoever is a member of it, use a ledger: read it,
+#' and write to it, too, unless you say no. Nobody can change or remove what is on
+#' record.
+#'
+#' @param ledger A ledger, as [ledger_postgres()] returns it. It is begun if it isn't
+#'   there. Who began it owns it, and can share it.
+#' @param role Name of a role in the database, a person's or a group's.
+#' @param ... Must be empty: arguments after it are given by name.
+#' @param write `FALSE` for somebody who is to read only.
+#' @returns The ledger, invisibly.
+#' @section Errors:
+#' `fitledger_error_argument`, and `fitledger_error_database` if there is no such role or the
+#' ledger isn't yours.
+#' @export
+#' @examples
+#' \dontrun{
+#' share_ledger(team, "data_science")
+#' share_ledger(team, "auditors", write = FALSE)
+#' }
+share_ledger <- function(ledger, role, ..., write = TRUE) {
+  check_no_dots(..., known = "write")
+  if (missing(ledger) || !is_ledger(ledger)) {
+    abort(
+      "argument", "`ledger` must be a ledger in a database, as `ledger_postgres()` returns it.",
+      "A file is shared by the rights of its folder.",
+      arg = "ledger"
+    )
+  }
+  check_name(role, "role")
+  check_flag(write, "write")
+  open <- open_ledger(ledger, create = TRUE)
+  shared <- query(open, "share", ledger$name, role, write)
+  if (!identical(shared, "true")) {
+    abort("database", paste0("The ledger `", ledger$name, "` is somebody else's."), "Who began it can share it.")
+  }
+  invisible(ledger)
+}
+
+# ---- Connections ------------------------------------------------------------
+
+# The version of `inst/postgres/setup.sql`.
+setup_version <- "1"
+
+# What is known of ledgers that this process has used, each an environment: `ledger`, `pid`, `link`, `address`, and what
+# `mirror.R` keeps. A link is the connection that ledgers share which connect alike. A forked child begins its own, and leaves
+# its parent's connections alone: they stay referenced here, since their end would say goodbye to the server for the
+# parent, too.
+opened <- new.env(parent = emptyenv())
+opened$ledgers <- list()
+
+known_ledger <- function(ledger) {
+  for (open in opened$ledgers) {
+    if (open$pid == Sys.getpid() && identical(open$ledger, ledger)) {
+      return(open)
+    }
+  }
+  open <- new.env(parent = emptyenv())
+  open$ledger <- ledger
+  open$pid <- Sys.getpid()
+  open$link <- link_of(ledger$connect)
+  opened$ledgers <- c(opened$ledgers, list(open))
+  open
+}
+
+link_of <- function(connect) {
+  for (open in opened$ledgers) {
+    if (open$pid == Sys.getpid() && identical(open$ledger$connect, connect)) {
+      return(open$link)
+    }
+  }
+  new.env(parent = emptyenv())
+}
+
+connection_of <- function(open, call) {
+  if (!is.null(open$link$connection)) {
+    return(open$link$connection)
+  }
+  for (package in c("DBI", "RPostgres")) {
+    check_package(package, "A ledger in a PostgreSQL database", call)
+  }
+  connect <- open$ledger$connect
+  connection <- if (!is.function(connect)) {
+    connect
+  } else {
+    tryCatch(connect(), error = function(e) {
+      abort("database", "Can't connect to the database.", parent = e, call = call)
+    })
+  }
+  if (!inherits(connection, "PqConnection")) {
+    abort_argument("connect", "a function that gives a connection of RPostgres, or one", connection, call = call)
+  }
+  open$link$backend <- backend_of(connection)
+  open$link$connection <- connection
+}
+
+# A connection whose state isn't known any more.
+drop_connection <- function(open) {
+  if (is.function(open$ledger$connect) && !is.null(open$link$connection)) {
+    try(suppressWarnings(DBI::dbDisconnect(open$link$connection)), silent = TRUE)
+  }
+  open$link$connection <- NULL
+}
+
+# An argument as it stands in a call. Texts are written so that it doesn't matter what the server makes of backslashes.
+sql_text <- function(x) {
+  if (is.raw(x)) {
+    paste0("'\\x", call_native(native_hex, x), "'::bytea")
+  } else if (is.logical(x)) {
+    if (x) "true" else "false"
+  } else if (is.numeric(x)) {
+    format(x, scientific = FALSE, trim = TRUE)
+  } else {
+    text <- gsub("'", "''", gsub("\\", "\\\\", enc2utf8(x), fixed = TRUE), fixed = TRUE)
+    paste0("E'", text, "'")
+  }
+}
+
+sql_array <- function(x) {
+  structure(paste0("ARRAY[", paste(vapply(x, sql_text, ""), collapse = ","), "]::text[]"), class = "fitledger_sql")
+}
+
+# How long a lost connection is tried to be had again, in seconds: a server that is started again takes a moment.
+longest_outage <- 15
+
+# Calls one of our functions in the database, which gives a text, or bytes. What each does may be done twice: so a connection
+# that was lost is made anew, and the call is made again.
+query <- function(open, fun, ..., bytes = FALSE, call = rlang::caller_env()) {
+  ask(open, paste0("SELECT ", sql_call(open, fun, ...), if (!bytes) "::text"), call)
+}
+
+# The same of functions that give an array of texts, none of which has a control character.
+query_texts <- function(open, fun, ..., call = rlang::caller_env()) {
+  joined <- ask(open, paste0("SELECT array_to_string(", sql_call(open, fun, ...), " || ''::text, E'\\x1f')"), call)
+  strsplit(joined, "\x1f", fixed = TRUE)[[1]]
+}
+
+sql_call <- function(open, fun, ...) {
+  arguments <- vapply(list(...), function(x) if (inherits(x, "fitledger_sql")) unclass(x) else sql_text(x), "")
+  paste0("\"", open$ledger$schema, "\".", fun, "(", paste(arguments, collapse = ", "), ")")
+}
+
+ask <- function(open, sql, call) {
+  began <- Sys.time()
+  waits <- FALSE
+  repeat {
+    answer <- tryCatch(ask_once(open, sql, call), fitledger_error = stop, error = identity)
+    if (!inherits(answer, "error")) {
+      return(answer)
+    }
+    message <- conditionMessage(answer)
+    if (grepl("lock timeout", message, fixed = TRUE)) {
+      if (!waits) {
+        rlang::inform(
+          paste0("Waiting for others to finish writing to the ledger `", open$ledger$name, "`."),
+          class = c("fitledger_message_waiting", "fitledger_message")
+        )
+        waits <- TRUE
+      }
+      next
+    }
+    if (identical(backend_of(open$link$connection), open$link$backend)) {
+      abort("database", "The database refused.", parent = answer, call = call)
+    }
+    drop_connection(open)
+    reconnect(open, began, answer, call)
+  }
+}
+
+# One question. An interrupt would leave its answer on the way, and the next question get it.
+ask_once <- function(open, sql, call) {
+  connection <- connection_of(open, call)
+  withCallingHandlers(
+    DBI::dbGetQuery(connection, sql, immediate = TRUE)[[1]][[1]],
+    interrupt = function(e) drop_connection(open)
+  )
+}
+
+# The process of the server that serves a connection, NA if there is none. RPostgres makes a broken connection anew by itself
+# at the next question, so that only this says that it was lost.
+backend_of <- function(connection) {
+  tryCatch(
+    DBI::dbGetQuery(connection, "SELECT pg_backend_pid()", immediate = TRUE)[[1]],
+    error = function(e) NA_integer_
+  )
+}
+
+reconnect <- function(open, began, lost, call) {
+  repeat {
+    Sys.sleep(0.05)
+    connected <- tryCatch(connection_of(open, call), error = identity)
+    if (!inherits(connected, "error") && !is.na(open$link$backend)) {
+      return(invisible())
+    }
+    if (difftime(Sys.time(), began, units = "secs") > longest_outage) {
+      abort(
+        "database", "The connection to the database was lost, and can't be made anew.",
+        "Whether what was being logged is on record shows in `read_runs()`.",
+        parent = lost, call = call
+      )
+    }
+  }
+}
+
+# ---- Setting up -------------------------------------------------------------
+
+# Who connects for the first time finds out whether all is there.
+set_up <- function(open, call) {
+  connection <- connection_of(open, call)
+  schema <- open$ledger$schema
+  there <- ask(open, paste0(
+    "SELECT coalesce((SELECT has_schema_privilege(oid, 'USAGE')::text FROM pg_catalog.pg_namespace WHERE nspname = '",
+    schema, "'), 'none')"
+  ), call)
+  if (there == "false") {
+    abort(
+      "database", paste0("You have no right to use the schema `", schema, "` of the database."),
+      "Ask the owner of the ledger for `share_ledger()`.",
+      call = call
+    )
+  }
+  if (there == "none") {
+    create_schema(open, call)
+  }
+  info <- DBI::dbGetInfo(connection)
+  # Each user has a mirror of their own: it shows what the server has shown to them.
+  open$address <- paste(info$host, info$port, info$dbname, info$username, schema, open$ledger$name, sep = "\n")
+}
+
+create_schema <- function(open, call) {
+  connection <- open$link$connection
+  schema <- open$ledger$schema
+  path <- system.file("postgres", "setup.sql", package = "fitledger", mustWork = TRUE)
+  sql <- gsub("@schema@", paste0("\"", schema, "\""), readLines(path, encoding = "UTF-8"), fixed = TRUE)
+  encoding <- ask(open, "SELECT current_setting('server_encoding')", call)
+  if (encoding != "UTF8") {
+    abort("database", paste0("The database has the encoding ", encoding, "; a ledger takes UTF8."), call = call)
+  }
+  get <- function(...) DBI::dbGetQuery(connection, paste0(...), immediate = TRUE)[[1]]
+  made <- tryCatch(
+    DBI::dbWithTransaction(connection, {
+      # Of several who are first, one makes it.
+      get("SELECT pg_advisory_xact_lock(hashtextextended('fitledger schema ", schema, "', 0))::text")
+      if (get("SELECT count(*)::int FROM pg_catalog.pg_namespace WHERE nspname = '", schema, "'") == 0) {
+        DBI::dbExecute(connection, paste(sql, collapse = "\n"), immediate = TRUE)
+      }
+    }),
+    error = identity
+  )
+  if (inherits(made, "error")) {
+    abort(
+      "database", paste0("The schema `", schema, "` isn't there, and can't be made."),
+      "It takes a role that may create schemas in the database; `vignette(\"teams\")` says how.",
+      parent = made, call = call
+    )
+  }
+}
+
+# Begins the ledger.
+begin_ledger <- function(open, call) {
+  new <- call_native(native_new_ledger)
+  tryCatch(
+    query(open, "begin_ledger", open$ledger$name, new$id, new$time, call = call),
+    fitledger_error_database = function(e) {
+      abort(
+        "database", paste0("There is no ledger `", open$ledger$name, "` in the database, and you may not begin one."),
+        "Ask the owner of the schema to begin it, and to share it by `share_ledger()`.",
+        parent = e$parent, call = call
+      )
+    }
+  )
+}
+
+# ---- Stored bytes -----------------------------------------------------------
+
+# In bytes. A part is in memory some times over: here, in hexadecimal digits, and in the server.
+part_bytes <- 4 * 2^20
+
+# Which of some objects the database doesn't have.
+missing_objects <- function(open, sha256, call) {
+  if (length(sha256)) query_texts(open, "missing_objects", open$ledger$name, sql_array(sha256), call = call)
+}
+
+# Sends the bytes of an object, in parts. Others see it once all are there.
+send_object <- function(open, sha256, path, call) {
+  upload <- query(open, "begin_upload", open$ledger$name, sha256, call = call)
+  if (is.na(upload)) {
+    abort_forbidden(open, call)
+  }
+  upload <- as.numeric(upload)
+  file <- file(path, "rb")
+  on.exit(close(file))
+  parts <- 0
+  repeat {
+    bytes <- readBin(file, "raw", part_bytes)
+    if (!length(bytes) && parts > 0) {
+      break
+    }
+    query(open, "put_part", upload, parts, bytes, call = call)
+    parts <- parts + 1
+    if (length(bytes) < part_bytes) {
+      break
+    }
+  }
+  if (query(open, "end_upload", upload, parts, call = call) != "true") {
+    abort("database", paste0("The stored bytes ", sha256, " did not arrive whole."), "Log them again.", call = call)
+  }
+}
+
+# Brings the bytes of an object to this machine, beside the mirror. An upload that isn't what its name says is passed over.
+fetch_object <- function(open, sha256, call) {
+  uploads <- query_texts(open, "uploads_of", open$ledger$name, sha256, call = call)
+  temporary <- tempfile()
+  on.exit(unlink(temporary))
+  for (i in seq_len(length(uploads) / 2)) {
+    file <- file(temporary, "wb")
+    tryCatch(
+      for (part in seq_len(as.integer(uploads[[2 * i]])) - 1) {
+        bytes <- query(open, "get_part", as.numeric(uploads[[2 * i - 1]]), part, bytes = TRUE, call = call)
+        if (is.raw(bytes)) writeBin(bytes, file)
+      },
+      finally = close(file)
+    )
+    if (identical(call_native(native_hash_file, temporary, NULL, call = call)$sha256, sha256)) {
+      call_native(native_store_file, append_request(open$path), temporary, NULL, call = call)
+      return(TRUE)
+    }
+  }
+  FALSE
+}
+
+abort_forbidden <- function(open, call) {
+  abort(
+    "database", paste0("You have no right to write to the ledger `", open$ledger$name, "`."),
+    "Nothing was written. Its owner can give it to you by `share_ledger()`.",
+    call = call
+  )
+}

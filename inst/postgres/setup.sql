@@ -1,0 +1,427 @@
+-- fitledger's ledgers in a PostgreSQL database, version 1.
+--
+-- The rows of a ledger are those of its file, byte for byte: the database gives out their numbers and computes their
+-- hashes, under a lock on the ledger's head. What has been written is not changed: nobody but the owner of the schema has
+-- any right to its tables, and triggers hold the owner to it, too. Users have EXECUTE on some of the functions, which look
+-- for the rights of whoever is logged in (`session_user`).
+--
+-- `@schema@` stands for the name of the schema, quoted. All of it is run in one transaction.
+
+CREATE SCHEMA @schema@;
+REVOKE ALL ON SCHEMA @schema@ FROM PUBLIC;
+
+CREATE TABLE @schema@.version (version int NOT NULL);
+INSERT INTO @schema@.version VALUES (1);
+
+-- The head of each ledger: the number and the hash of its last row.
+CREATE TABLE @schema@.ledgers (
+  ledger int GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  name text NOT NULL UNIQUE,
+  id text NOT NULL UNIQUE,
+  seq bigint NOT NULL,
+  hash text NOT NULL,
+  owner text NOT NULL DEFAULT session_user
+) WITH (fillfactor = 50);
+
+-- A row's bytes, without its line feed. Who wrote it, and when, by the server's word, stand outside of the chain.
+-- `request` names the append that the row is the first of. No key refers to the ledger: rows come by `append()` alone, which
+-- holds the lock on it, and the check would cost a fifth of an append.
+CREATE TABLE @schema@.rows (
+  ledger int NOT NULL,
+  seq bigint NOT NULL,
+  line bytea NOT NULL,
+  request text,
+  by_user text NOT NULL DEFAULT session_user,
+  at timestamptz NOT NULL DEFAULT clock_timestamp(),
+  PRIMARY KEY (ledger, seq)
+);
+CREATE UNIQUE INDEX ON @schema@.rows (ledger, request) WHERE request IS NOT NULL;
+
+-- Who may read a ledger, and who may write to it, too: roles, and whoever is a member of them.
+CREATE TABLE @schema@.rights (
+  ledger int NOT NULL REFERENCES @schema@.ledgers,
+  role text NOT NULL,
+  may_write boolean NOT NULL,
+  PRIMARY KEY (ledger, role)
+);
+
+-- Stored bytes in parts. Each upload of an object is kept apart: whoever reads it hashes it, and goes on to the next
+-- upload where one isn't what its name says, so that nobody can put something else in an object's place.
+CREATE TABLE @schema@.uploads (
+  upload bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  ledger int NOT NULL REFERENCES @schema@.ledgers,
+  sha256 text NOT NULL CHECK (sha256 ~ '^[0-9a-f]{64}$'),
+  parts int,
+  by_user text NOT NULL DEFAULT session_user,
+  at timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+CREATE INDEX ON @schema@.uploads (ledger, sha256);
+CREATE TABLE @schema@.parts (
+  upload bigint NOT NULL REFERENCES @schema@.uploads,
+  part int NOT NULL,
+  bytes bytea NOT NULL,
+  PRIMARY KEY (upload, part)
+);
+ALTER TABLE @schema@.parts ALTER COLUMN bytes SET STORAGE EXTERNAL;
+
+CREATE FUNCTION @schema@.refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  RAISE EXCEPTION 'fitledger: what is on record stays as it is (% on %)', TG_OP, TG_TABLE_NAME
+    USING ERRCODE = 'insufficient_privilege';
+END $$;
+CREATE TRIGGER append_only BEFORE UPDATE OR DELETE ON @schema@.rows FOR EACH ROW EXECUTE FUNCTION @schema@.refuse_change();
+CREATE TRIGGER append_only BEFORE UPDATE OR DELETE ON @schema@.parts FOR EACH ROW EXECUTE FUNCTION @schema@.refuse_change();
+CREATE TRIGGER never_empty BEFORE TRUNCATE ON @schema@.rows EXECUTE FUNCTION @schema@.refuse_change();
+CREATE TRIGGER never_empty BEFORE TRUNCATE ON @schema@.parts EXECUTE FUNCTION @schema@.refuse_change();
+CREATE TRIGGER never_empty BEFORE TRUNCATE ON @schema@.uploads EXECUTE FUNCTION @schema@.refuse_change();
+CREATE TRIGGER never_empty BEFORE TRUNCATE ON @schema@.ledgers EXECUTE FUNCTION @schema@.refuse_change();
+CREATE TRIGGER never_gone BEFORE DELETE ON @schema@.ledgers FOR EACH ROW EXECUTE FUNCTION @schema@.refuse_change();
+CREATE TRIGGER never_gone BEFORE DELETE ON @schema@.uploads FOR EACH ROW EXECUTE FUNCTION @schema@.refuse_change();
+
+-- A head only goes on.
+CREATE FUNCTION @schema@.refuse_going_back() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  IF NEW.seq <= OLD.seq OR (NEW.ledger, NEW.name, NEW.id, NEW.owner) IS DISTINCT FROM (OLD.ledger, OLD.name, OLD.id, OLD.owner) THEN
+    RAISE EXCEPTION 'fitledger: the head of a ledger only goes on' USING ERRCODE = 'insufficient_privilege';
+  END IF;
+  RETURN NEW;
+END $$;
+CREATE TRIGGER goes_on BEFORE UPDATE ON @schema@.ledgers FOR EACH ROW EXECUTE FUNCTION @schema@.refuse_going_back();
+
+-- Whether whoever is logged in may read a ledger, or write to it.
+--
+-- What an append calls is in plpgsql, whose plans are kept for the session: of a function in SQL that can't be taken into
+-- its caller each call is parsed and planned anew, which took more than the append itself. This and the three after it are
+-- called by functions alone that say where names are looked up.
+CREATE FUNCTION @schema@.may(ledger_ int, to_write boolean) RETURNS boolean LANGUAGE plpgsql STABLE AS $$
+BEGIN
+  PERFORM FROM @schema@.ledgers l WHERE l.ledger = ledger_ AND l.owner = session_user;
+  IF FOUND THEN
+    RETURN true;
+  END IF;
+  RETURN EXISTS (
+    SELECT FROM @schema@.rights r JOIN pg_catalog.pg_roles p ON p.rolname = r.role
+    WHERE r.ledger = ledger_ AND (r.may_write OR NOT to_write) AND pg_has_role(session_user, p.oid, 'MEMBER')
+  );
+END $$;
+
+-- A row's bytes: its cells joined, then its hash. JSON is quoted as CSV.
+CREATE FUNCTION @schema@.row_body(seq bigint, cells text[]) RETURNS text LANGUAGE sql IMMUTABLE AS $$
+  SELECT seq::text || ',' || cells[1] || ',' || cells[2] || ',' || cells[3]
+    || ',' || CASE cells[4] WHEN '' THEN '' ELSE '"' || replace(cells[4], '"', '""') || '"' END
+    || ',' || CASE cells[5] WHEN '' THEN '' ELSE '"' || replace(cells[5], '"', '""') || '"' END
+    || ',' || CASE cells[6] WHEN '' THEN '' ELSE '"' || replace(cells[6], '"', '""') || '"' END
+    || ',' || CASE cells[7] WHEN '' THEN '' ELSE '"' || replace(cells[7], '"', '""') || '"' END
+$$;
+
+CREATE FUNCTION @schema@.row_hash(previous text, body text) RETURNS text LANGUAGE sql IMMUTABLE AS $$
+  SELECT encode(sha256(convert_to(previous || body, 'UTF8')), 'hex')
+$$;
+
+-- The hash cell of a row.
+CREATE FUNCTION @schema@.hash_of(line bytea) RETURNS text LANGUAGE sql IMMUTABLE AS $$
+  SELECT convert_from(substr(line, length(line) - 63), 'UTF8')
+$$;
+
+-- Begins a ledger with its first row, unless it is there; its id.
+CREATE FUNCTION @schema@.begin_ledger(name_ text, id_ text, time_ text) RETURNS text LANGUAGE plpgsql
+SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+  ledger_ int;
+  known text;
+  header constant text := 'seq,time,event,run_id,params,metrics,artifacts,context,hash';
+  body text;
+  hash_ text;
+BEGIN
+  IF id_ !~ '^[0-9a-f]{32}$' OR time_ !~ '^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z$' OR name_ = '' THEN
+    RAISE EXCEPTION 'fitledger: this is no ledger''s beginning';
+  END IF;
+  PERFORM pg_advisory_xact_lock(hashtextextended('fitledger ' || name_, 0));
+  SELECT id INTO known FROM @schema@.ledgers WHERE name = name_;
+  IF FOUND THEN
+    RETURN known;
+  END IF;
+  body := @schema@.row_body(1, ARRAY[time_, 'ledger', '', '', '', '', '{"format":1,"id":"' || id_ || '"}']);
+  hash_ := @schema@.row_hash(encode(sha256(convert_to(header, 'UTF8')), 'hex'), body);
+  INSERT INTO @schema@.ledgers (name, id, seq, hash) VALUES (name_, id_, 1, hash_) RETURNING ledger INTO ledger_;
+  INSERT INTO @schema@.rows (ledger, seq, line) VALUES (ledger_, 1, convert_to(body || ',' || hash_, 'UTF8'));
+  RETURN id_;
+END $$;
+
+-- Where a ledger is, for whoever has its rows up to one: `ok`; `id, seq, hash` of its head; the hash of the row that they
+-- have last, empty if it isn't there; whether they may write; whether this server only follows another; what the server
+-- leaves out of waiting for its disk; and the version of all this.
+--
+-- What is new is on disk when this has returned, so that nobody rests on what a crash would take back.
+CREATE FUNCTION @schema@.look(name_ text, seq_ bigint) RETURNS text[] LANGUAGE plpgsql
+SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+  l @schema@.ledgers;
+  has text;
+  follows constant boolean := pg_is_in_recovery();
+BEGIN
+  SELECT * INTO l FROM @schema@.ledgers WHERE name = name_;
+  IF NOT FOUND THEN
+    RETURN ARRAY['unknown'];
+  END IF;
+  IF NOT @schema@.may(l.ledger, false) THEN
+    RETURN ARRAY['forbidden'];
+  END IF;
+  IF now() <> statement_timestamp() THEN
+    RETURN ARRAY['in_transaction'];
+  END IF;
+  SELECT @schema@.hash_of(line) INTO has FROM @schema@.rows WHERE ledger = l.ledger AND seq = seq_;
+  IF l.seq > seq_ AND NOT follows THEN
+    PERFORM @schema@.flush();
+  END IF;
+  RETURN ARRAY[
+    'ok', l.id, l.seq::text, l.hash, coalesce(has, ''), @schema@.may(l.ledger, true)::text, follows::text,
+    CASE WHEN current_setting('fsync') = 'off' THEN 'fsync = off'
+      WHEN current_setting('full_page_writes') = 'off' THEN 'full_page_writes = off' ELSE '' END,
+    (SELECT version::text FROM @schema@.version)
+  ];
+END $$;
+
+-- Makes the transaction that calls it wait until what it has written is on disk, whatever the session says.
+CREATE FUNCTION @schema@.wait_for_disk() RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+  IF current_setting('synchronous_commit') <> 'remote_apply' THEN
+    PERFORM set_config('synchronous_commit', 'on', true);
+  END IF;
+END $$;
+
+-- The same for all that was committed before. A transaction that wrote nothing to the log would not wait.
+CREATE FUNCTION @schema@.flush() RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+  PERFORM @schema@.wait_for_disk();
+  PERFORM pg_logical_emit_message(true, 'fitledger', '');
+END $$;
+
+-- Rows after one, up to another or as many as make some bytes, with their line feeds.
+CREATE FUNCTION @schema@.read_rows(name_ text, after bigint, up_to bigint, most_bytes bigint) RETURNS bytea LANGUAGE sql STABLE
+SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+  SELECT string_agg(line || '\x0a'::bytea, ''::bytea ORDER BY seq)
+  FROM (
+    SELECT r.seq, r.line, sum(length(r.line) + 1) OVER (ORDER BY r.seq) AS bytes, row_number() OVER (ORDER BY r.seq) AS nth
+    FROM @schema@.rows r JOIN @schema@.ledgers l USING (ledger)
+    WHERE l.name = name_ AND r.seq > after AND r.seq <= least(up_to, after + 65536) AND @schema@.may(l.ledger, false)
+  ) AS part
+  WHERE bytes <= most_bytes OR nth = 1
+$$;
+
+-- The hash of a row, NULL if it isn't there.
+CREATE FUNCTION @schema@.hash_at(name_ text, seq_ bigint) RETURNS text LANGUAGE plpgsql STABLE
+SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+  RETURN (
+    SELECT @schema@.hash_of(r.line) FROM @schema@.rows r JOIN @schema@.ledgers l USING (ledger)
+    WHERE l.name = name_ AND r.seq = seq_ AND @schema@.may(l.ledger, false)
+  );
+END $$;
+
+-- Whether a row that came after one concerns what some rows say.
+CREATE FUNCTION @schema@.concerned(ledger_ int, after bigint, rows_ text[]) RETURNS boolean LANGUAGE plpgsql STABLE AS $$
+DECLARE
+  runs constant text[] := ARRAY(SELECT DISTINCT split_part(one, E'\x1f', 3) FROM unnest(rows_) AS one);
+  of_models constant text[] := ARRAY['register', 'promote', 'refuse'];
+  is_of_models constant boolean := EXISTS (
+    SELECT FROM unnest(rows_) AS one WHERE split_part(one, E'\x1f', 2) = ANY (of_models)
+  );
+BEGIN
+  RETURN EXISTS (
+    SELECT FROM @schema@.rows r, LATERAL (SELECT convert_from(r.line, 'UTF8') AS text) AS t
+    WHERE r.ledger = ledger_ AND r.seq > after AND (
+      (split_part(t.text, ',', 4) <> '' AND split_part(t.text, ',', 4) = ANY (runs))
+      OR (is_of_models AND split_part(t.text, ',', 3) = ANY (of_models || ARRAY['void', 'end', 'resume']))
+    )
+  );
+END $$;
+
+-- Appends rows, of which each is its seven cells after the number, separated by U+001F, and the rows by U+001E; JSON cells
+-- are not quoted.
+--
+-- `request_` is a random name of this append: known already, it is done, and what it gave is given again. That alone makes
+-- an append happen once: the backend of a client that is gone may still wait for the lock. `seen_` is a row that the client
+-- has seen; if it doesn't stand, this is not the record that the client knows. `decided_on`, if it isn't 0, is the last row
+-- that was known when the rows were decided: they are appended only if none that came since concerns the same run, or, for
+-- what becomes of models, a model or the end of a run.
+--
+-- `ok, first, last, hash, settled`; else why nothing was appended: `conflict`, `unseen`, `forbidden`, `unknown`,
+-- `in_transaction`. `settled` is empty where others were at it: then the rows are on disk once `settle()` has returned.
+CREATE FUNCTION @schema@.append(
+  name_ text, request_ text, seen_seq bigint, seen_hash text, decided_on bigint, rows_ text
+) RETURNS text[] LANGUAGE plpgsql
+SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+  l @schema@.ledgers;
+  known bigint;
+  seen text;
+  settled text := '';
+  one text;
+  cells text[];
+  why text;
+  body text;
+  first bigint;
+  n int := 0;
+  all_ constant text[] := string_to_array(rows_, E'\x1e');
+  events constant text[] := ARRAY[
+    'session', 'run', 'start', 'resume', 'log', 'end', 'note', 'void', 'reveal', 'register', 'promote', 'refuse'
+  ];
+BEGIN
+  IF now() <> statement_timestamp() THEN
+    RETURN ARRAY['in_transaction'];
+  END IF;
+  -- Who waits longer tells their user, and comes again.
+  PERFORM set_config('lock_timeout', '2s', true);
+  SELECT * INTO l FROM @schema@.ledgers x WHERE x.name = name_ AND @schema@.may(x.ledger, true) FOR UPDATE SKIP LOCKED;
+  IF FOUND THEN
+    PERFORM @schema@.wait_for_disk();
+    settled := 'settled';
+  ELSE
+    -- Others are at it: nobody is to wait for the disk under the lock.
+    PERFORM set_config('synchronous_commit', 'off', true);
+    SELECT * INTO l FROM @schema@.ledgers x WHERE x.name = name_ AND @schema@.may(x.ledger, true) FOR UPDATE;
+    IF NOT FOUND THEN
+      RETURN ARRAY[CASE WHEN EXISTS (SELECT FROM @schema@.ledgers WHERE name = name_) THEN 'forbidden' ELSE 'unknown' END];
+    END IF;
+  END IF;
+  SELECT
+    (SELECT seq FROM @schema@.rows WHERE ledger = l.ledger AND request = request_),
+    (SELECT @schema@.hash_of(line) FROM @schema@.rows WHERE ledger = l.ledger AND seq = seen_seq)
+  INTO known, seen;
+  IF known IS NOT NULL THEN
+    RETURN ARRAY['ok', known::text, (known + cardinality(all_) - 1)::text, (
+      SELECT @schema@.hash_of(line) FROM @schema@.rows WHERE ledger = l.ledger AND seq = known + cardinality(all_) - 1
+    ), ''];
+  END IF;
+  IF seen IS DISTINCT FROM seen_hash THEN
+    RETURN ARRAY['unseen'];
+  END IF;
+  IF decided_on <> 0 AND decided_on < l.seq AND @schema@.concerned(l.ledger, decided_on, all_) THEN
+    RETURN ARRAY['conflict'];
+  END IF;
+  first := l.seq + 1;
+  FOREACH one IN ARRAY all_ LOOP
+    n := n + 1;
+    cells := string_to_array(one, E'\x1f');
+    why := CASE
+      WHEN cardinality(cells) <> 7 THEN 'it has not seven cells'
+      WHEN replace(one, E'\x1f', '') ~ '[\x01-\x1f]' THEN 'it has control characters'
+      WHEN cells[1] !~ '^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z$' THEN 'its time is none'
+      WHEN cells[2] <> ALL (events) THEN 'its event is not one that may be written'
+      WHEN cells[3] !~ '^([0-9A-Za-z][0-9A-Za-z._-]{0,127})?$' THEN 'its run id is none'
+      WHEN cells[4] <> '' AND (left(cells[4], 1) <> '{' OR cells[4]::jsonb IS NULL)
+        OR cells[5] <> '' AND (left(cells[5], 1) <> '{' OR cells[5]::jsonb IS NULL)
+        OR cells[6] <> '' AND (left(cells[6], 1) <> '{' OR cells[6]::jsonb IS NULL)
+        OR cells[7] <> '' AND (left(cells[7], 1) <> '{' OR cells[7]::jsonb IS NULL)
+        THEN 'a cell of JSON is no object'
+    END;
+    l.seq := l.seq + 1;
+    IF why IS NULL THEN
+      body := @schema@.row_body(l.seq, cells);
+      IF octet_length(body) > 16 * 1024 * 1024 - 65 THEN
+        why := 'it takes more than 16 MiB';
+      END IF;
+    END IF;
+    IF why IS NOT NULL THEN
+      RAISE EXCEPTION 'fitledger: row % of the append is refused: %', n, why USING ERRCODE = 'data_exception';
+    END IF;
+    l.hash := @schema@.row_hash(l.hash, body);
+    INSERT INTO @schema@.rows (ledger, seq, line, request)
+    VALUES (l.ledger, l.seq, convert_to(body || ',' || l.hash, 'UTF8'), CASE n WHEN 1 THEN request_ END);
+  END LOOP;
+  UPDATE @schema@.ledgers SET seq = l.seq, hash = l.hash WHERE ledger = l.ledger;
+  RETURN ARRAY['ok', first::text, l.seq::text, l.hash, settled];
+END $$;
+
+-- Waits until a row that was appended is on disk; false if it isn't there.
+CREATE FUNCTION @schema@.settle(name_ text, seq_ bigint, hash_ text) RETURNS boolean LANGUAGE plpgsql
+SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+  PERFORM @schema@.flush();
+  RETURN @schema@.hash_at(name_, seq_) IS NOT DISTINCT FROM hash_;
+END $$;
+
+-- Which of some objects have no complete upload.
+CREATE FUNCTION @schema@.missing_objects(name_ text, sha256_ text[]) RETURNS text[] LANGUAGE sql STABLE
+SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+  SELECT coalesce(array_agg(wanted), '{}') FROM unnest(sha256_) AS wanted
+  WHERE NOT EXISTS (
+    SELECT FROM @schema@.uploads u JOIN @schema@.ledgers l USING (ledger)
+    WHERE l.name = name_ AND u.sha256 = wanted AND u.parts IS NOT NULL AND @schema@.may(l.ledger, false)
+  )
+$$;
+
+CREATE FUNCTION @schema@.begin_upload(name_ text, sha256_ text) RETURNS bigint LANGUAGE plpgsql
+SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+  ledger_ int;
+  upload_ bigint;
+BEGIN
+  SELECT ledger INTO ledger_ FROM @schema@.ledgers WHERE name = name_;
+  IF NOT FOUND OR NOT @schema@.may(ledger_, true) THEN
+    RETURN NULL;
+  END IF;
+  INSERT INTO @schema@.uploads (ledger, sha256) VALUES (ledger_, sha256_) RETURNING upload INTO upload_;
+  RETURN upload_;
+END $$;
+
+CREATE FUNCTION @schema@.put_part(upload_ bigint, part_ int, bytes_ bytea) RETURNS boolean LANGUAGE plpgsql
+SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+  PERFORM FROM @schema@.uploads WHERE upload = upload_ AND parts IS NULL AND by_user = session_user;
+  IF NOT FOUND THEN
+    RETURN false;
+  END IF;
+  INSERT INTO @schema@.parts VALUES (upload_, part_, bytes_) ON CONFLICT DO NOTHING;
+  RETURN true;
+END $$;
+
+-- From here on others see the object. All of these may be called again by who lost the answer. Its rows are on disk before the row that names it, which is settled later.
+CREATE FUNCTION @schema@.end_upload(upload_ bigint, parts_ int) RETURNS boolean LANGUAGE plpgsql
+SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+  IF parts_ <> (SELECT count(*) FROM @schema@.parts WHERE upload = upload_) THEN
+    RETURN false;
+  END IF;
+  UPDATE @schema@.uploads SET parts = parts_ WHERE upload = upload_ AND parts IS NULL AND by_user = session_user;
+  RETURN EXISTS (SELECT FROM @schema@.uploads WHERE upload = upload_ AND parts = parts_ AND by_user = session_user);
+END $$;
+
+-- The uploads of an object, with the number of parts of each: `upload, parts, upload, parts, …`, the first one first.
+CREATE FUNCTION @schema@.uploads_of(name_ text, sha256_ text) RETURNS text[] LANGUAGE sql STABLE
+SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+  SELECT coalesce(array_agg(x ORDER BY u.upload, is_parts), '{}')
+  FROM @schema@.uploads u JOIN @schema@.ledgers l USING (ledger),
+    LATERAL (VALUES (u.upload::text, false), (u.parts::text, true)) AS v (x, is_parts)
+  WHERE l.name = name_ AND u.sha256 = sha256_ AND u.parts IS NOT NULL AND @schema@.may(l.ledger, false)
+$$;
+
+CREATE FUNCTION @schema@.get_part(upload_ bigint, part_ int) RETURNS bytea LANGUAGE sql STABLE
+SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+  SELECT p.bytes FROM @schema@.parts p JOIN @schema@.uploads u USING (upload)
+  WHERE p.upload = upload_ AND p.part = part_ AND @schema@.may(u.ledger, false)
+$$;
+
+-- Lets a role, and whoever is a member of it, read a ledger, or write to it, too. For the ledger's owner.
+CREATE FUNCTION @schema@.share(name_ text, role_ text, may_write_ boolean) RETURNS boolean LANGUAGE plpgsql
+SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+  ledger_ int;
+BEGIN
+  SELECT ledger INTO ledger_ FROM @schema@.ledgers WHERE name = name_ AND owner = session_user;
+  IF NOT FOUND THEN
+    RETURN false;
+  END IF;
+  EXECUTE format('GRANT USAGE ON SCHEMA @schema@ TO %I', role_);
+  EXECUTE format(
+    'GRANT EXECUTE ON FUNCTION @schema@.look, @schema@.read_rows, @schema@.hash_at, @schema@.append, '
+    '@schema@.settle, @schema@.missing_objects, @schema@.begin_upload, @schema@.put_part, @schema@.end_upload, '
+    '@schema@.uploads_of, @schema@.get_part TO %I', role_
+  );
+  INSERT INTO @schema@.rights VALUES (ledger_, role_, may_write_)
+  ON CONFLICT (ledger, role) DO UPDATE SET may_write = excluded.may_write;
+  RETURN true;
+END $$;
+
+REVOKE EXECUTE ON ALL FUNCTIONS IN SCHEMA @schema@ FROM PUBLIC;

@@ -1,0 +1,392 @@
+# A ledger in a database. What all ledgers do alike is tested by the other files, which dev/test runs over both kinds.
+
+test_that("what is in the database is what a file has", {
+  team <- local_postgres()
+  id <- log_run(team, list(lambda = 0.1, text = "a'b\\c\"\u00e9"), list(rmse = 1.5), artifacts = list(model = lm(dist ~ speed, cars)))
+  expect_identical(read_runs(team)$text, "a'b\\c\"\u00e9")
+  expect_identical(coef(read_artifact(team, id, "model")), coef(lm(dist ~ speed, cars)))
+  rows <- postgres_sql("SELECT convert_from(line, 'UTF8') FROM fitledger.rows JOIN fitledger.ledgers USING (ledger) WHERE name = '", team$name, "' ORDER BY rows.seq")[[1]]
+  expect_identical(readLines(file_of(team), encoding = "UTF-8")[-1], rows)
+  expect_true(chain_holds(team))
+  # What another machine sees, which has nothing of it yet.
+  elsewhere <- another_machine()
+  expect_identical(read_runs(team)$run_id, id)
+  expect_identical(coef(read_artifact(team, id, "model")), coef(lm(dist ~ speed, cars)))
+  expect_identical(verify_ledger(team)$status, "ok")
+})
+
+test_that("a ledger in a database is plain data and says what it is", {
+  connect <- function() stop("no server there")
+  team <- ledger_postgres(connect, "experiments")
+  expect_output(print(team), "<ledger 'experiments' in a PostgreSQL database, schema fitledger>", fixed = TRUE)
+  skip_if_not_installed("RPostgres")
+  error <- expect_error(read_runs(team), "Can't connect to the database", class = "fitledger_error_database")
+  expect_match(conditionMessage(error$parent), "no server there", fixed = TRUE)
+  expect_error(log_run(team, list(), list()), class = "fitledger_error_database")
+  expect_error(log_run(ledger_postgres(function() 1, "a"), list(), list()), class = "fitledger_error_argument")
+})
+
+test_that("arguments that aren't what they should be are refused", {
+  connect <- function() NULL
+  expect_error(ledger_postgres(), class = "fitledger_error_argument")
+  expect_error(ledger_postgres("service=team", "a"), class = "fitledger_error_argument")
+  for (name in list("", NA, 1, c("a", "b"), "a\nb", strrep("x", 201))) {
+    expect_error(ledger_postgres(connect, name), class = "fitledger_error_argument")
+  }
+  for (schema in list("", "a b", "A", "a\"b", "a'; drop table x; --", "pg_x", NA, "1a")) {
+    expect_error(ledger_postgres(connect, "a", schema = schema), class = "fitledger_error_argument")
+  }
+  expect_error(share_ledger(tempfile(), "somebody"), class = "fitledger_error_argument")
+  expect_error(repair_ledger(ledger_postgres(connect, "a")), class = "fitledger_error_argument")
+})
+
+test_that("names may be anything", {
+  for (name in c("it's; DROP SCHEMA fitledger CASCADE; --", "a\\b", "\u00e4 \u2603", "$$", "{x}", "../../x", "CON")) {
+    team <- local_postgres(name = name)
+    id <- log_run(team, list(a = name), list(m = 1))
+    expect_identical(read_runs(team)$a, name)
+    expect_identical(dirname(dirname(file_of(team))), file.path(tools::R_user_dir("fitledger", "cache"), "mirrors"))
+  }
+  team <- local_postgres(name = "x", schema = "other_schema")
+  expect_error(read_runs(team), class = "fitledger_error_not_found")
+  log_run(team, list(), list(m = 1))
+  expect_identical(nrow(read_runs(team)), 1L)
+})
+
+test_that("nobody changes what is on record", {
+  team <- local_postgres()
+  log_run(team, list(), list(m = 1), artifacts = list(x = 1))
+  postgres_role("writer")
+  share_ledger(team, "writer")
+  as_writer <- ledger_postgres(postgres_connect("writer"), team$name)
+  log_run(as_writer, list(), list(m = 2))
+  expect_identical(read_runs(as_writer)$m, c(1, 2))
+  connection <- postgres_connect("writer")()
+  withr::defer(DBI::dbDisconnect(connection))
+  for (sql in c(
+    "UPDATE fitledger.rows SET line = ''", "DELETE FROM fitledger.rows", "TRUNCATE fitledger.rows", "SELECT * FROM fitledger.rows",
+    "ALTER TABLE fitledger.rows ADD x int", "DROP SCHEMA fitledger CASCADE", "INSERT INTO fitledger.rows VALUES (1, 1, '')",
+    "UPDATE fitledger.ledgers SET seq = 1", "DROP FUNCTION fitledger.look", "DELETE FROM fitledger.parts",
+    "SELECT fitledger.begin_ledger('mine', repeat('0', 32), '2026-11-23T04:20:47.123456Z')",
+    paste0("SELECT fitledger.may((SELECT 1), true)"), "CREATE TABLE fitledger.x (y int)",
+    "SELECT set_config('synchronous_commit', 'off', false), fitledger.wait_for_disk()"
+  )) {
+    expect_error(DBI::dbExecute(connection, sql, immediate = TRUE), "permission denied|must be owner", info = sql)
+  }
+  # Triggers hold the owner to it.
+  for (sql in c("UPDATE fitledger.rows SET line = ''", "DELETE FROM fitledger.rows", "TRUNCATE fitledger.rows", "UPDATE fitledger.ledgers SET seq = 1", "DELETE FROM fitledger.ledgers", "UPDATE fitledger.parts SET bytes = ''")) {
+    expect_error(postgres_sql(sql), "what is on record stays|only goes on", info = sql)
+  }
+})
+
+test_that("who has no right is told so", {
+  team <- local_postgres()
+  id <- log_run(team, list(), list(m = 1))
+  postgres_role("reader")
+  postgres_role("stranger")
+  share_ledger(team, "reader", write = FALSE)
+  as_reader <- ledger_postgres(postgres_connect("reader"), team$name)
+  expect_identical(read_runs(as_reader)$m, 1)
+  expect_error(log_run(as_reader, list(), list(m = 2)), "no right to write", class = "fitledger_error_database")
+  expect_error(void_run(as_reader, id, "no"), "no right to write", class = "fitledger_error_database")
+  expect_error(log_run(as_reader, list(), list(m = 2), artifacts = list(x = 1)), "no right to write", class = "fitledger_error_database")
+  expect_error(share_ledger(as_reader, "stranger"), class = "fitledger_error_database")
+  as_stranger <- ledger_postgres(postgres_connect("stranger"), team$name)
+  expect_error(read_runs(as_stranger), "no right to use the schema", class = "fitledger_error_database")
+  other <- local_postgres()
+  log_run(other, list(), list())
+  expect_error(read_runs(ledger_postgres(postgres_connect("reader"), other$name)), "no right to read", class = "fitledger_error_database")
+  expect_error(log_run(ledger_postgres(postgres_connect("reader"), "nobody's"), list(), list()), "you may not begin one", class = "fitledger_error_database")
+  expect_error(share_ledger(team, "nobody"), class = "fitledger_error_database")
+  # Where somebody may not even make the schema.
+  nowhere <- ledger_postgres(postgres_connect("stranger"), "a", schema = "not_there")
+  expect_error(log_run(nowhere, list(), list()), "can't be made", class = "fitledger_error_database")
+  # A group's member has the group's rights.
+  postgres_sql("GRANT reader TO stranger")
+  expect_identical(read_runs(ledger_postgres(postgres_connect("stranger"), team$name))$m, 1)
+  expect_identical(nrow(read_runs(team)), 1L)
+})
+
+test_that("rows that others could not read are refused by the database", {
+  team <- local_postgres()
+  log_run(team, list(), list(m = 1))
+  head <- postgres_sql("SELECT seq::int, hash FROM fitledger.ledgers WHERE name = '", team$name, "'")
+  good <- c("2026-11-23T04:20:47.123456Z", "run", "a-1", "", "{\"m\":1.0}", "", "{\"session\":\"x\"}")
+  append <- function(cells, request = basename(tempfile()), seen = head) {
+    row <- gsub("'", "''", paste(cells, collapse = "\x1f"))
+    postgres_sql("SELECT array_to_string(fitledger.append('", team$name, "', '", request, "', ", seen$seq, ", '", seen$hash, "', 0, '", row, "'), ' ')")[[1]]
+  }
+  bad <- list(
+    replace(good, 1, "yesterday"), replace(good, 2, "upgrade!"), replace(good, 2, "ledger"), replace(good, 2, "recovered"),
+    replace(good, 3, "a b"), replace(good, 3, "a,b"), replace(good, 5, "{\"m\":}"), replace(good, 5, "[1]"), replace(good, 5, " {}"),
+    replace(good, 5, "x"), good[-1], c(good, ""), replace(good, 7, "{\"a\":\"\n\"}"), replace(good, 4, "{}\x1e"),
+    replace(good, 7, paste0("{\"a\":\"", strrep("x", 17 * 2^20), "\"}"))
+  )
+  for (cells in bad) expect_error(append(cells))
+  expect_match(append(good, seen = data.frame(seq = 1, hash = strrep("0", 64))), "^unseen")
+  # The same request is the same append.
+  first <- append(good, "request")
+  expect_match(first, "^ok ")
+  again <- append(replace(good, 3, "b-1"), "request")
+  expect_identical(strsplit(again, " ")[[1]][1:4], strsplit(first, " ")[[1]][1:4])
+  expect_identical(nrow(read_ledger(team)), as.integer(head$seq) + 1L)
+  expect_identical(verify_ledger(team)$status, "ok")
+})
+
+test_that("every member is a witness of what was seen", {
+  team <- local_postgres()
+  for (i in 1:10) log_run(team, list(i = i), list(m = i / 10))
+  open_path <- file_of(team)
+  # Both the mirror and what is noted beside it see the same, whichever is there.
+  for (without_mirror in c(FALSE, TRUE)) {
+    rewrite_history(team, 5, "0.3", "0.9")
+    rechain(team, 5)
+    new_session()
+    if (without_mirror) {
+      unlink(open_path)
+      expect_error(read_runs(team), class = "fitledger_error_forked")
+    } else {
+      error <- expect_error(read_runs(team), "Row 5 of the ledger", class = "fitledger_error_forked")
+      expect_identical(error$row, 5)
+      expect_error(log_run(team, list(), list(m = 0)), class = "fitledger_error_forked")
+      expect_error(verify_ledger(team), class = "fitledger_error_forked")
+      # The mirror is as it was.
+      expect_identical(verify_ledger(error$path)$status, "ok")
+      expect_identical(read_runs(error$path)$m, 1:10 / 10)
+    }
+    rewrite_history(team, 5, "0.9", "0.3")
+    rechain(team, 5)
+    new_session()
+    expect_identical(read_runs(team)$m, 1:10 / 10)
+  }
+  # Nobody who wasn't there can tell.
+  rewrite_history(team, 5, "0.3", "0.9")
+  rechain(team, 5)
+  another_machine()
+  expect_identical(verify_ledger(team)$status, "ok")
+})
+
+test_that("a row that doesn't hold never comes into a mirror", {
+  team <- local_postgres()
+  for (i in 1:4) log_run(team, list(i = i), list(m = i / 10))
+  rewrite_history(team, 4, "0.2", "0.9")
+  another_machine()
+  expect_error(read_runs(team), "Row 4", class = "fitledger_error_forked")
+})
+
+test_that("an older backup and another ledger of the name are told", {
+  team <- local_postgres()
+  for (i in 1:4) log_run(team, list(i = i), list(m = i))
+  read_runs(team)
+  head <- postgres_sql("SELECT fitledger.hash_at('", team$name, "', 4)")[[1]]
+  postgres_sql(
+    "BEGIN; SET LOCAL session_replication_role = replica; DELETE FROM fitledger.rows WHERE seq > 4 AND ledger = (SELECT ledger FROM fitledger.ledgers WHERE name = '", team$name,
+    "'); UPDATE fitledger.ledgers SET seq = 4, hash = '", head, "' WHERE name = '", team$name, "'; COMMIT"
+  )
+  # The next writer sees it, too.
+  expect_error(log_run(team, list(), list(m = 9)), class = "fitledger_error_behind")
+  new_session()
+  error <- expect_error(read_runs(team), "ends with row 4, and this machine has seen row 6", class = "fitledger_error_behind")
+  postgres_sql("BEGIN; SET LOCAL session_replication_role = replica; UPDATE fitledger.ledgers SET id = repeat('0', 32) WHERE name = '", team$name, "'; COMMIT")
+  new_session()
+  expect_error(read_runs(team), "another ledger of the same name", class = "fitledger_error_forked")
+})
+
+test_that("a mirror that was damaged is fetched anew, and torn ones go on", {
+  team <- local_postgres()
+  for (i in 1:4) log_run(team, list(i = i), list(m = i))
+  file <- file_of(team)
+  whole <- bytes(file)
+  for (damage in list(
+    function() writeBin(whole[seq_len(length(whole) - 30)], file),
+    function() writeBin(c(whole, raw(700)), file),
+    function() writeBin(whole[1:20], file),
+    function() unlink(file),
+    function() writeBin(replace(whole, 300, as.raw(0x21)), file),
+    function() writeBin(charToRaw("x\n"), file),
+    function() writeLines(c(readLines(file)[1:4], "rubbish"), file)
+  )) {
+    damage()
+    new_session()
+    suppressMessages(expect_identical(verify_ledger(team)$status, "ok"))
+    expect_identical(read_runs(team)$m, 1:4)
+    expect_identical(bytes(file), whole)
+  }
+})
+
+test_that("nobody writes to a mirror", {
+  team <- local_postgres()
+  log_run(team, list(), list(m = 1))
+  file <- file_of(team)
+  new_session()
+  before <- bytes(file)
+  expect_error(log_run(file, list(), list(m = 2)), class = "fitledger_error_mirror")
+  expect_error(start_run(file), class = "fitledger_error_mirror")
+  expect_identical(bytes(file), before)
+  # A copy of it is a ledger of its own.
+  copy <- local_file()
+  file.copy(file, copy)
+  log_run(copy, list(), list(m = 2))
+  expect_identical(read_runs(copy)$m, c(1, 2))
+})
+
+test_that("a connection that is lost is made anew, and nothing is appended twice", {
+  team <- local_postgres()
+  log_run(team, list(), list(m = 1))
+  kill <- function() postgres_sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND backend_type = 'client backend'")
+  kill()
+  log_run(team, list(), list(m = 2))
+  kill()
+  expect_identical(read_runs(team)$m, c(1, 2))
+  # A server that is started anew.
+  stop_postgres("fast")
+  run_postgres()
+  log_run(team, list(), list(m = 3))
+  expect_identical(read_runs(team)$m, c(1, 2, 3))
+  # RPostgres makes an open connection anew.
+  connection <- postgres_connect()()
+  withr::defer(DBI::dbDisconnect(connection))
+  given <- ledger_postgres(connection, team$name)
+  log_run(given, list(), list(m = 4))
+  kill()
+  log_run(given, list(), list(m = 5))
+  expect_identical(read_runs(team)$m, c(1, 2, 3, 4, 5))
+})
+
+test_that("a connection inside a transaction is refused", {
+  skip_without_postgres()
+  connection <- postgres_connect()()
+  withr::defer(DBI::dbDisconnect(connection))
+  given <- ledger_postgres(connection, "transactions")
+  log_run(given, list(), list(m = 1))
+  DBI::dbBegin(connection)
+  expect_error(log_run(given, list(), list(m = 2)), "inside a transaction", class = "fitledger_error_database")
+  expect_error(read_runs(given), "inside a transaction", class = "fitledger_error_database")
+  DBI::dbRollback(connection)
+  log_run(given, list(), list(m = 3))
+  expect_identical(read_runs(given)$m, c(1, 3))
+})
+
+test_that("stored bytes that somebody replaced are not believed", {
+  team <- local_postgres()
+  id <- log_run(team, list(), list(), artifacts = list(model = list(1, "a")))
+  sha256 <- read_artifacts(team, id)$sha256
+  postgres_role("poisoner")
+  share_ledger(team, "poisoner")
+  # An upload that comes first, and says that it is this object.
+  postgres_sql(
+    "BEGIN; SET LOCAL session_replication_role = replica; UPDATE fitledger.parts SET bytes = '\\x00' WHERE upload = (SELECT upload FROM fitledger.uploads WHERE sha256 = '", sha256, "'); COMMIT"
+  )
+  another_machine()
+  expect_error(read_artifact(team, id, "model"), class = "fitledger_error_artifact")
+  expect_false(verify_ledger(team)$status == "ok" && !nrow(verify_ledger(team)$problems))
+  # Whoever has the bytes logs them again: another upload, which is taken.
+  postgres_sql("SELECT fitledger.begin_upload('", team$name, "', '", sha256, "')")
+  log_run(team, list(), list(), artifacts = list(model = list(1, "b")))
+  object <- withr::local_tempfile()
+  saveRDS(list(1, "a"), object)
+  send_object(open_ledger(team), sha256, object, call = NULL)
+  expect_identical(read_artifact(team, id, "model"), list(1, "a"))
+})
+
+test_that("large artifacts come in parts", {
+  team <- local_postgres()
+  path <- withr::local_tempfile()
+  bytes <- as.raw(rep(c(1:251), length.out = 2 * part_bytes + 17))
+  writeBin(bytes, path)
+  exact <- withr::local_tempfile()
+  writeBin(bytes[seq_len(part_bytes)], exact)
+  empty <- withr::local_tempfile()
+  file.create(empty)
+  id <- log_run(team, list(), list(), artifacts = list(large = path, exact = exact, empty = empty))
+  another_machine()
+  expect_identical(read_artifact(team, id, "large"), bytes)
+  expect_identical(read_artifact(team, id, "exact"), bytes[seq_len(part_bytes)])
+  expect_identical(read_artifact(team, id, "empty"), raw())
+})
+
+test_that("forked processes have connections of their own", {
+  skip_on_os("windows")
+  team <- local_postgres()
+  run <- start_run(team, list(a = 1))
+  log_metrics(run, loss = 1, step = 1)
+  children <- lapply(2:5, function(step) {
+    parallel::mcparallel({
+      log_metrics(run, loss = step, step = step)
+      log_run(team, list(step = step), list(m = step))
+      nrow(read_runs(team)) > 0
+    })
+  })
+  for (child in parallel::mccollect(children)) expect_true(child)
+  end_run(run, list(m = 0))
+  expect_setequal(read_metrics(team)$value, 1:5)
+  expect_identical(nrow(read_runs(team)), 5L)
+  expect_identical(verify_ledger(team)$status, "ok")
+})
+
+test_that("of decisions on the same thing one wins, whoever else writes", {
+  team <- local_postgres()
+  id <- log_run(team, list(), list(m = 1), artifacts = list(model = 1))
+  code <- c(
+    "library(fitledger)", paste("team <-", code_of(team)),
+    sprintf("for (i in 1:5) register_model(team, 'model', '%s')", id),
+    "for (i in 1:10) log_run(team, list(i = i), list(m = i))", "cat('done\n')"
+  )
+  run_apart(code, times = 4)
+  expect_identical(read_models(team)$version, 1:20)
+  expect_identical(nrow(read_runs(team)), 41L)
+  problems <- verify_ledger(team)$problems
+  expect_identical(nrow(problems), 0L)
+})
+
+test_that("an import goes into a database and out of it", {
+  from <- local_file()
+  id <- log_run(from, list(a = 1), list(m = 1), artifacts = list(model = list(1, 2)))
+  register_model(from, "p", id)
+  promote_model(from, "p", 1)
+  team <- local_postgres()
+  suppressMessages(import_runs(from, team))
+  suppressMessages(expect_identical(import_runs(from, team), character()))
+  another_machine()
+  expect_identical(read_model(team, "p@production")[[2]], 2)
+  back <- local_file()
+  suppressMessages(import_runs(team, back))
+  expect_identical(read_artifact(back, id, "model"), list(1, 2))
+  expect_identical(read_runs(back), read_runs(from))
+})
+
+test_that("a server without fsync is said, once", {
+  team <- local_postgres()
+  stop_postgres("fast")
+  run_postgres(options = "-c fsync=off")
+  withr::defer({
+    stop_postgres("fast")
+    run_postgres()
+  })
+  another_machine()
+  expect_message(log_run(team, list(), list(m = 1)), "fsync = off", class = "fitledger_message")
+  expect_message(read_runs(team), NA)
+})
+
+test_that("who set synchronous_commit off waits for the disk all the same", {
+  team <- local_postgres()
+  log_run(team, list(), list(m = 1))
+  postgres_role("hasty")
+  postgres_sql("ALTER ROLE hasty SET synchronous_commit = off")
+  share_ledger(team, "hasty")
+  hasty <- ledger_postgres(postgres_connect("hasty"), team$name)
+  for (i in 1:2) {
+    log_run(hasty, list(), list(m = i))
+    stop_postgres("immediate")
+    run_postgres()
+    expect_identical(nrow(read_runs(team)), i + 1L)
+  }
+})
+
+test_that("a live view shows a ledger in a database", {
+  skip_if_not_installed("httpuv")
+  team <- local_postgres()
+  log_run(team, list(a = 1), list(m = 1))
+  page <- view_runs(team, withr::local_tempfile(fileext = ".html"), open = FALSE)
+  expect_match(readChar(page, file.size(page), useBytes = TRUE), team$name, fixed = TRUE)
+})
