@@ -148,14 +148,19 @@ refresh_mirror <- function(open, call = rlang::caller_env()) {
   if (known$seq > 0 && !identical(has, known$hash)) {
     return(settle_difference(open, known, call))
   }
-  while (head$seq < look$seq) {
-    rows <- query(open, "read_rows", open$ledger$name, head$seq, look$seq, 2^23, bytes = TRUE, call = call)
+  note_seen(open, c(look["id"], fetch_rows(open, open$path, head, look$seq, call)))
+}
+
+# Adds rows to a mirror, from the one after its head up to another; its head then.
+fetch_rows <- function(open, path, head, up_to, call) {
+  while (head$seq < up_to) {
+    rows <- query(open, "read_rows", open$ledger$name, head$seq, up_to, 2^23, bytes = TRUE, call = call)
     if (!is.raw(rows)) {
       abort_forked(open, head$seq + 1, "The database doesn't have it.", call)
     }
-    head <- call_native(native_mirror_extend, open$path, rows, call = call)
+    head <- call_native(native_mirror_extend, path, rows, call = call)
   }
-  note_seen(open, c(look["id"], head))
+  head
 }
 
 # The last row of the mirror. One that is damaged is the fault of this machine's disk: it is set aside, and comes again.
@@ -181,13 +186,20 @@ set_mirror_aside <- function(open) {
   )
 }
 
-# What is damaged in the mirror of a ledger says nothing of the ledger.
-mend_mirror <- function(path, call = rlang::caller_env()) {
-  open <- mirrored(path)
-  if (!is.null(open) && call_native(native_verify, path, NULL, call = call)$status != "ok") {
+# Before a ledger is verified. What is damaged in its mirror says nothing of the ledger; and all rows are asked for anew, since
+# one that was changed in the database, but for the hash that it states, shows by itself alone.
+check_mirror <- function(ledger, call = rlang::caller_env()) {
+  open <- known_ledger(ledger)
+  if (call_native(native_verify, open$path, NULL, call = call)$status != "ok") {
     set_mirror_aside(open)
     refresh_mirror(open, call)
   }
+  again <- tempfile(fileext = ".csv")
+  on.exit(unlink(again))
+  tryCatch(
+    fetch_rows(open, again, list(seq = 0, hash = ""), open$head$seq, call),
+    fitledger_error_forked = function(e) abort_forked(open, e$row, NULL, call)
+  )
 }
 
 # The database has fewer rows than this machine has seen. A server that follows another one may be late.

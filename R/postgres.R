@@ -285,7 +285,6 @@ reconnect <- function(open, began, lost, call) {
 
 # Who connects for the first time finds out whether all is there.
 set_up <- function(open, call) {
-  connection <- connection_of(open, call)
   schema <- open$ledger$schema
   there <- ask(open, paste0(
     "SELECT coalesce((SELECT has_schema_privilege(oid, 'USAGE')::text FROM pg_catalog.pg_namespace WHERE nspname = '",
@@ -301,7 +300,8 @@ set_up <- function(open, call) {
   if (there == "none") {
     create_schema(open, call)
   }
-  info <- DBI::dbGetInfo(connection)
+  # A question may have made the connection anew.
+  info <- DBI::dbGetInfo(connection_of(open, call))
   # Each user has a mirror of their own: it shows what the server has shown to them.
   open$address <- paste(info$host, info$port, info$dbname, info$username, schema, open$ledger$name, sep = "\n")
 }

@@ -22,6 +22,9 @@
 #' the chain in a few lines of base R, for those who would rather not take our
 #' word for it.
 #'
+#' Of a ledger in a database all rows are fetched anew, and have to be those that this
+#' machine has seen (`fitledger_error_forked`).
+#'
 #' @param file Path of the ledger.
 #' @param checkpoint What [checkpoint_ledger()] returned earlier: a string, or its
 #'   lines as [readLines()] gives them.
@@ -60,13 +63,15 @@
 #' writeBin(charToRaw(sub('rmse"":1.0', 'rmse"":0.5', text)), file)
 #' verify_ledger(file)$status
 verify_ledger <- function(file, checkpoint = NULL) {
-  file <- check_ledger(file, "file")
+  path <- check_ledger(file, "file")
   checkpoint <- check_checkpoint(checkpoint)
-  mend_mirror(file)
-  fetch_all(file)
-  result <- call_native(native_verify, file, checkpoint)
+  if (is_ledger(file)) {
+    check_mirror(file)
+  }
+  fetch_all(path)
+  result <- call_native(native_verify, path, checkpoint)
   result$problems <- as_frame(result$problems)
-  structure(c(result["status"], file = file, result[-1]), class = "fitledger_verification")
+  structure(c(result["status"], file = path, result[-1]), class = "fitledger_verification")
 }
 
 check_checkpoint <- function(x, call = rlang::caller_env()) {

@@ -57,7 +57,7 @@ start_postgres <- function() {
   }
   data <- file.path(postgres$folder, "data")
   log <- file.path(tempdir(), "initdb.log")
-  status <- postgres_program("initdb", c("-D", data, "-U", "owner", "-E", "UTF8", "--locale=C", "-A", "trust"), stdout = log, stderr = log)
+  status <- postgres_program("initdb", c("-D", data, "-U", "owner", "-E", "UTF8", "--locale=C", "-A", "trust", "--no-sync"), stdout = log, stderr = log)
   if (status != 0) {
     stop(paste(readLines(log), collapse = "\n"))
   }

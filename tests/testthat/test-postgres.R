@@ -169,9 +169,24 @@ test_that("every member is a witness of what was seen", {
 test_that("a row that doesn't hold never comes into a mirror", {
   team <- local_postgres()
   for (i in 1:4) log_run(team, list(i = i), list(m = i / 10))
+  read_runs(team)
   rewrite_history(team, 4, "0.2", "0.9")
+  # Who has it from before sees it by a verification.
+  expect_identical(read_runs(team)$m, 1:4 / 10)
+  error <- expect_error(verify_ledger(team), "Row 4", class = "fitledger_error_forked")
+  expect_identical(error$row, 4)
   another_machine()
-  expect_error(read_runs(team), "Row 4", class = "fitledger_error_forked")
+  error <- expect_error(read_runs(team), "Row 4", class = "fitledger_error_forked")
+  expect_identical(error$row, 4)
+  # One that is gone.
+  rewrite_history(team, 4, "0.9", "0.2")
+  expect_identical(verify_ledger(team)$status, "ok")
+  postgres_sql(
+    "BEGIN; SET LOCAL session_replication_role = replica; DELETE FROM fitledger.rows WHERE seq = 5 AND ledger = (SELECT ledger FROM fitledger.ledgers WHERE name = '",
+    team$name, "'); COMMIT"
+  )
+  error <- expect_error(verify_ledger(team), "Row 5", class = "fitledger_error_forked")
+  expect_identical(error$row, 5)
 })
 
 test_that("an older backup and another ledger of the name are told", {

@@ -58,6 +58,7 @@ impl From<Error> for Failure {
                 .with("what", Field::Text(what.into()))
                 .with("name", Field::Text(name))
                 .with("known", Field::Texts(known)),
+            Error::Forked { row, .. } => failure.with("row", Field::Number(row)),
             _ => failure,
         }
     }
