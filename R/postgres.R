@@ -236,6 +236,8 @@ ask <- function(open, sql, call) {
         )
         waits <- TRUE
       }
+      # Nothing of it is on its way now.
+      allowInterrupts(Sys.sleep(0.01))
       next
     }
     if (identical(backend_of(open$link$connection), open$link$backend)) {
@@ -266,7 +268,7 @@ backend_of <- function(connection) {
 
 reconnect <- function(open, began, lost, call) {
   repeat {
-    Sys.sleep(0.05)
+    allowInterrupts(Sys.sleep(0.05))
     connected <- tryCatch(connection_of(open, call), error = identity)
     if (!inherits(connected, "error") && !is.na(open$link$backend)) {
       return(invisible())
