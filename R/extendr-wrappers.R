@@ -151,7 +151,7 @@ native_log_step <- function(request, run_id, metrics, step) .Call(wrap__native_l
 #' @noRd
 native_buffered <- function(file) .Call(wrap__native_buffered, file)
 
-#' Ends the thread that writes what is buffered: the package is about to go.
+#' Ends the threads that write what is buffered: the package is about to go.
 #'
 #' @noRd
 native_stop_writing <- function() .Call(wrap__native_stop_writing)

@@ -10,8 +10,9 @@
 #' `start_run()` returns plain data, an absolute path and an id, which survives
 #' [saveRDS()], knitr's cache and being sent to workers. Values of series that the
 #' process reports that started the run are held back for a moment, at most 1000 of
-#' them, and are in the file within half a second, whatever R does meanwhile (longer only
-#' where somebody else keeps the ledger locked): then not even its death loses them. Any
+#' them, and are in the file within half a second, whatever R does meanwhile, and
+#' whatever becomes of other ledgers (longer only where somebody else keeps this one locked):
+#' then not even its death loses them. What can't be written is said by the next call. Any
 #' other process, a forked child say, writes each at once. Whatever ends the run, or R,
 #' writes what is held back.
 #'

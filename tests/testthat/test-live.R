@@ -565,6 +565,56 @@ test_that("what was reported is in the file, without another call", {
   expect_identical(verify_ledger(file)$status, "ok")
 })
 
+# Whether a value of a series stands in the file, whatever this process knows.
+stands_there <- function(file, name) {
+  any(grepl(paste0("\"\"", name, "\"\":"), readLines(file, warn = FALSE), fixed = TRUE))
+}
+
+test_that("what one ledger waits for, no other one does", {
+  stuck <- replicate(3, local_ledger())
+  file <- local_ledger()
+  runs <- lapply(stuck, start_run)
+  run <- start_run(file)
+  file.create(stuck[[1]])
+  writeLines("something else", stuck[[2]])
+  local_lock(stuck[[3]])
+  for (of_stuck in runs) log_metrics(of_stuck, loss = 1, step = 1)
+  for (name in letters[1:3]) {
+    log_metrics(run, list(1) |> rlang::set_names(name), step = 1)
+    wait_until(stands_there(file, name), "the value to be written")
+  }
+  # Nor where R itself waits. It does so for some time before it says so; another try is for a machine that is busy.
+  seen <- FALSE
+  look <- function(message) {
+    seen <<- stands_there(file, name)
+    rlang::interrupt()
+  }
+  for (name in letters[4:8]) {
+    log_metrics(run, list(1) |> rlang::set_names(name), step = 1)
+    tryCatch(withCallingHandlers(log_params(runs[[3]], a = 1), message = look), interrupt = function(e) NULL)
+    if (seen) break
+  }
+  expect_true(seen)
+})
+
+test_that("a ledger that was emptied is told at the next call", {
+  file <- local_ledger()
+  run <- start_run(file)
+  file.create(file)
+  steps <- 0
+  reported <- function() {
+    Sys.sleep(0.05)
+    steps <<- steps + 1
+    log_metrics(run, loss = 1, step = steps)
+  }
+  rows_gone <- function(code) tryCatch(is.null(code), fitledger_error_rows_gone = function(e) TRUE)
+  wait_until(rows_gone(reported()), "the error")
+  # And not only since there is no room for more.
+  expect_lt(steps, 1000)
+  expect_error(reported(), "holds no row", class = "fitledger_error_rows_gone")
+  expect_identical(file.size(file), 0)
+})
+
 test_that("a killed process has reported what it had", {
   skip_on_os("windows")
   file <- local_ledger()
@@ -597,6 +647,21 @@ test_that("a forked child holds nothing back", {
   expect_identical(nrow(points), 64L)
   expect_identical(sort(points$value[points$run_id == run$run_id]), c(0, 1, 2, 3))
   end_run(run)
+})
+
+test_that("a child of a process with many live runs has none of their threads", {
+  skip_on_os("windows")
+  files <- replicate(60, local_ledger())
+  runs <- lapply(files, start_run)
+  for (run in runs) log_metrics(run, m = 1, step = 1)
+  wait_until(all(vapply(files, stands_there, NA, "m")), "the values to be written")
+  child <- parallel::mcparallel({
+    run <- start_run(files[[1]])
+    log_metrics(run, m = 2, step = 1)
+    run$run_id
+  })
+  id <- parallel::mccollect(child)[[1]]
+  expect_identical(read_metrics(files[[1]], id)$value, 2)
 })
 
 test_that("forks while the thread writes neither hang nor lose a value", {

@@ -3,7 +3,8 @@
 use std::borrow::Cow;
 use std::cell::Cell;
 use std::path::{Path, PathBuf};
-use std::sync::PoisonError;
+use std::sync::{Arc, Condvar, PoisonError};
+use std::time::Instant;
 
 use extendr_api::prelude::*;
 use extendr_ffi::SEXPTYPE;
@@ -17,8 +18,9 @@ use fitledger_core::ledger::mirror::{self, DraftStore, Drafts};
 use fitledger_core::ledger::{
     self, Append, FileStore, Memory, Position, ReadSince, Repaired, Session,
 };
+use fitledger_core::platform::memory;
 use fitledger_core::platform::per_process::PerProcess;
-use fitledger_core::platform::{memory, sys};
+use fitledger_core::platform::sys::{self, FileId};
 use fitledger_core::views::import::{Bytes, Imported, Source};
 use fitledger_core::views::repair::{self, Carried};
 use fitledger_core::views::stored;
@@ -27,9 +29,77 @@ use crate::guard::Failure;
 use crate::r::{self, R, Text};
 use crate::to_r;
 
-/// Locked by the thread that writes: R's, or the one that writes what is buffered. Values that are taken from a buffer
-/// are taken under it, so that nobody ends their run in between.
-static MEMORY: PerProcess<Memory> = PerProcess::new(Memory::inherited);
+static LENDING: PerProcess<Lending> = PerProcess::new(Lending::inherited);
+
+/// What this process knows of its ledgers. Each is lent to the thread that writes there, R's or one that writes what is
+/// buffered: what one ledger keeps waiting holds up no other. Values that are taken from a buffer are taken while
+/// their ledger is lent, so that nobody ends their run in between.
+#[derive(Default)]
+struct Lending {
+    memory: Memory,
+    lent: Vec<Place>,
+    returned: Arc<Condvar>,
+}
+
+/// A path, and the file there, which may have other paths.
+#[derive(Clone, PartialEq)]
+struct Place {
+    path: PathBuf,
+    file: Option<FileId>,
+}
+
+impl Lending {
+    /// What a forked child has of it: who writes in the parent doesn't in the child.
+    fn inherited(self) -> Lending {
+        Lending {
+            memory: self.memory.inherited(),
+            ..Lending::default()
+        }
+    }
+
+    fn is_lent(&self, place: &Place) -> bool {
+        let mut lent = self.lent.iter();
+        lent.any(|other| {
+            other.path == place.path || other.file.is_some() && other.file == place.file
+        })
+    }
+}
+
+/// What is known of a ledger, as long as this thread has it.
+struct Lent {
+    place: Place,
+    memory: Memory,
+}
+
+impl Lent {
+    /// Waits until no other thread has it.
+    fn of(path: &Path) -> Lent {
+        let place = Place {
+            path: path.to_owned(),
+            file: sys::path_id(path).ok(),
+        };
+        let mut lending = LENDING.lock();
+        while lending.is_lent(&place) {
+            let returned = lending.returned.clone();
+            lending = returned
+                .wait(lending)
+                .unwrap_or_else(PoisonError::into_inner);
+        }
+        lending.lent.push(place.clone());
+        let memory = lending.memory.lend(path);
+        Lent { place, memory }
+    }
+}
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        let mut lending = LENDING.lock();
+        let memory = std::mem::take(&mut self.memory);
+        lending.memory.take_back(&self.place.path, memory);
+        lending.lent.retain(|place| *place != self.place);
+        lending.returned.notify_all();
+    }
+}
 
 thread_local! {
     /// Whether this thread has it.
@@ -196,13 +266,16 @@ impl AppendRequest {
         (!rows.is_empty()).then_some(RowsToSend { rows, is_decided })
     }
 
-    /// The same without R, which isn't asked whether to go on. What there is to tell, the next call tells.
+    /// The same without R, which isn't asked whether to go on. What there is to tell, the next call tells. The thread
+    /// waits since some time, though it gives up in between.
     pub fn append_apart<E: IntoIterator<Item = (Timestamp, Event)>>(
         &self,
+        since: Instant,
         give_up: &mut dyn FnMut() -> bool,
         decide: impl FnOnce(ReadSince<'_>) -> fitledger_core::Result<E>,
     ) -> fitledger_core::Result<()> {
         self.with_memory(&mut Entropy::new(), give_up, |memory, how| {
+            how.since = since;
             let open = || self.open();
             ledger::append_decided(open, &self.path, memory, how, decide).map(drop)
         })
@@ -274,6 +347,7 @@ impl AppendRequest {
             sync: self.sync,
             now: Timestamp::now(),
             random: &mut |bytes| entropy.fill(bytes),
+            since: Instant::now(),
             give_up,
         };
         let Some(_writing) = Writing::begin() else {
@@ -282,9 +356,9 @@ impl AppendRequest {
             memory.allow_network = self.allow_network;
             return write(&mut memory, &mut how);
         };
-        let mut memory = MEMORY.lock();
-        memory.allow_network = self.allow_network;
-        write(&mut memory, &mut how)
+        let mut lent = Lent::of(&self.path);
+        lent.memory.allow_network = self.allow_network;
+        write(&mut lent.memory, &mut how)
     }
 }
 
@@ -307,20 +381,20 @@ impl Drop for Writing {
 /// What was drafted last on top of a mirror stands where the ledger is kept.
 pub fn appended(mirror: &Path) {
     if let Some(_writing) = Writing::begin() {
-        MEMORY.lock().appended(mirror);
+        LENDING.lock().memory.appended(mirror);
     }
 }
 
 /// A mirror's rows were checked up to a position.
 pub fn looked_through(mirror: &Path, position: Position) {
     if let Some(_writing) = Writing::begin() {
-        MEMORY.lock().looked_through(mirror, position);
+        LENDING.lock().memory.looked_through(mirror, position);
     }
 }
 
 /// The run that this process began last in a ledger.
 pub fn last_run(path: &Path) -> Option<RunId> {
-    MEMORY.lock().last_run(path).cloned()
+    LENDING.lock().memory.last_run(path).cloned()
 }
 
 /// What of the code is to be kept, each under its name.

@@ -1,14 +1,15 @@
-//! Live runs of this process: values that are buffered for a moment, and the thread that writes them.
+//! Live runs of this process: values that are buffered for a moment, and the threads that write them.
 //!
-//! A value is in the ledger within half a second, whatever R does meanwhile. So a thread writes what is due; it never
-//! touches R, is there only while there is something to write, and is not there in a forked child. There nothing is
-//! buffered, since a child may end without a word.
+//! A value is in the ledger within half a second, whatever R does meanwhile, and whatever other ledgers wait for. So each
+//! has a thread that writes what is due; it never touches R, is there only while there is something to write, and is not
+//! there in a forked child. There nothing is buffered, since a child may end without a word.
 
 use std::collections::HashMap;
+use std::ffi::OsString;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Condvar, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -34,7 +35,7 @@ use crate::guard::{Failure, guard};
 use crate::r::R;
 use crate::view_cache::{RUNS, guard_views};
 
-/// So long the thread waits for a ledger's lock before it lets R's calls write …
+/// So long a thread waits for a ledger's lock before it lets R's calls write …
 const PATIENCE: Duration = Duration::from_millis(50);
 /// … and so long it leaves the ledger to others then.
 const PAUSE: Duration = Duration::from_millis(10);
@@ -42,25 +43,34 @@ const PAUSE: Duration = Duration::from_millis(10);
 /// The process in which the package was loaded, and not one that was forked from it.
 static HOME: AtomicU32 = AtomicU32::new(0);
 
-static LIVE: PerProcess<LiveRuns> = PerProcess::new(|_of_the_parent| LiveRuns::default());
+/// What a forked child has of its parent's it leaves where it is: handles of threads that it hasn't can't even be let go.
+static LIVE: PerProcess<LiveRuns> = PerProcess::new(|of_the_parent| {
+    std::mem::forget(of_the_parent);
+    LiveRuns::default()
+});
 
 /// The runs that this process has begun or resumed and not ended.
 #[derive(Default)]
 struct LiveRuns {
     /// Mostly one of an id: that of a run which was imported stands in several ledgers.
     by_id: HashMap<RunId, Vec<LiveRun>>,
-    writer: Option<JoinHandle<()>>,
-    /// Whether the thread is there, and will see what is buffered.
-    is_writing: bool,
+    /// The threads that write, by their ledgers.
+    writers: HashMap<OsString, Writer>,
     is_stopping: bool,
     wake: Arc<Condvar>,
+}
+
+struct Writer {
+    thread: JoinHandle<()>,
+    /// Whether it will see what is buffered.
+    is_there: bool,
 }
 
 struct LiveRun {
     request: AppendRequest,
     /// The ledger, should its path lead nowhere by now.
     file: Option<FileId>,
-    watch: Watch,
+    watch: Arc<Mutex<Watch>>,
     buffer: Buffer,
     /// The thread couldn't write: a call of R's is to try, and to say why.
     is_refused: bool,
@@ -74,7 +84,7 @@ impl LiveRuns {
             let run = LiveRun {
                 request: request.kept(),
                 file: sys::path_id(request.path()).ok(),
-                watch: Watch::new(id.to_string(), position),
+                watch: Arc::new(Mutex::new(Watch::new(id.to_string(), position))),
                 buffer: known.map(|run| run.buffer).unwrap_or_default(),
                 is_refused: false,
             };
@@ -103,18 +113,35 @@ impl LiveRuns {
         by_id.flat_map(|(id, runs)| runs.iter().map(move |run| (id, run)))
     }
 
-    /// Sees to it that the thread is there, if it can be had.
-    fn has_writer(&mut self) -> bool {
+    /// Sees to it that a ledger's thread is there, if it can be had.
+    fn has_writer(&mut self, ledger: &Path) -> bool {
+        let known = self.writers.get(ledger.as_os_str());
         // One that unwound has left without saying so.
-        let is_gone = self.writer.as_ref().is_none_or(JoinHandle::is_finished);
-        if is_gone || !self.is_writing {
-            if let Some(ended) = self.writer.take() {
-                drop(ended.join());
-            }
-            self.writer = threads::spawn(write_due).ok();
-            self.is_writing = self.writer.is_some();
+        if known.is_some_and(|writer| writer.is_there && !writer.thread.is_finished()) {
+            return true;
         }
-        self.is_writing
+        if let Some(ended) = self.writers.remove(ledger.as_os_str()) {
+            drop(ended.thread.join());
+        }
+        let path = ledger.to_owned();
+        let Ok(thread) = threads::spawn(move || write_due(&path)) else {
+            return false;
+        };
+        let is_there = true;
+        let writer = Writer { thread, is_there };
+        self.writers.insert(ledger.into(), writer);
+        true
+    }
+
+    /// The next thing that a ledger's thread has to do, and when.
+    fn next(&self, ledger: &Path) -> Option<(Instant, RunId, AppendRequest)> {
+        let is_there = |run: &LiveRun| run.request.path().as_os_str() == ledger.as_os_str();
+        let waiting = self
+            .iter()
+            .filter(|(_, run)| !run.is_refused && is_there(run));
+        let due = waiting.filter_map(|(id, run)| Some((run.buffer.due()?, id, run)));
+        let (at, id, run) = due.min_by_key(|(at, ..)| *at)?;
+        (!self.is_stopping).then(|| (at, id.clone(), run.request.clone()))
     }
 }
 
@@ -144,9 +171,18 @@ fn is_ours(id: &RunId, ledger: &Path) -> bool {
 
 /// Whether it is, and nobody else has gone on with it.
 fn is_still_ours(id: &RunId, ledger: &Path, read_since: ReadSince<'_>) -> bool {
-    let mut live = LIVE.lock();
-    let run = live.find(id, ledger);
-    run.is_some_and(|run| run.watch.check_open(read_since).is_ok())
+    check_watched(id, ledger, read_since).is_some_and(|is_open| is_open.is_ok())
+}
+
+/// Whether one of them is open. It may take a while to read what came since, in which others go on.
+fn check_watched(
+    id: &RunId,
+    ledger: &Path,
+    read_since: ReadSince<'_>,
+) -> Option<fitledger_core::Result<()>> {
+    let watch = LIVE.lock().find(id, ledger)?.watch.clone();
+    let mut watch = watch.lock().unwrap_or_else(PoisonError::into_inner);
+    Some(watch.check_open(read_since))
 }
 
 /// Appends an event of a run, which gets an id if it begins.
@@ -278,15 +314,14 @@ impl Taken {
         &mut self,
         read_since: ReadSince<'_>,
     ) -> fitledger_core::Result<Option<(Timestamp, Event)>> {
-        let mut live = LIVE.lock();
         // An event of R's may have ended it while we waited for the lock.
-        let run = live
-            .find(&self.id, &self.ledger)
-            .ok_or_else(|| Error::Ended {
-                run_id: self.id.to_string(),
-                how: "has finished",
-            })?;
-        run.watch.check_open(read_since)?;
+        let has_ended = || Error::Ended {
+            run_id: self.id.to_string(),
+            how: "has finished",
+        };
+        check_watched(&self.id, &self.ledger, read_since).ok_or_else(has_ended)??;
+        let mut live = LIVE.lock();
+        let run = live.find(&self.id, &self.ledger).ok_or_else(has_ended)?;
         if run.buffer.due().is_none() {
             return Ok(None);
         }
@@ -331,29 +366,28 @@ impl Drop for Taken {
     }
 }
 
-/// Writes what is due, and ends when there is nothing.
-fn write_due() {
+/// Writes what is due in a ledger, and ends when there is nothing.
+fn write_due(ledger: &Path) {
     let mut live = LIVE.lock();
-    loop {
-        let waiting = live.iter().filter(|(_, run)| !run.is_refused);
-        let due = waiting.filter_map(|(id, run)| Some((run.buffer.due()?, id, &run.request)));
-        let first = due.min_by_key(|(at, ..)| *at);
-        let Some((at, id, request)) = first.filter(|_| !live.is_stopping) else {
-            live.is_writing = false;
-            return;
-        };
+    // Since when it can't, because it is busy.
+    let mut busy_since = None;
+    while let Some((at, id, request)) = live.next(ledger) {
         let now = Instant::now();
         if at > now {
             live = wait(live, at - now);
             continue;
         }
-        let (id, request) = (id.clone(), request.clone());
         drop(live);
-        let is_busy = write(&id, &request);
+        let since = busy_since.unwrap_or(now);
+        let is_busy = write(&id, &request, since);
+        busy_since = is_busy.then_some(since);
         live = LIVE.lock();
         if is_busy {
             live = wait(live, PAUSE);
         }
+    }
+    if let Some(writer) = live.writers.get_mut(ledger.as_os_str()) {
+        writer.is_there = false;
     }
 }
 
@@ -363,14 +397,14 @@ fn wait(live: MutexGuard<'static, LiveRuns>, time: Duration) -> MutexGuard<'stat
     waited.unwrap_or_else(PoisonError::into_inner).0
 }
 
-/// Writes what is buffered for a run, without R. Whether another process writes to the ledger, and it has to wait.
-fn write(id: &RunId, request: &AppendRequest) -> bool {
+/// Writes what is buffered for a run, without R. Whether another process writes to the ledger, and it has to wait, as it
+/// does since some time.
+fn write(id: &RunId, request: &AppendRequest, since: Instant) -> bool {
     let began = Instant::now();
     let mut taken = Taken::of(id, request.path());
     let outcome = catch_unwind(AssertUnwindSafe(|| {
-        request.append_apart(&mut || began.elapsed() >= PATIENCE, |read_since| {
-            taken.take(read_since)
-        })
+        let mut give_up = || began.elapsed() >= PATIENCE;
+        request.append_apart(since, &mut give_up, |read_since| taken.take(read_since))
     }));
     let is_busy = matches!(outcome, Ok(Err(Error::Interrupted)));
     let is_refused = !is_busy && !matches!(outcome, Ok(Ok(())));
@@ -454,7 +488,8 @@ fn push(
         run.buffer.push(&name, step, value, at, now);
     }
     let is_due = run.buffer.is_full() || run.is_refused;
-    match live.has_writer() && !is_due {
+    let ledger = run.request.path().to_owned();
+    match live.has_writer(&ledger) && !is_due {
         true => Pushed::Kept,
         false => Pushed::Due,
     }
@@ -538,20 +573,20 @@ fn native_buffered(file: Robj) -> Robj {
     })
 }
 
-/// Ends the thread that writes what is buffered: the package is about to go.
+/// Ends the threads that write what is buffered: the package is about to go.
 ///
 /// @noRd
 #[extendr]
 fn native_stop_writing() -> Robj {
     guard(|| {
-        let writer = {
+        let writers = {
             let mut live = LIVE.lock();
             live.is_stopping = true;
             live.wake.notify_all();
-            live.writer.take()
+            std::mem::take(&mut live.writers)
         };
-        if let Some(writer) = writer {
-            drop(writer.join());
+        for writer in writers.into_values() {
+            drop(writer.thread.join());
         }
         LIVE.lock().is_stopping = false;
         Ok(Robj::from(()))

@@ -9,6 +9,7 @@
 use std::collections::HashMap;
 use std::fs;
 use std::path::Path;
+use std::time::Instant;
 
 use fitledger_core::Error;
 use fitledger_core::format::event::{Event, EventKind};
@@ -119,6 +120,7 @@ fn log(path: &Path, id: &str) -> Result<(), Error> {
         sync: true,
         now: Timestamp::now(),
         random: &mut |bytes| sys::random(bytes).expect("random bytes"),
+        since: Instant::now(),
         give_up: &mut || false,
     };
     let events = vec![(Timestamp::now(), event)];

@@ -5,6 +5,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 use fitledger_core::Error;
 use fitledger_core::format::chain::{self, Head};
@@ -736,6 +737,7 @@ fn log(path: &Path) -> Result<(), Error> {
         sync: false,
         now: now(),
         random: &mut |bytes| bytes.fill(7),
+        since: Instant::now(),
         give_up: &mut || false,
     };
     let events = vec![(now(), event)];

@@ -70,6 +70,7 @@ fn log(path: &std::path::Path, memory: &mut Memory, id: &str) -> fitledger_core:
                 std::process::exit(1);
             }
         },
+        since: Instant::now(),
         give_up: &mut || false,
     };
     let events = vec![(Timestamp::now(), event)];

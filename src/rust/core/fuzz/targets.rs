@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
+use std::time::Instant;
 
 use fitledger_core::error::Error;
 use fitledger_core::format::chain;
@@ -180,6 +181,7 @@ fn append(path: &Path, bytes: &[u8]) {
         sync: false,
         now,
         random: &mut |bytes| bytes.fill(7),
+        since: Instant::now(),
         give_up: &mut || true,
     };
     let event = Event::new(EventKind::Note);

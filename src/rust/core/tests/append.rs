@@ -4,6 +4,7 @@ use std::fs;
 use std::io;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use fitledger_core::Error;
 use fitledger_core::format::chain::Head;
@@ -62,6 +63,7 @@ fn log(path: &Path, memory: &mut Memory, version: u64, ids: &[&str]) -> Result<H
         sync: true,
         now,
         random: &mut |bytes| bytes.fill(version as u8),
+        since: Instant::now(),
         give_up: &mut || false,
     };
     ledger::append(|| FileStore::open(path), path, memory, &mut how, events)
@@ -247,6 +249,7 @@ fn waiting_for_the_lock_can_be_given_up() {
         sync: false,
         now: Timestamp::now(),
         random: &mut |bytes| bytes.fill(1),
+        since: Instant::now(),
         give_up: &mut || true,
     };
     let append = |how: &mut Append<'_>| {
@@ -261,6 +264,55 @@ fn waiting_for_the_lock_can_be_given_up() {
     assert!(matches!(append(&mut how), Err(Error::Interrupted)));
     holder.unlock().unwrap();
     assert!(append(&mut how).is_ok());
+}
+
+#[test]
+fn who_gave_up_and_tries_again_goes_on_waiting() {
+    let folder = Folder::new("since");
+    let path = folder.ledger();
+    let mut memory = Memory::default();
+    log(&path, &mut memory, 1, &["a"]).unwrap();
+    fs::write(&path, "").unwrap();
+    let mut how = Append {
+        session: Session {
+            version: 1,
+            context: &Object::new(),
+            lockfile: None,
+            code: &[],
+        },
+        sync: false,
+        now: Timestamp::now(),
+        random: &mut |bytes| bytes.fill(1),
+        since: Instant::now() - Duration::from_secs(10),
+        give_up: &mut || true,
+    };
+    let open = || FileStore::open(&path);
+    let e = ledger::append(open, &path, &mut memory, &mut how, vec![]).unwrap_err();
+    assert_eq!(e.class(), "rows_gone");
+}
+
+#[test]
+fn ledgers_are_lent_side_by_side() {
+    let folder = Folder::new("lent");
+    let [one, other] = ["one", "other"].map(|name| folder.0.join(name).with_extension("csv"));
+    let mut memory = Memory::default();
+    log(&one, &mut memory, 1, &["a"]).unwrap();
+    let mut lent = memory.lend(&one);
+    log(&one, &mut lent, 1, &["b"]).unwrap();
+    // Who asks meanwhile gets what is known, and doesn't wait.
+    assert_eq!(memory.last_run(&one).unwrap().as_str(), "a");
+    let mut of_other = memory.lend(&other);
+    log(&other, &mut of_other, 1, &["c"]).unwrap();
+    memory.take_back(&other, of_other);
+    memory.take_back(&one, lent);
+    assert_eq!(memory.last_run(&one).unwrap().as_str(), "b");
+    assert_eq!(memory.last_run(&other).unwrap().as_str(), "c");
+    for path in [&one, &other] {
+        log(path, &mut memory, 1, &["d"]).unwrap();
+        let sessions = events(path);
+        let sessions = sessions.iter().filter(|event| *event == "session");
+        assert_eq!(sessions.count(), 1);
+    }
 }
 
 #[test]
@@ -285,6 +337,7 @@ fn a_row_that_is_too_long_is_refused() {
         sync: false,
         now: Timestamp::now(),
         random: &mut |bytes| bytes.fill(1),
+        since: Instant::now(),
         give_up: &mut || true,
     };
     let events = vec![(Timestamp::now(), event)];
@@ -371,6 +424,7 @@ fn network_file_systems_are_refused_or_warned_of_once() {
             sync: true,
             now: Timestamp::now(),
             random: &mut |bytes| bytes.fill(1),
+            since: Instant::now(),
             give_up: &mut || false,
         };
         let open = || {
@@ -443,6 +497,7 @@ fn a_birth_that_fails_leaves_a_link_alone() {
         sync: true,
         now: Timestamp::now(),
         random: &mut |bytes| bytes.fill(1),
+        since: Instant::now(),
         give_up: &mut || false,
     };
     ledger::append(open, &path, &mut Memory::default(), &mut how, vec![]).unwrap_err();

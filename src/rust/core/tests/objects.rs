@@ -267,6 +267,7 @@ fn verifying_a_ledger_lists_what_is_wrong_with_its_artifacts() {
         sync: false,
         now: Timestamp::parse(b"2026-11-23T04:20:47.000000Z").unwrap(),
         random: &mut random,
+        since: Instant::now(),
         give_up: &mut || false,
     };
     let open = || FileStore::open(&path);
@@ -331,6 +332,7 @@ fn what_a_session_keeps_of_the_code_is_stored_once_and_verified() {
             sync: false,
             now,
             random: &mut random,
+            since: Instant::now(),
             give_up: &mut || false,
         };
         let event = Event {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 use fitledger_core::format::event::{Event, EventKind};
 use fitledger_core::format::id::RunId;
@@ -59,6 +60,7 @@ fn append(path: &Path, memory: &mut Memory, events: &[Told<'_>]) {
                 *byte = seed as u8;
             }
         },
+        since: Instant::now(),
         give_up: &mut || false,
     };
     let events = events.iter().map(|(name, id, params, metrics, context)| {

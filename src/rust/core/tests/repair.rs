@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 use fitledger_core::Error;
 use fitledger_core::format::digest::Digest;
@@ -62,6 +63,7 @@ fn with_append<T>(context: &Object, version: u64, write: impl FnOnce(&mut Append
         sync: true,
         now: now(),
         random: &mut |bytes| sys::random(bytes).unwrap(),
+        since: Instant::now(),
         give_up: &mut || false,
     })
 }

@@ -7,6 +7,7 @@ use std::io;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
 use crate::error::{Error, Result};
 use crate::format::chain::Head;
@@ -28,7 +29,7 @@ use crate::platform::sys::FileId;
 /// Nothing is flushed: what a crash takes back comes again.
 pub fn extend(path: &Path, rows: &[u8], give_up: &mut dyn FnMut() -> bool) -> Result<Position> {
     let open = || FileStore::open(path);
-    let mut store = lock_current(open, path, |_| false, give_up)?;
+    let mut store = lock_current(open, path, |_| false, Instant::now(), give_up)?;
     let extended = extend_locked(&mut store, rows);
     drop(store.unlock());
     extended

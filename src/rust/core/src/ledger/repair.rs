@@ -2,6 +2,7 @@
 
 use std::io;
 use std::path::Path;
+use std::time::Instant;
 
 use crate::error::{Error, Result};
 use crate::format::chain::Head;
@@ -45,7 +46,8 @@ pub fn repair<S: Store, T>(
     how: &mut Append<'_>,
     carry: impl FnOnce(&Wreck<'_>, &mut Draft, &mut Append<'_>) -> Result<T>,
 ) -> Result<Option<Repaired<T>>> {
-    let mut store = lock_current(open, path, |_| false, how.give_up).map_err(not_found(path))?;
+    let mut store =
+        lock_current(open, path, |_| false, how.since, how.give_up).map_err(not_found(path))?;
     let key = Memory::key(path);
     let known = memory.known(&key, store.id());
     let outcome = check_start(&store).and_then(|()| {
@@ -134,7 +136,8 @@ fn check_start<S: Store>(store: &S) -> Result<()> {
 /// Waits until everything that the ledger holds is on disk; its id and its head.
 pub fn settle(path: &Path, give_up: &mut dyn FnMut() -> bool) -> Result<(String, Head)> {
     let open = || FileStore::open_to_read(path);
-    let mut store = lock_current(open, path, |_| false, give_up).map_err(not_found(path))?;
+    let mut store =
+        lock_current(open, path, |_| false, Instant::now(), give_up).map_err(not_found(path))?;
     let outcome = settle_locked(&mut store);
     drop(store.unlock());
     outcome

@@ -18,6 +18,7 @@ mod world;
 
 use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 use fitledger_core::Error;
 use fitledger_core::format::digest::Digest;
@@ -77,6 +78,7 @@ fn append(
         sync: planned.sync,
         now,
         random: &mut |bytes| bytes.fill_with(|| random.next() as u8),
+        since: Instant::now(),
         give_up: &mut || true,
     };
     let events = planned.ids.iter().map(|id| (now, event(id)));
@@ -302,6 +304,7 @@ fn check_repair(
         sync: true,
         now: Timestamp::parse(b"2026-11-23T04:20:47.000000Z").unwrap(),
         random: &mut |bytes| bytes.fill_with(|| random.next() as u8),
+        since: Instant::now(),
         give_up: &mut || true,
     };
     let mut memory = Memory::default();

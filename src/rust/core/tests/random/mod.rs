@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 use fitledger_core::Error;
 use fitledger_core::format::event::{Event, EventKind};
@@ -92,6 +93,7 @@ pub fn with_append<T>(
         sync: false,
         now,
         random,
+        since: Instant::now(),
         give_up: &mut || false,
     })
 }

@@ -21,22 +21,22 @@ const POLL: Duration = Duration::from_millis(5);
 const BIRTH: Duration = Duration::from_secs(2);
 
 /// Opens the file that the path means at the moment when its lock is held. It is looked at before, when nobody has to
-/// wait for that, and `look` says whether this process knows of rows in it.
+/// wait for that, and `look` says whether this process knows of rows in it. The wait began at `since`.
 pub(in crate::ledger) fn lock_current<S: Store>(
     mut open: impl FnMut() -> io::Result<S>,
     path: &Path,
     mut look: impl FnMut(&S) -> bool,
+    since: Instant,
     give_up: &mut dyn FnMut() -> bool,
 ) -> Result<S> {
-    let start = Instant::now();
+    let in_time = || since.elapsed() < BIRTH;
     loop {
         let mut store = open().map_err(|e| refuse_open(path, e))?;
         let had_rows = look(&store);
         lock(&mut store, give_up)?;
-        let in_time = start.elapsed() < BIRTH;
         let is_current = store.is_current();
         let looked = is_current.and_then(|is_current| {
-            let of_another = is_current && in_time && seems_emptied(&store, had_rows)?;
+            let of_another = is_current && in_time() && seems_emptied(&store, had_rows)?;
             Ok((is_current, of_another))
         });
         match looked {
@@ -45,7 +45,8 @@ pub(in crate::ledger) fn lock_current<S: Store>(
             Ok((true, true)) => {
                 drop(store.unlock());
                 std::thread::sleep(POLL);
-                if give_up() {
+                // Whose patience is as long gets to know what is the matter.
+                if in_time() && give_up() {
                     return Err(Error::Interrupted);
                 }
             }

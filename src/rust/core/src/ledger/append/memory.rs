@@ -27,6 +27,7 @@ pub struct Memory {
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub(in crate::ledger) struct Key(PathBuf);
 
+#[derive(Clone)]
 pub(in crate::ledger) struct Known {
     file: FileId,
     /// The file system was looked at.
@@ -53,6 +54,30 @@ pub(in crate::ledger) struct WrittenSession {
 }
 
 impl Memory {
+    /// What is known of a ledger, for who writes to it while others write elsewhere, with all that there is to tell.
+    pub fn lend(&mut self, path: &Path) -> Memory {
+        let key = Memory::key(path);
+        let known = self.known.get(&key).cloned();
+        Memory {
+            allow_network: self.allow_network,
+            known: known.map(|known| (key, known)).into_iter().collect(),
+            drafted: HashMap::new(),
+            network: std::mem::take(&mut self.network),
+            not_recorded: std::mem::take(&mut self.not_recorded),
+            notices: std::mem::take(&mut self.notices),
+        }
+    }
+
+    /// Takes back what was lent of a ledger, as it is by now.
+    pub fn take_back(&mut self, path: &Path, lent: Memory) {
+        self.forget(path);
+        self.known.extend(lent.known);
+        self.drafted.extend(lent.drafted);
+        self.network.extend(lent.network);
+        self.not_recorded.extend(lent.not_recorded);
+        self.notices.extend(lent.notices);
+    }
+
     /// What somebody should be warned of once: of the network file system that a ledger lies on.
     pub fn take_network(&mut self) -> Option<String> {
         joined(&mut self.network)

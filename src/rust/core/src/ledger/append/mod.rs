@@ -100,7 +100,7 @@ where
         };
         had_rows
     };
-    let mut store = lock_current(open, path, look, how.give_up)?;
+    let mut store = lock_current(open, path, look, how.since, how.give_up)?;
     let written = memory.check_network(&key, &store).and_then(|()| {
         let known = memory.known(&key, store.id());
         write_locked(&mut store, known, ahead, how, decide)
@@ -135,7 +135,7 @@ pub fn begin<S: Store>(
     how: &mut Append<'_>,
 ) -> Result<()> {
     let key = Memory::key(path);
-    let mut store = lock_current(open, path, |_| false, how.give_up)?;
+    let mut store = lock_current(open, path, |_| false, how.since, how.give_up)?;
     let begun = memory.check_network(&key, &store).and_then(|()| {
         let known = memory.known(&key, store.id());
         let room = find_room(&store, known, None, how)?;

@@ -1,5 +1,7 @@
 //! What an append is asked for beside its events.
 
+use std::time::Instant;
+
 use crate::format::id::Random;
 use crate::format::object::Object;
 use crate::format::time::Timestamp;
@@ -23,6 +25,8 @@ pub struct Append<'a> {
     pub sync: bool,
     pub now: Timestamp,
     pub random: Random<'a>,
+    /// Since when the writer waits: who gave up and tries again goes on waiting.
+    pub since: Instant,
     /// Asked while waiting for the lock: shall we give up?
     pub give_up: &'a mut dyn FnMut() -> bool,
 }
