@@ -379,53 +379,56 @@ enum Number {
     Double(f64),
 }
 
-/// A number, unless its text says more than a number would: zeros before it, a plus sign, more digits of a whole number
-/// than a double holds.
+/// A number, unless its text says more than a number would: zeros before it, a plus sign; or what no number holds.
 fn number(text: &str) -> Option<Number> {
+    let digits = trimmed(text);
+    let digits = digits.strip_prefix('-').unwrap_or(digits);
+    let is_padded = digits.starts_with('0') && digits[1..].starts_with(|c: char| c.is_ascii_digit());
+    match digits.starts_with('+') || is_padded {
+        true => None,
+        false => any_number(text),
+    }
+}
+
+/// A number however it is written. What would come out as another one is none: a whole number that no double is equal
+/// to, one so large that it would be infinite, or so small that it would be zero. Of a fraction the nearest double is taken.
+fn any_number(text: &str) -> Option<Number> {
     let text = trimmed(text);
-    let unsigned = text.strip_prefix('-').unwrap_or(text);
+    let (is_negative, unsigned) = match text.strip_prefix(['-', '+']) {
+        Some(unsigned) => (text.starts_with('-'), unsigned),
+        None => (false, text),
+    };
+    let signed = |x: f64| Some(Number::Double(if is_negative { -x } else { x }));
     match unsigned {
-        "Inf" | "inf" => {
-            let sign = if unsigned.len() == text.len() {
-                1.0
-            } else {
-                -1.0
-            };
-            return Some(Number::Double(sign * f64::INFINITY));
-        }
+        "Inf" | "inf" => return signed(f64::INFINITY),
         "NaN" | "nan" => return Some(Number::Double(f64::NAN)),
         _ => {}
     }
-    let digits = |text: &str| text.bytes().take_while(u8::is_ascii_digit).count();
-    let whole = digits(unsigned);
-    let mut rest = &unsigned[whole..];
-    let mut parts = whole;
-    if let Some(fraction) = rest.strip_prefix('.') {
-        let places = digits(fraction);
-        parts += places;
-        rest = &fraction[places..];
-    }
-    if let Some(exponent) = rest.strip_prefix(['e', 'E']) {
-        let exponent = exponent.strip_prefix(['-', '+']).unwrap_or(exponent);
-        if exponent.is_empty() {
-            return None;
-        }
-        rest = &exponent[digits(exponent)..];
-    }
-    if parts == 0 || !rest.is_empty() || (whole > 1 && unsigned.starts_with('0')) {
+    let split = |text: &'_ str| text.bytes().take_while(u8::is_ascii_digit).count();
+    let (whole, rest) = unsigned.split_at(split(unsigned));
+    let (fraction, rest) = match rest.strip_prefix('.') {
+        Some(fraction) => fraction.split_at(split(fraction)),
+        None => ("", rest),
+    };
+    let has_exponent = match rest.strip_prefix(['e', 'E']) {
+        Some(exponent) => are_digits(exponent.strip_prefix(['-', '+']).unwrap_or(exponent)),
+        None => false,
+    };
+    let is_number = !(whole.is_empty() && fraction.is_empty()) && (has_exponent || rest.is_empty());
+    let x: f64 = unsigned.parse().ok().filter(|_| is_number)?;
+    let is_zero = |digits: &str| digits.bytes().all(|digit| digit == b'0');
+    if x.is_infinite() || (x == 0.0 && !(is_zero(whole) && is_zero(fraction))) {
         return None;
     }
-    if whole < unsigned.len() || text == "-0" {
-        return Some(Number::Double(text.parse().ok()?));
+    if !has_exponent && is_zero(fraction) && format!("{x:.0}").trim_start_matches('0') != whole.trim_start_matches('0') {
+        return None;
     }
+    // R's own integers end before its smallest, which is its NA.
     match text.parse::<i32>() {
-        // R's own integers end before this one, which is its NA.
-        Ok(i32::MIN) | Err(_) => {
-            let x: f64 = text.parse().ok()?;
-            let exact = x.abs() <= 9_007_199_254_740_992.0 || format!("{x:.0}") == text;
-            exact.then_some(Number::Double(x))
+        Ok(i) if unsigned.len() == whole.len() && i != i32::MIN && !(is_negative && i == 0) => {
+            Some(Number::Integer(i))
         }
-        Ok(x) => Some(Number::Integer(x)),
+        _ => signed(x),
     }
 }
 
@@ -614,6 +617,15 @@ mod tests {
             &["1 2"],
             &["--1"],
             &["1_000"],
+            // What a double would round, to another whole number, to infinity or to zero.
+            &["9007199254740993"],
+            &["-9007199254740993"],
+            &["9007199254740993.0"],
+            &["1e400"],
+            &["-1e400"],
+            &["1e-400"],
+            &["0.0001e-400"],
+            &["1e99999999999999999999"],
         ] {
             assert_eq!(column(cells), text(cells));
         }
@@ -622,6 +634,12 @@ mod tests {
         assert_eq!(
             column(&["\"NA\"", "\"\"", "NA"]),
             Column::Text(vec![Some("NA".into()), Some(String::new()), None])
+        );
+        let doubles = |x: &[f64]| Column::Double(x.iter().copied().map(Some).collect());
+        assert_eq!(column(&["9007199254740992"]), doubles(&[9_007_199_254_740_992.0]));
+        assert_eq!(
+            column(&["100000000000000000000", "0e-400", "3.14159265358979323846264"]),
+            doubles(&[1e20, 0.0, std::f64::consts::PI])
         );
         // Of a negative zero the sign stays.
         match column(&["-0", "1"]) {
