@@ -9,6 +9,7 @@ use std::borrow::Cow;
 
 use chrono::NaiveDate;
 
+use crate::format::first_line::FROM_UTF16;
 use crate::format::time::Timestamp;
 use crate::platform::memory;
 
@@ -106,7 +107,12 @@ fn not_utf8(bytes: &[u8], at: usize) -> Malformed {
             "is not UTF-8 text{}",
             if is_utf16 { ", but UTF-16" } else { "" }
         ),
-        hint: "Save it as UTF-8: `writeLines(iconv(readLines(old), \"latin1\", \"UTF-8\"), new, useBytes = TRUE)`.",
+        hint: match is_utf16 {
+            true => FROM_UTF16,
+            false => {
+                "Save it as UTF-8: `writeLines(iconv(readLines(old), \"latin1\", \"UTF-8\"), new, useBytes = TRUE)`."
+            }
+        },
     }
 }
 
