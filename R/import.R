@@ -99,11 +99,16 @@ import_runs <- function(from, file, ..., metrics = NULL, dry_run = FALSE) {
   check_no_dots(..., known = c("metrics", "dry_run"))
   from <- check_path(from, "from")
   file <- check_path(file, "file")
+  check_names(metrics, "metrics", "names of columns")
   check_flag(dry_run, "dry_run")
   if (is_plain(from)) {
     return(invisible(import_plain(from, file, metrics, dry_run)))
   }
-  if (!is.null(metrics)) {
+  if (!is.null(metrics) && is_there(from)) {
+    # What keeps the file from being either comes first.
+    if (!dir.exists(from)) {
+      call_native(native_check_ledger, from)
+    }
     abort(
       "argument", "`metrics` is for the import of a plain CSV.",
       paste0("'", from, "' says itself what is a parameter and what a metric."),
@@ -123,8 +128,12 @@ import_ledger <- function(from, file, dry_run, call = rlang::caller_env()) {
     call = call
   )
   left_out <- as_frame(imported$left_out)
+  of_row <- function(left_out) {
+    run <- ifelse(is.na(left_out$run_id), "", paste0(" of ", left_out$run_id))
+    paste0("row ", number_text(left_out$row), ", ", left_out$event, run, ": ", left_out$why)
+  }
   rlang::inform(
-    printable_lines(c(import_line(imported, from, dry_run), left_out_lines(left_out, dry_run))),
+    printable_lines(c(import_line(imported, from, dry_run), left_out_lines(left_out, dry_run, "row", of_row))),
     class = c("fitledger_message_imported", "fitledger_message"), left_out = left_out
   )
   imported$run_ids
@@ -146,21 +155,17 @@ import_line <- function(imported, from, dry_run) {
   }
 }
 
-# What was left out of an import: the first few of it.
-left_out_lines <- function(left_out, dry_run, most = 10) {
+# What was left out of an import: the first few of it, each as `line_of` says it.
+left_out_lines <- function(left_out, dry_run, what, line_of, most = 10) {
   if (!nrow(left_out)) {
     return(NULL)
   }
-  shown <- take_rows(left_out, seq_len(min(most, nrow(left_out))))
-  said <- paste0(
-    "row ", number_text(shown$row), ", ", shown$event, ifelse(is.na(shown$run_id), "", paste0(" of ", shown$run_id)),
-    ": ", shown$why
-  )
-  more <- nrow(left_out) - nrow(shown)
+  said <- line_of(take_rows(left_out, seq_len(min(most, nrow(left_out)))))
+  more <- nrow(left_out) - length(said)
   if (more > 0) {
     said <- c(said, paste("and", number_text(more), "more, in the field `left_out` of this message"))
   }
-  not_there <- paste0(if (dry_run) "Would be left" else "Left", " out, of ", counted(nrow(left_out), "row"), ":")
+  not_there <- paste0(if (dry_run) "Would be left" else "Left", " out, of ", counted(nrow(left_out), what), ":")
   c(x = not_there, rlang::set_names(said, "*"))
 }
 
@@ -172,4 +177,5 @@ counted_each <- function(counts) {
   as.character(mapply(counted, counts, names(counts)))
 }
 
-count_text <- function(n) format(n, big.mark = ",", scientific = FALSE)
+# R warns of a `big.mark` that is the session's decimal mark, too.
+count_text <- function(n) format(n, big.mark = ",", decimal.mark = ".", scientific = FALSE)

@@ -90,7 +90,17 @@ impl Columns {
                 "begins with {}, where the columns `run_id` and `timestamp` belong",
                 first.collect::<Vec<_>>().join(" and ")
             )),
-            "Put these two first, under these names: `runs[union(c(\"run_id\", \"timestamp\"), names(runs))]`.",
+            match RUN_COLUMNS
+                .iter()
+                .all(|column| self.names.iter().any(|name| name == column))
+            {
+                true => {
+                    "Put these two first: `runs[union(c(\"run_id\", \"timestamp\"), names(runs))]`."
+                }
+                false => {
+                    "Give each run an id of its own, and its time as 2026-11-23 04:20:47, in columns of these names."
+                }
+            },
         )
     }
 }
@@ -112,7 +122,7 @@ pub fn likeness(start: &[u8]) -> Likeness {
     }
 }
 
-pub(super) const FROM_UTF16: &str = "Save it as UTF-8: `writeLines(readLines(file(old, encoding = \"UTF-16\")), new, useBytes = TRUE)`.";
+pub(super) const FROM_UTF16: &str = "Save it as UTF-8: `con <- file(old, encoding = \"UTF-16\"); writeLines(readLines(con), new, useBytes = TRUE); close(con)`.";
 
 #[cfg(test)]
 mod tests {

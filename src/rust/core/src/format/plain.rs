@@ -231,7 +231,8 @@ fn next_cell<'a>(
     if has_bare_cr || rest.starts_with('\r') {
         return Err(Malformed {
             line: *line,
-            why: "has a carriage return without a line feed, as where lines end so".into(),
+            why: "has a carriage return without a line feed, as where each line ends in that alone"
+                .into(),
             hint: "`writeLines(readLines(file), new)` writes it with line feeds.",
         });
     }
@@ -399,7 +400,7 @@ impl Table<'_> {
 }
 
 /// As much of a text as tells which it is.
-fn shown(text: &str) -> String {
+pub fn shown(text: &str) -> String {
     const SHOWN: usize = 60;
     format!("\"{}\"", text.chars().take(SHOWN).collect::<String>())
 }
@@ -416,7 +417,8 @@ fn trimmed(text: &str) -> &str {
     text.trim_matches([' ', '\t'])
 }
 
-fn logical(text: &str) -> Option<bool> {
+/// A logical as R and other programs write it.
+pub fn logical(text: &str) -> Option<bool> {
     match trimmed(text) {
         "TRUE" | "True" | "true" => Some(true),
         "FALSE" | "False" | "false" => Some(false),
@@ -457,6 +459,11 @@ fn number(text: &str) -> Option<Number> {
         true => None,
         false => any_number(text),
     }
+}
+
+/// The number that a text is, if a column of such texts is one of numbers.
+pub fn number_in(text: &str) -> Option<f64> {
+    number(text).map(Number::double)
 }
 
 /// A number however it is written. What would come out as another one is none: a whole number that no double is equal
