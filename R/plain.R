@@ -164,7 +164,11 @@ guess_metrics <- function(columns) {
 #' The wide table of [read_runs()] as a file that any program reads: `run_id`,
 #' `timestamp` (UTC), parameters, metrics, `status`. Numbers are written in the fewest
 #' digits that read back to the same double, missing values as `NA`, vectors and
-#' lists as JSON. Void runs and sealed metrics are left out.
+#' lists as JSON, and only texts are in quotes. Void runs and sealed metrics are left out.
+#'
+#' `status` goes with the runs whatever `columns` says, unless all of them have finished: it
+#' tells [best_run()] and [import_runs()] which don't compete. Where a parameter is called
+#' so it is `details.status`, behind that.
 #'
 #' The texts in the cells are those that were logged. A spreadsheet may take a
 #' text that begins with `=` for a formula.
