@@ -185,11 +185,9 @@ native_remark <- function(request, event, run_ids, tags, more) .Call(wrap__nativ
 #' Logs each row of two data frames as a finished run, in one write; the ids.
 #'
 #' `about` and `tags` are said of each; `columns` is `list(about, tags)`, data frames of what is said of one alone.
-#' `origin` is `NULL`, or `list(run_ids, seconds, file, statuses)`: runs that an older file recorded keep their ids,
-#' times and statuses.
 #'
 #' @noRd
-native_log_runs <- function(request, params, metrics, sealed, rows, about, tags, columns, more, origin) .Call(wrap__native_log_runs, request, params, metrics, sealed, rows, about, tags, columns, more, origin)
+native_log_runs <- function(request, params, metrics, sealed, rows, about, tags, columns, more) .Call(wrap__native_log_runs, request, params, metrics, sealed, rows, about, tags, columns, more)
 
 #' The state of R's random stream, an integer vector, as a text.
 #'
@@ -281,15 +279,31 @@ native_token <- function() .Call(wrap__native_token)
 native_is_gone <- function(boot, pids, started, pid) .Call(wrap__native_is_gone, boot, pids, started, pid)
 
 #' The columns of a plain CSV under their names, the second one's times as seconds since the epoch; of those which are
-#' local, as if the clock had shown UTC. `lines` are those on which rows begin.
+#' local, as if the clock had shown UTC. `metrics` are the names of columns that are to be numbers. `lines` are those on
+#' which rows begin, `hash` is that of the file.
 #'
 #' @noRd
-native_read_plain <- function(file) .Call(wrap__native_read_plain, file)
+native_read_plain <- function(file, metrics) .Call(wrap__native_read_plain, file, metrics)
 
 #' Times as people write them, as seconds since the epoch; without a zone they are UTC. NA where one can't be read.
 #'
 #' @noRd
 native_read_times <- function(texts) .Call(wrap__native_read_times, texts)
+
+#' Which of some columns says how each run ended, `NULL` for none: `list(column, unknown)`, from 1, the second one of the
+#' first row that says it in no known word, or NA. Of columns that aren't text there is `NULL` in `columns`.
+#'
+#' @noRd
+native_status_column <- function(names, columns) .Call(wrap__native_status_column, names, columns)
+
+#' Appends the runs of a plain CSV that a ledger doesn't have, or says which these are: `list(run_ids, left_out)`, the ids
+#' of those that come, and `list(line, run_id, why)` of those that don't and aren't there.
+#'
+#' `params` and `metrics` are columns of values, `plain` is `list(path, hash, run_ids, seconds, statuses, lines)`, the
+#' statuses `NULL` where the file says none. `with_running` says whether runs come that had not ended.
+#'
+#' @noRd
+native_import_plain <- function(request, params, metrics, plain, dry_run, with_running) .Call(wrap__native_import_plain, request, params, metrics, plain, dry_run, with_running)
 
 #' The columns of the runs: `list(columns, details, detail_names, names, metrics, count, sealed)`.
 #'

@@ -47,13 +47,38 @@
 #' `timestamp`, then parameters and metrics) keep their ids and times, and each row
 #' of the ledger says which file they came from, by name and hash.
 #'
-#' Nothing is guessed of what the file says. A text in quotes stays a text, as
-#' does a number that is written as no program writes one (`007`). Times are read
-#' as ISO 8601 has them: `2026-11-23 04:20:47` is local time, `Z` or an offset
-#' (`+02:00`) says otherwise; one that can't be read is an error that names its
-#' line. What is not UTF-8 is an error, too. A file that [export_runs()] wrote says
-#' in its column `status` how each run ended, and so it stays; a run that had not
-#' ended is left out until a later import finds that it has.
+#' Nothing is guessed of what the file says:
+#'
+#' - A cell in quotes is a text, one without is the number or the logical that all cells
+#'   of its column are, or else a text; `NA` and an empty cell are missing. Only a file that
+#'   has *every* cell in quotes says nothing by them, and is read as if there were none. So
+#'   `"007"` in quotes stays a text where numbers stand without, as [write.csv()] has it, or
+#'   where `NA` does.
+#' - A number that is written as no program writes one (`007`, `+5`) is a text, and so is
+#'   one that would come out as another one: a whole number that no double is equal to, or one
+#'   beyond the largest or smallest double. A metric is a number however it is written, also
+#'   in quotes; where it is none that a double holds, the import is refused
+#'   (`fitledger_error_value`).
+#' - Times are read as ISO 8601 has them: `2026-11-23 04:20:47` is local time, `Z` or an
+#'   offset (`+02:00`) says otherwise. One that can't be read is an error, and so is a local
+#'   time that no clock showed, or clocks showed twice, when they were put forward or back.
+#' - What is not UTF-8, a line that has another number of cells, or line ends of CR alone
+#'   are errors (`fitledger_error_not_a_ledger`). Each error names the line.
+#'
+#' A column `status` (or `details.status`, as it is called where that name is taken) in
+#' which any of the words `finished`, `failed`, `interrupted`, `lost`, `running` and `void`
+#' stands says how each run ended, as exports and [read_runs()] have it; every cell must be
+#' one of them then, or the error names its line. A lost run comes as interrupted. So does a
+#' void one, of which nobody knows how it had ended, and it is declared void. A run that had
+#' not ended is left out until a later import finds that it has. Any other `status` is a
+#' parameter. Without such a column the runs have finished.
+#'
+#' A run that the ledger has, with all that the file says of it, is skipped. One whose id
+#' names a run there of which anything is otherwise (a value, the time, how it ended) is left
+#' out, and a message names it with what differs. That message is of the class
+#' `fitledger_message_imported`, too, and `left_out` has the same columns, `row` being the
+#' line of the file. An id that stands twice in the file is an error unless the lines say
+#' the same.
 #'
 #' @param from Path of the ledger, the folder or the CSV file to import.
 #' @param file Path of the ledger. It is begun if it isn't there.
@@ -99,11 +124,16 @@ import_runs <- function(from, file, ..., metrics = NULL, dry_run = FALSE) {
   check_no_dots(..., known = c("metrics", "dry_run"))
   from <- check_ledger(from, "from")
   file <- check_ledger(file, "file", create = TRUE)
+  check_names(metrics, "metrics", "names of columns")
   check_flag(dry_run, "dry_run")
   if (is_plain(from)) {
     return(invisible(import_plain(from, file, metrics, dry_run)))
   }
-  if (!is.null(metrics)) {
+  if (!is.null(metrics) && is_there(from)) {
+    # What keeps the file from being either comes first.
+    if (!dir.exists(from)) {
+      call_native(native_check_ledger, from)
+    }
     abort(
       "argument", "`metrics` is for the import of a plain CSV.",
       paste0("'", from, "' says itself what is a parameter and what a metric."),
@@ -124,8 +154,12 @@ import_ledger <- function(from, file, dry_run, call = rlang::caller_env()) {
     call = call
   )
   left_out <- as_frame(imported$left_out)
+  of_row <- function(left_out) {
+    run <- ifelse(is.na(left_out$run_id), "", paste0(" of ", left_out$run_id))
+    paste0("row ", number_text(left_out$row), ", ", left_out$event, run, ": ", left_out$why)
+  }
   rlang::inform(
-    printable_lines(c(import_line(imported, from, dry_run), left_out_lines(left_out, dry_run))),
+    printable_lines(c(import_line(imported, from, dry_run), left_out_lines(left_out, dry_run, "row", of_row))),
     class = c("fitledger_message_imported", "fitledger_message"), left_out = left_out
   )
   imported$run_ids
@@ -147,21 +181,17 @@ import_line <- function(imported, from, dry_run) {
   }
 }
 
-# What was left out of an import: the first few of it.
-left_out_lines <- function(left_out, dry_run, most = 10) {
+# What was left out of an import: the first few of it, each as `line_of` says it.
+left_out_lines <- function(left_out, dry_run, what, line_of, most = 10) {
   if (!nrow(left_out)) {
     return(NULL)
   }
-  shown <- take_rows(left_out, seq_len(min(most, nrow(left_out))))
-  said <- paste0(
-    "row ", number_text(shown$row), ", ", shown$event, ifelse(is.na(shown$run_id), "", paste0(" of ", shown$run_id)),
-    ": ", shown$why
-  )
-  more <- nrow(left_out) - nrow(shown)
+  said <- line_of(take_rows(left_out, seq_len(min(most, nrow(left_out)))))
+  more <- nrow(left_out) - length(said)
   if (more > 0) {
     said <- c(said, paste("and", number_text(more), "more, in the field `left_out` of this message"))
   }
-  not_there <- paste0(if (dry_run) "Would be left" else "Left", " out, of ", counted(nrow(left_out), "row"), ":")
+  not_there <- paste0(if (dry_run) "Would be left" else "Left", " out, of ", counted(nrow(left_out), what), ":")
   c(x = not_there, rlang::set_names(said, "*"))
 }
 
@@ -173,4 +203,5 @@ counted_each <- function(counts) {
   as.character(mapply(counted, counts, names(counts)))
 }
 
-count_text <- function(n) format(n, big.mark = ",", scientific = FALSE)
+# R warns of a `big.mark` that is the session's decimal mark, too.
+count_text <- function(n) format(n, big.mark = ",", decimal.mark = ".", scientific = FALSE)

@@ -1,106 +1,139 @@
 # A plain CSV, a row a run, as the chapter's own logger writes it: read as it stands, imported, written.
 
 plain_table <- function(file, call) {
-  frame <- read_plain(file, call)
+  frame <- read_plain(file, call = call)$runs
   list(frame = frame, details = as_frame(list(), nrow(frame)), detail_names = c(tags = "tags"), names = names(frame)[-(1:2)])
 }
 
-read_plain <- function(file, call) {
-  plain <- call_native(native_read_plain, file, call = call)
+# The runs of a plain CSV, the lines on which they begin, and the hash of the file. The columns called as `metrics` are
+# numbers, or the file is refused.
+read_plain <- function(file, metrics = NULL, call = rlang::caller_env()) {
+  plain <- call_native(native_read_plain, file, metrics %||% character(), call = call)
   runs <- stats::setNames(plain$columns, plain$names)
   runs[[2]] <- plain_times(runs[[2]], plain$is_local, plain$lines, file, call)
   names(runs)[1:2] <- c("run_id", "timestamp")
-  as_frame(runs)
+  list(runs = as_frame(runs), lines = plain$lines, hash = plain$hash)
 }
 
 # Times of a plain CSV; those that a local clock showed come as if it had shown UTC.
 plain_times <- function(seconds, is_local, lines, file, call) {
-  shown <- as.POSIXlt(.POSIXct(seconds[is_local], "UTC"))
-  text <- format(shown, "%Y-%m-%d %H:%M:%S")
-  local <- as.POSIXct(strptime(text, "%Y-%m-%d %H:%M:%S", tz = ""))
-  # What a clock that is put forward leaves out, R reads as some other time, or not at all.
-  skipped <- which(is.na(local) | format(local, "%Y-%m-%d %H:%M:%S") != text)
-  if (length(skipped)) {
+  local <- local_instants(seconds[is_local])
+  odd <- which(local$clocks != 1)
+  if (length(odd)) {
+    first <- odd[[1]]
+    shown <- format(.POSIXct(seconds[is_local][[first]], "UTC"), "%Y-%m-%d %H:%M:%S")
+    none <- local$clocks[[first]] == 0
     abort(
       "not_a_ledger",
       paste0(
-        "'", file, "' is a plain CSV whose line ", lines[is_local][[skipped[[1]]]],
-        " has a time that no clock showed in the time zone ", Sys.timezone(), ": ", text[[skipped[[1]]]], "."
+        "'", file, "' is a plain CSV whose line ", lines[is_local][[first]], " has a time that ",
+        if (none) "no clock showed" else "clocks showed twice", " in the time zone ", Sys.timezone(), ": ", shown, "."
       ),
-      "Set the time zone in which it was written, such as `Sys.setenv(TZ = \"UTC\")`, before you read it.",
+      paste0(
+        "Write it with its offset from UTC, such as ", sub(" ", "T", shown), "+02:00; ",
+        "or set the time zone in which it was written, such as `Sys.setenv(TZ = \"UTC\")`, before you read it."
+      ),
       path = file, call = call
     )
   }
-  seconds[is_local] <- as.numeric(local) + (shown$sec - floor(shown$sec))
+  seconds[is_local] <- local$seconds
   .POSIXct(seconds, "UTC")
 }
 
-# The column in which an export says how each run ended, if there is one.
-status_column <- function(runs) {
-  known <- c("finished", "failed", "interrupted", "lost", "running")
-  for (name in intersect(c("details.status", "status"), names(runs))) {
-    if (is.character(runs[[name]]) && all(runs[[name]] %in% known)) {
-      return(name)
-    }
+# The instants at which a clock of this place showed some times, which are given as if it had shown UTC, and how often it
+# did: where it is put forward never, where it is put back twice. R's own way of reading such a time follows the rows
+# before it.
+local_instants <- function(shown) {
+  # No clock is a day from UTC, and none is put forward or back twice in three days.
+  day <- 86400 * floor(shown / 86400)
+  days <- unique(day)
+  before <- ahead_of_utc(days - 86400)[match(day, days)]
+  after <- ahead_of_utc(days + 2 * 86400)[match(day, days)]
+  clocks <- rep(1, length(shown))
+  changed <- which(before != after)
+  is_so <- function(offset) ahead_of_utc(floor(shown[changed] - offset)) == offset
+  was_before <- is_so(before[changed])
+  was_after <- is_so(after[changed])
+  clocks[changed] <- was_before + was_after
+  offset <- before
+  offset[changed] <- ifelse(was_before, before[changed], after[changed])
+  list(seconds = shown - offset, clocks = clocks)
+}
+
+# By how many seconds a clock of this place was ahead of UTC at some instants.
+ahead_of_utc <- function(seconds) {
+  shown <- format(.POSIXct(seconds), "%Y-%m-%d %H:%M:%S", tz = "")
+  as.numeric(as.POSIXct(strptime(shown, "%Y-%m-%d %H:%M:%S", tz = "UTC"))) - seconds
+}
+
+# The name of the column in which a file says how each run ended, if there is one. `file` and the `lines` of its runs are
+# for the error, as far as they are known.
+status_column <- function(runs, file = NULL, lines = NULL, call = rlang::caller_env()) {
+  texts <- lapply(columns_of(runs), function(column) if (is.character(column)) column)
+  found <- call_native(native_status_column, names(texts), unname(texts), call = call)
+  if (is.null(found)) {
+    return(NULL)
   }
-  NULL
+  name <- names(runs)[[found$column]]
+  if (!is.na(found$unknown)) {
+    status <- runs[[name]][[found$unknown]]
+    abort(
+      "not_a_ledger",
+      paste0(
+        if (is.null(file)) {
+          paste("The run", describe(runs$run_id[[found$unknown]]))
+        } else {
+          paste0("'", file, "' is a plain CSV whose line ", lines[[found$unknown]])
+        },
+        " has ", if (is.na(status)) "no status" else paste("the status", describe(status)),
+        " in `", name, "`, which says of other runs how they ended."
+      ),
+      c(
+        "Write finished, failed, interrupted, lost, running or void there for each run.",
+        "If it is a parameter, give the column another name."
+      ),
+      path = file, call = call
+    )
+  }
+  name
 }
 
 # `running`: whether runs come over that had not ended when the file was written.
 import_plain <- function(from, file, metrics, dry_run = FALSE, running = FALSE, call = rlang::caller_env()) {
-  runs <- read_plain(from, call)
-  status <- status_column(runs)
+  plain <- read_plain(from, metrics, call)
+  runs <- plain$runs
+  status <- status_column(runs, from, plain$lines, call)
   columns <- setdiff(names(runs)[-(1:2)], status)
-  metrics <- if (is.null(metrics)) guess_metrics(runs[columns]) else check_columns(metrics, runs, "metrics")
-  runs[metrics] <- lapply(runs[metrics], quoted_numbers)
-  runs <- runs[!runs$run_id %in% known_run_ids(file), , drop = FALSE]
-  check_plain_ids(runs$run_id, from)
-
-  statuses <- if (is.null(status)) rep("finished", nrow(runs)) else runs[[status]]
-  if (!running && any(statuses == "running")) {
-    cli_inform(c(
-      i = "{.val {sum(statuses == 'running')}} run{?s} had not ended when {.file {basename(from)}} was written,
-           and {?is/are} left out: import again when {?it has/they have}."
-    ))
-    runs <- runs[statuses != "running", , drop = FALSE]
-    statuses <- statuses[statuses != "running"]
-  }
-  if (dry_run) {
-    cli_inform(c(i = "Would import {.val {nrow(runs)}} new run{?s} from {.file {basename(from)}}. Nothing was written."))
-    return(runs$run_id)
-  }
-  params <- setdiff(columns, metrics)
-  origin <- list(runs$run_id, as.numeric(runs$timestamp), from, statuses)
-  call_native(
-    native_log_runs, append_request(file), unclass(runs)[params], unclass(runs)[metrics], list(), nrow(runs),
-    NULL, NULL, list(list(), list()), NULL, origin,
+  metrics <- if (is.null(metrics)) guess_metrics(runs[columns]) else check_columns(metrics, runs, "metrics", call)
+  values <- columns_of(runs)
+  source <- list(
+    from, plain$hash, runs$run_id, as.numeric(runs$timestamp), if (!is.null(status)) runs[[status]], plain$lines
+  )
+  imported <- call_native(
+    native_import_plain, append_request(file), values[setdiff(columns, metrics)], values[metrics], source, dry_run,
+    running,
     call = call
   )
+  say_plain_imported(imported, from, dry_run)
+  imported$run_ids
 }
 
-# A metric is a number, also where a file has it in quotes.
-quoted_numbers <- function(x) {
-  numbers <- if (is.character(x)) suppressWarnings(as.numeric(x)) else x
-  if (identical(is.na(numbers), is.na(x))) numbers else x
-}
-
-known_run_ids <- function(file) {
-  if (!file.exists(file)) {
-    return(character())
+# What would come, and what has not.
+say_plain_imported <- function(imported, from, dry_run) {
+  left_out <- as_frame(list(
+    row = imported$left_out$line, event = rep("run", length(imported$left_out$line)),
+    run_id = imported$left_out$run_id, copied = rep(FALSE, length(imported$left_out$line)), why = imported$left_out$why
+  ))
+  if (!dry_run && !nrow(left_out)) {
+    return()
   }
-  call_native(native_run_ids, file, call = rlang::caller_env())
-}
-
-check_plain_ids <- function(ids, from, call = rlang::caller_env()) {
-  bad <- which(is.na(ids) | !grepl("^[0-9A-Za-z][0-9A-Za-z._-]{0,127}$", ids) | duplicated(ids))
-  if (length(bad)) {
-    abort(
-      "not_a_ledger",
-      paste0("'", from, "' has a run whose id is unusable or stands twice: ", describe(ids[[bad[[1]]]]), "."),
-      "An id has up to 128 letters, digits, dots, dashes and underscores. Give the run an id of its own.",
-      path = from, call = call
-    )
-  }
+  runs <- paste0(counted(length(imported$run_ids), "new run"), " from '", basename(from), "'.")
+  head <- if (dry_run) c(i = paste("Would import", runs, "Nothing was written.")) else c(i = paste("Imported", runs))
+  of_line <- function(left_out) paste0("line ", number_text(left_out$row), ", run ", left_out$run_id, ": ", left_out$why)
+  rlang::inform(
+    printable_lines(c(head, left_out_lines(left_out, dry_run, "run", of_line))),
+    class = c("fitledger_message_imported", "fitledger_message"), left_out = left_out
+  )
 }
 
 guess_metrics <- function(columns) {
@@ -116,11 +149,13 @@ guess_metrics <- function(columns) {
     metrics <- intersect(utils::tail(names(columns), 1), numeric)
   }
   params <- setdiff(names(columns), metrics)
-  cli_inform(c(
-    i = "Taking {.field {without_controls(metrics)}} as {cli::qty(length(metrics))}metric{?s}
-         and {.field {without_controls(params)}} as {cli::qty(length(params))}parameter{?s}.",
-    i = "Say otherwise with {.arg metrics}."
-  ))
+  taken <- c(
+    if (length(metrics)) "{.field {without_controls(metrics)}} as {cli::qty(length(metrics))}metric{?s}" else "no column as metric",
+    if (length(params)) "{.field {without_controls(params)}} as {cli::qty(length(params))}parameter{?s}" else "none as parameter"
+  )
+  if (length(columns)) {
+    cli_inform(c(i = paste0("Taking ", paste(taken, collapse = " and "), "."), i = "Say otherwise with {.arg metrics}."))
+  }
   metrics
 }
 
@@ -129,7 +164,11 @@ guess_metrics <- function(columns) {
 #' The wide table of [read_runs()] as a file that any program reads: `run_id`,
 #' `timestamp` (UTC), parameters, metrics, `status`. Numbers are written in the fewest
 #' digits that read back to the same double, missing values as `NA`, vectors and
-#' lists as JSON. Void runs and sealed metrics are left out.
+#' lists as JSON, and only texts are in quotes. Void runs and sealed metrics are left out.
+#'
+#' `status` goes with the runs whatever `columns` says, unless all of them have finished: it
+#' tells [best_run()] and [import_runs()] which don't compete. Where a parameter is called
+#' so it is `details.status`, behind that.
 #'
 #' The texts in the cells are those that were logged. A spreadsheet may take a
 #' text that begins with `=` for a formula.

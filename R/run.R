@@ -165,7 +165,7 @@ log_runs <- function(file, runs, params, metrics, ..., data = NULL, seed = NULL,
   more <- if (!is.null(data)) list(data = data_versions(data))
   invisible(call_native(
     native_log_runs, append_request(file), columns[params], columns[metrics], columns[sealed], nrow(runs),
-    about, tags, list(varying, tag_columns), more, NULL
+    about, tags, list(varying, tag_columns), more
   ))
 }
 

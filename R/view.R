@@ -157,11 +157,12 @@ plain_source <- function(file, call) {
   if (!is_plain(file)) {
     return(NULL)
   }
-  runs <- read_plain(file, call)
+  plain <- read_plain(file, call = call)
+  runs <- plain$runs
   if (nrow(runs) == 0) {
     abort("argument", paste0("'", file, "' is a plain CSV without a run."), "Log one first.", arg = "file", call = call)
   }
-  columns <- setdiff(names(runs)[-(1:2)], status_column(runs))
+  columns <- setdiff(names(runs)[-(1:2)], status_column(runs, file, plain$lines, call))
   metrics <- suppressMessages(guess_metrics(runs[columns]))
   ledger <- tempfile(fileext = ".csv")
   old <- options(fitledger.context = character(), fitledger.sync = "none")

@@ -27,7 +27,7 @@ test_that("no argument crashes R: each call gives a value or a failure", {
 
 test_that("a panic is a failure like any other, and R goes on", {
   request <- append_request(local_ledger())
-  panic <- native_log_runs(request, list(), list(), list(), 1L, NULL, NULL, list(list(), list()), NULL, 5)
+  panic <- native_log_runs(request, list(), list(), list(), 1L, NULL, NULL, 5, NULL)
   expect_s3_class(panic, "fitledger_failure")
   expect_identical(panic$class, "internal")
   expect_error(signal_failure(panic), "compiled code stopped", class = "fitledger_error_internal")

@@ -1,17 +1,15 @@
 //! Appending runs.
 
-use std::path::Path;
 use std::sync::mpsc;
 use std::thread;
 
 use extendr_api::prelude::*;
 use extendr_ffi::SEXPTYPE;
-use fitledger_core::format::digest::Digest;
 use fitledger_core::format::event::{Event, EventKind};
 use fitledger_core::format::id::RunId;
 use fitledger_core::format::object::Object;
 use fitledger_core::format::run_context::{
-    EXPERIMENT, EndStatus, NAME, ORIGIN, PARENT, SEALED, SEED, STATUS, TAGS, stream_text,
+    EXPERIMENT, NAME, PARENT, SEALED, SEED, TAGS, stream_text,
 };
 use fitledger_core::format::time::Timestamp;
 use fitledger_core::format::value::{Value, write_key};
@@ -249,7 +247,7 @@ fn native_set_call_head(call: Robj, head: Robj) -> Robj {
 }
 
 /// Columns of a data frame that become the cells of many runs.
-struct Columns {
+pub struct Columns {
     keys: Vec<Vec<u8>>,
     names: Vec<String>,
     columns: Vec<Column>,
@@ -262,7 +260,7 @@ enum Column {
 
 impl Columns {
     /// `vector` says how a column that is one is read.
-    fn of(frame: R, what: &str, rows: usize, vector: AsVector) -> Result<Columns, Failure> {
+    pub fn of(frame: R, what: &str, rows: usize, vector: AsVector) -> Result<Columns, Failure> {
         let mut out = Columns {
             keys: Vec::new(),
             names: Vec::new(),
@@ -303,7 +301,7 @@ impl Columns {
         Ok(needs_r)
     }
 
-    fn cell(&self, row: usize, metric: bool) -> Result<Object, Failure> {
+    pub fn cell(&self, row: usize, metric: bool) -> Result<Object, Failure> {
         let mut cell = Object::with_capacity(40 * self.columns.len());
         for (i, column) in self.columns.iter().enumerate() {
             let name = &self.names[i];
@@ -338,8 +336,6 @@ impl Columns {
 /// Logs each row of two data frames as a finished run, in one write; the ids.
 ///
 /// `about` and `tags` are said of each; `columns` is `list(about, tags)`, data frames of what is said of one alone.
-/// `origin` is `NULL`, or `list(run_ids, seconds, file, statuses)`: runs that an older file recorded keep their ids,
-/// times and statuses.
 ///
 /// @noRd
 #[extendr]
@@ -354,7 +350,6 @@ fn native_log_runs(
     tags: Robj,
     columns: Robj,
     more: Robj,
-    origin: Robj,
 ) -> Robj {
     guard(|| {
         let rows = R::of(&rows);
@@ -366,15 +361,10 @@ fn native_log_runs(
         let numbers = |frame, what| Columns::of(frame, what, rows, Atomic::of_numbers);
         let params = values(R::of(&params), "params")?;
         let metrics = numbers(R::of(&metrics), "metrics")?;
-        let origin = Origin::of(R::of(&origin))?;
-        let own = Object::from(&from_r::own_json(R::of(&more))?);
         let contexts = Contexts {
             about: from_r::pairs(R::of(&about), "about")?,
             tags: from_r::pairs(R::of(&tags), "tags")?,
-            more: match &origin {
-                Some(origin) => own.extend(&origin.context),
-                None => own,
-            },
+            more: Object::from(&from_r::own_json(R::of(&more))?),
             about_columns: values(R::of(&columns).element(0), "columns")?,
             tag_columns: values(R::of(&columns).element(1), "columns")?,
             sealed: numbers(R::of(&sealed), "sealed")?,
@@ -396,10 +386,7 @@ fn native_log_runs(
         let mut ids = DeferredStrings::default();
         let mut entropy = Entropy::new();
         let run = |row: usize| {
-            let (id, time) = match &origin {
-                None => (RunId::generate(now, &mut |bytes| entropy.fill(bytes)), now),
-                Some(origin) => origin.run(row)?,
-            };
+            let id = RunId::generate(now, &mut |bytes| entropy.fill(bytes));
             ids.push(id.as_str());
             let event = Event {
                 run_id: Some(id),
@@ -411,7 +398,7 @@ fn native_log_runs(
                 },
                 ..Event::new(EventKind::Run)
             };
-            Ok((time, event))
+            Ok((now, event))
         };
         let is_without_r = || -> Result<bool, Failure> {
             for row in 0..rows {
@@ -424,18 +411,14 @@ fn native_log_runs(
             }
             Ok(true)
         };
-        let is_worth_a_thread = rows > AHEAD && origin.is_none();
         let mut more_entropy = Entropy::new();
-        let remarks = if is_worth_a_thread && is_without_r()? {
+        let remarks = if rows > AHEAD && is_without_r()? {
             made_ahead(rows, run, |events| {
                 request.append(&mut more_entropy, events)
             })?
         } else {
             // R must not run while the ledger is locked.
-            let mut events = collect(rows, run)?;
-            if let Some(origin) = &origin {
-                events = origin.as_they_ended(events)?;
-            }
+            let events = collect(rows, run)?;
             match events.is_empty() {
                 true => Remarks::default(),
                 false => request.append(&mut more_entropy, events)?,
@@ -446,7 +429,7 @@ fn native_log_runs(
 }
 
 /// All events at once.
-fn collect<T>(
+pub fn collect<T>(
     rows: usize,
     mut make: impl FnMut(usize) -> Result<T, Failure>,
 ) -> Result<Vec<T>, Failure> {
@@ -558,95 +541,6 @@ impl Packed {
             (time, event)
         })
     }
-}
-
-/// Where imported runs come from.
-struct Origin {
-    run_ids: R,
-    seconds: R,
-    statuses: R,
-    context: Object,
-}
-
-impl Origin {
-    fn of(list: R) -> Result<Option<Origin>, Failure> {
-        if list.is_null() {
-            return Ok(None);
-        }
-        let file = list
-            .element(2)
-            .string()
-            .ok_or_else(|| Failure::argument("origin"))?;
-        let (hash, _) = hash_file(Path::new(&file))?;
-        let name = Path::new(&file)
-            .file_name()
-            .map(|name| name.to_string_lossy().into_owned());
-        let origin = Object::new()
-            .text("file", &name.unwrap_or_default())
-            .text("hash", &format!("sha256:{hash}"));
-        let context = Object::new().object(ORIGIN, &origin);
-        Ok(Some(Origin {
-            run_ids: list.element(0),
-            seconds: list.element(1),
-            statuses: list.element(3),
-            context,
-        }))
-    }
-
-    fn run(&self, row: usize) -> Result<(RunId, Timestamp), Failure> {
-        let id = match self.run_ids.text(row) {
-            r::Text::Is(text) => RunId::new(&text),
-            _ => None,
-        };
-        let id = id.ok_or_else(|| Failure::argument("run_ids"))?;
-        let time = Timestamp::from_seconds(self.seconds.doubles()[row]);
-        Ok((id, time.ok_or_else(|| Failure::argument("seconds"))?))
-    }
-
-    /// The rows of runs that didn't all finish: what didn't is a live run that ended otherwise, or hasn't.
-    fn as_they_ended(
-        &self,
-        runs: Vec<(Timestamp, Event)>,
-    ) -> Result<Vec<(Timestamp, Event)>, Failure> {
-        let mut rows = Vec::new();
-        for (row, (time, run)) in runs.into_iter().enumerate() {
-            memory::reserve(&mut rows, 2);
-            let status = self.statuses.text(row);
-            let r::Text::Is(status) = &status else {
-                return Err(Failure::argument("statuses"));
-            };
-            let ended = match &**status {
-                "finished" => {
-                    rows.push((time, run));
-                    continue;
-                }
-                "running" => None,
-                status => Some(EndStatus::parse(status).unwrap_or(EndStatus::Interrupted)),
-            };
-            let rest = Event {
-                kind: ended.map_or(EventKind::Log, |_| EventKind::End),
-                run_id: run.run_id.clone(),
-                metrics: run.metrics,
-                context: match ended {
-                    Some(status) => self.context.clone().text(STATUS, status.name()),
-                    None => self.context.clone(),
-                },
-                ..Event::new(EventKind::End)
-            };
-            let start = Event {
-                kind: EventKind::Start,
-                metrics: Object::new(),
-                ..run
-            };
-            rows.extend([(time, start), (time, rest)]);
-        }
-        Ok(rows)
-    }
-}
-
-fn hash_file(path: &Path) -> Result<(Digest, u64), Failure> {
-    let hashed = std::fs::File::open(path).and_then(|mut file| Digest::of_reader(&mut file));
-    hashed.map_err(|e| Failure::io("read", path, &e))
 }
 
 extendr_module! {

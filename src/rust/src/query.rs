@@ -517,7 +517,8 @@ fn native_export_runs(file: Robj, to: Robj, run_ids: Robj, columns: Robj) -> Rob
         };
         runs.load(&rows, &[])?;
         let columns = export::columns(runs, &rows, wanted.as_deref())?;
-        if wanted.is_some_and(|wanted| wanted.len() != columns.len()) {
+        let is_there = |label: &String| columns.iter().any(|column| column.label() == label);
+        if wanted.is_some_and(|wanted| !wanted.iter().all(is_there)) {
             // They were there when R looked, and names give way to those that come.
             return Err(Failure {
                 class: "conflict",

@@ -11,7 +11,11 @@ pub enum Error {
     /// There is no file at this path.
     NotFound { path: PathBuf },
     /// A file that is no ledger; it isn't touched.
-    NotALedger { path: PathBuf, why: String },
+    NotALedger {
+        path: PathBuf,
+        why: String,
+        hint: &'static str,
+    },
     /// The CSV file of the book chapter's own logger.
     PlainCsv { path: PathBuf },
     /// Written by a later version that this one must not guess at.
@@ -93,6 +97,10 @@ pub enum RowDamage {
     /// Line ends of Windows.
     CrLf,
     ByteOrderMark,
+    /// The first line is a row.
+    NoHeader,
+    /// Another program has read the ledger as a table, and written that.
+    Rewritten,
     /// Sectors that never reached the disk, before others that did.
     RowsBehindZeros,
     Other(String),
@@ -122,6 +130,10 @@ impl fmt::Display for RowDamage {
                 f.write_str("its lines end in CR LF, as some editors and git settings leave them")
             }
             RowDamage::ByteOrderMark => f.write_str("it begins with a byte order mark"),
+            RowDamage::NoHeader => f.write_str("the ledger's header, its first line, is missing"),
+            RowDamage::Rewritten => f.write_str(
+                "another program has written the ledger anew, such as a spreadsheet, in quotes or with other separators",
+            ),
             RowDamage::RowsBehindZeros => {
                 f.write_str("whole rows stand behind zeros, as a power cut can leave them")
             }
@@ -142,12 +154,18 @@ impl RowDamage {
             RowDamage::ByteOrderMark => {
                 "Nothing was written. `x <- readBin(file, \"raw\", file.size(file)); writeBin(x[-(1:3)], file)` takes it away."
             }
+            RowDamage::NoHeader | RowDamage::Rewritten => {
+                "Nothing was written. Put a copy of the file back, as it was before: rows hold only byte for byte."
+            }
             RowDamage::RowsBehindZeros | RowDamage::Other(_) => {
                 "Nothing was written. Compare with a copy of the file; fitledger never repairs a damaged row by itself, `repair_ledger()` saves the rows that hold."
             }
         }
     }
 }
+
+/// What to do about a file that is something else.
+pub const OTHER_FILE: &str = "The file was not touched. Choose another path for the ledger.";
 
 /// From what it shows that a file without a row had some.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -238,9 +256,7 @@ impl Error {
             Error::NotFound { .. } => {
                 "A ledger begins with its first `log_run()`. Check the path and `getwd()`."
             }
-            Error::NotALedger { .. } => {
-                "The file was not touched. Choose another path for the ledger."
-            }
+            Error::NotALedger { hint, .. } => hint,
             Error::PlainCsv { .. } => {
                 "The file was not touched. Bring its runs over with `import_runs(from, file)`."
             }
@@ -369,7 +385,7 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Error::NotFound { path } => write!(f, "There is no file '{}'.", path.display()),
-            Error::NotALedger { path, why } => {
+            Error::NotALedger { path, why, .. } => {
                 write!(f, "'{}' is not a ledger: {why}.", path.display())
             }
             Error::PlainCsv { path } => write!(

@@ -185,9 +185,18 @@ fn other_files_are_refused_and_not_touched() {
     let longer = format!("{HEADER},more\n");
     let later = "\n1,2026-11-23T04:20:47.000001Z,ledger,,,,,\"{\"\"format\"\":2,\"\"id\"\":\"\"0123456789abcdef0123456789abcdef\"\"}\",".to_owned();
     let later = format!("{HEADER}{later}{}\n", "0".repeat(64));
+    log(&path, &mut Memory::default(), 1, &["a"]).unwrap();
+    let ledger = fs::read_to_string(&path).unwrap();
+    let without_header = &ledger[HEADER.len() + 1..];
+    let requoted = format!("\"{}\"\n", HEADER.replace(',', "\",\""));
+    let semicolons = ledger.replace(',', ";");
     let cases = [
         ("\"run_id\",\"timestamp\",\"a\"\n", "plain_csv"),
         ("a,b\n1,2\n", "not_a_ledger"),
+        ("run_id;timestamp;a\n", "not_a_ledger"),
+        (without_header, "corrupt"),
+        (&requoted, "corrupt"),
+        (&semicolons, "corrupt"),
         (&crlf, "corrupt"),
         (&bom, "corrupt"),
         (&longer, "not_a_ledger"),
@@ -203,6 +212,29 @@ fn other_files_are_refused_and_not_touched() {
     }
     let e = log(&folder.0, &mut Memory::default(), 1, &["a"]).unwrap_err();
     assert_eq!(e.class(), "not_a_ledger");
+    let said = |text: &str| {
+        fs::write(&path, text).unwrap();
+        let e = ledger::read(&path).map(drop).unwrap_err();
+        format!("{e} {}", e.hint())
+    };
+    for (text, why, hint) in [
+        ("run_id;timestamp;a\n", "semicolons", "write.csv(runs"),
+        (
+            "a,b\n",
+            "not a ledger's header",
+            "begins with the columns `run_id`",
+        ),
+        (
+            without_header,
+            "header, its first line, is missing",
+            "Put a copy",
+        ),
+        (&requoted, "written the ledger anew", "Put a copy"),
+        (&semicolons, "written the ledger anew", "Put a copy"),
+    ] {
+        let said = said(text);
+        assert!(said.contains(why) && said.contains(hint), "{said}");
+    }
 }
 
 #[test]

@@ -7,6 +7,7 @@ pub mod data_version;
 pub mod digest;
 pub mod event;
 pub mod fast_row;
+pub mod first_line;
 pub mod id;
 pub mod json;
 pub mod ledger_context;

@@ -2,12 +2,14 @@
 //! cells, the types of its columns, its times.
 //!
 //! Nothing is invented and nothing is cut: what the file says in quotes is text, a number that would not be written so
-//! again is text, and a time that can't be read is an error with its line.
+//! again is text, and a time that can't be read is an error with its line. A file that has every cell in quotes says
+//! nothing by them, and is read as if there were none.
 
 use std::borrow::Cow;
 
 use chrono::NaiveDate;
 
+use crate::format::first_line::FROM_UTF16;
 use crate::format::time::Timestamp;
 use crate::platform::memory;
 
@@ -41,8 +43,6 @@ pub struct Table<'a> {
     cells: Vec<Cell<'a>>,
     /// The line on which each row begins.
     lines: Vec<u64>,
-    /// Every cell that says something is in quotes, so that quotes tell nothing.
-    is_all_quoted: bool,
 }
 
 /// A column by the type that all of its values have.
@@ -107,7 +107,12 @@ fn not_utf8(bytes: &[u8], at: usize) -> Malformed {
             "is not UTF-8 text{}",
             if is_utf16 { ", but UTF-16" } else { "" }
         ),
-        hint: "Save it as UTF-8: `writeLines(iconv(readLines(old), \"latin1\", \"UTF-8\"), new, useBytes = TRUE)`.",
+        hint: match is_utf16 {
+            true => FROM_UTF16,
+            false => {
+                "Save it as UTF-8: `writeLines(iconv(readLines(old), \"latin1\", \"UTF-8\"), new, useBytes = TRUE)`."
+            }
+        },
     }
 }
 
@@ -122,8 +127,8 @@ fn split(text: &str, escape: Escape) -> Result<Table<'_>, Malformed> {
         names: Vec::new(),
         cells: Vec::new(),
         lines: Vec::new(),
-        is_all_quoted: true,
     };
+    let mut is_all_quoted = true;
     let mut row = Vec::new();
     while !rest.is_empty() {
         let began = line;
@@ -152,17 +157,29 @@ fn split(text: &str, escape: Escape) -> Result<Table<'_>, Malformed> {
                     if row.len() == 1 { "" } else { "s" },
                     table.names.len()
                 ),
-                hint: "A run with other parameters was appended to it. Give it a header of its own in another file.",
+                hint: match row.len() == table.names.len() + 1 && table.lines.is_empty() {
+                    true => ROW_NAMES,
+                    false => {
+                        "A run with other parameters was appended to it. Give it a header of its own in another file."
+                    }
+                },
             });
         }
-        table.is_all_quoted &= row.iter().all(|cell| cell.quoted || cell.is_missing());
+        is_all_quoted &= row.iter().all(|cell| cell.quoted);
         memory::reserve(&mut table.lines, 1);
         table.lines.push(began);
         memory::reserve(&mut table.cells, row.len());
         table.cells.append(&mut row);
     }
+    if is_all_quoted {
+        table.cells.iter_mut().for_each(|cell| cell.quoted = false);
+    }
     Ok(table)
 }
+
+/// What to do about R's row names.
+pub(super) const ROW_NAMES: &str =
+    "It looks as if row names were written: `row.names = FALSE` leaves them out.";
 
 fn check_names(names: &[Cell<'_>], line: u64) -> Result<(), Malformed> {
     for (i, name) in names.iter().enumerate() {
@@ -202,13 +219,22 @@ fn next_cell<'a>(
             })
         }
     };
+    let has_bare_cr = !quoted && text.contains('\r');
     let cell = Cell { text, quoted };
-    if let Some(next) = rest.strip_prefix(',') {
+    if let Some(next) = rest.strip_prefix(',').filter(|_| !has_bare_cr) {
         *rest = next;
         return Ok((cell, false));
     }
-    if rest.starts_with("\r\n") {
+    if rest.starts_with("\r\n") || *rest == "\r" {
         *rest = &rest[1..];
+    }
+    if has_bare_cr || rest.starts_with('\r') {
+        return Err(Malformed {
+            line: *line,
+            why: "has a carriage return without a line feed, as where each line ends in that alone"
+                .into(),
+            hint: "`writeLines(readLines(file), new)` writes it with line feeds.",
+        });
     }
     if let Some(next) = rest.strip_prefix('\n') {
         *rest = next;
@@ -288,40 +314,65 @@ impl Table<'_> {
         cells.skip(column).step_by(self.names.len().max(1))
     }
 
-    /// A column, as the narrowest type that says all of its cells as they stand.
+    /// A column, as the narrowest type that says all of its cells as they stand. An empty text among numbers says nothing.
     pub fn column(&self, column: usize) -> Column {
-        let present = self.column_cells(column).filter(|cell| !cell.is_missing());
-        let is_plain = |cell: &Cell<'_>| !cell.quoted || self.is_all_quoted;
+        let cells = self.column_cells(column);
+        let says = |cell: &&Cell<'_>| !cell.is_missing() && !cell.text.is_empty();
+        let present = cells.clone().filter(says);
+        let texts = || Column::Text(self.values(column, |text| Some(text.to_owned())));
+        if present.clone().next().is_none() {
+            return match cells.clone().all(Cell::is_missing) {
+                true => Column::Logical(self.values(column, logical)),
+                false => texts(),
+            };
+        }
         if present
             .clone()
-            .all(|cell| is_plain(cell) && logical(&cell.text).is_some())
+            .all(|cell| !cell.quoted && logical(&cell.text).is_some())
         {
             return Column::Logical(self.values(column, logical));
         }
-        let mut narrowest = Some(Number::Integer(0));
-        for cell in present {
-            narrowest = match (narrowest, number(&cell.text).filter(|_| is_plain(cell))) {
-                (Some(Number::Integer(_)), Some(number)) => Some(number),
-                (Some(Number::Double(_)), Some(_)) => narrowest,
-                _ => None,
-            };
-            if narrowest.is_none() {
-                return Column::Text(self.values(column, |text| Some(text.to_owned())));
+        let numbers = present.map(|cell| number(&cell.text).filter(|_| !cell.quoted));
+        match is_whole(numbers) {
+            Some(is_whole) => self.numbers(column, is_whole, number),
+            None => texts(),
+        }
+    }
+
+    /// A column of numbers, also where the file has them in quotes.
+    pub fn metric(&self, column: usize) -> Result<Column, Malformed> {
+        let is_missing = |text: &str| matches!(trimmed(text), "" | "NA");
+        for (row, cell) in self.column_cells(column).enumerate() {
+            if !is_missing(&cell.text) && any_number(&cell.text).is_none() {
+                return Err(Malformed {
+                    line: self.line(row),
+                    why: format!(
+                        "has no number that a double holds in the metric `{}`: {}",
+                        self.names[column].text,
+                        shown(&cell.text)
+                    ),
+                    hint: "Write it as a number, or as NA where it is missing; a column that isn't named in `metrics` is a parameter, which may be text.",
+                });
             }
         }
-        match narrowest {
-            Some(Number::Integer(_)) => {
-                Column::Integer(self.values(column, |text| match number(text) {
-                    Some(Number::Integer(x)) => Some(x),
-                    _ => None,
-                }))
-            }
-            _ => Column::Double(self.values(column, |text| {
-                Some(match number(text)? {
-                    Number::Integer(x) => f64::from(x),
-                    Number::Double(x) => x,
-                })
+        let present = self.column_cells(column).map(|cell| &*cell.text);
+        let mut present = present.filter(|text| !is_missing(text)).peekable();
+        let is_whole = present.peek().is_some() && is_whole(present.map(any_number)) == Some(true);
+        Ok(self.numbers(column, is_whole, any_number))
+    }
+
+    fn numbers(
+        &self,
+        column: usize,
+        is_whole: bool,
+        read: impl Fn(&str) -> Option<Number>,
+    ) -> Column {
+        match is_whole {
+            true => Column::Integer(self.values(column, |text| match read(text)? {
+                Number::Integer(x) => Some(x),
+                Number::Double(_) => None,
             })),
+            false => Column::Double(self.values(column, |text| Some(read(text)?.double()))),
         }
     }
 
@@ -348,15 +399,16 @@ impl Table<'_> {
     }
 }
 
-fn unreadable_time(line: u64, text: &str) -> Malformed {
-    /// As much of a text as tells which it is.
+/// As much of a text as tells which it is.
+pub fn shown(text: &str) -> String {
     const SHOWN: usize = 60;
+    format!("\"{}\"", text.chars().take(SHOWN).collect::<String>())
+}
+
+fn unreadable_time(line: u64, text: &str) -> Malformed {
     Malformed {
         line,
-        why: format!(
-            "has a time that can't be read: \"{}\"",
-            text.chars().take(SHOWN).collect::<String>()
-        ),
+        why: format!("has a time that can't be read: {}", shown(text)),
         hint: "Write it as 2026-11-23 04:20:47 (local time) or 2026-11-23T04:20:47Z (UTC).",
     }
 }
@@ -365,7 +417,8 @@ fn trimmed(text: &str) -> &str {
     text.trim_matches([' ', '\t'])
 }
 
-fn logical(text: &str) -> Option<bool> {
+/// A logical as R and other programs write it.
+pub fn logical(text: &str) -> Option<bool> {
     match trimmed(text) {
         "TRUE" | "True" | "true" => Some(true),
         "FALSE" | "False" | "false" => Some(false),
@@ -379,53 +432,82 @@ enum Number {
     Double(f64),
 }
 
-/// A number, unless its text says more than a number would: zeros before it, a plus sign, more digits of a whole number
-/// than a double holds.
-fn number(text: &str) -> Option<Number> {
-    let text = trimmed(text);
-    let unsigned = text.strip_prefix('-').unwrap_or(text);
-    match unsigned {
-        "Inf" | "inf" => {
-            let sign = if unsigned.len() == text.len() {
-                1.0
-            } else {
-                -1.0
-            };
-            return Some(Number::Double(sign * f64::INFINITY));
+impl Number {
+    fn double(self) -> f64 {
+        match self {
+            Number::Integer(x) => f64::from(x),
+            Number::Double(x) => x,
         }
+    }
+}
+
+/// Whether all numbers are whole ones that R's integers hold; `None` where one isn't a number.
+fn is_whole(mut numbers: impl Iterator<Item = Option<Number>>) -> Option<bool> {
+    numbers.try_fold(true, |is_whole, number| {
+        let number = number?;
+        Some(is_whole && matches!(number, Number::Integer(_)))
+    })
+}
+
+/// A number, unless its text says more than a number would: zeros before it, a plus sign; or what no number holds.
+fn number(text: &str) -> Option<Number> {
+    let digits = trimmed(text);
+    let digits = digits.strip_prefix('-').unwrap_or(digits);
+    let is_padded =
+        digits.starts_with('0') && digits[1..].starts_with(|c: char| c.is_ascii_digit());
+    match digits.starts_with('+') || is_padded {
+        true => None,
+        false => any_number(text),
+    }
+}
+
+/// The number that a text is, if a column of such texts is one of numbers.
+pub fn number_in(text: &str) -> Option<f64> {
+    number(text).map(Number::double)
+}
+
+/// A number however it is written. What would come out as another one is none: a whole number that no double is equal
+/// to, one so large that it would be infinite, or so small that it would be zero. Of a fraction the nearest double is taken.
+fn any_number(text: &str) -> Option<Number> {
+    let text = trimmed(text);
+    let (is_negative, unsigned) = match text.strip_prefix(['-', '+']) {
+        Some(unsigned) => (text.starts_with('-'), unsigned),
+        None => (false, text),
+    };
+    let signed = |x: f64| Some(Number::Double(if is_negative { -x } else { x }));
+    match unsigned {
+        "Inf" | "inf" => return signed(f64::INFINITY),
         "NaN" | "nan" => return Some(Number::Double(f64::NAN)),
         _ => {}
     }
-    let digits = |text: &str| text.bytes().take_while(u8::is_ascii_digit).count();
-    let whole = digits(unsigned);
-    let mut rest = &unsigned[whole..];
-    let mut parts = whole;
-    if let Some(fraction) = rest.strip_prefix('.') {
-        let places = digits(fraction);
-        parts += places;
-        rest = &fraction[places..];
-    }
-    if let Some(exponent) = rest.strip_prefix(['e', 'E']) {
-        let exponent = exponent.strip_prefix(['-', '+']).unwrap_or(exponent);
-        if exponent.is_empty() {
-            return None;
-        }
-        rest = &exponent[digits(exponent)..];
-    }
-    if parts == 0 || !rest.is_empty() || (whole > 1 && unsigned.starts_with('0')) {
+    let split = |text: &'_ str| text.bytes().take_while(u8::is_ascii_digit).count();
+    let (whole, rest) = unsigned.split_at(split(unsigned));
+    let (fraction, rest) = match rest.strip_prefix('.') {
+        Some(fraction) => fraction.split_at(split(fraction)),
+        None => ("", rest),
+    };
+    let has_exponent = match rest.strip_prefix(['e', 'E']) {
+        Some(exponent) => are_digits(exponent.strip_prefix(['-', '+']).unwrap_or(exponent)),
+        None => false,
+    };
+    let is_number = !(whole.is_empty() && fraction.is_empty()) && (has_exponent || rest.is_empty());
+    let x: f64 = unsigned.parse().ok().filter(|_| is_number)?;
+    let is_zero = |digits: &str| digits.bytes().all(|digit| digit == b'0');
+    if x.is_infinite() || (x == 0.0 && !(is_zero(whole) && is_zero(fraction))) {
         return None;
     }
-    if whole < unsigned.len() || text == "-0" {
-        return Some(Number::Double(text.parse().ok()?));
+    if !has_exponent
+        && is_zero(fraction)
+        && format!("{x:.0}").trim_start_matches('0') != whole.trim_start_matches('0')
+    {
+        return None;
     }
+    // R's own integers end before its smallest, which is its NA.
     match text.parse::<i32>() {
-        // R's own integers end before this one, which is its NA.
-        Ok(i32::MIN) | Err(_) => {
-            let x: f64 = text.parse().ok()?;
-            let exact = x.abs() <= 9_007_199_254_740_992.0 || format!("{x:.0}") == text;
-            exact.then_some(Number::Double(x))
+        Ok(i) if unsigned.len() == whole.len() && i != i32::MIN && !(is_negative && i == 0) => {
+            Some(Number::Integer(i))
         }
-        Ok(x) => Some(Number::Integer(x)),
+        _ => signed(x),
     }
 }
 
@@ -454,7 +536,8 @@ pub fn time(text: &str) -> Option<Time> {
     let end = clock.find(|c: char| !matches!(c, '0'..='9' | ':' | '.' | ','));
     let (clock, zone) = clock.split_at(end.unwrap_or(clock.len()));
     let (clock, fraction) = match clock.split_once(['.', ',']) {
-        Some((clock, digits)) if are_digits(digits) => {
+        // Behind a minute it would be one of that.
+        Some((clock, digits)) if are_digits(digits) && clock.matches(':').count() == 2 => {
             (clock, format!("0.{digits}").parse::<f64>().ok()?)
         }
         Some(_) => return None,
@@ -533,6 +616,7 @@ mod tests {
         };
         for (text, expected) in [
             ("a,b\n1,2\n", vec![row(&["1", "2"])]),
+            ("a,b\r\n1,\"x\r\"\r", vec![row(&["1", "x\r"])]),
             (
                 "\u{feff}a,b\r\n1,2\r\n\r\n3,",
                 vec![row(&["1", "2"]), row(&["3", ""])],
@@ -570,6 +654,19 @@ mod tests {
         said(b"\xff\xfea\0,\0", 1, "UTF-16");
         said(b"a,b\n1,\0\n", 2, "zero byte");
         said(b"a,\n1,2\n", 1, "column 2 no name");
+        for cr in [
+            "a,b\r1,2\r",
+            "\"a\",\"b\"\r\"1\",2\r",
+            "a\r,b\n1,2\n",
+            "a,b\n1,2\r\r\n",
+        ] {
+            let line = if cr.contains('\n') && !cr.starts_with("a\r") {
+                2
+            } else {
+                1
+            };
+            said(cr.as_bytes(), line, "a carriage return");
+        }
         said(b"a,\"a\"\n1,2\n", 1, "two columns the name `a`");
     }
 
@@ -614,6 +711,15 @@ mod tests {
             &["1 2"],
             &["--1"],
             &["1_000"],
+            // What a double would round, to another whole number, to infinity or to zero.
+            &["9007199254740993"],
+            &["-9007199254740993"],
+            &["9007199254740993.0"],
+            &["1e400"],
+            &["-1e400"],
+            &["1e-400"],
+            &["0.0001e-400"],
+            &["1e99999999999999999999"],
         ] {
             assert_eq!(column(cells), text(cells));
         }
@@ -623,15 +729,100 @@ mod tests {
             column(&["\"NA\"", "\"\"", "NA"]),
             Column::Text(vec![Some("NA".into()), Some(String::new()), None])
         );
+        let doubles = |x: &[f64]| Column::Double(x.iter().copied().map(Some).collect());
+        assert_eq!(
+            column(&["9007199254740992"]),
+            doubles(&[9_007_199_254_740_992.0])
+        );
+        assert_eq!(
+            column(&[
+                "100000000000000000000",
+                "0e-400",
+                "3.14159265358979323846264"
+            ]),
+            doubles(&[1e20, 0.0, std::f64::consts::PI])
+        );
         // Of a negative zero the sign stays.
         match column(&["-0", "1"]) {
             Column::Double(x) => assert!(x[0].unwrap().is_sign_negative()),
             other => panic!("{other:?}"),
         }
-        // Where all is quoted, quotes say nothing.
-        let all = parse(b"\"a\",\"b\"\n\"1\",\"007\"\n\"2\",NA\n").unwrap();
-        assert_eq!(all.column(0), Column::Integer(vec![Some(1), Some(2)]));
-        assert_eq!(all.column(1), Column::Text(vec![Some("007".into()), None]));
+        // An empty text among numbers says nothing.
+        assert_eq!(
+            column(&["0.5", "\"\"", "NA"]),
+            Column::Double(vec![Some(0.5), None, None])
+        );
+        assert_eq!(
+            column(&["TRUE", "\"\""]),
+            Column::Logical(vec![Some(true), None])
+        );
+    }
+
+    #[test]
+    fn quotes_around_every_cell_say_nothing() {
+        let columns = |rows: &str| {
+            let text = format!("a,b,c\n{rows}");
+            let table = parse(text.as_bytes()).unwrap();
+            [0, 1, 2].map(|column| table.column(column))
+        };
+        let text = |cells: &[Option<&str>]| {
+            Column::Text(cells.iter().map(|cell| cell.map(str::to_owned)).collect())
+        };
+        assert_eq!(
+            columns("\"1\",\"007\",\"x\"\n\"2\",\"\",\"\"\n"),
+            [
+                Column::Integer(vec![Some(1), Some(2)]),
+                text(&[Some("007"), None]),
+                text(&[Some("x"), None]),
+            ]
+        );
+        // A cell without says that the others' mean something, also if it says no more.
+        for missing in ["NA", ""] {
+            assert_eq!(
+                columns(&format!("\"1\",\"1e5\",{missing}\n\"2\",\"\",{missing}\n")),
+                [
+                    text(&[Some("1"), Some("2")]),
+                    text(&[Some("1e5"), Some("")]),
+                    Column::Logical(vec![None, None]),
+                ]
+            );
+        }
+    }
+
+    #[test]
+    fn a_metric_is_a_number_also_in_quotes() {
+        let metric = |cells: &[&str]| {
+            let cells = cells.iter().map(|cell| format!("1,{cell}\n"));
+            let text = format!("k,m\n{}", cells.collect::<String>());
+            parse(text.as_bytes()).unwrap().metric(1)
+        };
+        assert_eq!(
+            metric(&["\"0.5\"", "+1", "\"007\"", "\"\"", "", "NA", "\"NA\""]),
+            Ok(Column::Double(
+                [Some(0.5), Some(1.0), Some(7.0), None, None, None, None].into()
+            ))
+        );
+        assert_eq!(
+            metric(&["\"1\"", "2"]),
+            Ok(Column::Integer(vec![Some(1), Some(2)]))
+        );
+        assert_eq!(metric(&["NA"]), Ok(Column::Double(vec![None])));
+        for cell in [
+            "9007199254740993",
+            "100000000000000000000000000001",
+            "\"9007199254740993\"",
+            "1e400",
+            "1e-400",
+            "0x1F",
+            "1.5e",
+            "TRUE",
+            "n/a",
+            "1 2",
+        ] {
+            let e = metric(&["1", "NA", cell]).unwrap_err();
+            let shown = format!("metric `m`: \"{}\"", cell.trim_matches('"'));
+            assert!(e.line == 4 && e.why.contains(&shown), "{cell}: {}", e.why);
+        }
     }
 
     #[test]
@@ -692,6 +883,9 @@ mod tests {
             "2024-03-01 12:00:00+19:00",
             "\u{662}024-03-01",
             "2024-03-01 12:00:00.1.2",
+            // A minute's fraction, as ISO 8601 has it.
+            "2024-03-01T09:15.5Z",
+            "2024-03-01T09:15,5Z",
             "2024-03-01 12:00:00 PM",
         ] {
             assert_eq!(time(text), None, "{text}");

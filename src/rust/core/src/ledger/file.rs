@@ -5,7 +5,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use crate::error::{Error, Result, RowDamage};
+use crate::error::{Error, OTHER_FILE, Result, RowDamage};
+use crate::format::first_line::{self, Columns, Likeness};
 use crate::format::row::{HEADER, RawRow};
 use crate::platform::{memory, sys};
 
@@ -40,6 +41,7 @@ impl LedgerFile {
             false => Err(Error::NotALedger {
                 path: file.path,
                 why: not_a_file(&metadata).into(),
+                hint: OTHER_FILE,
             }),
         }
     }
@@ -131,9 +133,8 @@ pub(super) fn check_start(path: &Path, start: &[u8]) -> Result<()> {
     }
     let path = path.to_owned();
     let without_mark = start.strip_prefix(b"\xef\xbb\xbf");
-    let columns = without_mark.unwrap_or(start);
-    if columns.starts_with(b"\"run_id\",\"timestamp\"") || columns.starts_with(b"run_id,timestamp")
-    {
+    let likeness = first_line::likeness(start);
+    if likeness == Likeness::Runs {
         return Err(Error::PlainCsv { path });
     }
     let mut lines = start.split(|&byte| byte == b'\n');
@@ -141,11 +142,22 @@ pub(super) fn check_start(path: &Path, start: &[u8]) -> Result<()> {
         let line = lines.next().unwrap_or_default();
         line.strip_suffix(b"\r").unwrap_or(line)
     };
-    let is_header = line() == header || without_mark.is_some_and(|rest| rest.starts_with(header));
+    let first = line();
+    let is_header = first == header || without_mark.is_some_and(|rest| rest.starts_with(header));
     let is_ledger = |line| RawRow::parse(line).is_ok_and(|row| row.event() == Some("ledger"));
-    if !is_header && !is_ledger(line()) {
-        let why = "its first line is not a ledger's header".into();
-        return Err(Error::NotALedger { path, why });
+    let is_headless = RawRow::parse(first).is_ok();
+    let is_rewritten = !is_header && Columns::of(start).names == Columns::of(header).names;
+    if !is_header && !is_headless && !is_rewritten && !is_ledger(line()) {
+        let first_line = || "its first line is not a ledger's header".into();
+        let (why, hint) = match likeness {
+            Likeness::Nearly(why, hint) => (why, hint),
+            Likeness::OtherColumns => (
+                first_line(),
+                "The file was not touched. Choose another path for the ledger; a plain CSV of runs begins with the columns `run_id` and `timestamp`.",
+            ),
+            Likeness::Runs | Likeness::Nothing => (first_line(), OTHER_FILE),
+        };
+        return Err(Error::NotALedger { path, why, hint });
     }
     let same = start.iter().zip(header).take_while(|(a, b)| a == b).count();
     Err(Error::Corrupt {
@@ -153,6 +165,8 @@ pub(super) fn check_start(path: &Path, start: &[u8]) -> Result<()> {
         row: 0,
         byte: same as u64,
         why: match start.get(same) {
+            _ if is_headless => RowDamage::NoHeader,
+            _ if is_rewritten => RowDamage::Rewritten,
             Some(b'\r') => RowDamage::CrLf,
             _ if without_mark.is_some() => RowDamage::ByteOrderMark,
             _ => "the header is not a ledger's".into(),

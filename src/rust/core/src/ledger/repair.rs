@@ -4,7 +4,7 @@ use std::io;
 use std::path::Path;
 use std::time::Instant;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, OTHER_FILE, Result};
 use crate::format::chain::Head;
 use crate::format::id;
 use crate::ledger::append::lock::lock_current;
@@ -164,7 +164,8 @@ fn settle_locked<S: Store>(store: &mut S) -> Result<(String, Head)> {
     let id = read::id(&|bytes, at| store.read_at(bytes, at)).filter(|_| head != Head::genesis());
     let Some(id) = id else {
         let why = "it holds no row yet".to_owned();
-        return Err(Error::NotALedger { path, why });
+        let hint = OTHER_FILE;
+        return Err(Error::NotALedger { path, why, hint });
     };
     store.sync().map_err(|e| Error::io(&path, "flush", e))?;
     Ok((id, head))

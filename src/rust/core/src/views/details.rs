@@ -96,6 +96,16 @@ pub fn beside<'a>(runs: &'a Runs, names: &[(String, Role)]) -> Vec<Beside<'a>> {
         .collect()
 }
 
+/// Whether a column of this name may be that of the status: it is called so, or as where that name is taken.
+pub fn is_status_label(name: &str) -> bool {
+    let own = Detail::Status.name();
+    let made_unique = name
+        .strip_prefix("details.")
+        .and_then(|rest| rest.strip_prefix(own));
+    let count = made_unique.map(|rest| rest.strip_prefix('.').unwrap_or(rest));
+    name == own || count.is_some_and(|count| count.bytes().all(|byte| byte.is_ascii_digit()))
+}
+
 impl Detail {
     pub fn name(self) -> &'static str {
         match self {

@@ -11,7 +11,7 @@ use crate::format::time::Timestamp;
 use crate::format::value::Value;
 use crate::platform::sys;
 use crate::views::details::{self, Beside, Content, Detail};
-use crate::views::runs::{Part, Runs};
+use crate::views::runs::{Part, Runs, Status};
 use crate::views::table;
 
 /// A column of an export.
@@ -28,6 +28,10 @@ enum Values<'a> {
 }
 
 impl Shown<'_> {
+    pub fn label(&self) -> &str {
+        &self.label
+    }
+
     fn value(&self, row: usize) -> Option<Value> {
         match &self.values {
             Values::Recorded(column) => column.get(row),
@@ -37,7 +41,8 @@ impl Shown<'_> {
 }
 
 /// The columns of some runs under their labels, in memory: those that are wanted in their order, or all parameters and
-/// metrics, and the status. What no column is called is left out.
+/// metrics, and the status. That goes with runs that didn't all finish, whatever is wanted, and with a column which else
+/// could be taken for it, behind which it stands. What no column is called is left out.
 pub fn columns<'a>(
     runs: &'a Runs,
     rows: &[usize],
@@ -47,10 +52,24 @@ pub fn columns<'a>(
     let beside = details::beside(runs, &names);
     let is_status =
         |column: &&Beside<'_>| matches!(column.content, Content::Detail(Detail::Status));
-    let status = beside.iter().find(is_status);
+    let status = beside
+        .iter()
+        .find(is_status)
+        .map(|column| column.label.clone());
     let usual = names.iter().map(|(label, _)| label).cloned();
-    let usual = usual.chain(status.map(|column| column.label.clone()));
-    let labels: Vec<String> = wanted.map_or_else(|| usual.collect(), <[String]>::to_vec);
+    let usual = usual.chain(status.clone());
+    let mut labels: Vec<String> = wanted.map_or_else(|| usual.collect(), <[String]>::to_vec);
+    if let Some(status) = status {
+        let is_like = |label: &String| *label != status && details::is_status_label(label);
+        let has_like = labels.iter().any(is_like);
+        if has_like {
+            labels.retain(|label| *label != status);
+        }
+        let all_finished = |row: &usize| runs.at(*row).status() == Status::Finished;
+        if !labels.contains(&status) && (has_like || !rows.iter().all(all_finished)) {
+            labels.push(status);
+        }
+    }
     if labels
         .iter()
         .any(|label| beside.iter().any(|column| column.label == *label))
@@ -160,20 +179,38 @@ fn is_export(mut file: impl Read + Seek) -> io::Result<bool> {
 /// A value as R's `read.csv()` takes it, or as its JSON where a cell can't say it.
 fn cell(value: Option<&Value>) -> String {
     match value {
-        None | Some(Value::Null | Value::Redacted | Value::Na(_)) => "NA".into(),
-        Some(Value::Bool(x)) => if *x { "TRUE" } else { "FALSE" }.into(),
-        Some(Value::Int(x)) => x.to_string(),
-        Some(Value::Integer64(x)) => x.to_string(),
-        Some(Value::Double(x) | Value::Difftime(x)) => number(*x),
-        Some(Value::Str(x) | Value::Code(x) | Value::Unknown(x)) => quoted(x),
-        Some(Value::Date(days)) => crate::format::time::day_text(*days).unwrap_or_default(),
-        Some(Value::Datetime(seconds)) => {
-            crate::format::time::instant_text(*seconds).unwrap_or_default()
-        }
-        Some(other) => {
+        None => text(&Value::Null),
+        Some(
+            value @ (Value::Null
+            | Value::Redacted
+            | Value::Na(_)
+            | Value::Bool(_)
+            | Value::Int(_)
+            | Value::Integer64(_)
+            | Value::Double(_)
+            | Value::Difftime(_)
+            | Value::Date(_)
+            | Value::Datetime(_)),
+        ) => text(value),
+        Some(value) => quoted(&text(value)),
+    }
+}
+
+/// The text of a value's cell, without quotes.
+pub fn text(value: &Value) -> String {
+    match value {
+        Value::Null | Value::Redacted | Value::Na(_) => "NA".into(),
+        Value::Bool(x) => if *x { "TRUE" } else { "FALSE" }.into(),
+        Value::Int(x) => x.to_string(),
+        Value::Integer64(x) => x.to_string(),
+        Value::Double(x) | Value::Difftime(x) => number(*x),
+        Value::Str(x) | Value::Code(x) | Value::Unknown(x) => x.clone(),
+        Value::Date(days) => crate::format::time::day_text(*days).unwrap_or_default(),
+        Value::Datetime(seconds) => crate::format::time::instant_text(*seconds).unwrap_or_default(),
+        other => {
             let mut json = Vec::new();
             other.write(&mut json);
-            quoted(&String::from_utf8(json).expect("only UTF-8 was written"))
+            String::from_utf8(json).expect("only UTF-8 was written")
         }
     }
 }

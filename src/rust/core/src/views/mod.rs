@@ -13,6 +13,7 @@ pub mod index_cache;
 pub mod lineage;
 pub mod live;
 pub mod parallel_read;
+pub mod plain_runs;
 pub mod promotion;
 pub mod registry;
 pub mod repair;

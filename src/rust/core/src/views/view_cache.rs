@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use crate::error::{Error, Result};
-use crate::ledger::{FileStamp, LedgerFile, ReadSince};
+use crate::ledger::{FileStamp, LedgerFile, Position, ReadSince};
 use crate::views::fold::{Fold, Folded};
 
 /// Views of so many ledgers stay at most …
@@ -110,10 +110,8 @@ impl<F: Fold, E: From<Error>> ViewGuard<F, E> {
     /// Takes over what was appended meanwhile, as who holds the lock reads it.
     pub fn catch_up(&mut self, read_since: ReadSince<'_>) -> Result<()> {
         let folded = &mut self.view.folded;
-        if let Some(position) = folded.position().copied() {
-            folded.take(&read_since(&position)?)?;
-        }
-        Ok(())
+        let position = folded.position().copied();
+        folded.take(&read_since(&position.unwrap_or(Position::origin()))?)
     }
 }
 

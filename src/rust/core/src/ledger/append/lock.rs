@@ -4,7 +4,7 @@ use std::io;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use crate::error::{Error, Result};
+use crate::error::{Error, OTHER_FILE, Result};
 use crate::ledger::file::not_a_file;
 use crate::ledger::objects::Objects;
 use crate::ledger::store::Store;
@@ -70,6 +70,7 @@ fn refuse_open(path: &Path, e: io::Error) -> Error {
         Ok(metadata) if !metadata.is_file() => Error::NotALedger {
             path: path.to_owned(),
             why: not_a_file(&metadata).into(),
+            hint: OTHER_FILE,
         },
         Err(_) if e.kind() == io::ErrorKind::NotFound && in_a_folder(path) => Error::NotFound {
             path: path.to_owned(),
