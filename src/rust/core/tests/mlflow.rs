@@ -37,13 +37,16 @@ fn export(ledger: &Path, to: &Path) {
         objects: &Objects::beside(ledger),
         rows: &chosen,
     };
-    place::place(to, |folder| write::write(export, folder, &mut |_| false)).unwrap();
-    assert_eq!(place::in_the_way(to).unwrap(), None);
+    place::place(to, &mut |_| false, |folder, progress| {
+        write::write(export, folder, progress)
+    })
+    .unwrap();
+    assert_eq!(place::in_the_way(to, &mut |_| false).unwrap(), None);
 }
 
 /// Imports a store; the runs that came.
 fn import(store: &Path, ledger: &Path, dice: &mut Dice) -> Vec<String> {
-    let content = read::read(&StoreFolder::open(store).unwrap()).unwrap();
+    let content = read::read(&StoreFolder::open(store).unwrap(), &mut |_| false).unwrap();
     let now = Timestamp::from_micros(1_796_000_000_000_000).unwrap();
     let mut before: Folded<Imported> = Folded::default();
     if ledger.exists() {
