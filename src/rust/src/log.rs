@@ -15,7 +15,7 @@ use fitledger_core::format::run_context::{
 };
 use fitledger_core::format::time::Timestamp;
 use fitledger_core::format::value::{Value, write_key};
-use fitledger_core::platform::memory;
+use fitledger_core::platform::{memory, sys};
 
 use crate::append_request::{AppendRequest, Entropy, Remarks, with_remarks};
 use crate::deferred::DeferredStrings;
@@ -645,7 +645,8 @@ impl Origin {
 }
 
 fn hash_file(path: &Path) -> Result<(Digest, u64), Failure> {
-    let hashed = std::fs::File::open(path).and_then(|mut file| Digest::of_reader(&mut file));
+    let file = sys::open_regular(path, u64::MAX);
+    let hashed = file.and_then(|mut file| Digest::of_reader(&mut file));
     hashed.map_err(|e| Failure::io("read", path, &e))
 }
 

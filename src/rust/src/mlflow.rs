@@ -62,15 +62,20 @@ fn native_import_mlruns(request: Robj, from: Robj, dry_run: Robj, on_progress: R
             return Ok(report(&plan, &content.skipped));
         }
         if content.has_artifacts(&wanted) {
+            let is_new = !request.path().exists();
             request.begin(&mut entropy)?;
-            read::store_artifacts(
+            let stored = read::store_artifacts(
                 &mut content,
                 &store,
                 &wanted,
                 &Objects::beside(request.path()),
                 &mut |bytes| entropy.fill(bytes),
                 &mut progress,
-            )?;
+            );
+            if stored.is_err() && is_new {
+                drop(request.discard_begun(&mut entropy));
+            }
+            stored?;
         }
         let plan = import::plan(&content, imported.view(), now, &mut |bytes| {
             entropy.fill(bytes)

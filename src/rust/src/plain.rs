@@ -1,12 +1,11 @@
 //! Plain CSVs of runs for R: see `R/plain.R`.
 
-use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
 use extendr_api::prelude::*;
 use fitledger_core::format::plain::{self, Malformed, Time};
-use fitledger_core::platform::memory;
+use fitledger_core::platform::{memory, sys};
 
 use crate::from_r::path;
 use crate::guard::{Failure, Field, guard};
@@ -65,7 +64,7 @@ fn native_read_times(texts: Robj) -> Robj {
 }
 
 fn read(path: &Path) -> io::Result<Vec<u8>> {
-    let file = File::open(path)?;
+    let file = sys::open_regular(path, u64::MAX)?;
     let size = file.metadata()?.len();
     let mut bytes = memory::zeroed(size)?;
     let mut read = 0;

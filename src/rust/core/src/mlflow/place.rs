@@ -156,7 +156,7 @@ fn swap(ours: &OpenFolder, (above, name): (&OpenFolder, &OsStr), to: &Path) -> R
     let [new, earlier] = [NEW, EARLIER].map(OsStr::new);
     let conflict = |what: &str| Error::Conflict {
         path: to.to_owned(),
-        what: format!("'{}' is {what} by now", to.display()),
+        what: format!("'{}' is {what}", to.display()),
     };
     let there = match above.kind(name) {
         Err(e) if e.kind() == io::ErrorKind::NotFound => None,

@@ -301,7 +301,10 @@ impl<'a> Reader<'a> {
                 (id, Kind::Folder) => {
                     let before = self.skipped.len();
                     match self.run(&path, id, experiment.as_deref(), &models) {
-                        Ok(run) => runs.push(run),
+                        Ok(run) => {
+                            memory::reserve(runs, 1);
+                            runs.push(run);
+                        }
                         Err(Stop::None) => {}
                         Err(Stop::LeftOut(why)) => {
                             self.skipped.truncate(before);
@@ -495,8 +498,6 @@ impl<'a> Reader<'a> {
         let id = id.as_str();
         let bytes = |store: &StoreFolder, name: &str| store.bytes(name, MAX_METRIC_BYTES);
         self.each_file(folder, "metrics", id, bytes, |reader, key, bytes| {
-            // A line of some bytes becomes three numbers, and text after that.
-            memory::look(8 * bytes.len()).map_err(|_| Error::Memory { path: None })?;
             let is_plain = plain.contains(&key);
             let mut left_out = Vec::new();
             let metric = metric(&key, &bytes, is_plain, &mut left_out);
@@ -1038,6 +1039,7 @@ fn label(name: &str) -> String {
 /// Each run after the run that it belongs to, and otherwise in the order of their beginnings. A run that belongs to
 /// itself, by way of others, comes after none.
 fn parents_first(mut runs: Vec<StoreRun>) -> Vec<StoreRun> {
+    memory::ensure(3 * size_of_val(runs.as_slice()));
     runs.sort_by(|a, b| (a.start, a.id.as_str()).cmp(&(b.start, b.id.as_str())));
     let by_id: HashMap<&str, usize> = runs.iter().map(|run| run.id.as_str()).zip(0..).collect();
     let mut order = Vec::with_capacity(runs.len());
@@ -1127,6 +1129,33 @@ fn parse_line(line: &str) -> Option<Line> {
     })
 }
 
+/// Lines that are no points: the first are named, the others counted.
+struct Odd<'a> {
+    named: &'a mut Vec<String>,
+    more: usize,
+}
+
+impl Odd<'_> {
+    const MOST: usize = 100;
+
+    fn new(named: &mut Vec<String>) -> Odd<'_> {
+        Odd { named, more: 0 }
+    }
+
+    fn name(&mut self, line: impl FnOnce() -> String) {
+        match self.named.len() < Odd::MOST {
+            true => self.named.push(line()),
+            false => self.more += 1,
+        }
+    }
+
+    fn count(self) {
+        if self.more > 0 {
+            self.named.push(format!("{} more such lines", self.more));
+        }
+    }
+}
+
 /// A metric from its file, one line a point: milliseconds, value, step. `left_out` is told of lines that are none of a
 /// series.
 fn metric(name: &str, bytes: &[u8], is_plain: bool, left_out: &mut Vec<String>) -> Metric {
@@ -1135,12 +1164,16 @@ fn metric(name: &str, bytes: &[u8], is_plain: bool, left_out: &mut Vec<String>) 
         ..Metric::default()
     };
     let mut lines = Vec::new();
+    let mut odd = Odd::new(left_out);
     for (number, line) in (1..).zip(bytes.split(|&byte| byte == b'\n')) {
-        let line = String::from_utf8_lossy(line);
-        match parse_line(&line) {
-            Some(line) => lines.push(line),
-            None if line.trim().is_empty() => {}
-            None => left_out.push(format!("line {number} is no point")),
+        let parsed = std::str::from_utf8(line).ok().and_then(parse_line);
+        match parsed {
+            Some(line) => {
+                memory::reserve(&mut lines, 1);
+                lines.push(line);
+            }
+            None if line.trim_ascii().is_empty() => {}
+            None => odd.name(|| format!("line {number} is no point")),
         }
     }
     // What MLflow shows: with a NaN nothing compares.
@@ -1161,9 +1194,12 @@ fn metric(name: &str, bytes: &[u8], is_plain: bool, left_out: &mut Vec<String>) 
     for line in lines {
         let step = i64::try_from(line.step).ok();
         let Some(step) = step.filter(|step| step.unsigned_abs() <= MAX_INT.unsigned_abs()) else {
-            left_out.push(format!("step {} is beyond 2^53", line.step));
+            odd.name(|| format!("step {} is beyond 2^53", line.step));
             continue;
         };
+        memory::reserve(&mut metric.steps, 1);
+        memory::reserve(&mut metric.values, 1);
+        memory::reserve(&mut metric.times, 1);
         metric.steps.push(step);
         metric.values.push(line.value);
         metric.times.push(line.millis as f64 / 1000.0);
@@ -1171,6 +1207,7 @@ fn metric(name: &str, bytes: &[u8], is_plain: bool, left_out: &mut Vec<String>) 
             reported = Some((line.millis, line.value));
         }
     }
+    odd.count();
     let reported = reported.map(|(_, value)| value.to_bits());
     metric.last = shown.map(|shown| shown.value);
     metric.last = metric.last.filter(|last| Some(last.to_bits()) != reported);

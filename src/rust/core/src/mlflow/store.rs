@@ -168,7 +168,8 @@ impl StoreFolder {
         let list = || {
             let mut names = opened.names()?;
             names.sort_unstable();
-            let mut entries = Vec::with_capacity(names.len());
+            let mut entries = Vec::new();
+            memory::reserve(&mut entries, names.len());
             for name in names {
                 let kind = match opened.kind(&name) {
                     // It went just now.
@@ -202,6 +203,7 @@ impl StoreFolder {
             if progress(0) {
                 return Err(Error::Interrupted);
             }
+            memory::ensure(0);
             let with = |name, problem| Found {
                 name,
                 problem: Some(problem),
@@ -213,6 +215,7 @@ impl StoreFolder {
                     continue;
                 }
             };
+            memory::reserve(&mut found, entries.len());
             for entry in entries {
                 let unfit = |name, why: &str| with(name, Problem::Unfit(why.to_owned()));
                 let name = match entry.name {
@@ -314,6 +317,13 @@ impl StoreFolder {
             if progress(0) {
                 return Err(Error::Interrupted);
             }
+            /// A key, and what is known of a folder.
+            const META_BYTES: usize = 512;
+            memory::ensure(if metas.len() == metas.capacity() {
+                2 * META_BYTES * metas.len()
+            } else {
+                0
+            });
             if let Some(meta) = self.meta(&folder)? {
                 metas.insert(folder, meta);
             }

@@ -74,7 +74,7 @@ pub fn write(export: Export<'_>, to: &Place, progress: Progress<'_>) -> Result<V
 }
 
 /// The points of one run by the names of their metrics.
-fn of_metrics<'a>(all: &'a Points, points: &'a [Point]) -> Vec<(&'a str, &'a [Point])> {
+fn of_metrics<'a>(all: &'a Points, points: &'a [Point]) -> HashMap<&'a str, &'a [Point]> {
     let metrics = points.chunk_by(|a, b| a.metric == b.metric);
     let named = metrics.map(|points| (all.metrics[points[0].metric as usize].as_str(), points));
     named.collect()
@@ -125,7 +125,12 @@ impl Writer<'_> {
         }
     }
 
-    fn run(&mut self, run: Run<'_>, series: &[(&str, &[Point])], objects: &Objects) -> Result<()> {
+    fn run(
+        &mut self,
+        run: Run<'_>,
+        series: &HashMap<&str, &[Point]>,
+        objects: &Objects,
+    ) -> Result<()> {
         let id = run.id();
         // MLflow's ids have no dots, and a run's folder stands beside those of other things.
         let is_reserved = |name: &&str| id.eq_ignore_ascii_case(name);
@@ -201,14 +206,14 @@ impl Writer<'_> {
         &mut self,
         folder: Place,
         run: Run<'_>,
-        series: &[(&str, &[Point])],
+        series: &HashMap<&str, &[Point]>,
     ) -> Result<Vec<String>> {
         let mut folder = Keys::of(folder);
         let mut plain = Vec::new();
         let ended = millis(run.ended().unwrap_or(run.began()));
         for (name, value) in allowed_first(run.metrics()) {
-            let points = series.iter().find(|(known, _)| *known == name);
-            let points = points.map_or(&[][..], |(_, points)| points);
+            let points = series.get(name.as_str()).copied().unwrap_or_default();
+            memory::ensure(POINT_BYTES * points.len());
             let mut lines = String::new();
             let mut seen = HashSet::new();
             let mut shown: Option<(i64, i64, f64)> = None;
@@ -562,6 +567,9 @@ fn is_taken(e: &io::Error) -> bool {
         io::ErrorKind::AlreadyExists | io::ErrorKind::NotADirectory | io::ErrorKind::IsADirectory
     )
 }
+
+/// What a point takes as a line and in the set of those that were written.
+const POINT_BYTES: usize = 256;
 
 /// MLflow's databases take tags of so many characters.
 const MAX_TAG_BYTES: usize = 5000;

@@ -133,6 +133,7 @@ mod imp {
     use std::path::Path;
 
     use super::Kind;
+    use crate::platform::memory;
 
     pub type Handle = File;
 
@@ -321,6 +322,7 @@ mod imp {
                 CStr::from_ptr((*entry).d_name.as_ptr()).to_bytes()
             };
             if !matches!(name, b"." | b"..") {
+                memory::try_reserve(&mut names, 1)?;
                 names.push(OsString::from_vec(name.to_vec()));
             }
         }
