@@ -116,7 +116,13 @@ write_page <- function(file, path, call = rlang::caller_env()) {
     result[c("message", "path")] <- list(sub(temporary, to, result$message, fixed = TRUE), to)
   }
   signal_failure(result, call)
-  if (!suppressWarnings(file.rename(temporary, to))) {
+  # Over an earlier page alone, whatever came meanwhile.
+  placed <- suppressWarnings(file.link(temporary, to))
+  if (!placed) {
+    check_page(to, call)
+    placed <- suppressWarnings(file.rename(temporary, to))
+  }
+  if (!placed) {
     abort("io", paste0("Can't write '", to, "'."), "Is something else there, or open?", path = to, call = call)
   }
   to

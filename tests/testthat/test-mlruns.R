@@ -320,7 +320,6 @@ test_that("a hostile store is left out piece by piece, and named", {
   store <- mlflow_store()
   run <- mlflow_run(store, "r", params = list(ok = "1"), artifacts = list("ok.txt" = "1", "dir/a" = "1"))
   file.symlink(secret, file.path(run, "params/link"))
-  file.symlink(outside, file.path(run, "tags"))
   file.symlink(secret, file.path(run, "artifacts/link.txt"))
   file.symlink(outside, file.path(run, "artifacts/folder"))
   file.symlink(secret, file.path(run, "artifacts/dir/link"))
@@ -609,4 +608,199 @@ test_that("bytes that aren't right are not exported", {
   expect_match(message, "artifacts whose bytes aren't there (1): thing of", fixed = TRUE)
   expect_match(message, "artifacts that are recorded by their path (1): path of", fixed = TRUE)
   expect_identical(list.files(file.path(to, "0", id, "artifacts")), character())
+})
+
+test_that("a run of which a folder can't be read is left out whole, and comes later", {
+  skip_on_os("windows")
+  outside <- withr::local_tempdir()
+  put_file(file.path(outside, "s"), "secret")
+  # A folder of a run, and what stands in its place.
+  for (how in c("link", "pipe", "rights")) {
+    for (part in c("params", "metrics", "tags", "artifacts", "inputs", ".", "..", "models")) {
+      store <- mlflow_store()
+      run <- mlflow_run(
+        store, "r", params = list(a = "1"), tags = list(t = "x"), artifacts = list(x.txt = "1"),
+        metrics = list(m = "1700000000000 0.5 0\n")
+      )
+      put_meta(file.path(run, "inputs/i"), source_id = "d")
+      put_meta(file.path(dirname(run), "datasets/d"), name = "d", digest = "x")
+      put_meta(file.path(dirname(run), "models/m-1"), source_run_id = "r", name = "m")
+      mlflow_run(store, "other", experiment = "0")
+      broken <- switch(part,
+        models = file.path(dirname(run), "models"),
+        sub("/[.]$", "", if (part == "..") dirname(run) else file.path(run, part))
+      )
+      kept <- file.path(dirname(store), "kept")
+      if (how == "rights") {
+        Sys.chmod(broken, "000")
+        # Of a user for whom there are none.
+        if (file.access(broken, 4) == 0) break
+      } else {
+        file.rename(broken, kept)
+        if (how == "link") file.symlink(outside, broken) else system2("mkfifo", shQuote(broken))
+      }
+      file <- local_ledger()
+      left_out <- NULL
+      ids <- withCallingHandlers(quietly(import_runs(store, file)), fitledger_message_imported = function(m) {
+        left_out <<- m$left_out
+      })
+      expect_identical(ids, "other", info = paste(how, part))
+      expect_match(paste(left_out$what, left_out$name), "^(runs r|experiments) .*(link|pipe|denied)", info = paste(how, part))
+      if (how == "rights") {
+        Sys.chmod(broken, "755")
+      } else {
+        unlink(broken)
+        file.rename(kept, broken)
+      }
+      expect_identical(quietly(import_runs(store, file)), "r", info = paste(how, part))
+      record <- read_run(file, "r")
+      expect_identical(record$params, list(a = 1L))
+      expect_identical(record$metrics, list(m = 0.5))
+      expect_identical(record$tags, list(t = "x"))
+      expect_identical(names(record$data), "d")
+      expect_identical(read_artifacts(file, "r")$artifact, c("x", "m"))
+    }
+  }
+})
+
+test_that("an artifact that can't be read leaves its run and its model out, and no empty ledger behind", {
+  skip_on_os("windows")
+  store <- mlflow_store()
+  run <- mlflow_run(store, "r", artifacts = list(x.txt = "1", "dir/y.txt" = "2"))
+  mlflow_version(store, "price", 1, "r", "runs:/r/x.txt", "Production")
+  file <- local_ledger()
+  for (path in file.path(run, "artifacts", c("x.txt", "dir/y.txt", "dir"))) {
+    Sys.chmod(path, "000")
+    skip_if(file.access(path, 4) == 0, "no file is closed to this user")
+    message <- capture_messages(ids <- import_runs(store, file))
+    Sys.chmod(path, "755")
+    expect_identical(ids, character())
+    expect_match(message, "runs (1): r (its artifact ", fixed = TRUE)
+    expect_match(message, "models (1): price (its version 1 is of a run that is left out)", fixed = TRUE)
+    expect_false(file.exists(file))
+  }
+  expect_identical(quietly(import_runs(store, file)), "r")
+  expect_identical(read_models(file)$version, 1)
+})
+
+test_that("a lack of file descriptors ends an import, which has then written nothing", {
+  skip_on_os(c("windows", "mac"))
+  skip_on_cran()
+  store <- mlflow_store()
+  run <- mlflow_run(store, "r", params = list("a/b/c" = "1"), metrics = list(m = "1700000000000 0.5 0\n"))
+  put_file(file.path(run, "artifacts/dir/x.txt"), "1")
+  script <- withr::local_tempfile(fileext = ".R", lines = c(
+    "library(fitledger)",
+    "args <- commandArgs(TRUE)",
+    "log_run(args[[2]], list(z = 1), list(m = 1))",
+    "tryCatch(import_runs('/dev/null', args[[2]]), error = identity)",
+    "for (free in 0:12) {",
+    "  file <- paste0(args[[2]], free)",
+    "  file.copy(args[[2]], file)",
+    "  open <- list()",
+    "  more <- function() tryCatch(file('/dev/null', 'rb'), error = function(e) NULL, warning = function(w) NULL)",
+    "  while (!is.null(one <- more())) open <- c(open, list(one))",
+    "  for (one in utils::tail(open, free)) close(one)",
+    "  said <- tryCatch(",
+    "    {suppressMessages(import_runs(args[[1]], file)); 'fine'}, error = function(e) class(e)[[1]]",
+    "  )",
+    "  for (one in utils::head(open, length(open) - free)) close(one)",
+    "  runs <- read_runs(file)",
+    "  cat(said, nrow(runs), sum(runs$m == 0.5), sum(!is.na(runs$`a/b/c`)), '\\n')",
+    "}"
+  ))
+  said <- system2(
+    "sh", c("-c", shQuote(sprintf(
+      "ulimit -n 64; exec '%s/bin/Rscript' '%s' '%s' '%s'", R.home(), script, store, local_ledger()
+    ))),
+    stdout = TRUE, stderr = FALSE
+  )
+  expect_length(said, 13)
+  expect_true(all(grepl("^(fitledger_error_[a-z]+ 1 0 0|fine 2 1 1) $", said)), info = said)
+  expect_true(all(c("fine 2 1 1 ", "fitledger_error_io 1 0 0 ") %in% said), info = said)
+})
+
+test_that("a failed write of an export is its end", {
+  skip_on_os("windows")
+  skip_on_cran()
+  file <- local_ledger()
+  log_run(file, list(a = strrep("x", 3e5)), list(m = 1))
+  to <- file.path(dirname(file), "mlruns")
+  call <- sprintf("fitledger::export_runs('%s', '%s', format = 'mlruns')", file, to)
+  said <- suppressWarnings(system2(
+    "sh", c("-c", shQuote(sprintf(
+      "trap '' XFSZ; ulimit -f 64; exec '%s/bin/Rscript' -e %s 2>&1", R.home(), shQuote(call)
+    ))),
+    stdout = TRUE
+  ))
+  expect_match(paste(said, collapse = " "), "params/a")
+  expect_identical(list.files(dirname(file), all.files = TRUE, no.. = TRUE), basename(file))
+})
+
+test_that("keys of any length and depth come under names that MLflow takes", {
+  file <- local_ledger()
+  long <- strrep("\u00e9", 100)
+  keys <- c(
+    paste(rep("a", 120), collapse = "/"), paste(rep("b", 2000), collapse = "/"), strrep("x", 5000),
+    paste0(strrep("y", 249), "/", strrep("z", 10)), "x", paste0("x/", long, "/", long), strrep("\u6f22", 240)
+  )
+  id <- log_run(file, rlang::set_names(as.list(seq_along(keys)), keys), list(m = 1))
+  store <- file.path(withr::local_tempdir(), "mlruns")
+  left_out <- left_out_of(export_runs(file, store, format = "mlruns"))
+  expect_identical(left_out$what, rep("parameters with another name", 6))
+  names <- list.files(file.path(store, "0", id, "params"), recursive = TRUE)
+  expect_true(all(nchar(names) <= 250 & nchar(basename(names), "bytes") <= 255))
+  back <- local_ledger()
+  quietly(import_runs(store, back))
+  expect_identical(sort(unlist(read_run(back, id)$params, use.names = FALSE)), seq_along(keys))
+})
+
+test_that("many keys that become the same name each get one", {
+  file <- local_ledger()
+  keys <- outer(c("*", "+", "=", "~", "#"), c("*", "+", "=", "~", "#"), paste0)
+  id <- log_run(file, rlang::set_names(as.list(seq_along(keys)), keys), list(m = 1))
+  store <- file.path(withr::local_tempdir(), "mlruns")
+  left_out_of(export_runs(file, store, format = "mlruns"))
+  expect_setequal(list.files(file.path(store, "0", id, "params")), c("__", paste0("__-", 2:25)))
+})
+
+test_that("runs whose ids are names of a store's own are named, and not written", {
+  ids <- c("models", "datasets", "tags", "Traces", "meta")
+  csv <- withr::local_tempfile(fileext = ".csv", lines = c(
+    "\"run_id\",\"timestamp\",\"a\",\"rmse\"", sprintf("\"%s\",\"2026-11-23 04:20:47\",%d,1.5", ids, 1:5)
+  ))
+  file <- local_ledger()
+  quietly(import_runs(csv, file, metrics = "rmse"))
+  store <- file.path(withr::local_tempdir(), "mlruns")
+  left_out <- left_out_of(export_runs(file, store, format = "mlruns"))
+  expect_identical(left_out$what, rep("runs with an id that MLflow can't have", 4))
+  expect_identical(left_out$name, ids[1:4])
+  back <- local_ledger()
+  quietly(import_runs(store, back))
+  expect_identical(read_runs(back)$run_id, "meta")
+})
+
+test_that("a run whose tags or data fit no row is left out alone, and a long name comes back", {
+  store <- mlflow_store()
+  texts <- rlang::set_names(rep(list(strrep("\"", 1e6)), 8), letters[1:8])
+  mlflow_run(store, "big", tags = texts)
+  sets <- mlflow_run(store, "sets", experiment = "0")
+  for (i in 1:18) {
+    put_meta(file.path(sets, "inputs", i), source_id = i)
+    put_meta(file.path(store, "0/datasets", i), name = i, digest = paste0("'", strrep("x", 1e6), "'"))
+  }
+  mlflow_run(store, "child", tags = list(mlflow.parentRunId = "big"), params = texts, artifacts = list(a.txt = "1"))
+  mlflow_run(store, "named", tags = list(mlflow.runName = strrep("\001", 1e6)))
+  file <- local_ledger()
+  message <- capture_messages(ids <- import_runs(store, file))
+  expect_setequal(ids, c("child", "named"))
+  expect_match(message, "runs (2): big (", fixed = TRUE)
+  expect_match(message, "; sets (", fixed = TRUE)
+  expect_identical(read_run(file, "child")$params, texts)
+  expect_identical(nrow(verify_ledger(file)$problems), 0L)
+  to <- file.path(withr::local_tempdir(), "mlruns")
+  suppressMessages(export_runs(file, to, format = "mlruns"))
+  back <- local_ledger()
+  expect_setequal(quietly(import_runs(to, back)), c("child", "named"))
+  expect_identical(read_run(back, "named")$name, strrep("\001", 1e6))
 })

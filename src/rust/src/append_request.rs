@@ -292,6 +292,17 @@ impl AppendRequest {
         })?)
     }
 
+    /// Removes the ledger that was begun if nothing was appended since. A mirror stays.
+    pub fn discard_begun(&self, entropy: &mut Entropy) -> Result<(), Failure> {
+        if self.is_draft() {
+            return Ok(());
+        }
+        let mut give_up = || false;
+        Ok(self.with_memory(entropy, &mut give_up, |memory, how| {
+            ledger::discard_begun(&self.path, memory, how)
+        })?)
+    }
+
     /// Repairs the ledger.
     pub fn repair(&self, entropy: &mut Entropy) -> Result<Option<Repaired<Carried>>, Failure> {
         let mut give_up = r::patience(&self.path);

@@ -1,5 +1,7 @@
 //! Storing artifacts and reading them back.
 
+use std::time::{Duration, Instant};
+
 use extendr_api::prelude::*;
 use extendr_ffi::SEXPTYPE;
 use fitledger_core::format::artifact::ArtifactEntry;
@@ -19,15 +21,20 @@ use crate::view_cache::{RUNS, guard_views};
 /// Tells R's side how far a long piece of work is, and asks whether to give up.
 pub fn progress(on_progress: &Robj) -> impl FnMut(u64) -> bool + '_ {
     const EVERY_BYTES: u64 = 32 << 20;
-    let mut next = EVERY_BYTES;
+    const EVERY: Duration = Duration::from_millis(100);
+    let (mut next, mut looked) = (EVERY_BYTES, Instant::now());
     move |done| {
-        if done < next {
+        let is_far = done >= next;
+        if !is_far && looked.elapsed() < EVERY {
             return false;
         }
-        next = done + EVERY_BYTES;
-        if let Some(function) = on_progress.as_function() {
-            // A progress bar that fails is no reason to stop.
-            drop(function.call(pairlist!(done as f64)));
+        looked = Instant::now();
+        if is_far {
+            next = done + EVERY_BYTES;
+            if let Some(function) = on_progress.as_function() {
+                // A progress bar that fails is no reason to stop.
+                drop(function.call(pairlist!(done as f64)));
+            }
         }
         r::interrupted()
     }

@@ -40,12 +40,20 @@ fn native_import_mlruns(request: Robj, from: Robj, dry_run: Robj, on_progress: R
     guard(|| {
         let store = open(&from)?;
         let request = AppendRequest::of(&request)?;
-        let mut content = read::read(&store)?;
+        let mut progress = progress(&on_progress);
+        let mut content = read::read(&store, &mut progress)?;
         let mut imported: Folded<Imported> = Folded::default();
         if request.path().exists() {
             imported.catch_up(&LedgerFile::open(request.path())?)?;
         }
         let (now, mut entropy) = (Timestamp::now(), Entropy::new());
+        let mut wanted = HashSet::new();
+        for run in &content.runs {
+            if imported.view().is_open(run)? {
+                wanted.insert(run.id.clone());
+            }
+        }
+        read::check_artifacts(&mut content, &store, &wanted, &mut progress)?;
         if R::of(&dry_run).is_true() {
             content.assume_stored();
             let plan = import::plan(&content, imported.view(), now, &mut |bytes| {
@@ -53,22 +61,21 @@ fn native_import_mlruns(request: Robj, from: Robj, dry_run: Robj, on_progress: R
             })?;
             return Ok(report(&plan, &content.skipped));
         }
-        let mut wanted = HashSet::new();
-        for run in &content.runs {
-            if imported.view().is_open(run)? {
-                wanted.insert(run.id.clone());
-            }
-        }
         if content.has_artifacts(&wanted) {
+            let is_new = !request.path().exists();
             request.begin(&mut entropy)?;
-            read::store_artifacts(
+            let stored = read::store_artifacts(
                 &mut content,
                 &store,
                 &wanted,
                 &Objects::beside(request.path()),
                 &mut |bytes| entropy.fill(bytes),
-                &mut progress(&on_progress),
-            )?;
+                &mut progress,
+            );
+            if stored.is_err() && is_new {
+                drop(request.discard_begun(&mut entropy));
+            }
+            stored?;
         }
         let plan = import::plan(&content, imported.view(), now, &mut |bytes| {
             entropy.fill(bytes)
@@ -118,10 +125,9 @@ fn left_out(skipped: &[&Skipped]) -> Robj {
 fn native_export_mlruns(file: Robj, to: Robj, run_ids: Robj, on_progress: Robj) -> Robj {
     guard_views(|| {
         let (file, to) = (path(&file)?, path(&to)?);
-        match place::in_the_way(&to) {
-            Ok(None) => {}
-            Ok(Some(what)) => return Err(Failure::exists(&to, what)),
-            Err(e) => return Err(Failure::io("write", &to, &e)),
+        let mut progress = progress(&on_progress);
+        if let Some(what) = place::in_the_way(&to, &mut progress)? {
+            return Err(Failure::exists(&to, what));
         }
         let views = Views::of(file.clone())?;
         let State { runs, registry, .. } = views.state();
@@ -137,8 +143,9 @@ fn native_export_mlruns(file: Robj, to: Robj, run_ids: Robj, on_progress: Robj) 
             objects: &Objects::beside(&file),
             rows: &rows,
         };
-        let mut progress = progress(&on_progress);
-        let skipped = place::place(&to, |folder| write::write(export, folder, &mut progress))?;
+        let skipped = place::place(&to, &mut progress, |folder, progress| {
+            write::write(export, folder, progress)
+        })?;
         Ok(list!(left_out = left_out(&skipped.iter().collect::<Vec<_>>())).into())
     })
 }

@@ -1,6 +1,5 @@
 //! Plain CSVs of runs for R: see `R/plain.R`.
 
-use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
@@ -14,7 +13,7 @@ use fitledger_core::format::object::Object;
 use fitledger_core::format::plain::{self, Malformed, Time};
 use fitledger_core::format::time::Timestamp;
 use fitledger_core::ledger::{LedgerFile, Position, ReadSince};
-use fitledger_core::platform::memory;
+use fitledger_core::platform::{memory, sys};
 use fitledger_core::views::plain_runs::{self, Ending, LeftOut, PlainRun, Plan};
 use fitledger_core::views::runs::Runs;
 use fitledger_core::views::view_cache::ViewGuard;
@@ -311,7 +310,7 @@ impl Target {
 }
 
 fn read(path: &Path) -> io::Result<Vec<u8>> {
-    let file = File::open(path)?;
+    let file = sys::open_regular(path, u64::MAX)?;
     let size = file.metadata()?.len();
     let mut bytes = memory::zeroed(size)?;
     let mut read = 0;

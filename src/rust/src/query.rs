@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap, HashSet};
+use std::io;
 use std::path::Path;
 
 use extendr_api::prelude::*;
@@ -529,18 +530,31 @@ fn native_export_runs(file: Robj, to: Robj, run_ids: Robj, columns: Robj) -> Rob
         }
         let unfinished = sys::unforeseen_name(&to, ".tmp-");
         let unfinished = unfinished.map_err(|e| Failure::io("write", &to, &e))?;
-        let written = sys::create_new(&unfinished)
-            .and_then(|out| {
-                let out = std::io::BufWriter::new(out);
-                Ok(export::write_csv(runs, &rows, &columns, out)?)
-            })
-            .and_then(|()| std::fs::rename(&unfinished, &to));
-        written.map_err(|e| {
+        let written = sys::create_new(&unfinished).and_then(|out| {
+            let out = std::io::BufWriter::new(out);
+            Ok(export::write_csv(runs, &rows, &columns, out)?)
+        });
+        let written = written.map_err(|e| Failure::io("write", &to, &e));
+        let placed = written.and_then(|()| place(&unfinished, &to));
+        if placed.is_err() {
             drop(std::fs::remove_file(&unfinished));
-            Failure::io("write", &to, &e)
-        })?;
+        }
+        placed?;
         Ok(Robj::from(()))
     })
+}
+
+/// Gives a whole export its name, over nothing but an earlier one, whatever came meanwhile.
+fn place(unfinished: &Path, to: &Path) -> Result<(), Failure> {
+    let failed = |e: io::Error| Failure::io("write", to, &e);
+    match sys::rename_new(unfinished, to) {
+        Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
+        renamed => return renamed.map_err(failed),
+    }
+    match export::in_the_way(to).map_err(failed)? {
+        None => std::fs::rename(unfinished, to).map_err(failed),
+        Some(what) => Err(Failure::exists(to, what)),
+    }
 }
 
 extendr_module! {

@@ -37,13 +37,16 @@ fn export(ledger: &Path, to: &Path) {
         objects: &Objects::beside(ledger),
         rows: &chosen,
     };
-    place::place(to, |folder| write::write(export, folder, &mut |_| false)).unwrap();
-    assert_eq!(place::in_the_way(to).unwrap(), None);
+    place::place(to, &mut |_| false, |folder, progress| {
+        write::write(export, folder, progress)
+    })
+    .unwrap();
+    assert_eq!(place::in_the_way(to, &mut |_| false).unwrap(), None);
 }
 
 /// Imports a store; the runs that came.
 fn import(store: &Path, ledger: &Path, dice: &mut Dice) -> Vec<String> {
-    let content = read::read(&StoreFolder::open(store).unwrap()).unwrap();
+    let content = read::read(&StoreFolder::open(store).unwrap(), &mut |_| false).unwrap();
     let now = Timestamp::from_micros(1_796_000_000_000_000).unwrap();
     let mut before: Folded<Imported> = Folded::default();
     if ledger.exists() {
@@ -204,5 +207,194 @@ fn a_random_ledger_comes_back() {
             fs::remove_file(path).unwrap();
         }
         fs::remove_dir_all(&store).unwrap();
+    }
+}
+
+/// What others do in a shared folder while an export is written there, or a store is read.
+#[cfg(unix)]
+mod others {
+    use std::os::unix::fs::{PermissionsExt, symlink};
+
+    use super::*;
+    use fitledger_core::error::{Error, Result};
+
+    /// A folder of its own, in which what is in `outside` must stay as it is.
+    fn shared(name: &str) -> PathBuf {
+        let shared = path(name).with_extension("shared");
+        drop(fs::remove_dir_all(&shared));
+        fs::create_dir_all(shared.join("outside")).unwrap();
+        fs::write(shared.join("outside/secret"), "secret").unwrap();
+        shared
+    }
+
+    fn names(folder: &Path) -> Vec<String> {
+        let entries = fs::read_dir(folder).unwrap();
+        let name = |entry: fs::DirEntry| entry.file_name().into_string().unwrap();
+        let mut names: Vec<String> = entries.map(|entry| name(entry.unwrap())).collect();
+        names.sort();
+        names
+    }
+
+    fn unfinished(shared: &Path) -> PathBuf {
+        let is_unfinished = |name: &&String| name.contains(".tmp-");
+        let name = names(shared).iter().find(is_unfinished).cloned().unwrap();
+        shared.join(name)
+    }
+
+    fn export_with(
+        ledger: &Path,
+        to: &Path,
+        meanwhile: impl FnOnce(),
+        after: impl FnOnce(),
+    ) -> Result<()> {
+        let rows = ledger::read(ledger).unwrap();
+        let runs: Runs = fold(&rows).unwrap();
+        let export = Export {
+            runs: &runs,
+            points: &fold(&rows).unwrap(),
+            registry: &fold(&rows).unwrap(),
+            objects: &Objects::beside(ledger),
+            rows: &table::all_rows(&runs, false).unwrap(),
+        };
+        place::place(to, &mut |_| false, |folder, progress| {
+            meanwhile();
+            write::write(export, folder, progress)?;
+            after();
+            Ok(())
+        })
+    }
+
+    #[test]
+    fn an_export_is_written_where_it_began() {
+        let shared = shared("mlflow-swapped");
+        let (ledger, to) = (shared.join("l.csv"), shared.join("out"));
+        write_ledger(&ledger, &mut Dice(1), 3);
+        let swap = || {
+            let tmp = unfinished(&shared);
+            let rights = fs::metadata(&tmp).unwrap().permissions().mode() & 0o777;
+            assert_eq!(rights, 0o700);
+            fs::rename(&tmp, shared.join("aside")).unwrap();
+            fs::create_dir(&tmp).unwrap();
+            for name in ["new", "0", "earlier"] {
+                symlink(shared.join("outside"), tmp.join(name)).unwrap();
+            }
+        };
+        export_with(&ledger, &to, swap, || {}).unwrap();
+        assert_eq!(names(&shared.join("outside")), ["secret"]);
+        assert_eq!(place::in_the_way(&to, &mut |_| false).unwrap(), None);
+        assert_eq!(names(&shared.join("aside")), Vec::<String>::new());
+        check_store(&to);
+        fs::remove_dir_all(&shared).unwrap();
+    }
+
+    #[test]
+    fn what_comes_while_an_export_is_written_stays() {
+        let shared = shared("mlflow-meanwhile");
+        let (ledger, to) = (shared.join("l.csv"), shared.join("out"));
+        write_ledger(&ledger, &mut Dice(2), 3);
+        let log = || {
+            fs::create_dir_all(to.join("0/theirs")).unwrap();
+            fs::write(to.join("0/theirs/meta.yaml"), "run_id: theirs").unwrap();
+        };
+        let is_conflict = |result: Result<()>| {
+            let e = result.unwrap_err();
+            assert!(matches!(e, Error::Conflict { .. }), "{e}");
+        };
+        let is_there = || fs::read_to_string(to.join("0/theirs/meta.yaml")).is_ok();
+        let there = ["l.csv", "out", "outside"];
+        // Where nothing was, and over an earlier export.
+        is_conflict(export_with(&ledger, &to, log, || {}));
+        assert!(is_there());
+        assert_eq!(names(&shared), there);
+        fs::remove_dir_all(&to).unwrap();
+        export_with(&ledger, &to, || {}, || {}).unwrap();
+        is_conflict(export_with(&ledger, &to, || {}, log));
+        assert!(is_there() && to.join("0/meta.yaml").exists());
+        assert_eq!(names(&shared), there);
+        // A file, a link to an earlier export, and a folder that is empty.
+        fs::remove_dir_all(&to).unwrap();
+        is_conflict(export_with(
+            &ledger,
+            &to,
+            || fs::write(&to, "x").unwrap(),
+            || {},
+        ));
+        assert_eq!(fs::read_to_string(&to).unwrap(), "x");
+        fs::remove_file(&to).unwrap();
+        let link = || symlink(shared.join("outside"), &to).unwrap();
+        is_conflict(export_with(&ledger, &to, link, || {}));
+        assert!(to.is_symlink());
+        fs::remove_file(&to).unwrap();
+        export_with(&ledger, &to, || fs::create_dir(&to).unwrap(), || {}).unwrap();
+        assert_eq!(names(&shared), there);
+        assert_eq!(names(&shared.join("outside")), ["secret"]);
+        fs::remove_dir_all(&shared).unwrap();
+    }
+
+    #[test]
+    fn an_interrupted_export_leaves_what_there_was() {
+        let shared = shared("mlflow-interrupted");
+        let (ledger, to) = (shared.join("l.csv"), shared.join("out"));
+        write_ledger(&ledger, &mut Dice(3), 3);
+        for calls in 0.. {
+            let rows = ledger::read(&ledger).unwrap();
+            let runs: Runs = fold(&rows).unwrap();
+            let export = Export {
+                runs: &runs,
+                points: &fold(&rows).unwrap(),
+                registry: &fold(&rows).unwrap(),
+                objects: &Objects::beside(&ledger),
+                rows: &table::all_rows(&runs, false).unwrap(),
+            };
+            let mut left = calls * 7;
+            let mut stop = |_| {
+                left -= 1;
+                left < 0
+            };
+            let placed = place::place(&to, &mut stop, |folder, progress| {
+                write::write(export, folder, progress)
+            });
+            if placed.is_ok() {
+                assert!(calls > 2);
+                break;
+            }
+            assert!(matches!(placed.unwrap_err(), Error::Interrupted));
+            assert_eq!(names(&shared), ["l.csv", "outside"]);
+        }
+        fs::remove_dir_all(&shared).unwrap();
+    }
+
+    #[test]
+    fn artifacts_come_from_the_store_that_was_looked_at() {
+        let shared = shared("mlflow-artifacts");
+        let (ledger, store) = (shared.join("l.csv"), shared.join("mlruns"));
+        write_ledger(&ledger, &mut Dice(4), 1);
+        for id in ["file", "folder"] {
+            let run = store.join("0").join(id);
+            fs::create_dir_all(run.join("artifacts/secret.d")).unwrap();
+            fs::write(run.join("meta.yaml"), "status: 3\nstart_time: 1\n").unwrap();
+            fs::write(run.join("artifacts/secret"), "harmless").unwrap();
+            fs::write(run.join("artifacts/secret.d/secret"), "harmless").unwrap();
+        }
+        fs::write(store.join("0/meta.yaml"), "name: Default\n").unwrap();
+        let open = StoreFolder::open(&store).unwrap();
+        let mut content = read::read(&open, &mut |_| false).unwrap();
+        let swap = |from: PathBuf| {
+            fs::remove_dir_all(&from).unwrap();
+            symlink(shared.join("outside"), from).unwrap();
+        };
+        swap(store.join("0/file/artifacts"));
+        swap(store.join("0/folder/artifacts/secret.d"));
+        let wanted: HashSet<_> = content.runs.iter().map(|run| run.id.clone()).collect();
+        let objects = Objects::beside(&ledger);
+        let mut dice = Dice(5);
+        let mut random = |bytes: &mut [u8]| bytes.fill_with(|| dice.roll(256) as u8);
+        let go_on = &mut |_| false;
+        read::store_artifacts(&mut content, &open, &wanted, &objects, &mut random, go_on).unwrap();
+        assert_eq!(content.skipped.len(), 3);
+        for file in files(objects.folder()) {
+            assert_ne!(fs::read(file).unwrap(), b"secret");
+        }
+        fs::remove_dir_all(&shared).unwrap();
     }
 }

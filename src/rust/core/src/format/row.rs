@@ -22,6 +22,21 @@ pub const MAX_ROW_BYTES: usize = 16 << 20;
 /// The cells that hold JSON, in the order of the row.
 pub const CELLS: [&str; 4] = ["params", "metrics", "artifacts", "context"];
 
+/// How many bytes an event's row takes at most, but for what is said of its session.
+pub fn most_bytes(event: &Event) -> usize {
+    /// All but the cells of JSON.
+    const OTHER_BYTES: usize = 1024;
+    let cells = [
+        &event.params,
+        &event.metrics,
+        &event.artifacts,
+        &event.context,
+    ];
+    let quotes = |cell: &Object| cell.pairs().iter().filter(|&&byte| byte == b'"').count();
+    let sizes = cells.map(|cell| cell.pairs().len() + quotes(cell));
+    sizes.iter().sum::<usize>() + OTHER_BYTES
+}
+
 /// Appends a row up to, not including, the comma before its hash.
 pub fn write_body(seq: Seq, time: Timestamp, event: &Event, out: &mut Vec<u8>) {
     use std::io::Write;

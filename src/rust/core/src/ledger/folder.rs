@@ -16,9 +16,8 @@
 //! copy that only we have, once all its entries have been found to stay in the folder.
 
 use std::borrow::Cow;
-use std::collections::HashSet;
 use std::ffi::OsStr;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io::{self, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 
@@ -28,8 +27,9 @@ use crate::error::{Error, Result};
 use crate::format::digest::Digest;
 use crate::format::id::Random;
 use crate::ledger::objects::{Objects, Progress, Sink, Source, Stored, safe_file_name, unstorable};
-use crate::platform::folder::{Kind, OpenFolder};
+use crate::platform::folder::{Kind, OpenFolder, is_refusal};
 use crate::platform::memory::{self, OutOfMemory};
+use crate::platform::sys;
 
 /// The longest name below the folder. Systems take paths of 1024 to 4096 bytes, of which where it
 /// is unpacked takes some.
@@ -58,7 +58,15 @@ pub struct Folder<'a> {
 impl Folder<'_> {
     /// Looks at all of it. What can't be stored is an error.
     pub fn look(path: &Path) -> Result<Folder<'_>> {
-        let tree = Tree::open(path)?;
+        Folder::of(Tree::open(path)?)
+    }
+
+    /// The same for one that is open. `path` says in errors where it is.
+    pub fn look_in(root: OpenFolder, path: &Path) -> Result<Folder<'_>> {
+        Folder::of(Tree { path, root })
+    }
+
+    fn of(tree: Tree<'_>) -> Result<Folder<'_>> {
         let entries = tree.look()?;
         Ok(Folder { tree, entries })
     }
@@ -91,7 +99,7 @@ impl Tree<'_> {
                 Ok(there) if there.is_symlink() => {
                     unstorable(path, "it is a symbolic link".to_owned())
                 }
-                _ => unopened(path, &e),
+                _ => unopened(path, e),
             }),
         }
     }
@@ -128,11 +136,11 @@ impl Tree<'_> {
                 "" => None,
                 name => {
                     let opened = self.step(name, OpenFolder::folder);
-                    Some(opened.map_err(|e| unopened(&path, &e))?)
+                    Some(opened.map_err(|e| unopened(&path, e))?)
                 }
             };
             let opened = opened.as_ref().unwrap_or(&self.root);
-            for name in opened.names().map_err(|e| unopened(&path, &e))? {
+            for name in opened.names().map_err(|e| unopened(&path, e))? {
                 let path = path.join(&name);
                 let below = match (storable(&name), folder.as_str()) {
                     (Err(why), _) => return Err(unstorable(&path, why)),
@@ -144,14 +152,14 @@ impl Tree<'_> {
                         format!("its name in the folder is longer than {MAX_NAME_BYTES} bytes");
                     return Err(unstorable(&path, why));
                 }
-                let kind = opened.kind(&name).map_err(|e| unopened(&path, &e))?;
+                let kind = opened.kind(&name).map_err(|e| unopened(&path, e))?;
                 let content = match kind {
                     Kind::Folder => {
                         folders.push(below.clone());
                         Content::Folder
                     }
                     Kind::File => {
-                        let file = opened.file(&name).map_err(|e| unopened(&path, &e))?;
+                        let file = opened.file(&name).map_err(|e| unopened(&path, e))?;
                         content(&Source::of(file, &path)?.before)
                     }
                     Kind::Other(what) => return Err(unstorable(&path, format!("it is {what}"))),
@@ -183,7 +191,7 @@ impl Tree<'_> {
                 continue;
             }
             let file = self.step(&entry.name, OpenFolder::file);
-            let file = file.map_err(|e| unopened(&path, &e))?;
+            let file = file.map_err(|e| unopened(&path, e))?;
             let mut source = Source::of(file, &path)?;
             // As it is now; that it changes from here on is an error.
             let Content::File {
@@ -228,8 +236,11 @@ impl Write for Written<'_, '_> {
     }
 }
 
-fn unopened(path: &Path, e: &io::Error) -> Error {
-    unstorable(path, format!("it can't be opened: {e}"))
+fn unopened(path: &Path, e: io::Error) -> Error {
+    match is_refusal(&e) {
+        true => unstorable(path, format!("it can't be opened: {e}")),
+        false => Error::io(path, "open", e),
+    }
 }
 
 /// A name that every archive holds, or why this one is none.
@@ -365,8 +376,6 @@ fn check<R: Read>(
 }
 
 /// Unpacks a stored folder into a new one. After an error that isn't there.
-///
-/// The folder in which the new one is made should be nobody else's, as the session's temporary one is.
 pub fn unpack(
     objects: &Objects,
     digest: &Digest,
@@ -374,63 +383,78 @@ pub fn unpack(
     to: &Path,
     progress: Progress<'_>,
 ) -> Result<()> {
-    let mut copy = to.as_os_str().to_owned();
+    let failed = |e| Error::io(to, "make the folder", e);
+    let above = fs::canonicalize(sys::folder_of(to)).and_then(|above| OpenFolder::open(&above));
+    let name = to.file_name().ok_or(io::ErrorKind::InvalidInput);
+    let (above, name) = (above.map_err(failed)?, name.map_err(|e| failed(e.into()))?);
+    unpack_into(objects, digest, size, (&above, name, to), progress)
+}
+
+/// Unpacks a stored folder into a new one in an open folder, which should be nobody else's. `path` says in errors where
+/// that is.
+pub fn unpack_into(
+    objects: &Objects,
+    digest: &Digest,
+    size: Option<u64>,
+    (above, name, path): (&OpenFolder, &OsStr, &Path),
+    progress: Progress<'_>,
+) -> Result<()> {
+    let mut copy = name.to_owned();
     copy.push(".tar");
-    let copy = PathBuf::from(copy);
-    let mut archive = objects.copy(digest, size, &copy, progress)?;
+    let made = above.create(&copy, false);
+    let mut archive = made.map_err(|e| Error::io(path, "unpack to", e))?;
     let refused = |why| Error::Archive {
         path: objects.path(digest),
         why,
     };
-    let unpacked = list(&mut archive).map_err(refused).and_then(|entries| {
-        fs::create_dir(to).map_err(|e| Error::io(to, "make the folder", e))?;
-        let written = write_entries(&mut archive, &entries, to);
-        written.inspect_err(|_| drop(fs::remove_dir_all(to)))
-    });
+    let unpacked = objects
+        .copy_into(digest, size, (&mut archive, path), progress)
+        .and_then(|()| list(&mut archive).map_err(refused))
+        .and_then(|entries| {
+            let to = above.make(name);
+            let to = to.map_err(|e| Error::io(path, "make the folder", e))?;
+            let written = write_entries(&mut archive, &entries, &to, path);
+            written.inspect_err(|_| drop(above.remove_folder(name)))
+        });
     drop(archive);
-    drop(fs::remove_file(&copy));
+    drop(above.remove_file(&copy));
     unpacked
 }
 
 /// Makes what entries say in a new folder; every file and folder is new.
-fn write_entries(archive: &mut File, entries: &[Entry], to: &Path) -> Result<()> {
-    let unread = |e| Error::io(to, "unpack to", e);
+fn write_entries(
+    archive: &mut File,
+    entries: &[Entry],
+    to: &OpenFolder,
+    path: &Path,
+) -> Result<()> {
+    let unread = |e| Error::io(path, "unpack to", e);
     archive.rewind().map_err(unread)?;
     let mut archive = Archive::new(archive);
     let packed = archive.entries_with_seek().map_err(unread)?;
     let packed = packed.filter(|entry| !entry.as_ref().is_ok_and(is_long_name));
-    let mut folders = HashSet::new();
     for (entry, packed) in entries.iter().zip(packed) {
-        let path = to.join(&entry.name);
-        let failed = |e| Error::io(&path, "write", e);
+        let failed = |e| Error::io(&path.join(&entry.name), "write", e);
         // An earlier version's archives don't name every folder.
-        let name = entry.name.as_str();
-        let above = name.match_indices('/').map(|(at, _)| &name[..at]);
-        let itself = Some(name).filter(|_| entry.content == Content::Folder);
-        for folder in above.chain(itself) {
-            if folders.insert(folder) {
-                fs::create_dir(to.join(folder)).map_err(failed)?;
+        let mut parts = entry.name.split('/').map(OsStr::new);
+        let last = parts.next_back().expect("a name has a part");
+        let mut opened: Option<OpenFolder> = None;
+        for part in parts {
+            opened = Some(opened.as_ref().unwrap_or(to).enter(part).map_err(failed)?);
+        }
+        let folder = opened.as_ref().unwrap_or(to);
+        match entry.content {
+            Content::Folder => drop(folder.enter(last).map_err(failed)?),
+            Content::File {
+                size,
+                is_executable,
+            } => {
+                let mut file = folder.create(last, is_executable).map_err(failed)?;
+                let copied = io::copy(&mut packed.map_err(unread)?, &mut file).map_err(failed)?;
+                if copied != size {
+                    return Err(failed(io::ErrorKind::UnexpectedEof.into()));
+                }
             }
-        }
-        let Content::File {
-            size,
-            is_executable,
-        } = entry.content
-        else {
-            continue;
-        };
-        let mut options = OpenOptions::new();
-        options.write(true).create_new(true);
-        #[cfg(unix)]
-        if is_executable {
-            std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o777);
-        }
-        #[cfg(not(unix))]
-        let _ = is_executable;
-        let mut file = options.open(&path).map_err(failed)?;
-        let copied = io::copy(&mut packed.map_err(unread)?, &mut file).map_err(failed)?;
-        if copied != size {
-            return Err(failed(io::ErrorKind::UnexpectedEof.into()));
         }
     }
     Ok(())

@@ -18,7 +18,7 @@ mod validate;
 
 pub use append::{
     Append, Draft, Drafted, Memory, ReadSince, Session, SetAside, append, append_decided,
-    append_drafted, begin,
+    append_drafted, begin, discard_begun,
 };
 pub use checked::{Checked, CheckedRow, PlainRun, checked_rows};
 pub use file::{FileStamp, LedgerFile, check};

@@ -124,6 +124,19 @@ impl Objects {
         self.put_with(&mut fill, random, progress)
     }
 
+    /// Stores the bytes of a file that is open, under the same conditions. `path` says in errors which it is.
+    pub fn put_open(
+        &self,
+        file: File,
+        path: &Path,
+        random: Random<'_>,
+        progress: Progress<'_>,
+    ) -> Result<Stored> {
+        let mut source = Source::of(file, path)?;
+        let mut fill = |sink: &mut Sink<'_>| source.read(&mut |block| sink.take(block));
+        self.put_with(&mut fill, random, progress)
+    }
+
     /// Stores what is put into a sink, unless that fails.
     pub(super) fn put_with(
         &self,
@@ -320,6 +333,21 @@ impl Objects {
         write_copy(to, &mut |keep| {
             self.verify(digest, size, keep, &mut *progress).map(drop)
         })
+    }
+
+    /// Copies the bytes with this hash into a file that is open and empty, in which there is anything if they aren't
+    /// right. `path` says in errors which it is.
+    pub fn copy_into(
+        &self,
+        digest: &Digest,
+        size: Option<u64>,
+        (to, path): (&mut File, &Path),
+        progress: Progress<'_>,
+    ) -> Result<()> {
+        let failed = |e| Error::io(path, "write", e);
+        let mut keep = |block: &[u8]| to.write_all(block).map_err(failed);
+        self.verify(digest, size, &mut keep, progress)?;
+        to.rewind().map_err(failed)
     }
 
     fn verify(

@@ -13,7 +13,7 @@ use crate::format::json::Json;
 use crate::format::model_context::ModelContext;
 use crate::format::object::Object;
 use crate::format::origin::StoreOrigin;
-use crate::format::row::Row;
+use crate::format::row::{self, MAX_ROW_BYTES, Row};
 use crate::format::run_context::{
     DATA, EXPERIMENT, EndStatus, NAME, ORIGIN, PARENT, REASON, RunContext, STATUS, TAGS, TEXT,
 };
@@ -32,8 +32,16 @@ use crate::views::registry::{Registry, Version, is_model_name};
 
 /// So many bytes of values are put into one row, which may hold twice as many when it is written.
 const ROW_BYTES: usize = 2 << 20;
-/// So many points of a series, of at most 100 bytes each.
+/// So many points of a series, of at most so many bytes each.
 const ROW_POINTS: usize = 20_000;
+const POINT_BYTES: usize = 100;
+
+/// Unwinds if there is no room for a text that becomes part of a row.
+fn ensure_text(bytes: usize) {
+    /// A byte takes six as JSON; it is put together from copies.
+    const FACTOR: usize = 24;
+    memory::ensure(FACTOR * bytes);
+}
 
 const DELETED: &str = "Deleted in MLflow.";
 
@@ -199,6 +207,7 @@ pub fn plan(
         plan: Plan::default(),
         sessions: imported.sessions.clone(),
         runs: HashMap::new(),
+        left_out: HashSet::new(),
     };
     for run in &content.runs {
         memory::ensure(0);
@@ -219,6 +228,8 @@ struct Planner<'a> {
     sessions: HashMap<String, String>,
     /// The runs of the store that are in the ledger by now.
     runs: HashMap<&'a str, &'a StoreRun>,
+    /// Those that don't fit into rows.
+    left_out: HashSet<&'a str>,
 }
 
 /// The rows of one run.
@@ -300,6 +311,7 @@ impl<'a> Planner<'a> {
         let tags = tags.chain(stays_tag.map(|parent| (tag::PARENT, parent)));
         let is_new = |(tag, text): &(&str, &str)| before.tags.get(*tag).is_none_or(|it| it != text);
         let tags: Vec<(&str, &str)> = tags.filter(is_new).collect();
+        let skipped = self.plan.skipped.len();
         if let Some(parent) = stays_tag {
             self.skip(
                 "parents that aren't there, kept as tags",
@@ -337,6 +349,14 @@ impl<'a> Planner<'a> {
                 Object::new().text(REASON, DELETED),
             );
         }
+        let is_too_long = |(_, event): &(_, Event)| row::most_bytes(event) > MAX_ROW_BYTES;
+        if rows.events.iter().any(is_too_long) {
+            self.plan.skipped.truncate(skipped);
+            let why = "its tags or data sets are more than the 16 MiB of a row";
+            self.skip("runs", format!("{id} ({why})"));
+            self.left_out.insert(id);
+            return Ok(());
+        }
         match (has_begun, rows.events.is_empty()) {
             (false, _) => self.plan.run_ids.push(id.to_owned()),
             (true, true) => self.plan.known += 1,
@@ -363,6 +383,16 @@ impl<'a> Planner<'a> {
                 "models with a name that a ledger can't have",
                 model.name.clone(),
             );
+            return;
+        }
+        // Later versions would get the number of one that may come yet.
+        let of_none = |version: &&StoreVersion| self.left_out.contains(version.run_id.as_str());
+        if let Some(version) = model.versions.iter().find(of_none) {
+            let why = format!(
+                "its version {} is of a run that is left out",
+                version.version
+            );
+            self.skip("models", format!("{} ({why})", model.name));
             return;
         }
         let here = self.imported.registry.model(&model.name);
@@ -552,7 +582,9 @@ impl Rows<'_> {
             kinds.as_slice(),
             [EventKind::Start, EventKind::End] | [EventKind::Start, EventKind::Log, EventKind::End]
         );
-        if !is_of_this || !is_short || metrics.into_iter().any(is_twice) {
+        let size = self.events.iter().map(|(_, event)| row::most_bytes(event));
+        let fits = size.sum::<usize>() <= MAX_ROW_BYTES;
+        if !is_of_this || !is_short || !fits || metrics.into_iter().any(is_twice) {
             return;
         }
         let mut events = std::mem::take(&mut self.events).into_iter();
@@ -570,6 +602,8 @@ impl Rows<'_> {
 
     fn begin(&mut self, parent: Option<&str>, tags: &[(&str, &str)]) {
         let run = self.run;
+        let bytes = tags.iter().map(|(_, text)| text.len());
+        ensure_text(bytes.sum());
         let about = [
             (NAME, run.name.as_deref()),
             (EXPERIMENT, run.experiment.as_deref()),
@@ -602,15 +636,23 @@ impl Rows<'_> {
         let run = self.run;
         for (name, value) in &run.params {
             if !before.params.contains(name) {
+                let text = if let Value::Str(text) = value {
+                    text.len()
+                } else {
+                    0
+                };
+                ensure_text(text);
                 self.more.params = std::mem::take(&mut self.more.params).named(name, value);
                 self.flush_if_full();
             }
         }
+        let known: HashSet<&str> = before
+            .artifacts
+            .iter()
+            .map(|(name, _)| name.as_str())
+            .collect();
         for artifact in &run.artifacts {
-            let is_known = before
-                .artifacts
-                .iter()
-                .any(|(name, _)| *name == artifact.name);
+            let is_known = known.contains(artifact.name.as_str());
             if let Some(entry) = artifact.entry.as_ref().filter(|_| !is_known) {
                 let artifacts = std::mem::take(&mut self.more.artifacts);
                 let entry = Object::from(&entry.json());
@@ -622,6 +664,7 @@ impl Rows<'_> {
             let known = before.points.get(&metric.name).copied().unwrap_or(0);
             for from in (known..metric.values.len()).step_by(ROW_POINTS) {
                 let points = from..metric.values.len().min(from + ROW_POINTS);
+                ensure_text(points.len() * POINT_BYTES);
                 let values = metric.values[points.clone()].iter();
                 let values: Vec<Value> = values.copied().map(Value::Double).collect();
                 let times = &metric.times[points.clone()];

@@ -13,8 +13,8 @@ use crate::format::value::Value;
 use crate::ledger::folder::Folder;
 use crate::ledger::objects::{Objects, Progress, safe_file_name};
 use crate::mlflow::store::{
-    ALIASES, ARTIFACTS, DATASETS, INPUTS, METRICS, MODELS, Meta, PARAMS, StoreFolder, TAGS, TRACES,
-    TRASH, join,
+    ALIASES, ARTIFACTS, DATASETS, Entry, Found, Had, INPUTS, METRICS, MODELS, Meta, PARAMS,
+    Problem, StoreFolder, TAGS, TRACES, TRASH, join,
 };
 use crate::platform::folder::Kind;
 use crate::platform::memory;
@@ -81,6 +81,8 @@ pub struct StoreRun {
     pub metrics: Vec<Metric>,
     pub data: Vec<(String, DataVersion)>,
     pub artifacts: Vec<StoreArtifact>,
+    /// Of the artifacts.
+    names: Names,
 }
 
 /// Who ran it, and which code.
@@ -138,10 +140,34 @@ pub struct StoreStage {
     pub moved: Option<Timestamp>,
 }
 
-/// Reads a store.
-pub fn read(store: &StoreFolder) -> Result<Content> {
-    let experiments = store.experiments();
-    if experiments.is_empty() {
+/// Why there is no run, or no model, to be had of a folder.
+enum Stop {
+    /// The folder is none of one.
+    None,
+    /// It can't be one of a ledger, or part of it can't be read.
+    LeftOut(String),
+    Failed(Error),
+}
+
+impl From<Error> for Stop {
+    fn from(e: Error) -> Stop {
+        Stop::Failed(e)
+    }
+}
+
+impl Stop {
+    /// That a part can't be read: without it the run would be another one, for good.
+    fn unread(part: &str, why: &str) -> Stop {
+        Stop::LeftOut(format!("its {part} can't be read: {why}"))
+    }
+}
+
+/// Reads a store. What of it can't be read now is left out whole, so that a later import brings it.
+pub fn read(store: &StoreFolder, progress: Progress<'_>) -> Result<Content> {
+    let experiments = store.experiments()?;
+    let is_none =
+        |(_, problem): &(String, Option<Problem>)| matches!(problem, Some(Problem::Unfit(_)));
+    if experiments.iter().all(is_none) {
         return Err(Error::Argument {
             arg: "from",
             why: format!(
@@ -151,15 +177,20 @@ pub fn read(store: &StoreFolder) -> Result<Content> {
             hint: "Give the folder of the experiments, which is mostly called `mlruns`.".into(),
         });
     }
-    let metas = &store.metas();
+    let metas = &store.metas(&mut *progress)?;
     let mut reader = Reader {
         store,
         metas,
+        progress,
         skipped: Vec::new(),
+        left_out: HashSet::new(),
     };
     let mut runs = Vec::new();
-    for experiment in experiments {
-        reader.experiment(&experiment, &mut runs)?;
+    for (experiment, problem) in experiments {
+        match problem {
+            None => reader.experiment(&experiment, &mut runs)?,
+            Some(problem) => reader.skip("experiments", format!("{experiment} ({problem})")),
+        }
     }
     let mut seen = HashSet::new();
     runs.retain(|run: &StoreRun| {
@@ -170,14 +201,15 @@ pub fn read(store: &StoreFolder) -> Result<Content> {
         }
         is_new
     });
-    let models = reader.models();
-    let wanted = models.iter().flat_map(|model| &model.versions);
-    for version in wanted {
-        let run = runs
-            .iter_mut()
-            .find(|run| run.id.as_str() == version.run_id);
-        if let Some(run) = run {
-            reader.add_artifact_of(run, version);
+    let models = reader.models()?;
+    let by_id: HashMap<String, usize> = runs
+        .iter()
+        .map(|run| run.id.as_str().to_owned())
+        .zip(0..)
+        .collect();
+    for version in models.iter().flat_map(|model| &model.versions) {
+        if let Some(&run) = by_id.get(&version.run_id) {
+            reader.add_artifact_of(&mut runs[run], version)?;
         }
     }
     Ok(Content {
@@ -191,8 +223,14 @@ pub fn read(store: &StoreFolder) -> Result<Content> {
 struct Reader<'a> {
     store: &'a StoreFolder,
     metas: &'a HashMap<String, Meta>,
+    progress: Progress<'a>,
     skipped: Vec<Skipped>,
+    /// The runs that are left out.
+    left_out: HashSet<String>,
 }
+
+/// A model that a run logged: its name and its folder.
+type LoggedModels = HashMap<String, Vec<(String, String)>>;
 
 impl<'a> Reader<'a> {
     fn skip(&mut self, what: &'static str, name: String) {
@@ -200,79 +238,142 @@ impl<'a> Reader<'a> {
     }
 
     fn meta(&self, folder: &str) -> Option<&'a HashMap<String, String>> {
-        self.metas.get(folder)?.as_ref()
+        self.metas.get(folder)?.as_ref().ok()
+    }
+
+    /// Whether nobody wants to stop.
+    fn go_on(&mut self) -> Result<()> {
+        match (self.progress)(0) {
+            true => Err(Error::Interrupted),
+            false => Ok(()),
+        }
     }
 
     fn experiment(&mut self, folder: &str, runs: &mut Vec<StoreRun>) -> Result<()> {
-        let Some(meta) = self.meta(folder) else {
-            self.skip(
-                "experiments",
-                format!("{folder} (its meta.yaml can't be read)"),
-            );
-            return Ok(());
+        let found = match self.metas.get(folder) {
+            Some(Ok(meta)) => Ok(meta),
+            Some(Err(problem)) => Err(problem.clone()),
+            None => return Ok(()),
+        };
+        let found = match found {
+            Ok(meta) => match (self.store.entries(folder)?, self.logged_models(folder)?) {
+                (Ok(entries), Ok(models)) => Ok((meta, entries, models)),
+                (Err(problem), _) | (_, Err(problem)) => Err(problem),
+            },
+            Err(problem) => Err(problem),
+        };
+        let (meta, entries, models) = match found {
+            Ok(found) => found,
+            Err(problem) => {
+                self.skip("experiments", format!("{folder} ({problem})"));
+                return Ok(());
+            }
         };
         let id = folder.rsplit('/').next().unwrap_or_default();
         let name = meta.get("name").filter(|name| !name.is_empty());
         let name = name.map_or(id, String::as_str);
         let experiment = (id, name) != DEFAULT_EXPERIMENT;
         let experiment = experiment.then(|| name.to_owned());
-        let models = self.logged_models(folder);
-        for name in self.store.folders(folder) {
-            let run = join(folder, &name);
-            match name.as_str() {
-                MODELS | DATASETS => {}
-                TRACES => {
-                    let traces = self.store.folders(&run);
+        for Entry { name, kind } in entries {
+            let name = match (name, kind) {
+                (Ok(name), _) => name,
+                (_, Kind::File) => continue,
+                (Err(name), _) => {
+                    let name = name.to_string_lossy();
+                    self.skip("runs", format!("{name} (its name is not UTF-8)"));
+                    continue;
+                }
+            };
+            let path = join(folder, &name);
+            match (name.as_str(), kind) {
+                (_, Kind::File) | (MODELS | DATASETS, _) => {}
+                (TRACES, _) => {
+                    let traces = self.store.folders(&path)?;
+                    let traces = traces.unwrap_or_else(|problem| vec![format!("all ({problem})")]);
                     traces.into_iter().for_each(|id| self.skip("traces", id));
                 }
-                TAGS => {
-                    let tags = self.store.files_below(&run);
+                (TAGS, _) => {
+                    let tags = self.store.files_below(&path, self.progress)?;
                     let named = tags.into_iter().map(|tag| format!("{id}: {}", tag.name));
                     named.for_each(|name| self.skip("tags of experiments", name));
                 }
-                id => match self.run(&run, id, experiment.as_deref(), &models)? {
-                    Ok(run) => runs.push(run),
-                    Err(Some(why)) => self.skip("runs", format!("{id} ({why})")),
-                    Err(None) => {}
-                },
+                (id, Kind::Other(what)) => self.leave_out(id, &format!("it is {what}")),
+                (id, Kind::Folder) => {
+                    let before = self.skipped.len();
+                    match self.run(&path, id, experiment.as_deref(), &models) {
+                        Ok(run) => {
+                            memory::reserve(runs, 1);
+                            runs.push(run);
+                        }
+                        Err(Stop::None) => {}
+                        Err(Stop::LeftOut(why)) => {
+                            self.skipped.truncate(before);
+                            self.leave_out(id, &why);
+                        }
+                        Err(Stop::Failed(e)) => return Err(e),
+                    }
+                }
             }
         }
         Ok(())
     }
 
-    /// The models that the runs of an experiment logged: run, name and folder of each.
-    fn logged_models(&self, experiment: &str) -> Vec<(String, String, String)> {
-        let folder = join(experiment, MODELS);
-        let models = self.store.folders(&folder).into_iter();
-        let model = |id: String| {
-            let folder = join(&folder, &id);
-            let meta = self.meta(&folder)?;
-            let run = meta.get("source_run_id")?.clone();
-            let name = meta.get("name").filter(|name| !name.is_empty());
-            Some((run, name.unwrap_or(&id).clone(), join(&folder, ARTIFACTS)))
-        };
-        models.filter_map(model).collect()
+    fn leave_out(&mut self, id: &str, why: &str) {
+        self.skip("runs", format!("{id} ({why})"));
+        self.left_out.insert(id.to_owned());
     }
 
-    /// A run, or why it can't be one of a ledger; nothing where the folder is no run's.
+    /// The models that the runs of an experiment logged, by the runs.
+    fn logged_models(&mut self, experiment: &str) -> Result<Had<LoggedModels>> {
+        let folder = join(experiment, MODELS);
+        let mut models = LoggedModels::new();
+        let ids = match self.store.folders(&folder)? {
+            Ok(ids) => ids,
+            Err(problem) => {
+                let why = format!("its {MODELS}: {problem}");
+                return Ok(Err(Problem::Unread(why)));
+            }
+        };
+        for id in ids {
+            let folder = join(&folder, &id);
+            let meta = match self.metas.get(&folder) {
+                Some(Ok(meta)) => meta,
+                Some(Err(problem)) => {
+                    self.skip("models that runs logged", format!("{id} ({problem})"));
+                    continue;
+                }
+                None => continue,
+            };
+            if let Some(run) = meta.get("source_run_id") {
+                let name = meta.get("name").filter(|name| !name.is_empty());
+                let name = name.unwrap_or(&id).clone();
+                let of_run = models.entry(run.clone()).or_default();
+                of_run.push((name, join(&folder, ARTIFACTS)));
+            }
+        }
+        Ok(Ok(models))
+    }
+
+    /// A run, or why it can't be one of a ledger.
     fn run(
         &mut self,
         folder: &str,
         id: &str,
         experiment: Option<&str>,
-        models: &[(String, String, String)],
-    ) -> Result<std::result::Result<StoreRun, Option<&'static str>>> {
+        models: &LoggedModels,
+    ) -> std::result::Result<StoreRun, Stop> {
+        let left_out = |why: &str| Err(Stop::LeftOut(why.to_owned()));
         let meta = match self.metas.get(folder) {
-            None => return Ok(Err(None)),
-            Some(None) => return Ok(Err(Some("its meta.yaml can't be read"))),
-            Some(Some(meta)) => meta,
+            None => return Err(Stop::None),
+            Some(Err(problem)) => return left_out(&problem.to_string()),
+            Some(Ok(meta)) => meta,
         };
         let named = meta.get("run_id").or_else(|| meta.get("run_uuid"));
         let Some(run_id) = RunId::new(id) else {
-            return Ok(Err(Some("a ledger has no such ids")));
+            return left_out("a ledger has no such ids");
         };
         if named.is_some_and(|named| named != id) {
-            return Ok(Err(Some("its meta.yaml is of another run")));
+            return left_out("its meta.yaml is of another run");
         }
         let text = |key: &str| meta.get(key).filter(|text| !text.is_empty()).cloned();
         let ended = match meta.get("status").map(String::as_str) {
@@ -280,7 +381,7 @@ impl<'a> Reader<'a> {
             Some("3" | "FINISHED") => Some(EndStatus::Finished),
             Some("4" | "FAILED") => Some(EndStatus::Failed),
             Some("5" | "KILLED") => Some(EndStatus::Interrupted),
-            _ => return Ok(Err(Some("it has no status that is known"))),
+            _ => return left_out("it has no status that is known"),
         };
         if matches!(
             meta.get("status").map(String::as_str),
@@ -290,13 +391,14 @@ impl<'a> Reader<'a> {
         }
         let (start, end) = (time(meta, "start_time"), time(meta, "end_time"));
         let Some(start) = start.or(end) else {
-            return Ok(Err(Some("it has no time that a ledger can hold")));
+            return left_out("it has no time that a ledger can hold");
         };
         let is_deleted = meta
             .get("lifecycle_stage")
             .is_some_and(|it| it == "deleted")
             || folder.starts_with(TRASH);
         let deleted = time(meta, "deleted_time").or(end).unwrap_or(start);
+        let (artifacts, taken) = self.artifacts(folder, id, meta, models)?;
         let mut run = StoreRun {
             id: run_id,
             start,
@@ -316,14 +418,15 @@ impl<'a> Reader<'a> {
             params: Vec::new(),
             tags: Vec::new(),
             metrics: Vec::new(),
-            data: self.data(folder, id),
-            artifacts: self.artifacts(folder, id, meta, models),
+            data: self.data(folder, id)?,
+            artifacts,
+            names: taken,
         };
-        for (key, text) in self.texts(&join(folder, PARAMS), "parameters", id) {
+        for (key, text) in self.texts(&join(folder, PARAMS), "parameters", id)? {
             run.params.push((key, typed(text)));
         }
-        let mut plain = Vec::new();
-        for (key, text) in self.texts(&join(folder, TAGS), "tags", id) {
+        let mut plain = HashSet::new();
+        for (key, text) in self.texts(&join(folder, TAGS), "tags", id)? {
             let said = Some(text.clone()).filter(|text| !text.is_empty());
             match key.as_str() {
                 tag::NAME => run.name = said,
@@ -338,70 +441,104 @@ impl<'a> Reader<'a> {
             }
         }
         self.metrics(&join(folder, METRICS), &plain, &mut run)?;
-        Ok(Ok(run))
+        Ok(run)
     }
 
-    /// The texts of the files below a folder, by their keys.
-    fn texts(&mut self, folder: &str, what: &'static str, id: &str) -> Vec<(String, String)> {
-        let mut texts = Vec::new();
-        for file in self.store.files_below(folder) {
-            let text = match file.problem {
-                Some(why) => Err(why),
-                None => self.store.text(&join(folder, &file.name)),
+    /// What is read of each file below a folder, by its key. What a ledger can't hold is named.
+    fn each_file<T>(
+        &mut self,
+        folder: &str,
+        what: &'static str,
+        id: &str,
+        read: impl Fn(&StoreFolder, &str) -> Result<Had<T>>,
+        mut keep: impl FnMut(&mut Self, String, T) -> Result<()>,
+    ) -> std::result::Result<(), Stop> {
+        for file in self.store.files_below(folder, self.progress)? {
+            self.go_on()?;
+            let had = match file.problem {
+                Some(problem) => Err(problem),
+                None => read(self.store, &join(folder, &file.name))?,
             };
-            match text {
-                Ok(text) => texts.push((file.name, text)),
-                Err(why) => self.skip(what, format!("{} of {id} ({why})", file.name)),
-            }
-        }
-        texts
-    }
-
-    fn metrics(&mut self, folder: &str, plain: &[String], run: &mut StoreRun) -> Result<()> {
-        let id = run.id.as_str();
-        for file in self.store.files_below(folder) {
-            let bytes = match file.problem {
-                Some(why) => Err(why),
-                None => self
-                    .store
-                    .bytes(&join(folder, &file.name), MAX_METRIC_BYTES),
-            };
-            let bytes = match bytes {
-                Ok(bytes) => bytes,
-                Err(why) => {
-                    self.skip("metrics", format!("{} of {id} ({why})", file.name));
-                    continue;
+            match had {
+                Ok(had) => keep(self, file.name, had)?,
+                Err(Problem::Unfit(why)) => {
+                    self.skip(what, format!("{} of {id} ({why})", file.name));
                 }
-            };
-            // A line of some bytes becomes three numbers, and text after that.
-            memory::look(8 * bytes.len()).map_err(|_| Error::Memory { path: None })?;
-            let is_plain = plain.contains(&file.name);
-            let mut left_out = Vec::new();
-            let metric = metric(&file.name, &bytes, is_plain, &mut left_out);
-            for why in left_out {
-                self.skip(
-                    "points of metrics",
-                    format!("{} of {id} ({why})", file.name),
-                );
-            }
-            if !metric.values.is_empty() || metric.last.is_some() {
-                run.metrics.push(metric);
+                Err(Problem::Unread(why)) => {
+                    let part = folder.rsplit('/').next().unwrap_or_default();
+                    return Err(Stop::unread(&join(part, &file.name), &why));
+                }
             }
         }
         Ok(())
     }
 
+    /// The texts of the files below a folder, by their keys.
+    fn texts(
+        &mut self,
+        folder: &str,
+        what: &'static str,
+        id: &str,
+    ) -> std::result::Result<Vec<(String, String)>, Stop> {
+        let mut texts = Vec::new();
+        self.each_file(folder, what, id, StoreFolder::text, |_, key, text| {
+            texts.push((key, text));
+            Ok(())
+        })?;
+        Ok(texts)
+    }
+
+    fn metrics(
+        &mut self,
+        folder: &str,
+        plain: &HashSet<String>,
+        run: &mut StoreRun,
+    ) -> std::result::Result<(), Stop> {
+        let id = run.id.clone();
+        let id = id.as_str();
+        let bytes = |store: &StoreFolder, name: &str| store.bytes(name, MAX_METRIC_BYTES);
+        self.each_file(folder, "metrics", id, bytes, |reader, key, bytes| {
+            let is_plain = plain.contains(&key);
+            let mut left_out = Vec::new();
+            let metric = metric(&key, &bytes, is_plain, &mut left_out);
+            for why in left_out {
+                reader.skip("points of metrics", format!("{key} of {id} ({why})"));
+            }
+            if !metric.values.is_empty() || metric.last.is_some() {
+                run.metrics.push(metric);
+            }
+            Ok(())
+        })
+    }
+
     /// The data sets of a run, each under a name of its own. What MLflow calls a digest covers a sample of the rows.
-    fn data(&mut self, run: &str, id: &str) -> Vec<(String, DataVersion)> {
+    fn data(
+        &mut self,
+        run: &str,
+        id: &str,
+    ) -> std::result::Result<Vec<(String, DataVersion)>, Stop> {
         let experiment = &run[..run.rfind('/').unwrap_or(0)];
-        let inputs = join(run, INPUTS);
+        let (inputs, datasets) = (join(run, INPUTS), join(experiment, DATASETS));
         let mut data: Vec<(String, DataVersion)> = Vec::new();
-        for input in self.store.folders(&inputs) {
+        let mut names = Names::default();
+        let folders = self.store.folders(&inputs)?;
+        let folders = folders.map_err(|problem| of_part(INPUTS, problem))?;
+        if let (false, Err(problem)) = (folders.is_empty(), self.store.folders(&datasets)?) {
+            return Err(of_part(DATASETS, problem));
+        }
+        for input in folders {
+            self.go_on()?;
             // Its `destination_id` may be the data set's own: the run is the one in whose folder it stands.
-            let source = self.meta(&join(&inputs, &input));
-            let source = source.and_then(|meta| meta.get("source_id"));
-            let of = |source: &String| self.meta(&join(&join(experiment, DATASETS), source));
-            let Some(meta) = source.and_then(of) else {
+            let input_meta = self.metas.get(&join(&inputs, &input));
+            let source = input_meta.and_then(|meta| meta.as_ref().ok()?.get("source_id"));
+            let of = |source: &String| self.metas.get(&join(&datasets, source));
+            let found = source.and_then(of);
+            for meta in [input_meta, found].into_iter().flatten() {
+                if let Err(problem @ Problem::Unread(_)) = meta {
+                    return Err(of_part("data sets", problem.clone()));
+                }
+            }
+            let Some(Ok(meta)) = found else {
                 self.skip("data sets", format!("{input} of {id}"));
                 continue;
             };
@@ -411,11 +548,11 @@ impl<'a> Reader<'a> {
             }
             let name = meta.get("name").filter(|name| !name.is_empty());
             let name = name.map_or("data", String::as_str);
-            let taken = |name: &str| data.iter().any(|(known, _)| known == name);
-            let name = unique(name.to_owned(), taken);
+            let name = names.take(name.to_owned(), str::to_owned);
+            memory::ensure(0);
             data.push((name, data_version(meta)));
         }
-        data
+        Ok(data)
     }
 
     /// The files and folders of a run that can be stored.
@@ -424,11 +561,12 @@ impl<'a> Reader<'a> {
         run: &str,
         id: &str,
         meta: &HashMap<String, String>,
-        models: &[(String, String, String)],
-    ) -> Vec<StoreArtifact> {
+        models: &LoggedModels,
+    ) -> std::result::Result<(Vec<StoreArtifact>, Names), Stop> {
         let folder = join(run, ARTIFACTS);
         let mut found = Vec::new();
-        for entry in self.store.entries(&folder) {
+        let entries = self.store.entries(&folder)?;
+        for entry in entries.map_err(|problem| of_part(ARTIFACTS, problem))? {
             let (name, why) = match (entry.name, entry.kind) {
                 (Ok(name), Kind::File | Kind::Folder) => {
                     let is_folder = entry.kind == Kind::Folder;
@@ -451,97 +589,130 @@ impl<'a> Reader<'a> {
             }
         }
         let mut artifacts: Vec<StoreArtifact> = Vec::new();
-        let stems: Vec<&str> = found.iter().map(|(name, ..)| stem(name)).collect();
+        let mut names = Names::default();
+        let mut stems: HashMap<&str, usize> = HashMap::new();
+        for (name, ..) in &found {
+            *stems.entry(stem(name)).or_default() += 1;
+        }
+        let mut add = |name: &str, path: String, is_folder| {
+            artifacts.push(StoreArtifact {
+                name: names.take(name.to_owned(), str::to_owned),
+                path,
+                is_folder,
+                entry: None,
+            });
+        };
         for (name, path, is_folder) in &found {
             let stem = stem(name);
-            let is_alone = stems.iter().filter(|known| **known == stem).count() == 1;
-            let name = if *is_folder || !is_alone { name } else { stem };
-            let taken = |name: &str| artifacts.iter().any(|known| known.name == name);
-            artifacts.push(StoreArtifact {
-                name: unique(name.to_owned(), taken),
-                path: path.clone(),
-                is_folder: *is_folder,
-                entry: None,
-            });
+            let name = match *is_folder || stems[stem] > 1 {
+                true => name,
+                false => stem,
+            };
+            add(name, path.clone(), *is_folder);
         }
-        for (_, name, path) in models.iter().filter(|(run, ..)| run == id) {
-            let taken = |name: &str| artifacts.iter().any(|known| known.name == name);
-            artifacts.push(StoreArtifact {
-                name: unique(name.clone(), taken),
-                path: path.clone(),
-                is_folder: true,
-                entry: None,
-            });
+        for (name, path) in models.get(id).into_iter().flatten() {
+            add(name, path.clone(), true);
         }
-        artifacts
+        Ok((artifacts, names))
     }
 
     /// The artifact of which a model version was made may be deeper in the run's folder than others.
-    fn add_artifact_of(&mut self, run: &mut StoreRun, version: &StoreVersion) {
+    fn add_artifact_of(&mut self, run: &mut StoreRun, version: &StoreVersion) -> Result<()> {
+        self.go_on()?;
         if run.artifacts.iter().any(|known| known.path == version.path) {
-            return;
+            return Ok(());
         }
-        let Some((above, name)) = version.path.rsplit_once('/') else {
-            return;
+        let Some((_, name)) = version.path.rsplit_once('/') else {
+            return Ok(());
         };
-        let mut entries = self.store.entries(above).into_iter();
-        let entry = entries.find(|entry| entry.name.as_deref() == Ok(name));
-        if let Some(kind @ (Kind::File | Kind::Folder)) = entry.map(|entry| entry.kind) {
+        let kind = self.store.kind(&version.path)?;
+        if let Ok(Some(kind @ (Kind::File | Kind::Folder))) = kind {
             let within = format!("/{}/{ARTIFACTS}/", run.id);
             let within = version.path.split_once(&within);
             let name = within.map_or(name, |(_, below)| below);
-            let taken = |name: &str| run.artifacts.iter().any(|known| known.name == name);
             run.artifacts.push(StoreArtifact {
-                name: unique(name.to_owned(), taken),
+                name: run.names.take(name.to_owned(), str::to_owned),
                 path: version.path.clone(),
                 is_folder: kind == Kind::Folder,
                 entry: None,
             });
         }
+        Ok(())
     }
 
-    fn models(&mut self) -> Vec<StoreModel> {
+    fn models(&mut self) -> Result<Vec<StoreModel>> {
         let mut models = Vec::new();
-        for name in self.store.folders(MODELS) {
-            let folder = join(MODELS, &name);
-            let Some(meta) = self.meta(&folder) else {
-                if self.metas.contains_key(&folder) {
-                    self.skip("models", format!("{name} (its meta.yaml can't be read)"));
+        let names = match self.store.folders(MODELS)? {
+            Ok(names) => names,
+            Err(problem) => {
+                self.skip("models", format!("all ({problem})"));
+                return Ok(models);
+            }
+        };
+        let runs = self.run_folders();
+        for name in names {
+            let before = self.skipped.len();
+            match self.model(&name, &runs) {
+                Ok(model) if model.versions.is_empty() => {
+                    self.skip("models of which there is no version here", model.name);
                 }
-                continue;
-            };
-            let model = meta.get("name").unwrap_or(&name).clone();
-            let described = meta.get("description").is_some_and(|text| !text.is_empty());
-            let moved = time(meta, "last_updated_timestamp");
-            let tags = self.texts(&join(&folder, TAGS), "tags of models", &model);
-            if tags
-                .iter()
-                .any(|(tag, value)| tag == tag::PROMPT && value.eq_ignore_ascii_case("true"))
-            {
-                self.skip("prompts", model);
-                continue;
-            }
-            for (tag, _) in tags {
-                self.skip("tags of models", format!("{tag} of {model}"));
-            }
-            if described {
-                self.skip("descriptions of models", model.clone());
-            }
-            let model = self.model(&folder, model, moved);
-            if model.versions.is_empty() {
-                self.skip("models of which there is no version here", model.name);
-            } else {
-                models.push(model);
+                Ok(model) => models.push(model),
+                Err(Stop::None) => {}
+                Err(Stop::LeftOut(why)) => {
+                    self.skipped.truncate(before);
+                    self.skip("models", format!("{name} ({why})"));
+                }
+                Err(Stop::Failed(e)) => return Err(e),
             }
         }
-        models
+        Ok(models)
     }
 
-    fn model(&mut self, folder: &str, name: String, moved: Option<Timestamp>) -> StoreModel {
+    /// The folders that have a `meta.yaml`, by their names.
+    fn run_folders(&self) -> HashMap<&'a str, &'a str> {
+        let metas = self.metas;
+        let mut folders: Vec<&str> = metas.keys().map(String::as_str).collect();
+        folders.sort_unstable_by(|a, b| b.cmp(a));
+        let named = folders.into_iter().map(|folder| {
+            let name = folder.rsplit('/').next().unwrap_or_default();
+            (name, folder)
+        });
+        named.collect()
+    }
+
+    fn model(
+        &mut self,
+        name: &str,
+        runs: &HashMap<&str, &str>,
+    ) -> std::result::Result<StoreModel, Stop> {
+        let folder = &join(MODELS, name);
+        let meta = match self.metas.get(folder) {
+            None => return Err(Stop::None),
+            Some(Err(problem)) => return Err(Stop::LeftOut(problem.to_string())),
+            Some(Ok(meta)) => meta,
+        };
+        let name = meta.get("name").map_or(name, String::as_str).to_owned();
+        let moved = time(meta, "last_updated_timestamp");
+        let tags = self.texts(&join(folder, TAGS), "tags of models", &name)?;
+        let is_prompt = |(tag, value): &(String, String)| {
+            tag == tag::PROMPT && value.eq_ignore_ascii_case("true")
+        };
+        if tags.iter().any(is_prompt) {
+            self.skip("prompts", name);
+            return Err(Stop::None);
+        }
+        for (tag, _) in tags {
+            self.skip("tags of models", format!("{tag} of {name}"));
+        }
+        let description = meta.get("description");
+        if description.is_some_and(|text| !text.is_empty()) {
+            self.skip("descriptions of models", name.clone());
+        }
         let mut versions: Vec<(StoreVersion, bool)> = Vec::new();
         let mut stages: Vec<StoreStage> = Vec::new();
         let mut numbers: Vec<(i64, String)> = Vec::new();
-        for version in self.store.folders(folder) {
+        let folders = self.store.folders(folder)?;
+        for version in folders.map_err(|problem| Stop::LeftOut(problem.to_string()))? {
             let number = version.strip_prefix("version-").map(str::parse);
             if let Some(Ok(number)) = number {
                 numbers.push((number, join(folder, &version)));
@@ -549,13 +720,18 @@ impl<'a> Reader<'a> {
         }
         numbers.sort_unstable();
         for (number, folder) in numbers {
+            self.go_on()?;
             let shown = format!("{name}/{number}");
-            let Some(meta) = self.meta(&folder) else {
-                self.skip(
-                    "model versions",
-                    format!("{shown} (its meta.yaml can't be read)"),
-                );
-                continue;
+            let meta = match self.metas.get(&folder) {
+                Some(Ok(meta)) => meta,
+                Some(Err(Problem::Unread(why))) => {
+                    return Err(Stop::unread(&format!("version {number}"), why));
+                }
+                _ => {
+                    let why = "its meta.yaml can't be read";
+                    self.skip("model versions", format!("{shown} ({why})"));
+                    continue;
+                }
             };
             let text = |key: &str| meta.get(key).filter(|text| !text.is_empty()).cloned();
             let stage = text("current_stage").unwrap_or_default();
@@ -565,14 +741,22 @@ impl<'a> Reader<'a> {
             let described = text("description").is_some();
             let location = [text("source"), text("storage_location")];
             let run_id = text("run_id");
+            // Later versions would get its number.
+            if let Some(run) = run_id.as_ref().filter(|run| self.left_out.contains(*run)) {
+                let why = format!("its version {number} is of {run}, which is left out");
+                return Err(Stop::LeftOut(why));
+            }
             let path = run_id.as_ref().and_then(|id| {
                 let mut paths = location.iter().flatten();
-                paths.find_map(|uri| self.path_of(uri, id))
+                paths.find_map(|uri| self.path_of(uri, id, runs))
             });
             if described {
                 self.skip("descriptions of models", shown.clone());
             }
-            for tag in self.store.files_below(&join(&folder, TAGS)) {
+            for tag in self
+                .store
+                .files_below(&join(&folder, TAGS), self.progress)?
+            {
                 self.skip("tags of models", format!("{} of {shown}", tag.name));
             }
             let (Some(run_id), Some(path)) = (run_id, path) else {
@@ -604,18 +788,18 @@ impl<'a> Reader<'a> {
                 shown,
             );
         }
-        for (alias, text) in self.texts(&join(folder, ALIASES), "aliases", &name) {
+        for (alias, text) in self.texts(&join(folder, ALIASES), "aliases", &name)? {
             match text.trim().parse() {
                 Ok(number) => self.point(&name, &mut stages, &alias, number, moved),
                 Err(_) => self.skip("aliases", format!("{alias} of {name}")),
             }
         }
         let versions = versions.into_iter().map(|(version, _)| version).collect();
-        StoreModel {
+        Ok(StoreModel {
             name,
             versions,
             stages,
-        }
+        })
     }
 
     /// Points a stage to a version, if a ledger can have a stage of that name.
@@ -652,7 +836,7 @@ impl<'a> Reader<'a> {
 
     /// The path below the store of what a version was made of, if that is an artifact of a run or a model that it
     /// logged.
-    fn path_of(&self, uri: &str, run: &str) -> Option<String> {
+    fn path_of(&self, uri: &str, run: &str, runs: &HashMap<&str, &str>) -> Option<String> {
         let uri = match uri.contains("://") {
             true => percent_decoded(uri)?,
             false => uri.to_owned(),
@@ -660,8 +844,7 @@ impl<'a> Reader<'a> {
         let is_below = |path: &str| path.split('/').all(|part| !matches!(part, "" | "." | ".."));
         let below = |path: &str| {
             let path = path.trim_end_matches('/');
-            let mut runs = self.metas.keys();
-            let folder = runs.find(|folder| folder.rsplit('/').next() == Some(run))?;
+            let folder = runs.get(run)?;
             is_below(path).then(|| join(&join(folder, ARTIFACTS), path))
         };
         if let Some(rest) = uri.strip_prefix("runs:/") {
@@ -674,10 +857,10 @@ impl<'a> Reader<'a> {
             let (_, path) = uri.rsplit_once(&format!("/{MODELS}/"))?;
             path.strip_suffix(&format!("/{ARTIFACTS}"))
         })?;
-        let mut folders = self.metas.keys();
+        let folder = runs.get(inner.rsplit('/').next()?)?;
         let ends = format!("/{MODELS}/{inner}");
-        let folder = folders.find(|folder| is_below(inner) && folder.ends_with(&ends))?;
-        Some(join(folder, ARTIFACTS))
+        let is_it = is_below(inner) && folder.ends_with(&ends);
+        is_it.then(|| join(folder, ARTIFACTS))
     }
 }
 
@@ -705,6 +888,87 @@ impl StoreModel {
     }
 }
 
+/// Looks whether the artifacts of some runs can be read. Runs of which one can't are left out, so that a later import
+/// brings them.
+pub fn check_artifacts(
+    content: &mut Content,
+    store: &StoreFolder,
+    wanted: &HashSet<RunId>,
+    progress: Progress<'_>,
+) -> Result<()> {
+    let mut unread: HashMap<String, String> = HashMap::new();
+    for run in content.runs.iter().filter(|run| wanted.contains(&run.id)) {
+        for artifact in &run.artifacts {
+            if let Some(why) = unread_of(artifact, store, &mut *progress)? {
+                unread.insert(run.id.as_str().to_owned(), why);
+                break;
+            }
+        }
+    }
+    let of_unread = |version: &StoreVersion| unread.contains_key(&version.run_id);
+    content.models.retain(|model| {
+        let first = model.versions.iter().find(|version| of_unread(version));
+        if let Some(version) = first {
+            let why = format!(
+                "its version {} is of a run that is left out",
+                version.version
+            );
+            content.skipped.push(Skipped {
+                what: "models",
+                name: format!("{} ({why})", model.name),
+            });
+        }
+        first.is_none()
+    });
+    content.runs.retain(|run| {
+        let why = unread.get(run.id.as_str());
+        if let Some(why) = why {
+            content.skipped.push(Skipped {
+                what: "runs",
+                name: format!("{} ({why})", run.id),
+            });
+        }
+        why.is_none()
+    });
+    Ok(())
+}
+
+/// Why an artifact, or what is in it, can't be read.
+fn unread_of(
+    artifact: &StoreArtifact,
+    store: &StoreFolder,
+    progress: Progress<'_>,
+) -> Result<Option<String>> {
+    let unread = |below: &str, why: &str| {
+        let name = join(&artifact.name, below);
+        Some(format!("its artifact {name} can't be read: {why}"))
+    };
+    let below = match artifact.is_folder {
+        true => store.files_below(&artifact.path, &mut *progress)?,
+        false => vec![Found {
+            name: String::new(),
+            problem: None,
+        }],
+    };
+    for file in below {
+        if progress(0) {
+            return Err(Error::Interrupted);
+        }
+        match file.problem {
+            Some(Problem::Unread(why)) => return Ok(unread(&file.name, &why)),
+            // It is named when it is stored.
+            Some(Problem::Unfit(_)) => {}
+            None => {
+                let path = join(&artifact.path, &file.name);
+                if let Err(Problem::Unread(why)) = store.file(&path)? {
+                    return Ok(unread(&file.name, &why));
+                }
+            }
+        }
+    }
+    Ok(None)
+}
+
 /// Stores the bytes of some runs' artifacts. What can't be stored is left out and named.
 pub fn store_artifacts(
     content: &mut Content,
@@ -717,10 +981,25 @@ pub fn store_artifacts(
     let Content { runs, skipped, .. } = content;
     for run in runs.iter_mut().filter(|run| wanted.contains(&run.id)) {
         for artifact in &mut run.artifacts {
+            // For errors; it is opened step by step from the open store.
             let path = store.path().join(&artifact.path);
             let stored = match artifact.is_folder {
-                true => Folder::look(&path).and_then(|it| it.put(objects, random, progress)),
-                false => objects.put_file(&path, random, progress),
+                true => match store.folder(&artifact.path)? {
+                    Ok(Some(folder)) => Folder::look_in(folder, &path)
+                        .and_then(|it| it.put(objects, random, &mut *progress)),
+                    Ok(None) => Err(Error::NotFound { path }),
+                    Err(problem) => Err(Error::Unstorable {
+                        path,
+                        why: problem.to_string(),
+                    }),
+                },
+                false => match store.file(&artifact.path)? {
+                    Ok(file) => objects.put_open(file, &path, random, &mut *progress),
+                    Err(problem) => Err(Error::Unstorable {
+                        path,
+                        why: problem.to_string(),
+                    }),
+                },
             };
             match stored {
                 Ok(stored) => {
@@ -760,6 +1039,7 @@ fn label(name: &str) -> String {
 /// Each run after the run that it belongs to, and otherwise in the order of their beginnings. A run that belongs to
 /// itself, by way of others, comes after none.
 fn parents_first(mut runs: Vec<StoreRun>) -> Vec<StoreRun> {
+    memory::ensure(3 * size_of_val(runs.as_slice()));
     runs.sort_by(|a, b| (a.start, a.id.as_str()).cmp(&(b.start, b.id.as_str())));
     let by_id: HashMap<&str, usize> = runs.iter().map(|run| run.id.as_str()).zip(0..).collect();
     let mut order = Vec::with_capacity(runs.len());
@@ -812,8 +1092,15 @@ fn typed(text: String) -> Value {
     Value::Str(text)
 }
 
+/// What is to be said of a part of a run that can't be read.
+fn of_part(part: &str, problem: Problem) -> Stop {
+    match problem {
+        Problem::Unread(why) | Problem::Unfit(why) => Stop::unread(part, &why),
+    }
+}
+
 /// A JSON array of texts.
-fn names(text: &str) -> Vec<String> {
+fn names(text: &str) -> HashSet<String> {
     let json = Json::parse(text.as_bytes()).ok();
     let items = json.and_then(Json::into_array).unwrap_or_default();
     let name = |json: Json| json.as_str().map(str::to_owned);
@@ -842,6 +1129,33 @@ fn parse_line(line: &str) -> Option<Line> {
     })
 }
 
+/// Lines that are no points: the first are named, the others counted.
+struct Odd<'a> {
+    named: &'a mut Vec<String>,
+    more: usize,
+}
+
+impl Odd<'_> {
+    const MOST: usize = 100;
+
+    fn new(named: &mut Vec<String>) -> Odd<'_> {
+        Odd { named, more: 0 }
+    }
+
+    fn name(&mut self, line: impl FnOnce() -> String) {
+        match self.named.len() < Odd::MOST {
+            true => self.named.push(line()),
+            false => self.more += 1,
+        }
+    }
+
+    fn count(self) {
+        if self.more > 0 {
+            self.named.push(format!("{} more such lines", self.more));
+        }
+    }
+}
+
 /// A metric from its file, one line a point: milliseconds, value, step. `left_out` is told of lines that are none of a
 /// series.
 fn metric(name: &str, bytes: &[u8], is_plain: bool, left_out: &mut Vec<String>) -> Metric {
@@ -850,12 +1164,16 @@ fn metric(name: &str, bytes: &[u8], is_plain: bool, left_out: &mut Vec<String>) 
         ..Metric::default()
     };
     let mut lines = Vec::new();
+    let mut odd = Odd::new(left_out);
     for (number, line) in (1..).zip(bytes.split(|&byte| byte == b'\n')) {
-        let line = String::from_utf8_lossy(line);
-        match parse_line(&line) {
-            Some(line) => lines.push(line),
-            None if line.trim().is_empty() => {}
-            None => left_out.push(format!("line {number} is no point")),
+        let parsed = std::str::from_utf8(line).ok().and_then(parse_line);
+        match parsed {
+            Some(line) => {
+                memory::reserve(&mut lines, 1);
+                lines.push(line);
+            }
+            None if line.trim_ascii().is_empty() => {}
+            None => odd.name(|| format!("line {number} is no point")),
         }
     }
     // What MLflow shows: with a NaN nothing compares.
@@ -876,9 +1194,12 @@ fn metric(name: &str, bytes: &[u8], is_plain: bool, left_out: &mut Vec<String>) 
     for line in lines {
         let step = i64::try_from(line.step).ok();
         let Some(step) = step.filter(|step| step.unsigned_abs() <= MAX_INT.unsigned_abs()) else {
-            left_out.push(format!("step {} is beyond 2^53", line.step));
+            odd.name(|| format!("step {} is beyond 2^53", line.step));
             continue;
         };
+        memory::reserve(&mut metric.steps, 1);
+        memory::reserve(&mut metric.values, 1);
+        memory::reserve(&mut metric.times, 1);
         metric.steps.push(step);
         metric.values.push(line.value);
         metric.times.push(line.millis as f64 / 1000.0);
@@ -886,6 +1207,7 @@ fn metric(name: &str, bytes: &[u8], is_plain: bool, left_out: &mut Vec<String>) 
             reported = Some((line.millis, line.value));
         }
     }
+    odd.count();
     let reported = reported.map(|(_, value)| value.to_bits());
     metric.last = shown.map(|shown| shown.value);
     metric.last = metric.last.filter(|last| Some(last.to_bits()) != reported);
@@ -952,15 +1274,34 @@ pub fn stem(name: &str) -> &str {
     }
 }
 
-/// A name that isn't taken: itself, or with a number.
-pub fn unique(name: String, taken: impl Fn(&str) -> bool) -> String {
-    let mut candidate = name.clone();
-    let mut count = 2;
-    while taken(&candidate) {
-        candidate = format!("{name}-{count}");
-        count += 1;
+/// Names that are taken.
+#[derive(Debug, Default)]
+pub struct Names {
+    taken: HashSet<String>,
+    /// The last number that was given to a name.
+    numbers: HashMap<String, u64>,
+}
+
+impl Names {
+    /// Takes a name that isn't taken: itself, or with a number. `key` is what two names may not have in common.
+    pub fn take(&mut self, name: String, key: impl Fn(&str) -> String) -> String {
+        let mut candidate = name.clone();
+        while !self.taken.insert(key(&candidate)) {
+            candidate = self.next(&name, false);
+        }
+        candidate
     }
-    candidate
+
+    /// The next one to be tried after a name was found to be taken: itself once, if it wasn't tried, then with a number.
+    pub fn next(&mut self, name: &str, is_untried: bool) -> String {
+        if is_untried && !self.numbers.contains_key(name) {
+            self.numbers.insert(name.to_owned(), 1);
+            return name.to_owned();
+        }
+        let number = self.numbers.entry(name.to_owned()).or_insert(1);
+        *number += 1;
+        format!("{name}-{number}")
+    }
 }
 
 fn percent_decoded(uri: &str) -> Option<String> {

@@ -4,10 +4,10 @@
 //! a point stands twice: neither is written.
 
 use std::collections::{HashMap, HashSet};
+use std::ffi::OsStr;
 use std::fmt::Write as _;
-use std::fs::{self, OpenOptions};
-use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::io;
+use std::path::Path;
 
 use crate::error::{Error, Result};
 use crate::format::artifact::ArtifactEntry;
@@ -18,11 +18,13 @@ use crate::format::time::Timestamp;
 use crate::format::value::Value;
 use crate::ledger::folder;
 use crate::ledger::objects::{Objects, Progress, safe_file_name};
-use crate::mlflow::read::{DATA_SOURCE, DEFAULT_EXPERIMENT, Skipped, stem, tag, unique};
+use crate::mlflow::place::Place;
+use crate::mlflow::read::{DATA_SOURCE, DEFAULT_EXPERIMENT, Names, Skipped, stem, tag};
 use crate::mlflow::store::{
-    ALIASES, ARTIFACTS, DATASETS, INPUTS, META, METRICS, MODELS, PARAMS, TAGS,
+    ALIASES, ARTIFACTS, DATASETS, INPUTS, META, METRICS, MODELS, PARAMS, RESERVED, TAGS,
 };
 use crate::mlflow::yaml::Mapping;
+use crate::platform::folder::OpenFolder;
 use crate::platform::memory;
 use crate::views::registry::Registry;
 use crate::views::runs::{ALL_PARTS, Run, Runs, Status};
@@ -40,9 +42,10 @@ pub struct Export<'a> {
 }
 
 /// Writes a store into a folder that is empty. What it has no place for is left out, or changed, and named.
-pub fn write(export: Export<'_>, to: &Path, progress: Progress<'_>) -> Result<Vec<Skipped>> {
+pub fn write(export: Export<'_>, to: &Place, progress: Progress<'_>) -> Result<Vec<Skipped>> {
     let mut writer = Writer {
         root: to,
+        progress,
         skipped: Vec::new(),
         experiments: HashMap::new(),
         datasets: HashSet::new(),
@@ -64,26 +67,27 @@ pub fn write(export: Export<'_>, to: &Path, progress: Progress<'_>) -> Result<Ve
         memory::ensure(0);
         let points = series.get(run.id()).copied().unwrap_or_default();
         let series = of_metrics(export.points, points);
-        writer.run(run, &series, export.objects, progress)?;
+        writer.run(run, &series, export.objects)?;
     }
     writer.models(export.registry)?;
     Ok(writer.skipped)
 }
 
 /// The points of one run by the names of their metrics.
-fn of_metrics<'a>(all: &'a Points, points: &'a [Point]) -> Vec<(&'a str, &'a [Point])> {
+fn of_metrics<'a>(all: &'a Points, points: &'a [Point]) -> HashMap<&'a str, &'a [Point]> {
     let metrics = points.chunk_by(|a, b| a.metric == b.metric);
     let named = metrics.map(|points| (all.metrics[points[0].metric as usize].as_str(), points));
     named.collect()
 }
 
 struct Writer<'a> {
-    root: &'a Path,
+    root: &'a Place,
+    progress: Progress<'a>,
     skipped: Vec<Skipped>,
     /// Their ids, by their names.
     experiments: HashMap<String, String>,
-    /// The folders of data sets.
-    datasets: HashSet<PathBuf>,
+    /// The folders of data sets, each with that of its experiment.
+    datasets: HashSet<(String, String)>,
     /// The exported runs, and the names of their artifacts in the store.
     exported: HashMap<String, HashMap<String, String>>,
 }
@@ -94,8 +98,7 @@ impl Writer<'_> {
     }
 
     fn experiment(&mut self, id: &str, name: &str, began: Timestamp) -> Result<()> {
-        let folder = self.root.join(id);
-        make(&folder)?;
+        let folder = self.root.make(id)?;
         let began = millis(began);
         let meta = Mapping::new()
             .text("artifact_location", &format!("mlflow-artifacts:/{id}"))
@@ -105,19 +108,33 @@ impl Writer<'_> {
             .text("lifecycle_stage", "active")
             .text("name", name);
         self.experiments.insert(name.to_owned(), id.to_owned());
-        write_meta(&folder, &meta)
+        self.meta(&folder, &meta)
+    }
+
+    fn meta(&mut self, folder: &Place, meta: &Mapping) -> Result<()> {
+        self.go_on()?;
+        let written = folder.write(META, meta.as_str().as_bytes());
+        written.map_err(|e| Error::io(&folder.path.join(META), "write", e))
+    }
+
+    /// Whether nobody wants to stop.
+    fn go_on(&mut self) -> Result<()> {
+        match (self.progress)(0) {
+            true => Err(Error::Interrupted),
+            false => Ok(()),
+        }
     }
 
     fn run(
         &mut self,
         run: Run<'_>,
-        series: &[(&str, &[Point])],
+        series: &HashMap<&str, &[Point]>,
         objects: &Objects,
-        progress: Progress<'_>,
     ) -> Result<()> {
         let id = run.id();
-        // MLflow's ids have no dots.
-        if id.contains('.') {
+        // MLflow's ids have no dots, and a run's folder stands beside those of other things.
+        let is_reserved = |name: &&str| id.eq_ignore_ascii_case(name);
+        if id.contains('.') || RESERVED.iter().any(is_reserved) {
             self.skip("runs with an id that MLflow can't have", id.to_owned());
             return Ok(());
         }
@@ -131,8 +148,7 @@ impl Writer<'_> {
                 id
             }
         };
-        let folder = self.root.join(&experiment).join(id);
-        make(&folder)?;
+        let folder = self.root.make(&format!("{experiment}/{id}"))?;
         let context = run.session().context.as_ref();
         let user = context.and_then(|context| context.user());
         let status = match run.status() {
@@ -163,25 +179,24 @@ impl Writer<'_> {
             .number("status", status)
             .raw("tags", "[]")
             .text("user_id", user.unwrap_or("unknown"));
-        write_meta(&folder, &meta)?;
+        self.meta(&folder, &meta)?;
 
-        let params = folder.join(PARAMS);
-        make(&params)?;
+        let mut params = Keys::of(folder.make(PARAMS)?);
         for (key, value) in allowed_first(run.params()) {
             self.keyed(
-                &params,
+                &mut params,
                 &key,
                 text(&value).as_bytes(),
                 id,
                 "parameters with another name",
             )?;
         }
-        let plain = self.metrics(&folder.join(METRICS), run, series)?;
-        self.tags(&folder.join(TAGS), run, &plain)?;
+        let plain = self.metrics(folder.make(METRICS)?, run, series)?;
+        self.tags(folder.make(TAGS)?, run, &plain)?;
         for (name, version) in run.data() {
             self.data(&experiment, &folder, id, name, version)?;
         }
-        let artifacts = self.artifacts(&folder.join(ARTIFACTS), run, objects, progress)?;
+        let artifacts = self.artifacts(&folder.make(ARTIFACTS)?, run, objects)?;
         self.exported.insert(id.to_owned(), artifacts);
         Ok(())
     }
@@ -189,16 +204,16 @@ impl Writer<'_> {
     /// Writes a file of each metric, and says of which the last line is no step of a series.
     fn metrics(
         &mut self,
-        folder: &Path,
+        folder: Place,
         run: Run<'_>,
-        series: &[(&str, &[Point])],
+        series: &HashMap<&str, &[Point]>,
     ) -> Result<Vec<String>> {
-        make(folder)?;
+        let mut folder = Keys::of(folder);
         let mut plain = Vec::new();
         let ended = millis(run.ended().unwrap_or(run.began()));
         for (name, value) in allowed_first(run.metrics()) {
-            let points = series.iter().find(|(known, _)| *known == name);
-            let points = points.map_or(&[][..], |(_, points)| points);
+            let points = series.get(name.as_str()).copied().unwrap_or_default();
+            memory::ensure(POINT_BYTES * points.len());
             let mut lines = String::new();
             let mut seen = HashSet::new();
             let mut shown: Option<(i64, i64, f64)> = None;
@@ -239,7 +254,7 @@ impl Writer<'_> {
                 continue;
             }
             let key = self.keyed(
-                folder,
+                &mut folder,
                 &name,
                 lines.as_bytes(),
                 run.id(),
@@ -252,8 +267,8 @@ impl Writer<'_> {
         Ok(plain)
     }
 
-    fn tags(&mut self, folder: &Path, run: Run<'_>, plain: &[String]) -> Result<()> {
-        make(folder)?;
+    fn tags(&mut self, folder: Place, run: Run<'_>, plain: &[String]) -> Result<()> {
+        let mut folder = Keys::of(folder);
         let context = run.session().context.as_ref();
         let texts: Vec<&str> = run.notes().iter().map(|note| note.text.as_str()).collect();
         let notes = texts.join("\n\n");
@@ -286,13 +301,13 @@ impl Writer<'_> {
         ];
         for (key, text) in own {
             if let Some(text) = text {
-                self.keyed(folder, key, text.as_bytes(), run.id(), TAGS)?;
+                self.keyed(&mut folder, key, text.as_bytes(), run.id(), TAGS)?;
             }
         }
         for (key, value) in allowed_first(run.tags()) {
             let text = self::text(&value);
             self.keyed(
-                folder,
+                &mut folder,
                 &key,
                 text.as_bytes(),
                 run.id(),
@@ -305,7 +320,7 @@ impl Writer<'_> {
     fn data(
         &mut self,
         experiment: &str,
-        run: &Path,
+        run: &Place,
         id: &str,
         name: &str,
         version: &DataVersion,
@@ -313,9 +328,12 @@ impl Writer<'_> {
         let hash = version.hash.clone().unwrap_or_default();
         let source = version.json().text();
         let dataset = short_digest(&[name, &source]);
-        let folder = self.root.join(experiment).join(DATASETS).join(&dataset);
-        if self.datasets.insert(folder.clone()) {
-            make(&folder)?;
+        if self
+            .datasets
+            .insert((experiment.to_owned(), dataset.clone()))
+        {
+            let folder = format!("{experiment}/{DATASETS}/{dataset}");
+            let folder = self.root.make(&folder)?;
             let column = |(name, ty): &(String, String)| {
                 Json::Object(vec![
                     ("type".into(), Json::Str(mlflow_type(ty).into())),
@@ -345,45 +363,41 @@ impl Writer<'_> {
             let meta = meta
                 .text("source", &source)
                 .text("source_type", DATA_SOURCE);
-            write_meta(&folder, &meta)?;
+            self.meta(&folder, &meta)?;
         }
-        let input = run.join(INPUTS).join(short_digest(&[id, &dataset]));
-        make(&input)?;
+        let input = run.make(&format!("{INPUTS}/{}", short_digest(&[id, &dataset])))?;
         let meta = Mapping::new()
             .text("destination_id", id)
             .text("destination_type", "RUN")
             .text("source_id", &dataset)
             .text("source_type", "DATASET")
             .raw("tags", "{}");
-        write_meta(&input, &meta)
+        self.meta(&input, &meta)
     }
 
     /// Copies the stored artifacts of a run, and says how each is called in its folder.
     fn artifacts(
         &mut self,
-        folder: &Path,
+        folder: &Place,
         run: Run<'_>,
         objects: &Objects,
-        progress: Progress<'_>,
     ) -> Result<HashMap<String, String>> {
-        make(folder)?;
         let mut names = HashMap::new();
-        let mut taken: HashSet<String> = HashSet::new();
+        // Systems differ in whether `A` and `a` are one file.
+        let mut taken = Names::default();
         for (name, entry) in run.artifacts() {
             let shown = format!("{name} of {}", run.id());
             let Some(digest) = entry.digest().filter(|_| entry.stored) else {
                 self.skip("artifacts that are recorded by their path", shown);
                 continue;
             };
-            // Systems differ in whether `A` and `a` are one file.
-            let file = unique(file_name(name, entry), |name| {
-                taken.contains(&name.to_lowercase())
-            });
-            taken.insert(file.to_lowercase());
-            let to = folder.join(&file);
+            self.go_on()?;
+            let file = taken.take(file_name(name, entry), |name| name.to_lowercase());
+            let to = (&folder.folder, OsStr::new(&file), &*folder.path.join(&file));
+            let progress = &mut *self.progress;
             let copied = match entry.folder {
-                true => folder::unpack(objects, &digest, entry.size, &to, progress),
-                false => objects.copy(&digest, entry.size, &to, progress).map(drop),
+                true => folder::unpack_into(objects, &digest, entry.size, to, progress),
+                false => copy(objects, &digest, entry.size, to, progress),
             };
             match copied {
                 Ok(()) => drop(names.insert(name.clone(), file)),
@@ -427,8 +441,7 @@ impl Writer<'_> {
                 self.skip("models with a name that MLflow can't have", name.to_owned());
                 continue;
             }
-            let folder = self.root.join(MODELS).join(name);
-            make(&folder)?;
+            let folder = self.root.make(&format!("{MODELS}/{name}"))?;
             let mut aliases = Vec::new();
             for stage in &model.stages {
                 let shown = format!("{} of {name}", stage.name);
@@ -453,13 +466,10 @@ impl Writer<'_> {
                 .max()
                 .unwrap_or(last.registered);
             for (alias, version) in &aliases {
-                let folder = folder.join(ALIASES);
-                make(&folder)?;
-                write_new(
-                    &folder.join(alias),
-                    version.as_str().unwrap_or_default().as_bytes(),
-                )
-                .map_err(|e| Error::io(&folder, "write in", e))?;
+                let folder = folder.make(ALIASES)?;
+                let version = version.as_str().unwrap_or_default();
+                let written = folder.write(alias, version.as_bytes());
+                written.map_err(|e| Error::io(&folder.path, "write in", e))?;
             }
             let meta = Mapping::new()
                 .raw(
@@ -470,10 +480,9 @@ impl Writer<'_> {
                 .null("description")
                 .number("last_updated_timestamp", millis(moved))
                 .text("name", name);
-            write_meta(&folder, &meta)?;
+            self.meta(&folder, &meta)?;
             for (number, version, file) in versions {
-                let folder = folder.join(format!("version-{number}"));
-                make(&folder)?;
+                let folder = folder.make(&format!("version-{number}"))?;
                 let source = format!("runs:/{}/{file}", version.run_id);
                 let registered = millis(version.registered);
                 let meta = Mapping::new()
@@ -491,7 +500,7 @@ impl Writer<'_> {
                     .text("storage_location", &source)
                     .null("user_id")
                     .number("version", number);
-                write_meta(&folder, &meta)?;
+                self.meta(&folder, &meta)?;
             }
         }
         Ok(())
@@ -500,64 +509,108 @@ impl Writer<'_> {
     /// Writes the file of a key, under a name that MLflow takes and that this system can make, and gives that.
     fn keyed(
         &mut self,
-        folder: &Path,
+        keys: &mut Keys,
         key: &str,
         bytes: &[u8],
         id: &str,
         what: &'static str,
     ) -> Result<String> {
+        self.go_on()?;
         let allowed = allowed(key);
-        let flat = allowed.replace('/', "_");
-        let numbered = (2..).map(|count| format!("{flat}-{count}"));
-        for name in [allowed, flat.clone()].into_iter().chain(numbered) {
-            let path = folder.join(&name);
-            match write_new(&path, bytes) {
-                Ok(()) => {
-                    if name != key {
-                        self.skip(what, format!("{key} of {id} is {name}"));
-                    }
-                    return Ok(name);
-                }
-                // A file of that name, or one where a folder would be.
-                Err(e) if is_taken(&e, &path) => {}
-                Err(e) => return Err(Error::io(&path, "write", e)),
+        let flat = short(&allowed.replace('/', "_"), key);
+        let mut name = allowed;
+        loop {
+            match keys.folder.write(&name, bytes) {
+                Ok(()) => break,
+                Err(e) if is_taken(&e) => name = keys.names.next(&flat, name != flat),
+                Err(e) => return Err(Error::io(&keys.folder.path.join(&name), "write", e)),
             }
         }
-        unreachable!("there is always another number")
+        if name != key {
+            self.skip(what, format!("{key} of {id} is {name}"));
+        }
+        Ok(name)
     }
 }
 
-fn is_taken(e: &io::Error, path: &Path) -> bool {
-    let above = path.ancestors().skip(1);
+/// A folder with a file a key.
+struct Keys {
+    folder: Place,
+    names: Names,
+}
+
+impl Keys {
+    fn of(folder: Place) -> Keys {
+        let names = Names::default();
+        Keys { folder, names }
+    }
+}
+
+/// Copies stored bytes to a new file, which is not there if they aren't right.
+fn copy(
+    objects: &Objects,
+    digest: &Digest,
+    size: Option<u64>,
+    (folder, name, path): (&OpenFolder, &OsStr, &Path),
+    progress: Progress<'_>,
+) -> Result<()> {
+    let file = folder.create(name, false);
+    let mut file = file.map_err(|e| Error::io(path, "write", e))?;
+    let copied = objects.copy_into(digest, size, (&mut file, path), progress);
+    copied.inspect_err(|_| drop(folder.remove_file(name)))
+}
+
+/// Whether a file has that name, or a folder, or where a folder would be is a file.
+fn is_taken(e: &io::Error) -> bool {
     matches!(
         e.kind(),
         io::ErrorKind::AlreadyExists | io::ErrorKind::NotADirectory | io::ErrorKind::IsADirectory
-    ) || above.into_iter().any(Path::is_file)
-        || path.exists()
+    )
 }
+
+/// What a point takes as a line and in the set of those that were written.
+const POINT_BYTES: usize = 256;
 
 /// MLflow's databases take tags of so many characters.
 const MAX_TAG_BYTES: usize = 5000;
 
-/// The longest name that file systems take.
-const MAX_NAME_BYTES: usize = 250;
+/// The longest name that we make: file systems take 255 bytes, of which a number may take some.
+const MAX_NAME_BYTES: usize = 240;
+/// MLflow takes keys of so many characters.
+const MAX_KEY_CHARS: usize = 250;
+/// Folders within folders that a key with `/` makes; a system's paths have an end.
+const MAX_KEY_PARTS: usize = 32;
 
 /// A key as MLflow allows it: letters, digits, `_`, `.`, `-`, `:`, blanks, and `/` between parts that stay where they
-/// are.
+/// are; short enough for it and for file systems.
 fn allowed(key: &str) -> String {
     let is_allowed =
         |c: char| c.is_alphanumeric() || "_.- /".contains(c) || c == ':' && !cfg!(windows);
-    let key: String = key.chars().take(MAX_NAME_BYTES).collect();
-    let key = key.replace(|c: char| !is_allowed(c), "_");
-    let part = |part: &str| match part {
-        "" | "." | ".." => "_".to_owned(),
-        part => {
-            let end = (0..=part.len().min(MAX_NAME_BYTES)).rev();
-            let end = end.into_iter().find(|&end| part.is_char_boundary(end));
-            part[..end.unwrap_or(0)].to_owned()
+    let plain = key.replace(|c: char| !is_allowed(c), "_");
+    let mut parts: Vec<&str> = plain.split('/').collect();
+    for part in &mut parts {
+        if matches!(*part, "" | "." | "..") {
+            *part = "_";
         }
-    };
-    key.split('/').map(part).collect::<Vec<_>>().join("/")
+    }
+    let is_long = |part: &&str| part.len() > MAX_NAME_BYTES;
+    let name = parts.join("/");
+    let is_short = parts.len() <= MAX_KEY_PARTS && name.chars().count() <= MAX_KEY_CHARS;
+    match is_short && !parts.iter().any(is_long) {
+        true => name,
+        false => short(&name.replace('/', "_"), key),
+    }
+}
+
+/// The name of a file; of a long one its beginning, and digits that stand for the whole key.
+fn short(name: &str, key: &str) -> String {
+    if name.len() <= MAX_NAME_BYTES {
+        return name.to_owned();
+    }
+    let digits = short_digest(&[key]);
+    let end = (0..MAX_NAME_BYTES - digits.len()).rev();
+    let end = end.into_iter().find(|&end| name.is_char_boundary(end));
+    format!("{}-{digits}", &name[..end.unwrap_or(0)])
 }
 
 /// The keys that can be written as they are before those that can't, which would take their names.
@@ -589,28 +642,6 @@ pub(super) fn file_name(name: &str, entry: &ArtifactEntry) -> String {
     let safe = safe_file_name(&file).filter(|name| name.len() <= MAX_NAME_BYTES);
     let safe = safe.or_else(|| safe_file_name(&plain));
     safe.unwrap_or("artifact").to_owned()
-}
-
-fn make(folder: &Path) -> Result<()> {
-    fs::create_dir_all(folder).map_err(|e| Error::io(folder, "make the folder", e))
-}
-
-/// Writes a file that isn't there yet, and the folders above it.
-fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    if let Some(folder) = path.parent() {
-        fs::create_dir_all(folder)?;
-    }
-    let mut options = OpenOptions::new();
-    options
-        .write(true)
-        .create_new(true)
-        .open(path)?
-        .write_all(bytes)
-}
-
-fn write_meta(folder: &Path, meta: &Mapping) -> Result<()> {
-    let path = folder.join(META);
-    write_new(&path, meta.as_str().as_bytes()).map_err(|e| Error::io(&path, "write", e))
 }
 
 fn millis(time: Timestamp) -> i64 {

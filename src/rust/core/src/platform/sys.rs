@@ -69,6 +69,20 @@ pub fn unforeseen_name(file: &Path, mark: &str) -> io::Result<PathBuf> {
     Ok(file.with_file_name(name))
 }
 
+/// Gives a file a name that nothing has. That something has it is an error, `AlreadyExists`.
+pub fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
+    match std::fs::hard_link(from, to) {
+        Ok(()) => {
+            // It has its name, with this one or without.
+            drop(std::fs::remove_file(from));
+            Ok(())
+        }
+        // Not every file system has links.
+        Err(_) if std::fs::symlink_metadata(to).is_err() => std::fs::rename(from, to),
+        Err(_) => Err(io::ErrorKind::AlreadyExists.into()),
+    }
+}
+
 /// How many threads run at once, as far as the system says.
 pub fn processors() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)

@@ -11,7 +11,7 @@ pub(super) mod session;
 use std::io;
 use std::path::Path;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::format::chain::Head;
 use crate::format::event::{Event, EventKind};
 use crate::format::id::RunId;
@@ -23,7 +23,7 @@ use crate::ledger::append::lock::lock_current;
 use crate::ledger::append::memory::Known;
 use crate::ledger::append::recovery::{Room, find_room, look_ahead};
 use crate::ledger::read::{self, Ledger, Position};
-use crate::ledger::store::Store;
+use crate::ledger::store::{FileStore, Store};
 
 pub use draft::Draft;
 pub use memory::Memory;
@@ -150,6 +150,30 @@ pub fn begin<S: Store>(
     drop(store.unlock());
     begun?.into_iter().for_each(|notice| memory.notice(notice));
     Ok(())
+}
+
+/// Removes a ledger that [`begin`] has made, if nothing was appended to it since.
+pub fn discard_begun(path: &Path, memory: &mut Memory, how: &mut Append<'_>) -> Result<()> {
+    /// More than the header and a first row take.
+    const MOST_BYTES: u64 = 4096;
+    let open = || FileStore::open_existing(path);
+    let mut store = lock_current(open, path, |_| false, how.since, how.give_up)?;
+    let failed = |e| Error::io(path, "remove", e);
+    let mut discard = || {
+        let size = store.size()?;
+        let mut start = vec![0; size.min(MOST_BYTES) as usize];
+        store.read_at(&mut start, 0)?;
+        let rows = start.iter().filter(|&&byte| byte == b'\n').count();
+        if size < MOST_BYTES && rows <= 2 {
+            memory.forget(path);
+            // What is stored beside it is there for the next one.
+            std::fs::remove_file(path.canonicalize()?)?;
+        }
+        Ok(())
+    };
+    let discarded = discard().map_err(failed);
+    drop(store.unlock());
+    discarded
 }
 
 /// The rows of one append, as they came to stand in the file.
