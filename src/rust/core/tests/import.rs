@@ -795,6 +795,138 @@ fn a_session_whose_id_is_taken_is_another_one_still() {
     assert!(all_words(&b)["y"].contains("bea"));
 }
 
+/// What a hostile ledger says of its rows: that they are copies of those of another one.
+fn claims(path: &Path, row: &Row<'_>) -> String {
+    let id = ledger::read(path).unwrap().id().unwrap();
+    format!(
+        r#""origin":{{"ledger":"{id}","seq":{},"hash":"{}","by":"sess00000001"}}"#,
+        row.seq.0, row.hash
+    )
+}
+
+#[test]
+fn a_claim_to_be_a_copy_counts_only_if_it_says_the_same() {
+    let honest = || {
+        vec![
+            Event {
+                params: Object::new().text("model", "good"),
+                ..event(EventKind::Start, "x", r#"{"name":"first"}"#)
+            },
+            Event {
+                metrics: Object::new().int("auc", 9),
+                ..event(EventKind::Log, "x", r#"{"tags":{"a":1}}"#)
+            },
+            event(EventKind::End, "x", r#"{"status":"finished"}"#),
+            run("y"),
+            event(EventKind::Note, "y", r#"{"text":"fine"}"#),
+        ]
+    };
+    let session = |user: &str, claim: &str| {
+        let context = format!(r#"{{"id":"aaaaaaaaaaaa","user":"{user}",{claim}}}"#);
+        event(EventKind::Session, "", &context)
+    };
+    let of_hers = |event: Event| Event {
+        session: Some("aaaaaaaaaaaa".into()),
+        ..event
+    };
+    type Hostile<'h> = &'h dyn Fn(&dyn Fn(&str) -> String) -> Vec<Event>;
+    // What the hostile ledger says, whether the run `x` of the honest one comes then, and how many rows are named.
+    let cases: [(&str, Hostile<'_>, bool, usize); 6] = [
+        (
+            "session",
+            &|claim| vec![session("mallory", &claim("session")), of_hers(run("z"))],
+            true,
+            0,
+        ),
+        (
+            "run-of-another-id",
+            &|claim| {
+                vec![event(
+                    EventKind::Start,
+                    "z",
+                    &format!("{{{}}}", claim("start")),
+                )]
+            },
+            false,
+            3,
+        ),
+        (
+            "run-of-the-same-id",
+            &|claim| {
+                vec![event(
+                    EventKind::Start,
+                    "x",
+                    &format!("{{{}}}", claim("start")),
+                )]
+            },
+            false,
+            3,
+        ),
+        (
+            "run-of-another-session",
+            &|claim| {
+                let start = Event {
+                    context: Object::from_text(
+                        format!(r#"{{"name":"first",{}}}"#, claim("start")).as_bytes(),
+                    )
+                    .unwrap(),
+                    ..honest().remove(0)
+                };
+                vec![start]
+            },
+            false,
+            3,
+        ),
+        (
+            "plain-run",
+            &|claim| vec![event(EventKind::Run, "z", &format!("{{{}}}", claim("run")))],
+            true,
+            2,
+        ),
+        (
+            "values",
+            &|claim| {
+                let decoy = format!("{{{}}}", claim("log"));
+                vec![
+                    event(EventKind::Start, "z", "{}"),
+                    event(EventKind::Log, "z", &decoy),
+                ]
+            },
+            true,
+            1,
+        ),
+    ];
+    for (what, hostile, comes, named) in cases {
+        let (folder, a, b) = begun_by_ann(&format!("claims-{what}"), honest());
+        let mallory = folder.file("mallory");
+        let whole = ledger::read(&a).unwrap();
+        let claim = |event: &str| {
+            let mut rows = whole.lines().filter_map(|line| Row::parse(line).ok());
+            claims(&a, &rows.find(|row| row.event.name() == event).unwrap())
+        };
+        log_as(&mallory, "mallory", hostile(&claim));
+        import(&mallory, &b);
+        let imported = import(&a, &b);
+        assert_eq!(imported.left_out.len(), named, "{what}: {imported:?}");
+        let words = all_words(&b);
+        if named == 0 {
+            assert_eq!(words["x"], all_words(&a)["x"], "{what}");
+            assert_eq!(words["y"], all_words(&a)["y"], "{what}");
+        } else {
+            let why = &imported.left_out[0].why;
+            assert!(why.contains("and says something else"), "{what}: {why}");
+        }
+        let is_honest = words.get("x").is_some_and(|words| words.contains("ann"));
+        assert_eq!(is_honest, comes, "{what}");
+        // Nor does it come by a ledger in between, and what came is known again.
+        let again = import(&a, &b);
+        assert_eq!((again.rows, again.left_out.len()), (0, named), "{what}");
+        let c = folder.file("c");
+        import(&b, &c);
+        assert_eq!(all_words(&c), words, "{what}");
+    }
+}
+
 /// The text of an artifact's cell, of bytes that are stored beside a ledger.
 fn stored(path: &Path, bytes: &[u8]) -> Object {
     let stored = Objects::beside(path)

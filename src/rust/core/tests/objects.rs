@@ -529,6 +529,81 @@ mod links_and_pipes {
         }
     }
 
+    /// Swaps the folder of the stored bytes for something else, once the first of the bytes are read.
+    struct Swap<'a>(&'a dyn Fn(), &'a [u8]);
+
+    impl Read for Swap<'_> {
+        fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+            let n = self.1.read(into)?;
+            (self.0)();
+            Ok(n)
+        }
+    }
+
+    #[test]
+    fn a_folder_that_is_swapped_meanwhile_leads_nowhere() {
+        use std::os::unix::fs::PermissionsExt;
+        let two = |bytes: &[u8]| Digest::of(&[bytes]).to_string()[..2].to_owned();
+        let two = two(b"a model");
+        for swaps_for_link in [true, false] {
+            let folder = Folder::new();
+            let objects = folder.objects();
+            put(&objects, b"another");
+            let private = folder.0.join("private");
+            let inner = private.join(&two);
+            fs::create_dir_all(&inner).unwrap();
+            fs::write(inner.join("theirs"), b"").unwrap();
+            fs::write(private.join("tmp-theirs"), b"").unwrap();
+            fs::set_permissions(&inner, fs::Permissions::from_mode(0o700)).unwrap();
+            let was = folder.0.join("was");
+            let swap = || {
+                if !was.exists() {
+                    fs::rename(objects.folder(), &was).unwrap();
+                    match swaps_for_link {
+                        true => symlink(&private, objects.folder()).unwrap(),
+                        false => fs::rename(&private, objects.folder()).unwrap(),
+                    }
+                }
+            };
+            let e = objects.put(&mut Swap(&swap, b"a model"), &mut random, &mut go_on);
+            let e = e.unwrap_err();
+            assert_eq!(e.class(), "io");
+            assert!(e.in_full().contains("has come into its place"), "{e}");
+            let there = fs::canonicalize(objects.folder()).unwrap();
+            let inner = there.join(&two);
+            assert_eq!(
+                fs::metadata(&inner).unwrap().permissions().mode() & 0o777,
+                0o700
+            );
+            assert_eq!(fs::read_dir(&inner).unwrap().count(), 1);
+            assert_eq!(fs::read_dir(&there).unwrap().count(), 2);
+            let left = fs::read_dir(&was).unwrap().count();
+            assert_eq!(left, 1, "no temporary stays");
+        }
+    }
+
+    #[test]
+    fn only_a_folder_of_stored_bytes_is_opened_to_others() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = Folder::new();
+        let objects = folder.objects();
+        let stored = put(&objects, b"another");
+        fs::set_permissions(objects.folder(), fs::Permissions::from_mode(0o777)).unwrap();
+        let private = |bytes: &[u8], inside: &str| {
+            let inner = objects.path(&Digest::of(&[bytes]));
+            let inner = inner.parent().unwrap();
+            fs::create_dir(inner).unwrap();
+            fs::write(inner.join(inside), b"").unwrap();
+            fs::set_permissions(inner, fs::Permissions::from_mode(0o700)).unwrap();
+            put(&objects, bytes);
+            fs::metadata(inner).unwrap().permissions().mode() & 0o777
+        };
+        assert_eq!(private(b"a model", "a file"), 0o700);
+        let two = |bytes: &[u8]| Digest::of(&[bytes]).to_string();
+        assert_eq!(private(b"one more", &two(b"one more")), 0o777);
+        assert_eq!(private(b"the last", &stored.digest.to_string()), 0o700);
+    }
+
     fn make_pipe(path: &Path) {
         use std::os::unix::ffi::OsStrExt;
         let path = std::ffi::CString::new(path.as_os_str().as_bytes()).unwrap();

@@ -440,11 +440,17 @@ fn write_entries(
         let last = parts.next_back().expect("a name has a part");
         let mut opened: Option<OpenFolder> = None;
         for part in parts {
-            opened = Some(opened.as_ref().unwrap_or(to).enter(part).map_err(failed)?);
+            opened = Some(
+                opened
+                    .as_ref()
+                    .unwrap_or(to)
+                    .ensure_folder(part)
+                    .map_err(failed)?,
+            );
         }
         let folder = opened.as_ref().unwrap_or(to);
         match entry.content {
-            Content::Folder => drop(folder.enter(last).map_err(failed)?),
+            Content::Folder => drop(folder.ensure_folder(last).map_err(failed)?),
             Content::File {
                 size,
                 is_executable,

@@ -7,12 +7,15 @@
 //!
 //! Nothing in the folder is trusted: bytes are hashed again whenever they are asked for, and
 //! symbolic links are not followed, neither for a file nor for a folder. What is handed out is what
-//! was hashed, in memory or in a copy that was made in the same pass.
+//! was hashed, in memory or in a copy that was made in the same pass. What is made, renamed, removed or
+//! given rights to is found from the folder that was opened at the beginning, so that nobody who puts a
+//! link or another folder in its place makes us do that elsewhere.
 //!
 //! Who may read or write the ledger may read or add objects: `<ledger>.objects` gets the rights and
 //! the group of the ledger's file (of a ledger that isn't there yet, what the umask gives), its
 //! folders and files those of `<ledger>.objects`, whatever the umask of the writer.
 
+use std::ffi::{OsStr, OsString};
 use std::fs::{self, File, FileType, OpenOptions};
 use std::io::{self, Read, Seek, Write};
 use std::path::{Path, PathBuf};
@@ -20,6 +23,7 @@ use std::path::{Path, PathBuf};
 use crate::error::{Damage, Error, Result};
 use crate::format::digest::{Digest, Hasher};
 use crate::format::id::{self, Random};
+use crate::platform::folder::{Kind, OpenFolder};
 use crate::platform::{memory, sys};
 
 /// Is told how many bytes are done and says whether to give up.
@@ -144,16 +148,18 @@ impl Objects {
         random: Random<'_>,
         progress: Progress<'_>,
     ) -> Result<Stored> {
-        if make_folder(&self.root)? {
-            if let Ok(ledger) = fs::metadata(&self.ledger) {
-                share_folder(&self.root, &ledger, true);
-            }
+        let is_new = made(&self.root, fs::create_dir(&self.root))?;
+        let root = opened(&self.root, OpenFolder::enter(&self.root))?;
+        if is_new && let Ok(ledger) = fs::metadata(&self.ledger) {
+            share(&root, &ledger, true, &|name| {
+                is_temporary(name) || name.len() == 2
+            });
         }
-        self.remove_abandoned();
-        let mut temporary = Temporary::create(&self.root, random)?;
+        remove_abandoned(&root);
+        let mut temporary = Temporary::create(&root, &self.root, random)?;
         let mut sink = Sink {
             file: &temporary.file,
-            path: &temporary.path,
+            path: &temporary.path(),
             hasher: Hasher::default(),
             size: 0,
             progress,
@@ -161,26 +167,42 @@ impl Objects {
         fill(&mut sink)?;
         let Sink { hasher, size, .. } = sink;
         let digest = hasher.finish();
-        let root = fs::symlink_metadata(&self.root);
-        let root = root.map_err(|e| Error::io(&self.root, "look at", e))?;
-        let is_new = make_folder(&self.folder_of(&digest))?;
-        share_folder(&self.folder_of(&digest), &root, is_new);
-        self.publish(&mut temporary, &digest, size, &root, progress)?;
-        self.sync_name(&digest)?;
+        self.check_place(&root)?;
+        let rights = root.metadata();
+        let rights = rights.map_err(|e| Error::io(&self.root, "look at", e))?;
+        let path = self.folder_of(&digest);
+        let name = path.file_name().unwrap_or_default();
+        let is_new = made(&path, root.make_folder(name))?;
+        let two = opened(&path, root.enter_folder(name))?;
+        share(&two, &rights, is_new, &|object| {
+            object.len() == 64
+                && object
+                    .as_encoded_bytes()
+                    .starts_with(name.as_encoded_bytes())
+        });
+        self.publish(&mut temporary, &two, &digest, size, &rights, progress)?;
+        self.sync_name(&digest, &two, &root)?;
+        self.check_place(&root)?;
         Ok(Stored { digest, size })
     }
 
+    /// That the folder which was opened is still the one beside the ledger.
+    fn check_place(&self, root: &OpenFolder) -> Result<()> {
+        let why = || io::Error::other("another folder, or a link, has come into its place");
+        match root.is_at(&self.root) {
+            true => Ok(()),
+            false => Err(Error::io(&self.root, "store in", why())),
+        }
+    }
+
     /// Puts the name of stored bytes on disk: another writer may have made it or a folder, and not have got so far yet.
-    fn sync_name(&self, digest: &Digest) -> Result<()> {
-        let folders = [
-            &self.folder_of(digest),
-            &self.root,
-            sys::folder_of(&self.root),
-        ];
-        let mut folders = folders.into_iter();
-        folders.try_for_each(|folder| {
-            sys::sync_folder(folder).map_err(|e| Error::io(folder, "sync", e))
-        })
+    fn sync_name(&self, digest: &Digest, two: &OpenFolder, root: &OpenFolder) -> Result<()> {
+        let unsynced = |folder: &Path, e| Error::io(folder, "sync", e);
+        two.sync()
+            .map_err(|e| unsynced(&self.folder_of(digest), e))?;
+        root.sync().map_err(|e| unsynced(&self.root, e))?;
+        let beside = sys::folder_of(&self.root);
+        sys::sync_folder(beside).map_err(|e| unsynced(beside, e))
     }
 
     /// Whether something has the name of these bytes.
@@ -200,7 +222,13 @@ impl Objects {
     ) -> Result<Result<bool>> {
         if let Ok(here) = self.open(digest, size, &mut |_| false) {
             sys::sync_read_only(&here.file).map_err(|e| Error::io(&here.path, "sync", e))?;
-            self.sync_name(digest)?;
+            let path = self.folder_of(digest);
+            let root = opened(&self.root, OpenFolder::enter(&self.root))?;
+            let two = opened(
+                &path,
+                root.enter_folder(path.file_name().unwrap_or_default()),
+            )?;
+            self.sync_name(digest, &two, &root)?;
             return Ok(Ok(false));
         }
         if !from.has_name(digest) {
@@ -224,13 +252,15 @@ impl Objects {
     /// Gives the temporary's bytes their name, unless they are there already.
     fn publish(
         &self,
-        temporary: &mut Temporary,
+        temporary: &mut Temporary<'_>,
+        two: &OpenFolder,
         digest: &Digest,
         size: u64,
-        root: &fs::Metadata,
+        rights: &fs::Metadata,
         progress: Progress<'_>,
     ) -> Result<()> {
         let path = self.path(digest);
+        let name = path.file_name().unwrap_or_default();
         let mut sealed = false;
         for _ in 0..ATTEMPTS {
             let there = self.verify(digest, Some(size), &mut |_| Ok(()), &mut |_| progress(size));
@@ -246,11 +276,11 @@ impl Objects {
                 return Err(Error::Artifact { path, damage });
             }
             if !sealed {
-                temporary.seal(root)?;
+                temporary.seal(rights)?;
                 sealed = true;
             }
             if damage == Damage::Missing {
-                match sys::link(&temporary.path, &path) {
+                match temporary.folder.link(&temporary.name, two, name) {
                     Ok(()) => return Ok(()),
                     Err(e) if e.kind() == io::ErrorKind::AlreadyExists => continue,
                     // Links don't work here. Should somebody else be faster, then the same bytes
@@ -258,9 +288,9 @@ impl Objects {
                     Err(_) => {}
                 }
             }
-            match temporary.rename(&path) {
+            match temporary.rename(two, name) {
                 Ok(()) => return Ok(()),
-                Err(e) if fs::symlink_metadata(&path).is_err() => {
+                Err(e) if two.kind(name).is_err() => {
                     return Err(Error::io(&path, "make", e));
                 }
                 // Where an open file can't be replaced, look whether it is right by now.
@@ -273,22 +303,6 @@ impl Objects {
             "make",
             io::Error::other("it comes and goes"),
         ))
-    }
-
-    /// Removes what writers that are no more have left. A failure here is nobody's loss.
-    fn remove_abandoned(&self) {
-        let Ok(entries) = fs::read_dir(&self.root) else {
-            return;
-        };
-        for entry in entries.flatten() {
-            let temporary = entry
-                .file_name()
-                .as_encoded_bytes()
-                .starts_with(TEMPORARY.as_bytes());
-            if temporary && entry.file_type().is_ok_and(|kind| kind.is_file()) {
-                let _ = remove_if_abandoned(&entry.path());
-            }
-        }
     }
 
     /// Opens the bytes with this hash, if they are what the hash says, and of this size.
@@ -501,57 +515,72 @@ fn write_copy(to: &Path, read: &mut dyn FnMut(Keep<'_>) -> Result<()>) -> Result
     }
 }
 
-/// Gives a folder the rights of another or of a file. Where the system has none to give nothing is lost.
-fn share_folder(path: &Path, like: &fs::Metadata, is_new: bool) {
-    drop(sys::share_folder(path, like, is_new));
+/// Gives a folder that holds nothing but what belongs there the rights of another or of a file: one that somebody put
+/// into its place is left as it is. Where the system has no rights to give nothing is lost.
+fn share(folder: &OpenFolder, like: &fs::Metadata, is_new: bool, belongs: &dyn Fn(&OsStr) -> bool) {
+    let is_ours = folder
+        .names()
+        .is_ok_and(|names| names.iter().all(|name| belongs(name)));
+    if is_ours {
+        drop(folder.share(like, is_new));
+    }
 }
 
 fn open_no_follow(path: &Path) -> io::Result<File> {
     sys::no_follow(OpenOptions::new().read(true)).open(path)
 }
 
-/// Makes a folder where none is, and says whether it did; refuses anything else that is there.
-fn make_folder(path: &Path) -> Result<bool> {
-    match fs::create_dir(path) {
-        Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
-        made => {
-            let made = made.map(|()| true);
-            return made.map_err(|e| Error::io(path, "make the folder", e));
+/// Whether a folder was made, rather than was there.
+fn made(path: &Path, made: io::Result<()>) -> Result<bool> {
+    match made {
+        Ok(()) => Ok(true),
+        Err(e) if e.kind() == io::ErrorKind::AlreadyExists => Ok(false),
+        Err(e) => Err(Error::io(path, "make the folder", e)),
+    }
+}
+
+/// A folder to store in; anything else that is there is refused.
+fn opened(path: &Path, opened: io::Result<OpenFolder>) -> Result<OpenFolder> {
+    opened.map_err(|e| match fs::symlink_metadata(path) {
+        Ok(there) if !there.is_dir() => {
+            let why = format!(
+                "it is {}, not a folder",
+                sys::kind_of_file(there.file_type())
+            );
+            let why = io::Error::new(io::ErrorKind::NotADirectory, why);
+            Error::io(path, "store in", why)
         }
-    }
-    let kind = fs::symlink_metadata(path)
-        .map_err(|e| Error::io(path, "look at", e))?
-        .file_type();
-    if kind.is_dir() {
-        return Ok(false);
-    }
-    let why = format!("it is {}, not a folder", sys::kind_of_file(kind));
-    Err(Error::io(
-        path,
-        "store in",
-        io::Error::new(io::ErrorKind::NotADirectory, why),
-    ))
+        _ => Error::io(path, "store in", e),
+    })
+}
+
+fn is_temporary(name: &OsStr) -> bool {
+    name.as_encoded_bytes().starts_with(TEMPORARY.as_bytes())
 }
 
 /// A file that is being written and has no name of its own yet. It is locked while this lives, and
 /// goes with it.
-struct Temporary {
+struct Temporary<'f> {
     file: File,
-    path: PathBuf,
+    folder: &'f OpenFolder,
+    /// The folder, for messages.
+    root: &'f Path,
+    name: OsString,
     renamed: bool,
 }
 
-impl Temporary {
-    fn create(folder: &Path, random: Random<'_>) -> Result<Temporary> {
-        let mut path = folder.to_owned();
+impl<'f> Temporary<'f> {
+    fn create(folder: &'f OpenFolder, root: &'f Path, random: Random<'_>) -> Result<Self> {
+        let mut path = root.to_owned();
         for _ in 0..ATTEMPTS {
             let id: String = id::short_id(random).collect();
-            path = folder.join(format!("{TEMPORARY}{id}"));
-            let file = match sys::create_new(&path) {
+            let name = OsString::from(format!("{TEMPORARY}{id}"));
+            path = root.join(&name);
+            let file = match folder.create(&name, false) {
                 Err(e) if e.kind() == io::ErrorKind::AlreadyExists => continue,
-                opened => opened.map_err(|e| Error::io(&path, "make", e))?,
+                made => made.map_err(|e| Error::io(&path, "make", e))?,
             };
-            let claimed = Temporary::claim(file, &path);
+            let claimed = Temporary::claim(file, folder, root, name);
             if let Some(temporary) = claimed.map_err(|e| Error::io(&path, "lock", e))? {
                 return Ok(temporary);
             }
@@ -561,62 +590,81 @@ impl Temporary {
     }
 
     /// Locks a new file, unless another has taken it for an abandoned one in between.
-    fn claim(file: File, path: &Path) -> io::Result<Option<Temporary>> {
+    fn claim(
+        file: File,
+        folder: &'f OpenFolder,
+        root: &'f Path,
+        name: OsString,
+    ) -> io::Result<Option<Self>> {
         match sys::try_lock(&file) {
             Ok(true) => {}
             Ok(false) => return Ok(None),
             Err(e) => {
-                let _ = sys::remove_file(path);
+                let _ = folder.remove_file(&name);
                 return Err(e);
             }
         }
-        Ok(is_named(&file, path)?.then(|| Temporary {
+        Ok(is_named(&file, folder, &name)?.then_some(Temporary {
             file,
-            path: path.to_owned(),
+            folder,
+            root,
+            name,
             renamed: false,
         }))
     }
 
+    fn path(&self) -> PathBuf {
+        self.root.join(&self.name)
+    }
+
     /// Puts the bytes on disk and takes the right to write to them away from everybody.
-    fn seal(&mut self, root: &fs::Metadata) -> Result<()> {
-        let sealed = sys::seal(&self.file, root).and_then(|()| self.file.sync_all());
-        sealed.map_err(|e| Error::io(&self.path, "sync", e))
+    fn seal(&mut self, rights: &fs::Metadata) -> Result<()> {
+        let sealed = sys::seal(&self.file, rights).and_then(|()| self.file.sync_all());
+        sealed.map_err(|e| Error::io(&self.path(), "sync", e))
     }
 
     /// Takes the place of whatever is there, but of a folder only if it is empty.
-    fn rename(&mut self, to: &Path) -> io::Result<()> {
-        if fs::symlink_metadata(to).is_ok_and(|there| there.is_dir()) {
-            fs::remove_dir(to)?;
+    fn rename(&mut self, to: &OpenFolder, name: &OsStr) -> io::Result<()> {
+        if to.kind(name).is_ok_and(|kind| kind == Kind::Folder) {
+            to.remove_empty(name)?;
         }
-        sys::rename_over(&self.path, to)?;
+        self.folder.rename(&self.name, to, name)?;
         self.renamed = true;
         Ok(())
     }
 }
 
-impl Drop for Temporary {
+impl Drop for Temporary<'_> {
     fn drop(&mut self) {
         if !self.renamed {
-            let _ = sys::remove_file(&self.path);
+            let _ = self.folder.remove_file(&self.name);
         }
     }
 }
 
-fn is_named(file: &File, path: &Path) -> io::Result<bool> {
+fn is_named(file: &File, folder: &OpenFolder, name: &OsStr) -> io::Result<bool> {
     let id = sys::file_id(file, &file.metadata()?)?;
-    match sys::path_id(path) {
+    match folder.file_id(name) {
         Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(false),
         named => Ok(named? == id),
     }
 }
 
-fn remove_if_abandoned(path: &Path) -> io::Result<()> {
-    let mut options = OpenOptions::new();
-    let options = sys::no_follow(options.read(true).write(true));
+/// Removes what writers that are no more have left. A failure here is nobody's loss.
+fn remove_abandoned(folder: &OpenFolder) {
+    for name in folder.names().unwrap_or_default() {
+        let is_file = || folder.kind(&name).is_ok_and(|kind| kind == Kind::File);
+        if is_temporary(&name) && is_file() {
+            let _ = remove_if_abandoned(folder, &name);
+        }
+    }
+}
+
+fn remove_if_abandoned(folder: &OpenFolder, name: &OsStr) -> io::Result<()> {
     // Some systems lock only what may be written to; a sealed file may not.
-    let file = options.open(path).or_else(|_| open_no_follow(path))?;
-    if sys::try_lock(&file)? && is_named(&file, path)? {
-        sys::remove_file(path)?;
+    let file = folder.file_to_write(name).or_else(|_| folder.file(name))?;
+    if sys::try_lock(&file)? && is_named(&file, folder, name)? {
+        folder.remove_file(name)?;
     }
     Ok(())
 }
@@ -785,7 +833,10 @@ mod tests {
     fn a_temporary_that_another_took_is_given_up() {
         let folder = std::env::temp_dir().join(format!("fitledger-claim-{}", std::process::id()));
         fs::create_dir_all(&folder).unwrap();
-        let path = folder.join("tmp-000000000000");
+        let name = OsStr::new("tmp-000000000000");
+        let path = folder.join(name);
+        let open = OpenFolder::open(&folder).unwrap();
+        let claim = |file| Temporary::claim(file, &open, &folder, name.to_owned()).unwrap();
         let create = || {
             let mut options = OpenOptions::new();
             options.read(true).write(true).create(true).truncate(true);
@@ -795,21 +846,21 @@ mod tests {
         let file = create();
         let cleaner = File::open(&path).unwrap();
         assert!(sys::try_lock(&cleaner).unwrap());
-        assert!(Temporary::claim(file, &path).unwrap().is_none());
+        assert!(claim(file).is_none());
         drop(cleaner);
 
         let file = create();
-        remove_if_abandoned(&path).unwrap();
-        assert!(Temporary::claim(file, &path).unwrap().is_none());
+        remove_if_abandoned(&open, name).unwrap();
+        assert!(claim(file).is_none());
 
         // Removed, and another has the name.
         let file = create();
         fs::remove_file(&path).unwrap();
         let other = create();
-        assert!(Temporary::claim(file, &path).unwrap().is_none());
+        assert!(claim(file).is_none());
 
-        let temporary = Temporary::claim(other, &path).unwrap().unwrap();
-        remove_if_abandoned(&path).unwrap();
+        let temporary = claim(other).unwrap();
+        remove_if_abandoned(&open, name).unwrap();
         assert!(path.exists());
         drop(temporary);
         assert!(!path.exists());
@@ -820,10 +871,11 @@ mod tests {
     fn a_writer_that_always_loses_its_temporary_gives_up() {
         let folder = std::env::temp_dir().join(format!("fitledger-lost-{}", std::process::id()));
         fs::create_dir_all(&folder).unwrap();
-        let one = Temporary::create(&folder, &mut |bytes| bytes.fill(0)).unwrap();
-        let two = Temporary::create(&folder, &mut |bytes| bytes.fill(0));
+        let open = OpenFolder::open(&folder).unwrap();
+        let one = Temporary::create(&open, &folder, &mut |bytes| bytes.fill(0)).unwrap();
+        let two = Temporary::create(&open, &folder, &mut |bytes| bytes.fill(0));
         assert_eq!(two.err().unwrap().class(), "io");
-        assert!(one.path.exists());
+        assert!(one.path().exists());
         drop(one);
         fs::remove_dir(&folder).unwrap();
     }

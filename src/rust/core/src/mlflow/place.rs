@@ -37,8 +37,10 @@ impl Place {
         let failed = |e| Error::io(&path, "make the folder", e);
         let mut parts = name.split('/').map(OsStr::new);
         let first = parts.next().expect("a text has a part");
-        let first = self.folder.enter(first).map_err(failed)?;
-        let folder = parts.try_fold(first, |folder, part| folder.enter(part).map_err(failed))?;
+        let first = self.folder.ensure_folder(first).map_err(failed)?;
+        let folder = parts.try_fold(first, |folder, part| {
+            folder.ensure_folder(part).map_err(failed)
+        })?;
         Ok(Place { folder, path })
     }
 
@@ -48,7 +50,12 @@ impl Place {
         let last = parts.next_back().expect("a text has a part");
         let mut opened: Option<OpenFolder> = None;
         for part in parts {
-            opened = Some(opened.as_ref().unwrap_or(&self.folder).enter(part)?);
+            opened = Some(
+                opened
+                    .as_ref()
+                    .unwrap_or(&self.folder)
+                    .ensure_folder(part)?,
+            );
         }
         let folder = opened.as_ref().unwrap_or(&self.folder);
         let mut file = folder.create(last, false)?;

@@ -2,9 +2,11 @@
 //! folder on the way by a link leads us elsewhere.
 
 use std::ffi::{OsStr, OsString};
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io;
 use std::path::Path;
+
+use crate::platform::sys::FileId;
 
 /// What a name in a folder means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,6 +26,22 @@ impl OpenFolder {
         imp::open(path).map(OpenFolder)
     }
 
+    /// As [`OpenFolder::open`], even if one may only pass through it.
+    pub fn enter(path: &Path) -> io::Result<OpenFolder> {
+        imp::enter(path).map(OpenFolder)
+    }
+
+    /// Whether a path, to its end without a link, means this folder.
+    pub fn is_at(&self, path: &Path) -> bool {
+        let same =
+            |there: OpenFolder| Ok::<bool, io::Error>(imp::id(&there.0)? == imp::id(&self.0)?);
+        OpenFolder::enter(path).and_then(same).unwrap_or(false)
+    }
+
+    pub fn metadata(&self) -> io::Result<Metadata> {
+        imp::metadata(&self.0)
+    }
+
     /// The names in it, in no order.
     pub fn names(&self) -> io::Result<Vec<OsString>> {
         imp::names(&self.0)
@@ -39,6 +57,11 @@ impl OpenFolder {
         imp::folder(&self.0, name).map(OpenFolder)
     }
 
+    /// As [`OpenFolder::folder`], even if one may only pass through it.
+    pub fn enter_folder(&self, name: &OsStr) -> io::Result<OpenFolder> {
+        imp::enter_folder(&self.0, name).map(OpenFolder)
+    }
+
     /// A file in it, to be read. A pipe that has come into its place doesn't hang us.
     pub fn file(&self, name: &OsStr) -> io::Result<File> {
         imp::file(&self.0, name)
@@ -46,12 +69,12 @@ impl OpenFolder {
 
     /// A new folder in it.
     pub fn make(&self, name: &OsStr) -> io::Result<OpenFolder> {
-        imp::make(&self.0, name, 0o777)?;
+        self.make_folder(name)?;
         self.folder(name)
     }
 
     /// A folder in it, made unless it is there.
-    pub fn enter(&self, name: &OsStr) -> io::Result<OpenFolder> {
+    pub fn ensure_folder(&self, name: &OsStr) -> io::Result<OpenFolder> {
         match self.make(name) {
             Err(e) if e.kind() == io::ErrorKind::AlreadyExists => self.folder(name),
             made => made,
@@ -61,7 +84,7 @@ impl OpenFolder {
     /// A new folder in it that is nobody else's business. Whoever may rename it may put another in its place before it is
     /// open: one that isn't ours, or not empty, is refused.
     pub fn make_private(&self, name: &OsStr) -> io::Result<OpenFolder> {
-        imp::make(&self.0, name, 0o700)?;
+        imp::make_folder(&self.0, name, 0o700)?;
         let made = self.folder(name)?;
         let is_ours = imp::keep_private(&made.0)? && made.names()?.is_empty();
         match is_ours {
@@ -80,6 +103,7 @@ impl OpenFolder {
         imp::move_to(&self.0, name, &to.0, new_name)
     }
 
+    /// Removes a file in it, even one that may only be read.
     pub fn remove_file(&self, name: &OsStr) -> io::Result<()> {
         imp::remove(&self.0, name, false)
     }
@@ -105,6 +129,41 @@ impl OpenFolder {
         }
         Ok(())
     }
+
+    /// A file in it, to be read and written.
+    pub fn file_to_write(&self, name: &OsStr) -> io::Result<File> {
+        imp::file_to_write(&self.0, name)
+    }
+
+    /// Which file has this name, if it is no link.
+    pub fn file_id(&self, name: &OsStr) -> io::Result<FileId> {
+        imp::file_id(&self.0, name)
+    }
+
+    /// Makes a folder where nothing has its name.
+    pub fn make_folder(&self, name: &OsStr) -> io::Result<()> {
+        imp::make_folder(&self.0, name, 0o777)
+    }
+
+    /// Gives a file in it a second name where nothing has that.
+    pub fn link(&self, name: &OsStr, to: &OpenFolder, new: &OsStr) -> io::Result<()> {
+        imp::link(&self.0, name, &to.0, new)
+    }
+
+    /// Renames a file in it, in the place of the one that is there.
+    pub fn rename(&self, name: &OsStr, to: &OpenFolder, new: &OsStr) -> io::Result<()> {
+        imp::rename(&self.0, name, &to.0, new)
+    }
+
+    /// Makes the names in it durable, if it may be opened: one that may only be passed through can't be flushed.
+    pub fn sync(&self) -> io::Result<()> {
+        imp::sync(&self.0)
+    }
+
+    /// Gives it the rights of another folder, or of a file, if it is this user's.
+    pub fn share(&self, like: &Metadata, is_new: bool) -> io::Result<()> {
+        imp::share(&self.0, like, is_new)
+    }
 }
 
 /// Whether the system refuses something for what it is, rather than for want of memory, of descriptors or of a disk
@@ -124,7 +183,7 @@ pub fn is_refusal(e: &io::Error) -> bool {
 #[cfg(unix)]
 mod imp {
     use std::ffi::{CStr, CString, OsStr, OsString};
-    use std::fs::{File, OpenOptions, Permissions};
+    use std::fs::{File, Metadata, OpenOptions, Permissions};
     use std::io;
     use std::mem::MaybeUninit;
     use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd};
@@ -134,6 +193,7 @@ mod imp {
 
     use super::Kind;
     use crate::platform::memory;
+    use crate::platform::sys::{self, FileId};
 
     pub type Handle = File;
 
@@ -145,21 +205,128 @@ mod imp {
         options.custom_flags(libc::O_DIRECTORY | ITSELF).open(path)
     }
 
+    /// Opens what one may only pass through, on systems that can.
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    const PASS: Option<i32> = Some(libc::O_PATH);
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    const PASS: Option<i32> = None;
+
+    pub fn enter(path: &Path) -> io::Result<Handle> {
+        passing(open(path), |flag| {
+            let mut options = OpenOptions::new();
+            let options = options.read(true);
+            options
+                .custom_flags(libc::O_DIRECTORY | ITSELF | flag)
+                .open(path)
+        })
+    }
+
     pub fn folder(folder: &Handle, name: &OsStr) -> io::Result<Handle> {
         open_in(folder, name, libc::O_DIRECTORY)
+    }
+
+    pub fn enter_folder(folder: &Handle, name: &OsStr) -> io::Result<Handle> {
+        passing(self::folder(folder, name), |flag| {
+            open_in(folder, name, libc::O_DIRECTORY | flag)
+        })
+    }
+
+    fn passing(
+        opened: io::Result<Handle>,
+        pass: impl FnOnce(i32) -> io::Result<Handle>,
+    ) -> io::Result<Handle> {
+        match (opened, PASS) {
+            (Err(e), Some(flag)) if e.kind() == io::ErrorKind::PermissionDenied => pass(flag),
+            (opened, _) => opened,
+        }
     }
 
     pub fn file(folder: &Handle, name: &OsStr) -> io::Result<File> {
         open_in(folder, name, 0)
     }
 
-    fn open_in(folder: &Handle, name: &OsStr, flags: i32) -> io::Result<File> {
+    pub fn file_to_write(folder: &Handle, name: &OsStr) -> io::Result<File> {
+        open_in(folder, name, libc::O_RDWR)
+    }
+
+    pub fn create(folder: &Handle, name: &OsStr, is_executable: bool) -> io::Result<File> {
+        let rights = if is_executable { 0o777 } else { 0o666 };
+        let flags = libc::O_RDWR | libc::O_CREAT | libc::O_EXCL;
+        open_with(folder, name, flags, rights)
+    }
+
+    pub fn id(folder: &Handle) -> io::Result<FileId> {
+        sys::file_id(folder, &folder.metadata()?)
+    }
+
+    pub fn metadata(folder: &Handle) -> io::Result<Metadata> {
+        folder.metadata()
+    }
+
+    pub fn share(folder: &Handle, like: &Metadata, is_new: bool) -> io::Result<()> {
+        sys::share_folder(folder, like, is_new)
+    }
+
+    pub fn sync(folder: &Handle) -> io::Result<()> {
+        match folder.sync_all() {
+            Err(e) if e.raw_os_error() == Some(libc::EBADF) => Ok(()),
+            synced => synced,
+        }
+    }
+
+    pub fn make_folder(folder: &Handle, name: &OsStr, rights: libc::mode_t) -> io::Result<()> {
         let name = CString::new(name.as_bytes())?;
-        let flags = flags | ITSELF | libc::O_RDONLY | libc::O_CLOEXEC;
+        // SAFETY: the folder is open, and the name ends in a NUL.
+        done(unsafe { libc::mkdirat(folder.as_raw_fd(), name.as_ptr(), rights) })
+    }
+
+    pub fn link(from: &Handle, name: &OsStr, to: &Handle, new: &OsStr) -> io::Result<()> {
+        let name = CString::new(name.as_bytes())?;
+        let new = CString::new(new.as_bytes())?;
+        let (from, to) = (from.as_raw_fd(), to.as_raw_fd());
+        // SAFETY: the folders are open, and the names end in a NUL.
+        done(unsafe { libc::linkat(from, name.as_ptr(), to, new.as_ptr(), 0) })
+    }
+
+    pub fn rename(from: &Handle, name: &OsStr, to: &Handle, new: &OsStr) -> io::Result<()> {
+        let name = CString::new(name.as_bytes())?;
+        let new = CString::new(new.as_bytes())?;
+        let (from, to) = (from.as_raw_fd(), to.as_raw_fd());
+        // SAFETY: the folders are open, and the names end in a NUL.
+        done(unsafe { libc::renameat(from, name.as_ptr(), to, new.as_ptr()) })
+    }
+
+    pub fn remove(folder: &Handle, name: &OsStr, is_folder: bool) -> io::Result<()> {
+        let flags = if is_folder { libc::AT_REMOVEDIR } else { 0 };
+        let name = CString::new(name.as_bytes())?;
+        // SAFETY: the folder is open, and the name ends in a NUL.
+        done(unsafe { libc::unlinkat(folder.as_raw_fd(), name.as_ptr(), flags) })
+    }
+
+    fn done(code: i32) -> io::Result<()> {
+        match code {
+            0 => Ok(()),
+            _ => Err(io::Error::last_os_error()),
+        }
+    }
+
+    fn open_in(folder: &Handle, name: &OsStr, flags: i32) -> io::Result<File> {
+        open_with(folder, name, flags, 0)
+    }
+
+    /// `rights` are those of a file that is made, as far as the umask lets it have them.
+    fn open_with(
+        folder: &Handle,
+        name: &OsStr,
+        flags: i32,
+        rights: libc::c_uint,
+    ) -> io::Result<File> {
+        let name = CString::new(name.as_bytes())?;
+        let flags = flags | ITSELF | libc::O_CLOEXEC;
         loop {
             // SAFETY: the folder is open, the name ends in a NUL, and what is opened is ours alone.
             unsafe {
-                let opened = libc::openat(folder.as_raw_fd(), name.as_ptr(), flags);
+                let opened = libc::openat(folder.as_raw_fd(), name.as_ptr(), flags, rights);
                 if opened >= 0 {
                     return Ok(File::from_raw_fd(opened));
                 }
@@ -178,19 +345,6 @@ mod imp {
             .is_some_and(|error| errors.contains(&error))
     }
 
-    fn done(result: i32) -> io::Result<()> {
-        match result {
-            0 => Ok(()),
-            _ => Err(io::Error::last_os_error()),
-        }
-    }
-
-    pub fn make(folder: &Handle, name: &OsStr, rights: libc::mode_t) -> io::Result<()> {
-        let name = CString::new(name.as_bytes())?;
-        // SAFETY: the folder is open and the name ends in a NUL.
-        done(unsafe { libc::mkdirat(folder.as_raw_fd(), name.as_ptr(), rights) })
-    }
-
     /// Whether a folder is ours. Then nobody else has rights in it from here on, where the system has such.
     pub fn keep_private(folder: &Handle) -> io::Result<bool> {
         let metadata = folder.metadata()?;
@@ -202,25 +356,6 @@ mod imp {
             drop(folder.set_permissions(Permissions::from_mode(0o700)));
         }
         Ok(true)
-    }
-
-    pub fn create(folder: &Handle, name: &OsStr, is_executable: bool) -> io::Result<File> {
-        let name = CString::new(name.as_bytes())?;
-        let flags = ITSELF | libc::O_RDWR | libc::O_CREAT | libc::O_EXCL | libc::O_CLOEXEC;
-        let rights: libc::c_uint = if is_executable { 0o777 } else { 0o666 };
-        loop {
-            // SAFETY: the folder is open, the name ends in a NUL, and what is opened is ours alone.
-            unsafe {
-                let opened = libc::openat(folder.as_raw_fd(), name.as_ptr(), flags, rights);
-                if opened >= 0 {
-                    return Ok(File::from_raw_fd(opened));
-                }
-            }
-            match io::Error::last_os_error() {
-                e if e.kind() == io::ErrorKind::Interrupted => {}
-                e => return Err(e),
-            }
-        }
     }
 
     pub fn move_to(from: &Handle, name: &OsStr, to: &Handle, new_name: &OsStr) -> io::Result<()> {
@@ -258,25 +393,26 @@ mod imp {
         })
     }
 
-    pub fn remove(folder: &Handle, name: &OsStr, is_folder: bool) -> io::Result<()> {
-        let name = CString::new(name.as_bytes())?;
-        let flags = if is_folder { libc::AT_REMOVEDIR } else { 0 };
-        // SAFETY: the folder is open and the name ends in a NUL.
-        done(unsafe { libc::unlinkat(folder.as_raw_fd(), name.as_ptr(), flags) })
-    }
-
-    pub fn kind(folder: &Handle, name: &OsStr) -> io::Result<Kind> {
+    fn look(folder: &Handle, name: &OsStr) -> io::Result<libc::stat> {
         let name = CString::new(name.as_bytes())?;
         let mut stat = MaybeUninit::<libc::stat>::uninit();
         // SAFETY: the folder is open, the name ends in a NUL, and the structure is the one asked for.
-        let mode = unsafe {
+        unsafe {
             let flags = libc::AT_SYMLINK_NOFOLLOW;
-            if libc::fstatat(folder.as_raw_fd(), name.as_ptr(), stat.as_mut_ptr(), flags) != 0 {
-                return Err(io::Error::last_os_error());
-            }
-            stat.assume_init().st_mode
-        };
-        Ok(match mode & libc::S_IFMT {
+            let looked = libc::fstatat(folder.as_raw_fd(), name.as_ptr(), stat.as_mut_ptr(), flags);
+            done(looked).map(|()| stat.assume_init())
+        }
+    }
+
+    pub fn file_id(folder: &Handle, name: &OsStr) -> io::Result<FileId> {
+        let stat = look(folder, name)?;
+        // Their types differ between systems.
+        #[allow(clippy::unnecessary_cast)]
+        Ok(FileId::new(stat.st_dev as u64, stat.st_ino as u64))
+    }
+
+    pub fn kind(folder: &Handle, name: &OsStr) -> io::Result<Kind> {
+        Ok(match look(folder, name)?.st_mode & libc::S_IFMT {
             libc::S_IFREG => Kind::File,
             libc::S_IFDIR => Kind::Folder,
             libc::S_IFLNK => Kind::Other("a symbolic link"),
@@ -348,12 +484,12 @@ mod imp {
 #[cfg(windows)]
 mod imp {
     use std::ffi::{OsStr, OsString};
-    use std::fs::{self, File};
+    use std::fs::{self, File, Metadata};
     use std::io;
     use std::path::{Path, PathBuf};
 
     use super::Kind;
-    use crate::platform::sys;
+    use crate::platform::sys::{self, FileId};
 
     /// Who may replace a folder here may do so while it is open, too.
     pub type Handle = PathBuf;
@@ -377,7 +513,7 @@ mod imp {
         false
     }
 
-    pub fn make(folder: &Handle, name: &OsStr, _rights: u32) -> io::Result<()> {
+    pub fn make_folder(folder: &Handle, name: &OsStr, _rights: u32) -> io::Result<()> {
         fs::create_dir(folder.join(name))
     }
 
@@ -399,8 +535,53 @@ mod imp {
     pub fn remove(folder: &Handle, name: &OsStr, is_folder: bool) -> io::Result<()> {
         match is_folder {
             true => fs::remove_dir(folder.join(name)),
-            false => fs::remove_file(folder.join(name)),
+            false => sys::remove_file(&folder.join(name)),
         }
+    }
+
+    pub fn enter(path: &Path) -> io::Result<Handle> {
+        open(path)
+    }
+
+    pub fn enter_folder(folder: &Handle, name: &OsStr) -> io::Result<Handle> {
+        self::folder(folder, name)
+    }
+
+    pub fn file_to_write(folder: &Handle, name: &OsStr) -> io::Result<File> {
+        let mut options = fs::OpenOptions::new();
+        options.read(true).write(true).open(folder.join(name))
+    }
+
+    pub fn file_id(folder: &Handle, name: &OsStr) -> io::Result<FileId> {
+        sys::path_id(&folder.join(name))
+    }
+
+    /// A folder isn't opened here; it is known by its path.
+    pub fn id(folder: &Handle) -> io::Result<PathBuf> {
+        fs::canonicalize(folder)
+    }
+
+    pub fn metadata(folder: &Handle) -> io::Result<Metadata> {
+        fs::symlink_metadata(folder)
+    }
+
+    /// The names of a file share its attributes: the second one could be removed only if the first
+    /// may be written to.
+    pub fn link(_: &Handle, _: &OsStr, _: &Handle, _: &OsStr) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    pub fn rename(from: &Handle, name: &OsStr, to: &Handle, new: &OsStr) -> io::Result<()> {
+        sys::rename_over(&from.join(name), &to.join(new))
+    }
+
+    pub fn sync(folder: &Handle) -> io::Result<()> {
+        sys::sync_folder(folder)
+    }
+
+    /// What is in a folder has the access that the folder gives.
+    pub fn share(_folder: &Handle, _like: &Metadata, _is_new: bool) -> io::Result<()> {
+        Ok(())
     }
 
     pub fn kind(folder: &Handle, name: &OsStr) -> io::Result<Kind> {

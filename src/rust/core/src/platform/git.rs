@@ -144,21 +144,41 @@ impl Watch {
 }
 
 impl Repository {
+    /// The repository around a folder, by git's own rules: a folder `.git` that holds none is passed over, a file
+    /// `.git` that leads to none is the end of the search.
     fn find(folder: &Path) -> Option<Repository> {
-        let root = folder
-            .ancestors()
-            .find(|folder| folder.join(".git").exists())?;
-        let marker = root.join(".git");
-        let git_dir = if marker.is_dir() {
-            marker
-        } else {
-            root.join(read(&marker)?.strip_prefix("gitdir:")?.trim())
-        };
+        let folder = std::path::absolute(folder).ok()?;
+        folder.ancestors().find_map(|root| {
+            let marker = root.join(".git");
+            if marker.is_dir() {
+                return Repository::at(root, marker).map(Some);
+            }
+            let text = marker.is_file().then(|| read(&marker))?;
+            let git_dir = text
+                .as_deref()
+                .and_then(|text| text.strip_prefix("gitdir: "));
+            let git_dir = git_dir.map(|path| root.join(without_line_ends(path)));
+            Some(git_dir.and_then(|git_dir| Repository::at(root, git_dir)))
+        })?
+    }
+
+    /// The repository in this folder, if it is one: it has a HEAD, objects and references.
+    fn at(root: &Path, git_dir: PathBuf) -> Option<Repository> {
         let common_dir = match read(&git_dir.join("commondir")) {
-            Some(path) => git_dir.join(path.trim()),
+            Some(path) => git_dir.join(without_line_ends(&path)),
             None => git_dir.clone(),
         };
-        Some(Repository {
+        let head = read(&git_dir.join("HEAD"))?;
+        let reference = head.strip_prefix("ref:").map(str::trim);
+        let leads = reference.map_or_else(
+            || commit(head.trim()).is_some(),
+            |reference| reference.starts_with("refs/"),
+        );
+        let is_whole = leads
+            && ["objects", "refs"]
+                .iter()
+                .all(|name| common_dir.join(name).is_dir());
+        is_whole.then(|| Repository {
             root: root.to_owned(),
             git_dir,
             common_dir,
@@ -225,37 +245,69 @@ impl Repository {
     /// could name: where there are filters it isn't asked at all, and hooks, a file system monitor,
     /// a look into submodules, and fetching what is missing are turned off. Nor does it write, take
     /// a lock, or look at another work tree than the one around us.
-    fn ask(&self, question: &[&str], ignored: &[PathBuf]) -> Option<Child> {
-        if self.brings_filters() {
+    ///
+    /// It is told which repository to look at, so that it reads no other configuration than the one that we
+    /// looked at. Since git trusts whoever tells it, it is asked before whether it trusts that repository.
+    fn ask(&self, question: &[&str], ignored: &[PathBuf], limit: Duration) -> Option<Child> {
+        if self.brings_filters() || !self.is_gits_choice(limit) {
             return None;
         }
+        let mut git = self.git();
+        git.args(question)
+            .args(["--", ":/"])
+            .args(ignored.iter().flat_map(|ledger| self.exclude(ledger)))
+            .env("GIT_DIR", &self.git_dir)
+            .env("GIT_COMMON_DIR", &self.common_dir)
+            .env("GIT_WORK_TREE", &self.root);
+        git.spawn().ok()
+    }
+
+    /// Whether git, left to itself, takes the same repository, and one of an owner whom it trusts.
+    fn is_gits_choice(&self, limit: Duration) -> bool {
+        let asked = self.git().args(["rev-parse", "--absolute-git-dir"]).spawn();
+        let path = asked.ok().and_then(|child| {
+            whole_answer(child, limit, |output| {
+                let mut path = String::new();
+                output.read_to_string(&mut path).map(|_| path)
+            })
+        });
+        let theirs = path.and_then(|path| Path::new(without_line_ends(&path)).canonicalize().ok());
+        theirs.is_some_and(|theirs| self.git_dir.canonicalize().is_ok_and(|ours| ours == theirs))
+    }
+
+    /// Git at the top of the work tree, without what the environment says of another repository.
+    fn git(&self) -> Command {
         let mut git = Command::new("git");
         git.args(["--no-optional-locks", "--no-pager"])
             .args(["-c", "core.fsmonitor=false"])
             .args(["-c", "core.hooksPath=/dev/null"])
             .arg("-C")
             .arg(&self.root)
-            .arg("--work-tree")
-            .arg(&self.root)
-            .args(question)
-            .args(["--", ":/"])
-            .args(ignored.iter().flat_map(|ledger| self.exclude(ledger)))
             .env("GIT_NO_LAZY_FETCH", "1")
             .env("GIT_ALLOW_PROTOCOL", "none")
             .env("GIT_TERMINAL_PROMPT", "0")
-            .env_remove("GIT_DIR")
-            .env_remove("GIT_WORK_TREE")
-            .env_remove("GIT_INDEX_FILE")
-            .env_remove("GIT_DIFF_OPTS")
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::null());
-        git.spawn().ok()
+        for name in [
+            "GIT_DIR",
+            "GIT_COMMON_DIR",
+            "GIT_WORK_TREE",
+            "GIT_INDEX_FILE",
+            "GIT_OBJECT_DIRECTORY",
+            "GIT_ALTERNATE_OBJECT_DIRECTORIES",
+            "GIT_NAMESPACE",
+            "GIT_PREFIX",
+            "GIT_DIFF_OPTS",
+        ] {
+            git.env_remove(name);
+        }
+        git
     }
 
     fn is_dirty(&self, ignored: &[PathBuf]) -> Option<bool> {
         let question = ["status", "--porcelain", "-z", "--ignore-submodules=dirty"];
-        says_anything(self.ask(&question, ignored)?, DIRTY_LIMIT)
+        says_anything(self.ask(&question, ignored, DIRTY_LIMIT)?, DIRTY_LIMIT)
     }
 
     /// The plumbing, since `git diff` itself writes to the index, and its output is what each user
@@ -280,14 +332,9 @@ impl Repository {
             "--ignore-submodules=dirty",
             &commit,
         ];
-        let mut child = self.ask(&question, ignored)?;
-        let answer = read_within(&mut child, limit, |output| read(output));
-        let answer = answer.and_then(Result::ok);
-        if answer.is_none() {
-            drop(child.kill());
-        }
-        let ended_well = child.wait().is_ok_and(|status| status.success());
-        answer.filter(|_| ended_well)
+        whole_answer(self.ask(&question, ignored, limit)?, limit, |output| {
+            read(output)
+        })
     }
 
     /// The pathspecs that leave a ledger and the files beside it out.
@@ -316,6 +363,11 @@ fn read(path: &Path) -> Option<String> {
     let mut text = String::new();
     file.take(MAX_FILE_BYTES).read_to_string(&mut text).ok()?;
     Some(text)
+}
+
+/// What git takes off a path that stands in a file: a blank at its end is part of it.
+fn without_line_ends(path: &str) -> &str {
+    path.trim_end_matches(['\n', '\r'])
 }
 
 /// The path of a file that need not be there yet, without links in its folder.
@@ -357,6 +409,20 @@ fn says_anything(mut child: Child, limit: Duration) -> Option<bool> {
     drop(child.kill());
     drop(child.wait());
     answer
+}
+
+/// What is made of all that a command prints which succeeds in time.
+fn whole_answer<T>(
+    mut child: Child,
+    limit: Duration,
+    read: impl FnOnce(&mut ChildStdout) -> io::Result<T>,
+) -> Option<T> {
+    let answer = read_within(&mut child, limit, read).and_then(Result::ok);
+    if answer.is_none() {
+        drop(child.kill());
+    }
+    let ended_well = child.wait().is_ok_and(|status| status.success());
+    answer.filter(|_| ended_well)
 }
 
 /// What is made of a command's output. A command that is not through with it in time is ended, and
@@ -637,6 +703,126 @@ mod tests {
         }
         assert_eq!(dirty(), (None, None));
         assert_eq!(ran(), 0);
+    }
+
+    /// A repository that would run a command on `a.txt`, in whatever way `.git` leads to it.
+    #[cfg(unix)]
+    fn with_a_filter(name: &str) -> Folder {
+        let folder = Folder::new(name);
+        folder.git(&["init", "-q", "-b", "main"]);
+        std::fs::write(folder.0.join("a.txt"), "1").unwrap();
+        std::fs::write(folder.0.join(".gitattributes"), "*.txt filter=x").unwrap();
+        folder.git(&["add", "."]);
+        folder.git(&["commit", "-q", "-m", "one"]);
+        let trap = format!("touch {}/ran; cat", folder.0.display());
+        folder.git(&["config", "filter.x.clean", &trap]);
+        std::fs::write(folder.0.join("a.txt"), "22").unwrap();
+        folder
+    }
+
+    #[cfg(unix)]
+    fn copy_all(from: &Path, to: &Path) {
+        let copied = Command::new("cp").arg("-R").arg(from).arg(to).status();
+        assert!(copied.unwrap().success());
+    }
+
+    /// A configuration that names nothing to run.
+    const PLAIN: &str = "[core]\n\tbare = false\n";
+
+    #[test]
+    #[cfg(unix)]
+    fn no_other_repository_is_asked_than_the_one_whose_configuration_was_read() {
+        use std::fs::{create_dir, remove_dir_all, rename, write};
+        let lead = |name: &str, lead: &dyn Fn(&Path) -> PathBuf| {
+            let folder = with_a_filter(name);
+            let beside = lead(&folder.0);
+            let mut watch = Watch::new(&beside);
+            watch.look(&beside.join("log.csv"), Instant::now());
+            assert_eq!(watch.state().dirty, None, "{name}");
+            assert_eq!(diff(&watch, &"1".repeat(40)), None, "{name}");
+            assert!(!folder.0.join("ran").exists(), "{name}");
+        };
+        lead("git-bare", &|top| {
+            for part in ["HEAD", "config", "objects", "refs", "index"] {
+                rename(top.join(".git").join(part), top.join(part)).unwrap();
+            }
+            remove_dir_all(top.join(".git")).unwrap();
+            create_dir(top.join(".git")).unwrap();
+            top.to_owned()
+        });
+        lead("git-above", &|top| {
+            std::fs::create_dir_all(top.join("inner/.git")).unwrap();
+            top.join("inner")
+        });
+        for (name, kept) in [("git-no-head", "objects"), ("git-no-objects", "HEAD")] {
+            lead(name, &|top| {
+                let inner = top.join("inner");
+                std::fs::create_dir_all(&inner).unwrap();
+                copy_all(&top.join(".git"), &inner.join(".git"));
+                for part in ["HEAD", "objects"].iter().filter(|part| **part != kept) {
+                    let path = inner.join(".git").join(part);
+                    rename(path, top.join("aside")).unwrap();
+                }
+                write(inner.join(".git/config"), PLAIN).unwrap();
+                inner
+            });
+        }
+        for end in [" ", "\t", "\u{a0}", " \n", "\u{b}\r\n"] {
+            let blank = end.trim_end_matches(['\n', '\r']);
+            lead("git-blank", &|top| {
+                copy_all(&top.join(".git"), &top.join("real"));
+                rename(top.join(".git"), top.join(format!("real{blank}"))).unwrap();
+                write(top.join("real/config"), PLAIN).unwrap();
+                write(top.join(".git"), format!("gitdir: real{end}")).unwrap();
+                top.to_owned()
+            });
+            lead("git-common", &|top| {
+                copy_all(&top.join(".git"), &top.join("c"));
+                rename(top.join(".git"), top.join(format!("c{blank}"))).unwrap();
+                write(top.join("c/config"), PLAIN).unwrap();
+                create_dir(top.join(".git")).unwrap();
+                for part in ["HEAD", "index"] {
+                    std::fs::copy(top.join("c").join(part), top.join(".git").join(part)).unwrap();
+                }
+                write(top.join(".git/commondir"), format!("../c{end}")).unwrap();
+                top.to_owned()
+            });
+        }
+        // What git refuses altogether.
+        for text in [
+            "gitdir:real",
+            "gitdir:\treal",
+            "gitdir:  real",
+            " gitdir: real",
+            "real",
+        ] {
+            lead("git-marker", &|top| {
+                rename(top.join(".git"), top.join("real")).unwrap();
+                write(top.join("real/config"), PLAIN).unwrap();
+                write(top.join(".git"), text).unwrap();
+                top.to_owned()
+            });
+        }
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn a_linked_work_tree_and_a_git_dir_elsewhere_are_seen() {
+        let (folder, _) = committed("linked");
+        folder.git(&["worktree", "add", "-q", "tree"]);
+        folder.git(&["init", "-q", "--separate-git-dir", "kept"]);
+        for top in [folder.0.clone(), folder.0.join("tree")] {
+            let mut watch = Watch::new(&top);
+            let mut now = Instant::now();
+            for content in ["1\n", "3\n"] {
+                std::fs::write(top.join("a.txt"), content).unwrap();
+                now += HOUR;
+                watch.look(&top.join("log.csv"), now);
+                let commit = watch.state().commit.clone().unwrap();
+                let changed = diff(&watch, &commit).unwrap();
+                assert_eq!(changed.is_empty(), content == "1\n", "{changed}");
+            }
+        }
     }
 
     #[test]

@@ -9,6 +9,13 @@ use std::time::SystemTime;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct FileId(u64, u64);
 
+impl FileId {
+    /// Of a device, or volume, and the number of the file on it.
+    pub fn new(device: u64, number: u64) -> FileId {
+        FileId(device, number)
+    }
+}
+
 /// Reads at an offset until the buffer is full or the file ends.
 pub fn read_full(file: &File, bytes: &mut [u8], offset: u64) -> io::Result<usize> {
     let mut read = 0;
@@ -152,11 +159,6 @@ mod imp {
         }
     }
 
-    /// Gives a file a second name, if that one is free.
-    pub fn link(from: &Path, to: &Path) -> io::Result<()> {
-        std::fs::hard_link(from, to)
-    }
-
     /// Renames a file, in the place of the one that is there.
     pub fn rename_over(from: &Path, to: &Path) -> io::Result<()> {
         std::fs::rename(from, to)
@@ -267,20 +269,15 @@ mod imp {
 
     /// Opens a folder of ours to those who may read, or write, a file or another folder, whatever
     /// this process's umask. A new one gets their rights, one that was there keeps those that it has, too.
-    pub fn share_folder(folder: &Path, like: &Metadata, is_new: bool) -> io::Result<()> {
+    pub fn share_folder(folder: &File, like: &Metadata, is_new: bool) -> io::Result<()> {
         let mut rights = like.mode() & 0o777;
         if !like.is_dir() {
             rights = rights & 0o666 | (rights & 0o444) >> 2;
         }
-        let mut options = OpenOptions::new();
-        let options = options.read(true);
-        let folder = options
-            .custom_flags(libc::O_DIRECTORY | libc::O_NOFOLLOW)
-            .open(folder)?;
         if !is_new {
             rights |= folder.metadata()?.mode() & 0o777;
         }
-        share(&folder, like, rights)
+        share(folder, like, rights)
     }
 
     /// Takes the right to write to a file away from everybody; those who may read the folder may
@@ -456,12 +453,6 @@ mod imp {
         begin()
     }
 
-    /// The names of a file share its attributes: the second one could be removed only if the first
-    /// may be written to.
-    pub fn link(_from: &Path, _to: &Path) -> io::Result<()> {
-        Err(io::ErrorKind::Unsupported.into())
-    }
-
     pub fn rename_over(from: &Path, to: &Path) -> io::Result<()> {
         make_writable(to)?;
         std::fs::rename(from, to)
@@ -564,11 +555,6 @@ mod imp {
 
     /// NTFS journals names by itself.
     pub fn sync_folder(_folder: &Path) -> io::Result<()> {
-        Ok(())
-    }
-
-    /// What is in a folder has the access that the folder gives.
-    pub fn share_folder(_folder: &Path, _like: &Metadata, _is_new: bool) -> io::Result<()> {
         Ok(())
     }
 

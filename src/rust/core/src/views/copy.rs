@@ -1,11 +1,13 @@
 //! Copying rows of one ledger, the source, to the end of another, the target.
 //!
 //! A row's identity is its hash; a copy's is the hash that its `origin` names, which copies of copies keep. What
-//! stands in the target already is not copied again. Numbers mean something within one ledger only, so that what a row
+//! stands in the target already is not copied again. That a row is a copy it says itself: it is taken for one only if
+//! it says the same as the row, too. Numbers mean something within one ledger only, so that what a row
 //! says by a number (a version, the promotion that it undoes) counts only if it means the same in both.
 
 use std::borrow::Cow;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
+use std::collections::hash_map::{Entry, HashMap};
 use std::sync::LazyLock;
 
 use memchr::memmem::Finder;
@@ -15,6 +17,7 @@ use crate::error::Result;
 use crate::format::chain::{self, Head};
 use crate::format::digest::{Digest, HEX_LEN};
 use crate::format::event::{Event, EventKind};
+use crate::format::fast_row;
 use crate::format::id::{self, Random, RunId, Seq};
 use crate::format::json::{Json, Malformed};
 use crate::format::model_context::ModelContext;
@@ -35,12 +38,17 @@ type Stage = (String, String);
 
 /// What stands in a ledger, by identity.
 #[derive(Debug, Default)]
-struct Standing {
-    /// Of the target all of them, whether they have an effect or not.
-    rows: HashSet<Digest>,
+struct Standing<'l> {
+    /// Of the target all of them, whether they have an effect or not, with what is under their hashes; of a row that is
+    /// drafted nothing.
+    rows: HashMap<Digest, Option<&'l [u8]>>,
+    /// The others that say that they are copies of one.
+    more_rows: HashMap<Digest, Vec<&'l [u8]>>,
     /// The row that began each run, by the rows of the runs.
     runs: Vec<Digest>,
     sessions: HashMap<String, Digest>,
+    /// What the sessions say, by their ids.
+    said_of_sessions: HashMap<String, Digest>,
     /// The ids of the sessions.
     session_ids: HashMap<Digest, String>,
     /// The row that made each version of a model.
@@ -59,17 +67,17 @@ struct Standing {
     registry: Registry,
 }
 
-impl Standing {
+impl<'l> Standing<'l> {
     /// What stands in a ledger that was checked.
-    fn of(ledger: &Ledger, invalid: &[Invalid]) -> Result<Standing> {
+    fn of(ledger: &'l Ledger, invalid: &'l [Invalid]) -> Result<Standing<'l>> {
         let mut standing = Standing::default();
         for row in ledger::checked_rows(ledger, invalid) {
             let row = match row? {
                 CheckedRow::Plain(run) => {
-                    let identity = PlainOrigin::of(&run).map(|origin| origin.identity(&run));
+                    let identity = PlainOrigin::of(run.body()).map(|origin| origin.identity(&run));
                     let begun = identity.filter(|it| standing.begin_plain(&run, *it).is_some());
                     if let Some(identity) = begun {
-                        standing.rows.insert(identity);
+                        standing.note_row(identity, run.body());
                         continue;
                     }
                     run.row()
@@ -82,10 +90,24 @@ impl Standing {
         Ok(standing)
     }
 
-    fn apply(&mut self, row: &Row<'_>) -> std::result::Result<(), Refusal> {
+    fn apply(&mut self, row: &Row<'l>) -> std::result::Result<(), Refusal> {
         let identity = identity(row)?;
-        self.rows.insert(identity);
+        self.note_row(identity, row.body);
         self.take(row, identity).map(drop)
+    }
+
+    fn note_row(&mut self, identity: Digest, body: &'l [u8]) {
+        match self.rows.entry(identity) {
+            Entry::Vacant(free) => drop(free.insert(Some(body))),
+            Entry::Occupied(_) => self.more_rows.entry(identity).or_default().push(body),
+        }
+    }
+
+    /// The rows with this identity, but for those that are drafted.
+    fn rows_of(&self, identity: &Digest) -> Vec<&'l [u8]> {
+        let first = self.rows.get(identity).copied().flatten();
+        let more = self.more_rows.get(identity).into_iter().flatten().copied();
+        first.into_iter().chain(more).collect()
     }
 
     /// Takes over a run; `None` if it has to be looked at whole.
@@ -135,6 +157,8 @@ impl Standing {
                 let id = SessionContext::id_of(row.context);
                 let id = id.unwrap_or_default().into_owned();
                 self.session_ids.insert(identity, id.clone());
+                self.said_of_sessions
+                    .insert(id.clone(), said_of_session(row)?);
                 self.sessions.insert(id, identity);
             }
             EventKind::Register => {
@@ -190,12 +214,12 @@ enum PlainOrigin {
 
 impl PlainOrigin {
     /// `None` if the row has to be looked at whole.
-    fn of(run: &PlainRun<'_>) -> Option<PlainOrigin> {
+    fn of(body: &[u8]) -> Option<PlainOrigin> {
         static WORD: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(ORIGIN));
-        if WORD.find(run.line).is_none() {
+        if WORD.find(body).is_none() {
             return Some(PlainOrigin::None);
         }
-        let (start, origin) = LedgerOrigin::at_end(run.body())?;
+        let (start, origin) = LedgerOrigin::at_end(body)?;
         Some(PlainOrigin::AtEnd(start, origin))
     }
 
@@ -205,6 +229,27 @@ impl PlainOrigin {
             PlainOrigin::AtEnd(_, origin) => origin.hash,
         }
     }
+}
+
+/// What a session's row says, beside its id and where it came from.
+fn said_of_session(row: &Row<'_>) -> std::result::Result<Digest, Malformed> {
+    let mut said = Object::new();
+    for (key, value) in row.context.pairs()? {
+        if ![SessionContext::ID, ORIGIN].contains(&key.as_str()) {
+            said = said.json(&key, &value);
+        }
+    }
+    Ok(Digest::of(&[&row.time.text(), said.pairs()]))
+}
+
+/// A row of which what is under its hash was kept.
+fn with_row<T>(body: &[u8], look: impl FnOnce(&Row<'_>) -> T) -> Option<T> {
+    let mut line = Vec::with_capacity(body.len() + 1 + HEX_LEN);
+    line.extend_from_slice(body);
+    line.push(b',');
+    // Its own hash is not asked for.
+    line.extend_from_slice(&[b'0'; HEX_LEN]);
+    Row::parse(&line).ok().map(|row| look(&row))
 }
 
 fn identity(row: &Row<'_>) -> std::result::Result<Digest, Malformed> {
@@ -228,12 +273,22 @@ pub enum Copied {
     NoEffect(&'static str),
 }
 
+/// What stands in the target under the identity of a row of the source.
+enum There {
+    Nothing,
+    Same,
+    /// Other rows than a copy of it: the number of the first.
+    Other(Seq),
+    /// Of what it says its tags alone.
+    TagsAlone(Seq),
+}
+
 /// Copies rows of a source to the end of a target.
 pub struct Copier<'a> {
     /// The id of the source, if that is known.
     source_id: Option<String>,
-    source: Standing,
-    target: Standing,
+    source: Standing<'a>,
+    target: Standing<'a>,
     /// The source goes on from one row in more than one way, as where copies of it were merged line by line.
     has_branches: bool,
     /// The models of which a branch's row could not be placed: what later ones say by number may mean something else.
@@ -267,7 +322,7 @@ struct Whole {
 }
 
 impl Whole {
-    fn of(source: &Checked, target: &Standing) -> Whole {
+    fn of(source: &Checked, target: &Standing<'_>) -> Whole {
         let ends_there = target.stages.values().filter_map(|(_, end)| *end);
         let wanted: HashSet<Digest> = ends_there.collect();
         let (mut known_ends, mut last_there) = (HashMap::new(), HashMap::new());
@@ -288,7 +343,7 @@ impl Whole {
             };
             if is_wanted && wanted.contains(&identity) {
                 known_ends.insert(identity, seq);
-            } else if is_of_course(&row) && target.rows.contains(&identity) {
+            } else if is_of_course(&row) && target.rows.contains_key(&identity) {
                 last_there.insert(row.run_id.to_owned(), seq);
             }
         }
@@ -325,9 +380,24 @@ fn unknown_end() -> Digest {
 #[derive(Clone)]
 struct SourceSession {
     time: Timestamp,
+    hash: Digest,
     context: Vec<(String, Json)>,
     /// The number of its row, unless that is lost.
     seq: Option<Seq>,
+}
+
+/// What a plain run says before its session and after it, beside its number and where it came from.
+fn said_of_plain<'r>(body: &'r [u8], session: &str, origin: &PlainOrigin) -> [&'r [u8]; 2] {
+    let end = match origin {
+        PlainOrigin::AtEnd(start, _) => *start,
+        PlainOrigin::None => body.len() - CLOSE.len(),
+    };
+    let number = body.iter().position(|&byte| byte == b',');
+    let start = session.as_ptr() as usize - body.as_ptr() as usize;
+    [
+        &body[number.unwrap_or_default()..start],
+        &body[start + session.len()..end],
+    ]
 }
 
 /// Why a row isn't copied.
@@ -355,15 +425,15 @@ const TOO_LONG: &str = "with its origin it would be too long";
 impl<'a> Copier<'a> {
     /// A copier of what stands behind the damage of a ledger, to what is before it, which goes on with the rows of a draft.
     pub fn behind_damage(
-        good: &Ledger,
+        good: &'a Ledger,
+        invalid: &'a [Invalid],
         source_id: Option<String>,
         by: &'a str,
         draft: &'a mut Draft,
     ) -> Result<Copier<'a>> {
-        let invalid = good.validate().invalid;
-        let mut copier = Copier::new(Standing::of(good, &invalid)?, source_id, by, draft)?;
+        let mut copier = Copier::new(Standing::of(good, invalid)?, source_id, by, draft)?;
         // The two have these rows in common.
-        copier.source = Standing::of(good, &invalid)?;
+        copier.source = Standing::of(good, invalid)?;
         Ok(copier)
     }
 
@@ -371,7 +441,7 @@ impl<'a> Copier<'a> {
     /// it, from the first one on; then it is to [`Copier::finish`].
     pub fn between(
         source: &Checked,
-        target: &Checked,
+        target: &'a Checked,
         by: &'a str,
         draft: &'a mut Draft,
     ) -> Result<Copier<'a>> {
@@ -383,14 +453,17 @@ impl<'a> Copier<'a> {
     }
 
     fn new(
-        mut target: Standing,
+        mut target: Standing<'a>,
         source_id: Option<String>,
         by: &'a str,
         draft: &'a mut Draft,
     ) -> Result<Copier<'a>> {
         for line in draft.bytes.split(|&byte| byte == b'\n') {
-            if let Ok(row) = Row::parse(line) {
-                drop(target.apply(&row));
+            if let Ok(row) = Row::parse(line)
+                && let Ok(identity) = identity(&row)
+            {
+                target.rows.entry(identity).or_insert(None);
+                drop(target.take(&row, identity));
             }
         }
         Ok(Copier {
@@ -421,6 +494,7 @@ impl<'a> Copier<'a> {
         let identity = Digest::of(&[b"a session whose row is lost: ", id.as_bytes()]);
         let session = SourceSession {
             time: named_by.time,
+            hash: identity,
             context: Vec::new(),
             seq: None,
         };
@@ -436,16 +510,36 @@ impl<'a> Copier<'a> {
         run: &PlainRun<'_>,
         random: Random<'_>,
     ) -> Option<std::result::Result<Copied, LeftOut>> {
-        let origin = PlainOrigin::of(run)?;
+        let origin = PlainOrigin::of(run.body())?;
         let identity = origin.identity(run);
-        self.source.begin_plain(run, identity)?;
-        if self.target.rows.contains(&identity) {
+        if self.target.rows.contains_key(&identity) {
+            // What stands there may be something else.
+            self.is_copied(run, &origin, &identity)
+                .then(|| self.source.begin_plain(run, identity))??;
             return Some(Ok(Copied::Before));
         }
+        self.source.begin_plain(run, identity)?;
         if self.target.run(run.id).is_some() {
             return Some(Err(RUN_TAKEN.into()));
         }
         Some(self.write_plain(run, origin, random))
+    }
+
+    /// Whether a row that stands in the target is the same, byte by byte, as a copy of a plain run would be.
+    fn is_copied(&self, run: &PlainRun<'_>, origin: &PlainOrigin, identity: &Digest) -> bool {
+        if let Some(None) = self.target.rows.get(identity) {
+            return true;
+        }
+        let ours = said_of_plain(run.body(), run.session, origin);
+        let said = self.source.said_of_sessions.get(run.session);
+        self.target.rows_of(identity).into_iter().any(|body| {
+            let session = fast_row::ids(body).and_then(|(_, id)| std::str::from_utf8(id).ok());
+            let there = session.zip(PlainOrigin::of(body));
+            there.is_some_and(|(session, origin)| {
+                said_of_plain(body, session, &origin) == ours
+                    && self.target.said_of_sessions.get(session) == said
+            })
+        })
     }
 
     fn write_plain(
@@ -455,28 +549,18 @@ impl<'a> Copier<'a> {
         random: Random<'_>,
     ) -> std::result::Result<Copied, LeftOut> {
         let session = self.session(run.session, random)?;
-        let body = run.body();
-        let (end, origin) = match origin {
-            PlainOrigin::AtEnd(start, origin) => (start, origin),
-            PlainOrigin::None => {
-                let origin = self.new_origin(run.seq, run.hash());
-                (body.len() - CLOSE.len(), origin)
-            }
+        let [before, after] = said_of_plain(run.body(), run.session, &origin);
+        let origin = match origin {
+            PlainOrigin::AtEnd(_, origin) => origin,
+            PlainOrigin::None => self.new_origin(run.seq, run.hash()),
         };
         let identity = origin.hash;
         let origin = origin.object(self.by, None);
         let origin =
             Object::with_capacity(origin.pairs().len() + ORIGIN_BYTES).object(ORIGIN, &origin);
-        let number = body.iter().position(|&byte| byte == b',');
-        let start = run.session.as_ptr() as usize - body.as_ptr() as usize;
-        let pieces = [
-            &body[number.unwrap_or_default()..start],
-            session.as_bytes(),
-            &body[start + run.session.len()..end],
-            b",",
-        ];
+        let pieces = [before, session.as_bytes(), after, b","];
         let seq = self.draft.head.seq.next();
-        let mut line = Vec::with_capacity(body.len() + 2 * origin.pairs().len() + HEX_LEN);
+        let mut line = Vec::with_capacity(run.line.len() + 2 * origin.pairs().len() + HEX_LEN);
         line.extend_from_slice(seq.to_string().as_bytes());
         pieces
             .iter()
@@ -491,7 +575,7 @@ impl<'a> Copier<'a> {
         line.extend_from_slice(&sealed.hex());
         line.push(b'\n');
         self.target.begin(run.id, identity);
-        self.target.rows.insert(identity);
+        self.target.rows.insert(identity, None);
         self.add(Head { seq, hash: sealed }, &line);
         Ok(Copied::Now)
     }
@@ -502,19 +586,35 @@ impl<'a> Copier<'a> {
         row: &Row<'_>,
         random: Random<'_>,
     ) -> std::result::Result<Copied, LeftOut> {
-        let identity = identity(row).map_err(|_| UNREADABLE)?;
+        let claimed = identity(row).map_err(|_| UNREADABLE)?;
         let kind = row.event.known().ok_or(NEVER)?;
         if matches!(kind, EventKind::Ledger | EventKind::Recovered) {
             return Err(NEVER.into());
         }
         // Numbers that begin again are another branch's: what its rows say of versions by number may be about others.
         self.has_branches |= row.seq <= self.source.last;
+        let there = self.look_for(row, &claimed).map_err(|_| UNREADABLE)?;
+        // What stands there is another row, for those to come as well.
+        let identity = match there {
+            There::Other(_) => Digest::of(&[b"no copy: ", &claimed.hex(), &row.hash.hex()]),
+            _ => claimed,
+        };
         let without_effect = self.source.take(row, identity).map_err(|_| UNREADABLE)?;
         let counts = without_effect
             .as_ref()
             .is_none_or(|found| found.is_late() && row.context.mentions(TAGS));
-        if counts && self.target.rows.contains(&identity) {
-            return Ok(Copied::Before);
+        match there {
+            There::Same if counts => return Ok(Copied::Before),
+            There::TagsAlone(_) if counts && without_effect.is_some() => return Ok(Copied::Before),
+            There::TagsAlone(seq) if counts => {
+                return Err(format!("row {} there is a copy of its tags alone", seq.0).into());
+            }
+            // A session is copied once more.
+            There::Other(seq) if counts && kind != EventKind::Session => {
+                let why = "there says that it is a copy of it, and says something else";
+                return Err(format!("row {} {why}", seq.0).into());
+            }
+            _ => {}
         }
         let model = match kind.is_of_model() {
             true => ModelContext::read(row.context)
@@ -546,6 +646,128 @@ impl<'a> Copier<'a> {
         outcome
     }
 
+    /// Looks for a row of the source in the target.
+    fn look_for(
+        &mut self,
+        row: &Row<'_>,
+        claimed: &Digest,
+    ) -> std::result::Result<There, Malformed> {
+        if row.event == EventKind::Session && self.whole.is_some() {
+            return self.look_for_session(row, claimed);
+        }
+        match self.target.rows.get(claimed) {
+            None => return Ok(There::Nothing),
+            Some(None) => return Ok(There::Same),
+            Some(Some(_)) => {}
+        }
+        let mut other = There::Same;
+        for body in self.target.rows_of(claimed) {
+            let found = with_row(body, |there| self.compare(row, there)).transpose()?;
+            match found {
+                Some(There::Same) => return Ok(There::Same),
+                Some(found) if matches!(other, There::Same) => other = found,
+                _ => {}
+            }
+        }
+        Ok(other)
+    }
+
+    /// The same of a session, whose id there is noted.
+    fn look_for_session(
+        &mut self,
+        row: &Row<'_>,
+        claimed: &Digest,
+    ) -> std::result::Result<There, Malformed> {
+        let said = said_of_session(row)?;
+        let mut other = None;
+        for body in self.target.rows_of(claimed) {
+            let found = with_row(body, |there| {
+                let id = SessionContext::id_of(there.context);
+                (there.seq, id.unwrap_or_default().into_owned())
+            });
+            let Some((seq, id)) = found else { continue };
+            if self.target.said_of_sessions.get(&id) == Some(&said) {
+                self.target.session_ids.insert(*claimed, id);
+                return Ok(There::Same);
+            }
+            other = other.or(Some(seq));
+        }
+        // The source may have it twice, too.
+        let shown = self.sessions.get(claimed).map(|shown| shown.seq);
+        let other = other.or(shown.map(Option::unwrap_or_default));
+        Ok(other.map_or(There::Nothing, There::Other))
+    }
+
+    /// What a row of the target is to one of the source that has its identity.
+    fn compare(&self, row: &Row<'_>, there: &Row<'_>) -> std::result::Result<There, Malformed> {
+        let [ours, theirs] = [row.context.pairs()?, there.context.pairs()?];
+        let get = |pairs: &[(String, Json)], key: &str| {
+            let mut pairs = pairs.iter();
+            pairs
+                .find(|(known, _)| known == key)
+                .map(|(_, value)| value.clone())
+        };
+        let session = |pairs: &[(String, Json)], standing: &Standing<'_>| {
+            let id = get(pairs, SESSION)?;
+            standing.said_of_sessions.get(id.as_str()?).copied()
+        };
+        let promotion = |pairs: &[(String, Json)], standing: &Standing<'_>| {
+            let seq = get(pairs, ModelContext::UNDOES)?.as_int()?;
+            standing.promotions.get(&Seq(seq as u64)).copied()
+        };
+        let other = Ok(There::Other(there.seq));
+        let is_same_event = row.time == there.time && row.run_id == there.run_id;
+        // What is behind the damage of a ledger may have lost its session.
+        let is_same_session =
+            self.whole.is_none() || session(&ours, &self.source) == session(&theirs, &self.target);
+        if !is_same_event || !is_same_session {
+            return other;
+        }
+        let is_tags_alone = |row: &Row<'_>, pairs: &[(String, Json)]| {
+            let says = |key: &str| [SESSION, TAGS, ORIGIN].contains(&key);
+            row.event == EventKind::Log
+                && [row.params, row.metrics, row.artifacts]
+                    .iter()
+                    .all(|cell| cell.is_empty())
+                && pairs.iter().all(|(key, _)| says(key))
+        };
+        let are_tags_alone = [is_tags_alone(row, &ours), is_tags_alone(there, &theirs)];
+        if are_tags_alone[0] != are_tags_alone[1] {
+            return match get(&ours, TAGS) == get(&theirs, TAGS) {
+                true if are_tags_alone[0] => Ok(There::Same),
+                true => Ok(There::TagsAlone(there.seq)),
+                false => other,
+            };
+        }
+        // Sessions and promotions go by other names there, and a parent may be none.
+        let translated = [SESSION, ORIGIN, TAKES, ModelContext::UNDOES, PARENT];
+        let rest = |pairs: &[(String, Json)]| -> Vec<(String, Json)> {
+            let pairs = pairs.iter();
+            let rest = pairs.filter(|(key, _)| !translated.contains(&key.as_str()));
+            rest.cloned().collect()
+        };
+        let is_same_parent = match (get(&ours, PARENT), get(&theirs, PARENT)) {
+            (Some(ours), Some(theirs)) => ours == theirs,
+            (Some(ours), None) => !ours.as_str().is_some_and(|ours| self.same_run(ours)),
+            (None, Some(_)) => get(&ours, ORIGIN).is_some(),
+            (None, None) => true,
+        };
+        let cell = |cell: Cell<'_>| Object::from_text(&cell.text()).map(|it| it.pairs().to_vec());
+        let is_same = row.event == there.event
+            && is_same_parent
+            && promotion(&ours, &self.source) == promotion(&theirs, &self.target)
+            && rest(&ours) == rest(&theirs)
+            // Values in a remark don't count, and are not copied.
+            && (row.event.is_remark()
+                || cell(row.params) == cell(there.params)
+                    && cell(row.metrics) == cell(there.metrics)
+                    && cell(row.artifacts) == cell(there.artifacts));
+        match is_same {
+            true => Ok(There::Same),
+            false => other,
+        }
+    }
+
     fn copy_effective(
         &mut self,
         row: &Row<'_>,
@@ -557,6 +779,7 @@ impl<'a> Copier<'a> {
         if kind == EventKind::Session {
             let session = SourceSession {
                 time: row.time,
+                hash: row.hash,
                 context,
                 seq: Some(row.seq),
             };
@@ -823,7 +1046,7 @@ impl<'a> Copier<'a> {
             }
         }
         if let Some(seq) = session.seq {
-            copy = copy.object(ORIGIN, &self.origin(seq, &identity, origin, None));
+            copy = copy.object(ORIGIN, &self.origin(seq, &session.hash, origin, None));
             self.copied_sessions.insert(seq);
         }
         let event = Event {
@@ -888,7 +1111,7 @@ impl<'a> Copier<'a> {
         let row = Row::parse(&line[..line.len() - 1])?;
         let found = self.target.take(&row, identity).map_err(|_| UNREADABLE)?;
         if found.is_none() {
-            self.target.rows.insert(identity);
+            self.target.rows.insert(identity, None);
             self.add(head, &line);
         }
         Ok(found)

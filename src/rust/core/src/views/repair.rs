@@ -1,6 +1,6 @@
 //! Repairing a damaged ledger: what holds behind the damage is carried over.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
 use crate::error::Result;
@@ -53,8 +53,10 @@ pub fn carry(wreck: &Wreck<'_>, draft: &mut Draft, how: &mut Append<'_>) -> Resu
     let mut chain = Chain::of(wreck.good);
     let start = wreck.good.size();
     let good = wreck.good;
-    let mut copier = Copier::behind_damage(good, source_id, wreck.session, draft)?;
+    let invalid = good.validate().invalid;
+    let mut copier = Copier::behind_damage(good, &invalid, source_id, wreck.session, draft)?;
     let mut carried = Carried::default();
+    let mut known = HashSet::new();
     let mut budget = Budget::default();
     let mut behind = lines(wreck.rest);
     while let Some((at, line)) = behind.next() {
@@ -76,9 +78,10 @@ pub fn carry(wreck: &Wreck<'_>, draft: &mut Draft, how: &mut Append<'_>) -> Resu
                 match copier.copy(&row, how.random) {
                     Ok(Copied::Now | Copied::WithoutParent | Copied::TagsAlone(_)) => {
                         carried.rows += 1;
-                        let known = carried.run_ids.iter().any(|id| id == row.run_id);
-                        if !row.run_id.is_empty() && !known {
-                            carried.run_ids.push(row.run_id.to_owned());
+                        let id = row.run_id;
+                        if !id.is_empty() && !known.contains(id) {
+                            known.insert(id.to_owned());
+                            carried.run_ids.push(id.to_owned());
                         }
                         Ok(())
                     }
