@@ -330,31 +330,37 @@ append_rows <- function(open, draft, call) {
     )
   }
   request <- call_native(native_token, call = call)
+  # On a session's row all rest that are of it.
+  waits <- !identical(getOption("fitledger.sync"), "none") || grepl("^[^\x1f]*\x1fsession\x1f", draft$cells)
   suspendInterrupts({
-    answer <- query_texts(
-      open, "append", open$ledger$name, request, open$head$seq, open$head$hash,
-      if (draft$is_decided) draft$after else 0, draft$cells,
-      call = call
-    )
-    if (answer[[1]] == "conflict") {
-      return(FALSE)
-    }
-    check_outside(answer[[1]], call)
-    switch(answer[[1]],
-      forbidden = abort_forbidden(open, call),
-      unseen = {
-        refresh_mirror(open, call)
-        abort("database", "The database does not have the rows that this machine has seen.", call = call)
-      },
-      unknown = abort("not_found", paste0("There is no ledger `", open$ledger$name, "` in the database any more."), call = call)
-    )
-    first <- as.numeric(answer[[2]])
-    last <- list(seq = as.numeric(answer[[3]]), hash = answer[[4]])
-    call_native(native_appended, open$path, call = call)
-    if (answer[[5]] == "settled" || !identical(getOption("fitledger.sync"), "none")) {
-      if (answer[[5]] != "settled") {
-        settle(open, last, call)
+    # A server that crashed before the rows were on its disk has lost them: then they are sent again.
+    repeat {
+      answer <- query_texts(
+        open, "append", open$ledger$name, request, open$head$seq, open$head$hash,
+        if (draft$is_decided) draft$after else 0, draft$cells,
+        call = call
+      )
+      if (answer[[1]] == "conflict") {
+        return(FALSE)
       }
+      check_outside(answer[[1]], call)
+      switch(answer[[1]],
+        forbidden = abort_forbidden(open, call),
+        unseen = {
+          refresh_mirror(open, call)
+          abort("database", "The database does not have the rows that this machine has seen.", call = call)
+        },
+        unknown = abort("not_found", paste0("There is no ledger `", open$ledger$name, "` in the database any more."), call = call)
+      )
+      last <- list(seq = as.numeric(answer[[3]]), hash = answer[[4]])
+      settled <- answer[[5]] == "settled" || (waits && settle(open, last, call))
+      if (settled || !waits) {
+        break
+      }
+    }
+    first <- as.numeric(answer[[2]])
+    call_native(native_appended, open$path, call = call)
+    if (settled) {
       # The rows as they were drafted, if nobody was faster.
       if (first == draft$after + 1 && last$hash == hash_of_last(draft$rows)) {
         open$head <- call_native(native_mirror_extend, open$path, draft$rows, call = call)
@@ -372,7 +378,7 @@ hash_of_last <- function(rows) {
   rawToChar(rows[length(rows) - 64:1])
 }
 
-# Waits until rows are on the server's disk. A server that crashed before has lost them.
+# Waits until rows are on the server's disk; FALSE if a crash was faster, and they are lost.
 settle <- function(open, last, call) {
   settled <- withCallingHandlers(
     query(open, "settle", open$ledger$name, last$seq, last$hash, call = call),
@@ -384,12 +390,7 @@ settle <- function(open, last, call) {
       )
     }
   )
-  if (settled != "true") {
-    abort(
-      "database", "The server lost what was being logged: it stopped before it was on disk.", "Log it again.",
-      call = call
-    )
-  }
+  settled == "true"
 }
 
 object_path <- function(open, sha256) {

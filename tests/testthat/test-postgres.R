@@ -398,6 +398,66 @@ test_that("who set synchronous_commit off waits for the disk all the same", {
   }
 })
 
+# Begins a call of an R process of its own while somebody else holds the lock on the head: then its rows are brought to the disk
+# by a transaction of their own. On a server where nothing comes to the disk by itself for a while.
+while_others_write <- function(ledger, code, env = parent.frame()) {
+  stop_postgres("fast")
+  run_postgres(options = "-c wal_writer_delay=10s")
+  withr::defer(
+    {
+      stop_postgres("fast")
+      run_postgres()
+    },
+    env
+  )
+  read_runs(ledger)
+  connection <- postgres_connect()()
+  on.exit(DBI::dbDisconnect(connection))
+  DBI::dbExecute(connection, "BEGIN")
+  DBI::dbGetQuery(connection, paste0("SELECT seq::int FROM \"", ledger$schema, "\".ledgers FOR UPDATE"))
+  job <- parallel::mcparallel(rlang::eval_bare(code, env), silent = TRUE)
+  wait_until(is_waiting("wait_event_type = 'Lock'"), "a call to wait for the lock")
+  DBI::dbExecute(connection, "COMMIT")
+  job
+}
+
+is_waiting <- function(how) {
+  postgres_sql("SELECT count(*)::int FROM pg_stat_activity WHERE ", how)[[1]] > 0
+}
+
+test_that("rows that a crash of the server takes back before they are on disk are sent again", {
+  team <- local_postgres(schema = "slow_disk")
+  log_run(team, list(), list(m = 1))
+  postgres_sql(
+    "ALTER FUNCTION slow_disk.settle RENAME TO settle_now; CREATE FUNCTION slow_disk.settle(text, bigint, text) RETURNS boolean ",
+    "LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep(2); RETURN slow_disk.settle_now($1, $2, $3); END'"
+  )
+  job <- while_others_write(team, quote(log_run(team, list(), list(m = 2))))
+  wait_until(is_waiting("wait_event = 'PgSleep'"), "rows to be there, and not on disk")
+  stop_postgres("immediate")
+  run_postgres()
+  id <- parallel::mccollect(job)[[1]]
+  expect_identical(read_runs(team)$m, c(1, 2))
+  expect_identical(read_runs(team)$run_id[[2]], id)
+  expect_identical(nrow(verify_ledger(team)$problems), 0L)
+})
+
+test_that("a session's row is waited for where nothing else is", {
+  team <- local_postgres()
+  log_run(team, list(), list(m = 1))
+  job <- while_others_write(team, quote({
+    options(fitledger.sync = "none")
+    log_run(team, list(), list(m = 2))
+    stop_postgres("immediate")
+    run_postgres()
+    log_run(team, list(), list(m = 3))
+  }))
+  expect_type(parallel::mccollect(job)[[1]], "character")
+  verified <- verify_ledger(team)
+  expect_identical(verified$status, "ok")
+  expect_identical(verified$problems$problem, character())
+})
+
 test_that("a live view shows a ledger in a database", {
   skip_if_not_installed("httpuv")
   team <- local_postgres()
