@@ -458,17 +458,7 @@ values_of <- function(result, fun, what, notes) {
   if (is.null(fun)) {
     return(NULL)
   }
-  values <- attempt(named_list(fun(result$value)), paste0("`", what, "`"), notes)
-  recordable(values, what, notes)
-}
-
-named_list <- function(x) {
-  names <- names(x)
-  named <- length(x) == 0 || !is.null(names) && all(nzchar(names)) && !anyDuplicated(names)
-  if (!(is.list(x) || is.atomic(x)) || !named) {
-    stop("the function must return a list or a vector with names, each once, not ", describe(x), ".", call. = FALSE)
-  }
-  elements_of(x, "metrics")
+  attempt(recordable(named_elements(fun(result$value), what, notes), what, notes), paste0("`", what, "`"), notes)
 }
 
 # Arguments as parameters and as data.

@@ -151,8 +151,8 @@ log_metrics <- function(.run, ..., step = NULL) {
   # This is called at every step of a fit, so that what only `with_run()` needs is made only there.
   if (is_enclosing(.run)) {
     call <- environment()
-    log <- function(values) log_values(.run, values$metrics, step, call)
-    report_values(.run, list(metrics = named_values(values)), log)
+    log <- function(values) log_values(.run, named_values(values$metrics, call), step, call)
+    report_values(.run, list(metrics = values), log, named_each)
   } else {
     log_values(.run, named_values(values), step)
   }
@@ -179,9 +179,10 @@ log_params <- function(.run, ...) {
   check_run(.run)
   values <- list(...)
   call <- environment()
-  report_values(.run, list(params = named_values(values)), function(values) {
-    log_event_native(path_of(.run$file), "log", .run$run_id, values$params, call = call)
-  })
+  log <- function(values) {
+    log_event_native(path_of(.run$file), "log", .run$run_id, named_values(values$params, call), call = call)
+  }
+  report_values(.run, list(params = values), log, named_each)
   invisible(.run)
 }
 
@@ -191,9 +192,10 @@ log_tags <- function(.run, ...) {
   check_run(.run)
   values <- list(...)
   call <- environment()
-  report_values(.run, list(tags = named_values(values)), function(values) {
-    log_event_native(path_of(.run$file), "log", .run$run_id, tags = values$tags, call = call)
-  })
+  log <- function(values) {
+    log_event_native(path_of(.run$file), "log", .run$run_id, tags = named_values(values$tags, call), call = call)
+  }
+  report_values(.run, list(tags = values), log, named_each)
   invisible(.run)
 }
 
@@ -215,6 +217,14 @@ named_values <- function(values, call = rlang::caller_env()) {
     values <- do.call(c, unname(lapply(values, elements_of, arg = "...", call = call)))
   }
   values
+}
+
+# The same of each by itself, where one that isn't named is noted.
+named_each <- function(values, what, notes) {
+  each <- lapply(seq_along(values), function(i) {
+    as.list(tryCatch(named_values(values[i]), fitledger_error_argument = function(e) note_failure(e, notes)))
+  })
+  do.call(c, each)
 }
 
 # The elements of a list or a vector, whose class may have a method for that.

@@ -27,19 +27,56 @@ warn_of <- function(notes, head = "The call is done, but not all of it is on rec
   }
 }
 
-# Those of some values, each with a name of its own, that the ledger takes. `what` they are: `"params"`, `"metrics"`,
-# `"sealed"`, `"tags"`.
+# Those of some values that the ledger takes. `what` they are: `"params"`, `"metrics"`, `"sealed"`, `"tags"`.
 recordable <- function(values, what, notes) {
   is_metric <- what %in% c("metrics", "sealed")
+  values <- with_own_names(values, what, notes)
   kept <- vapply(names(values), function(name) {
-    place <- paste0(what, "$", name)
-    why <- if (name %in% reserved_names) reserved(place) else refusal(values[[name]], place, metric = is_metric)
+    place <- paste0(what, "$", abridged(name))
+    why <- if (name %in% reserved_names) {
+      reserved(place)
+    } else if (nchar(name, "bytes") > longest_name) {
+      paste0("`", place, "` can't be recorded: its name takes ", count_text(nchar(name, "bytes")), " bytes.")
+    } else {
+      refusal(values[[name]], place, metric = is_metric)
+    }
     if (!is.null(why)) {
       note(notes, why)
     }
     is.null(why)
   }, logical(1))
   values[kept]
+}
+
+# Those that have a name by which nothing else is called.
+with_own_names <- function(values, what, notes) {
+  names <- rlang::names2(values)
+  is_name <- validEnc(names) & Encoding(names) != "bytes"
+  is_name[is_name] <- nzchar(names[is_name])
+  if (!all(is_name)) {
+    note(notes, paste0(counted(sum(!is_name), "value"), " of `", what, "` can't be recorded: a name is missing, or can't be read."))
+  }
+  twice <- unique(names[is_name][duplicated(names[is_name])])
+  for (name in twice) {
+    note(notes, paste0("`", what, "$", abridged(name), "` can't be recorded: the name stands twice."))
+  }
+  values[is_name & !names %in% twice]
+}
+
+# In bytes: of those that a row has room for, and no person wrote.
+longest_name <- 1e6
+
+# A name as a message has room for it.
+abridged <- function(name, most = 200) {
+  if (nchar(name) > most) paste0(substr(name, 1, most), "\u2026") else name
+}
+
+# The elements of something that should be a list or a vector with names.
+named_elements <- function(x, what, notes) {
+  if (!(is.list(x) || is.atomic(x)) || length(x) > 0 && is.null(names(x))) {
+    return(note(notes, paste0("`", what, "` can't be recorded: it is no list or vector with names, but ", describe(x), ".")))
+  }
+  elements_of(x, what)
 }
 
 reserved_names <- c("run_id", "timestamp")
@@ -63,14 +100,14 @@ report <- function(run, code, failed = note_failure) {
   })
 }
 
-# The same of values, in lists by what they are, which `log` logs: those that can be recorded are.
-report_values <- function(run, values, log) {
-  given <- NULL
-  report(run, log(given <- values), function(e, notes) {
-    kept <- tryCatch(
-      Map(function(values, what) recordable(named_list(values), what, notes), given, names(given)),
-      error = function(e) NULL
-    )
+# The same of values, in lists by what they are, which `log` logs: those that can be recorded are. `elements` takes one
+# of these lists apart.
+report_values <- function(run, values, log, elements = named_elements) {
+  force(values)
+  report(run, log(values), function(e, notes) {
+    kept <- Map(function(values, what) {
+      attempt(recordable(elements(values, what, notes), what, notes), paste0("`", what, "`"), notes)
+    }, values, names(values))
     if (length(notes$text)) {
       unless_recorded(log(kept), function(e) note_failure(e, notes))
     } else {

@@ -248,10 +248,71 @@ test_that("within with_run() what can't be recorded is left out and named, and t
   }
 })
 
+test_that("within with_run() what is wrong with one value takes no other along", {
+  file <- local_ledger()
+  unreadable <- "\xff"
+  odd <- structure(list(b = 1), class = "odd_elements")
+  rlang::local_bindings(as.list.odd_elements = function(x, ...) stop("no elements"), .env = globalenv())
+  bad <- list(
+    list(5), list(x = 1, x = 2), list(x = 1, y = 2, x = 3), rlang::set_names(list(1), unreadable), list(run_id = 1),
+    list(list(1, 2)), list(odd), list(x = "x"), list(NULL, x = globalenv()), list(list(x = 1), x = 2)
+  )
+  given <- lapply(seq_along(bad), function(i) c(rlang::set_names(list(i), paste0("good", i)), bad[[i]]))
+  logs <- list(
+    function(run, values) do.call(log_metrics, c(list(run), values)),
+    function(run, values) do.call(log_metrics, c(list(run), values, list(step = 1))),
+    function(run, values) do.call(log_params, c(list(run), values, list(p = globalenv()))),
+    function(run, values) do.call(log_tags, c(list(run), values, list(t = globalenv()))),
+    function(run, values) end_run(run, c(values, list(x = "x"))),
+    function(run, values) end_run(run, list(), sealed = c(values, list(x = "x")))
+  )
+  recorded <- list(
+    function(run) names(run$metrics), function(run) names(run$metrics), function(run) names(run$params),
+    function(run) names(run$tags), function(run) names(run$metrics), function(run) run$sealed
+  )
+  for (way in seq_along(logs)) {
+    for (values in given) {
+      expect_warning(
+        expect_identical(with_run(file, list(), function(run) {
+          logs[[way]](run, values)
+          "the fit"
+        }), "the fit"),
+        class = "fitledger_warning_not_recorded"
+      )
+      names <- recorded[[way]](read_run(file, last_run_id(file)))
+      expect_identical(grep("good", names, value = TRUE), names(values)[[1]])
+      expect_false("run_id" %in% names)
+    }
+  }
+  long <- strrep("n", 2e7)
+  with_run(file, list(), function(run) {
+    refused <- function(code, what) expect_warning(code, what, class = "fitledger_warning_not_recorded")
+    refused(log_params(run, good = 1, text = long), "16 MiB")
+    refused(log_tags(run, rlang::set_names(list(1, 2), c("good", long))), "20,000,000 bytes")
+    refused(end_run(run, rlang::set_names(list(1, 2), c("good", long))), "20,000,000 bytes")
+  })
+  run <- read_run(file, last_run_id(file))
+  expect_identical(run[c("params", "tags", "metrics")], list(params = list(good = 1), tags = list(good = 1), metrics = list(good = 1)))
+  # Of a call, too.
+  metrics <- function(fit) list(aic = 1, s = 1, s = 2, 3)
+  expect_warning(log_call(file, lm(dist ~ speed, cars), metrics = metrics, sealed = metrics, params = metrics), "`metrics$s`", fixed = TRUE)
+  run <- read_run(file, last_run_id(file))
+  expect_identical(run$metrics, list(aic = 1))
+  expect_identical(run$sealed, "aic")
+  expect_identical(run$params$aic, 1)
+  echo <- function(text, k) list(text, k)
+  expect_warning(log_call(file, echo(long, k = 1)), "16 MiB")
+  run <- read_run(file, last_run_id(file))
+  expect_identical(run$params$k, 1)
+})
+
 test_that("what is left out within with_run() is named", {
   file <- local_ledger()
   expect_snapshot_conditions({
     with_run(file, list(), function(run) log_metrics(run, good = 1, bad = "x", worse = 1:2))
+    with_run(file, list(), function(run) log_metrics(run, good = 1, 5, list(b = 2, 6), c = 1, c = 2))
+    with_run(file, list(), function(run) end_run(run, list(good = 1, 5)))
+    with_run(file, list(), function(run) end_run(run, 5))
     with_run(file, list(), function(run) log_artifact(run, "nowhere.rds"))
   })
 })

@@ -8,6 +8,7 @@ use extendr_api::Robj;
 use extendr_ffi::{R_IsNA, R_NaInt, SEXPTYPE};
 use fitledger_core::format::json::{Json, MAX_DEPTH, MAX_INT};
 use fitledger_core::format::object::Object;
+use fitledger_core::format::row::MAX_ROW_BYTES;
 use fitledger_core::format::time;
 use fitledger_core::format::value::{Kind, Value};
 
@@ -21,6 +22,22 @@ fn refuse(arg_path: &str, what: impl Into<String>, instead: impl Into<String>) -
         message: format!("`{arg_path}` can't be recorded: {}.", what.into()),
         hint: instead.into(),
         ..Failure::default()
+    }
+}
+
+/// Whether a row has room for a value.
+pub fn check_fits(value: &Value, arg_path: &str) -> Result<(), Failure> {
+    /// For what a row says beside it.
+    const REST: usize = 4096;
+    let pair = Object::new().named(arg_path, value);
+    let quotes = pair.pairs().iter().filter(|&&byte| byte == b'"').count();
+    match pair.pairs().len() + quotes + REST > MAX_ROW_BYTES {
+        true => Err(refuse(
+            arg_path,
+            "it is longer than a row may be, which is 16 MiB",
+            "Store it as an artifact.",
+        )),
+        false => Ok(()),
     }
 }
 

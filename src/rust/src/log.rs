@@ -215,7 +215,8 @@ fn native_stream_text(state: Robj) -> Robj {
 fn native_refusal(x: Robj, arg_path: Robj) -> Robj {
     guard(|| {
         let arg_path = R::of(&arg_path).string().unwrap_or_default();
-        from_r::value(R::of(&x), &arg_path, 1)?;
+        let value = from_r::value(R::of(&x), &arg_path, 1)?;
+        from_r::check_fits(&value, &arg_path)?;
         Ok(Robj::from(()))
     })
 }
