@@ -5,6 +5,11 @@ local_ledger <- function(env = parent.frame()) {
 
 ledger_kind <- function() Sys.getenv("FITLEDGER_TEST_LEDGERS", "file")
 
+# For tests whose ledger a helper makes, and that then do something to its file.
+skip_unless_file <- function() {
+  skip_if(ledger_kind() != "file", "this is about the file itself")
+}
+
 # For what is about the file itself.
 local_file <- function(env = parent.frame()) {
   withr::local_tempfile(fileext = ".csv", .local_envir = env)

@@ -52,6 +52,7 @@ test_that("packages from elsewhere say where they came from", {
 })
 
 test_that("compare_session() says what differs today", {
+  skip_unless_file()
   # Where git isn't installed, nobody knows of a work tree.
   withr::local_options(fitledger.context = c("user", "host", "packages"))
   file <- local_file()
@@ -133,6 +134,7 @@ test_that("compare_session() prints what became of the code", {
 })
 
 test_that("a session that says something else of its code is read all the same", {
+  skip_unless_file()
   file <- local_file()
   odd <- list(git = 5L, script = "x", script_sha256 = 7L, code = "none", platform = R.version$platform)
   target <- list(file, 1e9, call_native(native_json, odd, FALSE), NULL, NULL, TRUE, FALSE)

@@ -107,6 +107,7 @@ test_that("down from data, a commit, a package or a run to what rests on it", {
 })
 
 test_that("what no longer holds is marked", {
+  skip_unless_file()
   withr::local_options(fitledger.context = character(), width = 80)
   local_reproducible_output(unicode = FALSE)
   chain <- local_chain()
