@@ -14,7 +14,10 @@
 #' - of a default that is computed, or a choice of several: the value in the
 #'   function when it returned;
 #' - of one that the function never evaluated, or evaluated inside `data`: its code.
-#'   Nothing is evaluated that the function didn't evaluate;
+#'   Nothing is evaluated that the function didn't evaluate, but for data and formulas
+#'   where that has no effect: `lm()`, say, reads them past its arguments. They are read
+#'   as they were before the call, from variables, rows and columns of these, or code such
+#'   as `reformulate(vars, "y")`; else a formula is as the model keeps it (`$terms`);
 #' - of data frames, matrices, and vectors as long as those have rows (or longer
 #'   than 1000): the hash, as of data, see [hash_data()];
 #' - of functions and formulas: their code.
@@ -89,7 +92,7 @@ log_call <- function(file, call, metrics = NULL, ..., params = NULL, artifact = 
   left <- new_leaving()
   on.exit(add = TRUE, {
     if (!ended) {
-      record_arguments(run, capture, about, params, data, redact, notes)
+      record_arguments(run, capture, NULL, about, params, data, redact, notes)
       attempt(finish(run, NULL, c(left$how, drawn_from(stream))), "The end of the run", notes)
     }
     warn_of(notes)
@@ -116,7 +119,7 @@ log_call <- function(file, call, metrics = NULL, ..., params = NULL, artifact = 
   ended <- TRUE
   drawn <- drawn_from(stream)
   params <- override(params, values_of(result, params_of, "params", notes))
-  record_arguments(run, capture, about, params, data, redact, notes)
+  record_arguments(run, capture, result$value, about, params, data, redact, notes)
   store_value(run, result, artifact, capture, notes)
   end_call(run, values_of(result, metrics, "metrics", notes), values_of(result, sealed, "sealed", notes), drawn, notes)
   if (result$visible) result$value else invisible(result$value)
@@ -400,9 +403,9 @@ begin_call <- function(file, params, data, seed, tags, about, said, call = rlang
 }
 
 # From here on there may be a value, and nothing throws: what fails is noted for one warning at the end.
-record_arguments <- function(run, capture, about, params, data, redact, notes) {
+record_arguments <- function(run, capture, value, about, params, data, redact, notes) {
   what <- "The arguments"
-  arguments <- attempt(captured_arguments(capture), what, notes)
+  arguments <- attempt(captured_arguments(capture, value), what, notes)
   capture$formula <- arguments[["formula"]]$value
   sorted <- attempt(sort_arguments(arguments, redact, notes), what, notes)
   data <- override(sorted$data, data)

@@ -8,6 +8,7 @@
 # - `received`: the promises of the arguments, which stay what they are when the function
 #   gives its variables other values
 # - `given`: the names of the arguments that were not missing
+# - `past`: of arguments that may be read past what the function received, what that takes
 # - `formula`: the value of the argument of that name, once the arguments were read
 # - `method`: the name of the S3 or S4 method that ran, if any; then `fun` and the
 #   others are the method's
@@ -27,7 +28,8 @@ capture_call <- function(expr, fun, caller) {
   copy <- with_first_line(copy, first_line, capture_dispatch(capture, fun, caller))
   expr[[1]] <- copy
   capture$call <- expr
-  capture$data <- data_in_variables(expr, caller)
+  # What is wrong with an argument is for the call to say.
+  capture$past <- tryCatch(codes_to_read(expr, caller), error = function(e) list())
   capture
 }
 
@@ -230,8 +232,9 @@ capture_s4_method <- function(capture, method, signature) {
 # ---- Reading --------------------------------------------------------------
 
 # For each argument a list of its `code`, whether it was `given`, and, if the function
-# has evaluated it or it is a constant, its `value`.
-captured_arguments <- function(capture) {
+# has evaluated it, it is a constant or can be read past it, its `value`. What the call gave
+# may have a formula.
+captured_arguments <- function(capture, value) {
   if (!is.null(capture$put_back)) {
     capture$put_back()
   }
@@ -239,17 +242,13 @@ captured_arguments <- function(capture) {
     return(typed_arguments(capture$expr))
   }
   arguments <- frame_arguments(capture)
-  data <- arguments$data
-  if (isTRUE(data$given) && !"value" %in% names(data)) {
-    arguments$data <- c(data, data_past_argument(data$code, capture))
-  }
   if (!is.null(capture$inner)) {
     inner <- frame_arguments(capture$inner)
     for (name in names(inner)) {
       arguments[[name]] <- override(inner[[name]], arguments[[name]])
     }
   }
-  arguments
+  read_past(arguments, capture$past, formula_kept(value))
 }
 
 frame_arguments <- function(capture) {
@@ -320,9 +319,8 @@ dot_arguments <- function(received) {
     return(list())
   }
   found <- lapply(unname(codes), argument, given = TRUE)
-  if (!has_injection(codes)) {
-    capture <- as.call(list(rlang::enquos, quote(...), .ignore_empty = "none", .unquote_names = FALSE))
-    quosures <- eval(capture, received)
+  quosures <- dots_unevaluated(received)
+  if (!is.null(quosures)) {
     found <- Map(with_value, found, quosures)
   }
   rlang::set_names(found, dot_names(rlang::names2(codes)))
@@ -341,56 +339,129 @@ dot_names <- function(names) {
   make.unique(names)
 }
 
-# ---- Data past the argument -----------------------------------------------
+# ---- Past the argument ----------------------------------------------------
 
-# `lm()` and its like evaluate `data` anew, past the argument. Where that is a variable,
-# or rows and columns of one, it is read once more: from the variables as they were
-# before the call, and only where reading has no effect.
+# `lm()` and its like evaluate `data` and a formula anew, past the arguments. Where these are
+# variables, or made of such by what has no effect, they are read once more: from the
+# variables as they were before the call, of which the call may have evaluated a promise.
 
-# For each argument that is such data, the values of its variables.
-data_in_variables <- function(expr, caller) {
-  codes <- Filter(function(code) is.symbol(code) || is.call(code), as.list(expr)[-1])
-  found <- lapply(unname(codes), function(code) {
-    variables <- if (is_harmless(code, caller)) plain_variables(all.vars(code), caller)
-    if (length(variables)) list(code = code, variables = variables)
+# For each argument that can be read so its `code`, the `env` of that, and the `variables`
+# and `promises` that it names.
+codes_to_read <- function(expr, caller) {
+  found <- lapply(typed_quosures(expr, caller), function(quosure) {
+    code <- rlang::quo_get_expr(quosure)
+    env <- rlang::quo_get_env(quosure)
+    is_evaluated <- identical(env, emptyenv())
+    is_code <- is.symbol(code) || is.call(code) && !is_formula(code)
+    if (is_code && !is_evaluated && is_harmless(code, env)) {
+      c(list(code = code, env = env), plain_variables(variables_in(code), env))
+    }
   })
-  drop_null(found)
+  Filter(function(read) "variables" %in% names(read), found)
 }
 
-data_past_argument <- function(code, capture) {
-  known <- Filter(function(data) identical(data$code, code), capture$data)
-  if (!length(known)) {
-    return(NULL)
+# What was typed as arguments, and what came to be arguments by dots, none of it evaluated.
+typed_quosures <- function(expr, caller) {
+  codes <- Filter(Negate(rlang::is_missing), unname(as.list(expr)[-1]))
+  quosures <- lapply(codes, function(code) {
+    if (identical(code, quote(...))) unclass(dots_unevaluated(caller)) else list(rlang::new_quosure(code, caller))
+  })
+  do.call(c, quosures)
+}
+
+# NULL where there is an injection among them, which must not be carried out.
+dots_unevaluated <- function(frame) {
+  codes <- as.list(eval(as.call(list(base::substitute, quote(list(...)))), frame))[-1]
+  if (!has_injection(codes)) {
+    eval(as.call(list(rlang::enquos, quote(...), .ignore_empty = "none", .unquote_names = FALSE)), frame)
   }
-  value <- tryCatch(
-    eval(code, list2env(known[[1]]$variables, parent = capture$caller)),
-    error = function(e) NULL
-  )
-  if (is_table(value)) list(value = value)
+}
+
+# Arguments with the values that the function has read past them: that of `data`, and formulas, of which the model may
+# have kept one. What else isn't evaluated may be a column's name.
+read_past <- function(arguments, past, kept) {
+  columns <- unlist(lapply(arguments, function(argument) if (is_table(argument$value)) colnames(argument$value)))
+  for (name in names(arguments)) {
+    argument <- arguments[[name]]
+    if (isTRUE(argument$given) && !"value" %in% names(argument)) {
+      known <- Filter(function(read) identical(read$code, argument$code), past)
+      value <- if (length(known)) value_past(known[[1]])
+      if (name == "formula" && is.null(value) && !is_formula(argument$code)) {
+        value <- kept
+      }
+      is_meant <- switch(name,
+        data = is_table(value),
+        formula = is_formula(value) || is_text_string(value),
+        is_formula(value) && !any(variables_in(argument$code) %in% columns)
+      )
+      if (is_meant) {
+        arguments[[name]]$value <- value
+      }
+    }
+  }
+  arguments
+}
+
+value_past <- function(read) {
+  variables <- read$variables
+  for (name in names(read$promises)) {
+    if (rlang::env_binding_are_lazy(read$promises[[name]], name) || !is_plain_data(read$promises[[name]][[name]])) {
+      return(NULL)
+    }
+    variables[name] <- list(read$promises[[name]][[name]])
+  }
+  tryCatch(eval(read$code, list2env(variables, parent = read$env)), error = function(e) NULL)
+}
+
+# What the formula of a model came to, as it keeps it.
+formula_kept <- function(model) {
+  terms <- if (is.list(model)) unclass(model)[["terms"]]
+  if (is_formula(terms)) {
+    attributes(terms) <- NULL
+    terms
+  }
+}
+
+# Also one that is only quoted.
+is_formula <- function(x) {
+  rlang::is_call(x, "~")
+}
+
+# A formula in code is the code that it is.
+variables_in <- function(code) {
+  if (is_formula(code)) {
+    return(character())
+  }
+  if (!is.call(code)) {
+    return(all.vars(code))
+  }
+  unique(unlist(lapply(as.list(code)[-1], variables_in)))
 }
 
 is_harmless <- function(code, env) {
-  if (!is.call(code)) {
+  if (!is.call(code) || is_formula(code)) {
     return(TRUE)
   }
   operators <- c(
     "[", "[[", "$", "(", ":", "-", "+", "*", "/", "!", "==", "!=", "<", ">", "<=", ">=", "&", "|", "%in%",
-    "c", "which", "head", "tail", "is.na", "nrow", "ncol", "names", "seq_len", "setdiff"
+    "c", "which", "head", "tail", "is.na", "nrow", "ncol", "names", "seq_len", "setdiff", "list", "paste", "paste0", "sprintf",
+    "as.formula", "formula", "reformulate", "update"
   )
-  name <- if (is.symbol(code[[1]])) as.character(code[[1]]) else ""
-  if (!name %in% operators) {
+  packages <- c("base", "utils", "stats")
+  name <- head_name(code[[1]])
+  known <- isTRUE(name %in% operators) && (is.symbol(code[[1]]) || as.character(code[[1]][[2]]) %in% packages)
+  if (!known) {
     return(FALSE)
   }
-  fun <- get0(name, env, mode = "function")
+  fun <- if (is.symbol(code[[1]])) get0(name, env, mode = "function") else eval(code[[1]], baseenv())
   home <- if (is.primitive(fun)) "base" else environmentName(topenv(environment(fun)))
-  parts <- as.list(code)[-1]
-  home %in% c("base", "utils") && all(vapply(seq_along(parts), function(i) is_harmless(parts[[i]], env), logical(1)))
+  home %in% packages && all(vapply(as.list(code)[-1], is_harmless, NA, env))
 }
 
-# NULL if one of the variables is more than plain data. A name without a value may be that
-# of a column.
+# The values of variables that are plain data, or promises that may become such; NULL if one is more. A name without a
+# value may be that of a column.
 plain_variables <- function(names, env) {
-  found <- list()
+  found <- list(variables = list(), promises = list())
   for (name in names) {
     at <- env
     while (!identical(at, emptyenv()) && !exists(name, at, inherits = FALSE)) {
@@ -399,14 +470,15 @@ plain_variables <- function(names, env) {
     if (identical(at, emptyenv())) {
       next
     }
-    if (rlang::env_binding_are_active(at, name) || rlang::env_binding_are_lazy(at, name)) {
-      # The data of packages are promises until somebody looks.
-      if (!startsWith(environmentName(at), "package:") || bindingIsActive(name, at)) {
-        return(NULL)
-      }
+    # The data of packages are promises until somebody looks.
+    is_lazy <- rlang::env_binding_are_lazy(at, name) && !startsWith(environmentName(at), "package:")
+    if (rlang::env_binding_are_active(at, name) || is_lazy && (identical(at, globalenv()) || environmentIsLocked(at))) {
+      return(NULL)
     }
-    if (is_plain_data(at[[name]])) {
-      found[[name]] <- at[[name]]
+    if (is_lazy) {
+      found$promises[[name]] <- share_promises(name, at)
+    } else if (is_plain_data(at[[name]])) {
+      found$variables[name] <- list(at[[name]])
     } else if (!is.function(at[[name]])) {
       return(NULL)
     }
@@ -415,6 +487,6 @@ plain_variables <- function(names, env) {
 }
 
 is_plain_data <- function(x) {
-  plain <- list("data.frame", c("tbl_df", "tbl", "data.frame"), c("data.table", "data.frame"), "factor", "Date")
-  !is.object(x) && (is.atomic(x) || is.list(x)) || any(vapply(plain, identical, logical(1), class(x)))
+  plain <- list("formula", "data.frame", c("tbl_df", "tbl", "data.frame"), c("data.table", "data.frame"), "factor", "Date")
+  !is.object(x) && (is.atomic(x) || is.list(x) || is_formula(x)) || any(vapply(plain, identical, logical(1), class(x)))
 }

@@ -147,6 +147,117 @@ test_that("data that the function evaluates past its argument is read where that
   expect_identical(touched, 1)
 })
 
+test_that("a formula is recorded as what it is, however it is given", {
+  file <- local_ledger()
+  fo <- mpg ~ wt
+  fos <- list(mpg ~ wt, wt = mpg ~ hp, quoted = quote(mpg ~ qsec))
+  v <- c("wt", "hp")
+  i <- 2
+  text <- "mpg ~ wt"
+  is_recorded <- function(code, formula) {
+    eval(substitute(code))
+    expect_identical(last_code(file, "formula"), formula)
+    expect_identical(read_runs(file, columns = "data")$data |> utils::tail(1), hash_data(mtcars))
+  }
+  is_recorded(log_call(file, lm(fo, mtcars)), "mpg ~ wt")
+  is_recorded(log_call(file, lm((fo), mtcars)), "mpg ~ wt")
+  is_recorded(log_call(file, lm(fos[[1]], mtcars)), "mpg ~ wt")
+  is_recorded(log_call(file, lm(fos$wt, mtcars)), "mpg ~ hp")
+  is_recorded(log_call(file, lm(fos[[i]], mtcars)), "mpg ~ hp")
+  is_recorded(log_call(file, lm(fos$quoted, mtcars)), "mpg ~ qsec")
+  is_recorded(log_call(file, lm(as.formula(text), mtcars)), "mpg ~ wt")
+  is_recorded(log_call(file, lm(stats::as.formula(paste("mpg ~", paste(v, collapse = " + "))), mtcars)), "mpg ~ wt + hp")
+  is_recorded(log_call(file, lm(reformulate(v, "mpg"), mtcars)), "mpg ~ wt + hp")
+  is_recorded(log_call(file, lm(reformulate("wt", response = "mpg"), mtcars)), "mpg ~ wt")
+  is_recorded(log_call(file, lm(update(fo, . ~ . + hp), mtcars)), "mpg ~ wt + hp")
+  is_recorded(log_call(file, glm(fo, gaussian, mtcars)), "mpg ~ wt")
+  is_recorded(log_call(file, lm(data = mtcars, fo)), "mpg ~ wt")
+  log_call(file, lm(text, mtcars))
+  expect_identical(last_params(file)$formula, text)
+  for (fo in fos[1:2]) log_call(file, lm(fo, data = mtcars))
+  expect_identical(utils::tail(read_runs(file)$formula, 2), c("mpg ~ wt", "mpg ~ hp"))
+  fits <- lapply(fos[1:2], function(f) log_call(file, lm(f, data = mtcars)))
+  expect_identical(utils::tail(read_runs(file)$formula, 2), c("mpg ~ wt", "mpg ~ hp"))
+
+  # Through functions, whether or not they have looked at what they were given.
+  wrappers <- list(
+    function(formula, data) log_call(file, lm(formula, data = data)),
+    function(formula, data) {
+      force(formula)
+      force(data)
+      log_call(file, lm(formula, data = data))
+    },
+    function(fo, d, ...) log_call(file, lm(fo, d, ...)),
+    function(...) log_call(file, lm(...)),
+    function(first, second) (function(formula, data) log_call(file, lm(formula, data = data)))(first, second),
+    function(first, second) (function(...) log_call(file, lm(...)))(first, second)
+  )
+  for (wrapper in wrappers) {
+    is_recorded(wrapper(mpg ~ wt, mtcars), "mpg ~ wt")
+    is_recorded(wrapper(fo, mtcars), "mpg ~ hp")
+  }
+  # By another name, unless that may be a column's.
+  second <- function(model, fixed, weights, data) invisible(eval(match.call()$fixed, parent.frame()))
+  wt <- ~hp
+  log_call(file, second(1, fo, wt, head(mtcars)))
+  expect_identical(last_code(file, "fixed"), "mpg ~ hp")
+  data <- head(mtcars)
+  forced <- function(fixed, weights, data) NROW(data)
+  log_call(file, forced(fo, wt, data))
+  expect_identical(last_code(file, "weights"), "wt")
+})
+
+test_that("to record a formula nothing is evaluated that has an effect", {
+  file <- local_ledger()
+  touched <- 0
+  touch <- function() {
+    touched <<- touched + 1
+    mpg ~ wt
+  }
+  ignore <- function(formula, data) NULL
+  past <- function(formula, data) invisible(eval(match.call()$formula, parent.frame()))
+  log_call(file, past(touch(), mtcars))
+  expect_identical(touched, 1)
+  expect_identical(last_code(file, "formula"), "touch()")
+  # What a model keeps of it has no effect to look at.
+  log_call(file, lm(touch(), mtcars))
+  expect_identical(touched, 2)
+  expect_identical(last_code(file, "formula"), "mpg ~ wt")
+  log_call(file, lm(cyl ~ ., mtcars))
+  expect_identical(last_code(file, "formula"), "cyl ~ .")
+  touched <- 0
+  delayedAssign("slow", touch())
+  makeActiveBinding("active", touch, environment())
+  for (wrapper in list(
+    function(formula) log_call(file, ignore(formula, mtcars)),
+    function(...) log_call(file, ignore(..., data = mtcars))
+  )) {
+    wrapper(touch())
+    expect_identical(touched, 0)
+    wrapper(active)
+    expect_identical(touched, 0)
+  }
+  log_call(file, ignore(slow, mtcars))
+  expect_identical(touched, 0)
+  expect_identical(last_code(file, "formula"), "slow")
+  as.formula <- function(x) touch()
+  log_call(file, ignore(as.formula("mpg ~ wt"), mtcars))
+  expect_identical(touched, 0)
+  # As it was when the call began.
+  fo <- mpg ~ wt
+  changes <- function(formula, data) {
+    used <- eval(match.call()$formula, parent.frame())
+    fo <<- mpg ~ hp
+    used
+  }
+  log_call(file, changes(fo, mtcars))
+  expect_identical(last_code(file, "formula"), "mpg ~ wt")
+  # What is wrong with an argument is the call's error.
+  expect_error(log_call(file, lm(fo, )), "object 'mpg' not found")
+  expect_error(log_call(file, ignore(...)), "'...' used in an incorrect context")
+  expect_identical(utils::tail(read_runs(file, columns = "status")$status, 2), c("failed", "failed"))
+})
+
 test_that("an S3 method is watched, and named", {
   file <- local_ledger()
   fit3 <- function(x, ...) UseMethod("fit3")
