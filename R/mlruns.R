@@ -25,12 +25,17 @@
 #' the ledger has: where MLflow has it at another version, the message says so, and
 #' [promote_model()] moves it.
 #'
-#' Nothing is read but what is in the folder: links are not followed, and of
-#' artifacts that lie elsewhere the address is named. A message counts and names
-#' what is left out: traces, prompts, descriptions and tags of models, tags of
-#' experiments and of data sets, steps beyond 2^53, texts that aren't UTF-8 or hold
-#' U+0000. It has the class `fitledger_message_imported`, and its field `left_out` is a
-#' data frame of all of it, a row each, with the character columns `what` (the kind, such as
+#' Nothing is read but what is in the folder: links are not followed, and of artifacts
+#' that lie elsewhere the address is named. A run of which a file or a folder can't be
+#' read, for its rights or since a link or a pipe stands where a folder belongs, is left
+#' out whole, so that a later import brings it as it is; so are the models that have a
+#' version of it, and an experiment whose folder can't be read. Want of memory or of file
+#' descriptors, or an interrupt, ends the import, which has then written nothing. A
+#' message counts and names what is left out: traces, prompts, descriptions and tags of
+#' models, tags of experiments and of data sets, steps beyond 2^53, texts that aren't
+#' UTF-8 or hold U+0000, runs whose tags or data sets are more than a row holds. It has
+#' the class `fitledger_message_imported`, and its field `left_out` is a data frame of
+#' all of it, a row each, with the character columns `what` (the kind, such as
 #' `"parameters"`) and `name` (which one, of which run, and why).
 NULL
 
@@ -95,14 +100,18 @@ say_left_out <- function(head, result, class, most = 3) {
 #' record of them as their source. Versions keep their numbers; stages are aliases.
 #'
 #' MLflow allows fewer characters in the names of parameters, metrics and tags: others
-#' become `_`. Where there is any, a message counts and names these and what is left out:
-#' artifacts that were recorded by their path, missing values, versions of runs that aren't
-#' exported. It has the class `fitledger_message_exported`, and its field `left_out` is a data
-#' frame of all of it, with the columns that the message of [import_runs()] has. No point
-#' stands twice.
+#' become `_`, and long names, or such with many `/`, are shortened, with a hash. Where
+#' there is any, a message counts and names these and what is left out: artifacts that
+#' were recorded by their path, missing values, runs with an id that is a name of
+#' MLflow's (`models`, `tags`), versions of runs that aren't exported. It has the class
+#' `fitledger_message_exported`, and its field `left_out` is a data frame of all of it,
+#' with the columns that the message of [import_runs()] has. No point stands twice.
 #'
 #' An earlier export is replaced as long as it is as it was written: a folder in
-#' which MLflow has logged since is an error.
+#' which MLflow has logged since is an error of the class `fitledger_error_exists`, and
+#' one that was changed while the export was being written `fitledger_error_conflict`. Until
+#' it is whole the new one is in a folder that only you may use. An export that fails or is
+#' interrupted leaves what there was.
 NULL
 
 export_mlruns <- function(file, to, run_ids, columns, call = rlang::caller_env()) {
