@@ -197,7 +197,8 @@ impl AppendRequest {
         let mut give_up = r::patience(&self.path);
         let written = self.with_memory(entropy, &mut give_up, |memory, how| {
             let open = || self.open();
-            let imported = source.import(open, &self.path, memory, how, bytes)?;
+            let imported =
+                source.import(open, &self.path, memory, how, bytes, &mut r::interrupted)?;
             Ok((imported, Remarks::of(memory)))
         });
         Ok(written?)
