@@ -38,9 +38,11 @@
 #' frame of all of it, with columns `row` (in the other ledger), `event`, `run_id`,
 #' `copied` (`TRUE` where the row came and something that it names didn't) and `why`.
 #'
-#' The runs are appended in one go: an import that fails or is interrupted has
-#' appended nothing. Where it was killed, whole rows stay, and the next one goes on
-#' from them.
+#' The runs are appended in one go: an import that fails, or is interrupted while it
+#' works out what to append, has appended nothing. Once rows of another ledger are
+#' being written it goes on to its end, which is soon, and says what it did before
+#' an interrupt ends the call. Where it was killed, whole rows stay, and the next
+#' one goes on from them.
 #'
 #' @section From a plain CSV:
 #' The runs of a CSV file as the chapter's own logger writes it (`run_id`,
@@ -158,10 +160,11 @@ import_ledger <- function(from, file, dry_run, call = rlang::caller_env()) {
     run <- ifelse(is.na(left_out$run_id), "", paste0(" of ", left_out$run_id))
     paste0("row ", number_text(left_out$row), ", ", left_out$event, run, ": ", left_out$why)
   }
-  rlang::inform(
+  # An interrupt that came while rows were written waits until it is said which.
+  suspendInterrupts(rlang::inform(
     printable_lines(c(import_line(imported, from, dry_run), left_out_lines(left_out, dry_run, "row", of_row))),
     class = c("fitledger_message_imported", "fitledger_message"), left_out = left_out
-  )
+  ))
   imported$run_ids
 }
 

@@ -169,7 +169,11 @@ connection_of <- function(open, call) {
   if (!inherits(connection, "PqConnection")) {
     abort_argument("connect", "a function that gives a connection of RPostgres, or one", connection, call = call)
   }
-  open$link$backend <- backend_of(connection)
+  backend <- backend_of(connection)
+  if (is.na(backend)) {
+    abort("database", "The connection to the database was lost.", "Try again.", call = call)
+  }
+  open$link$backend <- backend
   open$link$connection <- connection
 }
 
@@ -223,9 +227,12 @@ ask <- function(open, sql, call) {
   began <- Sys.time()
   waits <- FALSE
   repeat {
-    answer <- tryCatch(ask_once(open, sql, call), fitledger_error = stop, error = identity)
+    answer <- tryCatch(ask_once(open, sql, call), error = identity)
     if (!inherits(answer, "error")) {
       return(answer)
+    }
+    if (inherits(answer, "fitledger_error")) {
+      stop(answer)
     }
     message <- conditionMessage(answer)
     if (grepl("lock timeout", message, fixed = TRUE)) {
@@ -270,7 +277,7 @@ reconnect <- function(open, began, lost, call) {
   repeat {
     allowInterrupts(Sys.sleep(0.05))
     connected <- tryCatch(connection_of(open, call), error = identity)
-    if (!inherits(connected, "error") && !is.na(open$link$backend)) {
+    if (!inherits(connected, "error")) {
       return(invisible())
     }
     if (difftime(Sys.time(), began, units = "secs") > longest_outage) {

@@ -4,7 +4,8 @@
 
 PORT is the server's. FILE gets two ports: that for clients, and that for orders. Orders are lines, each answered by one:
 
-    after N   from now on the N-th message, of any connection and either direction, is the last of its connection
+    after N   from now on the N-th message, of any connection and either direction, is the last of its connection;
+              the rows of an answer count as one with what follows them
     count     how many messages went since then, and whether one was the last
     close     closes all connections
     to PORT   closes all connections; new ones go to another server
@@ -60,6 +61,8 @@ def pump(pair, source, target, begins):
             begins = False
             body = read(source, struct.unpack("!i", head[-4:])[0] - 4)
             target.sendall(head + body)
+            if source is pair[1] and head[:1] == b"D":
+                continue
             with lock:
                 went += 1
                 if went == last:

@@ -386,7 +386,7 @@ cut <- function() {
       },
       error = function(e) {
         # Who connects for the first time is told that it fails.
-        if (!grepl("Can't connect", conditionMessage(e))) say("other", "reading, cut after message ", nth, ": ", text_of(e))
+        if (!grepl("Can't connect|was lost", conditionMessage(e))) say("other", "reading, cut after message ", nth, ": ", text_of(e))
       }
     )
     over()
@@ -411,7 +411,7 @@ cut_crowd <- function() {
   wait_until(acks() >= more, "rows to be acknowledged after all were cut")
   end_crowd(jobs, "in the end")
   # Who connects for the first time is told that it fails.
-  judge(ledger, "in the end", "Can't connect to the database")
+  judge(ledger, "in the end", "Can't connect to the database|connection to the database was lost")
 }
 
 # ---- Records that go back, or are rewritten --------------------------------------------------------

@@ -54,6 +54,7 @@ reading_calls <- function(file, ids, models = c("price@production", "price/1", "
 odd_values <- c(
   "null", "true", "5", "-5", "1e+300", "\"\"", "\"x\"", "\"/tmp\"", "\"\\u0001 \\\"<b>\"", "[]", "[1,\"a\",null]", "{}",
   "{\"a\":null}", "{\"$na\":\"character\"}", "{\"$double\":\"NaN\"}", "{\"$list\":[1]}",
+  "{\"$empty\":\"double\"}", "{\"$date\":\"2026-11-23\"}", "{\"$vector\":{\"a\":1}}",
   paste0(strrep("[", 25), strrep("]", 25))
 )
 
@@ -101,7 +102,7 @@ test_that("every reading verb has an answer or a classed error, whatever a row s
     expect_null(unfit_outcome(eval(call)))
   }
   unfit <- character()
-  for (odd_value in if (is_long) odd_values else odd_values[c(1, 3, 7, 11, 12)]) {
+  for (odd_value in if (is_long) odd_values else odd_values[c(1, 3, 7, 11, 12, 14)]) {
     for (odd in odd_ledgers(rows, odd_value)) {
       write_rows(odd, file)
       for (name in names(calls)) {

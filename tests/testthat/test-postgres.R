@@ -268,6 +268,27 @@ test_that("a connection that is lost is made anew, and nothing is appended twice
   expect_identical(read_runs(team)$m, c(1, 2, 3, 4, 5))
 })
 
+test_that("a connection that comes lost is an error, and the next one is used", {
+  team <- local_postgres()
+  log_run(team, list(), list(m = 1))
+  calls <- 0
+  dies <- function() {
+    calls <<- calls + 1
+    connection <- postgres_connect()()
+    if (calls == 1) {
+      pid <- DBI::dbGetQuery(connection, "SELECT pg_backend_pid()")[[1]]
+      postgres_sql("SELECT pg_terminate_backend(", pid, ", 10000)")
+      # RPostgres would make it anew.
+      DBI::dbDisconnect(connection)
+    }
+    connection
+  }
+  dying <- ledger_postgres(dies, team$name)
+  expect_error(log_run(dying, list(), list(m = 2)), "was lost", class = "fitledger_error_database")
+  log_run(dying, list(), list(m = 3))
+  expect_identical(read_runs(team)$m, c(1, 3))
+})
+
 test_that("a connection inside a transaction is refused", {
   skip_without_postgres()
   connection <- postgres_connect()()

@@ -163,3 +163,21 @@ test_that("an export has the status, and what was asked for", {
   expect_error(export_runs(file, to, where = nothing > 1), class = "fitledger_error_where")
   expect_identical(bytes(to), before)
 })
+
+test_that("a run prints, whatever its row says of the call", {
+  file <- local_ledger()
+  id <- log_run(file, list(a = 1), list(b = 1))
+  rows <- rows_of(file)
+  odd <- c(
+    "5", "\"x\"", "[1,2]", "{\"code\":5}", "{\"code\":{\"$empty\":\"double\"}}", "{\"$na\":\"double\"}", "{\"$empty\":\"double\"}",
+    "{\"$date\":\"2026-11-23\"}", "{\"$vector\":{\"a\":1}}", "{\"$list\":[1]}", "{\"$new\":1}"
+  )
+  for (call in odd) {
+    said <- rows
+    at <- said[, "event"] == "run"
+    said[at, "context"] <- sub("{", paste0("{\"call\":", call, ","), said[at, "context"], fixed = TRUE)
+    write_rows(said, file)
+    expect_identical(verify_ledger(file)$status, "ok", info = call)
+    expect_match(format(read_run(file, id)), "made with", all = FALSE, info = call)
+  }
+})

@@ -322,10 +322,17 @@ impl AppendRequest {
         let path = &self.path;
         let written = self.with_memory(entropy, &mut give_up, |memory, how| {
             let imported = match &self.drafts {
-                None => source.import(|| self.open(), path, memory, how, bytes)?,
+                None => source.import(
+                    || self.open(),
+                    path,
+                    memory,
+                    how,
+                    bytes,
+                    &mut r::interrupted,
+                )?,
                 Some(drafts) => memory.drafting(path, |memory| {
                     let open = || DraftStore::open(path, drafts);
-                    source.import(open, path, memory, how, bytes)
+                    source.import(open, path, memory, how, bytes, &mut r::interrupted)
                 })?,
             };
             Ok((imported, Remarks::of(memory)))

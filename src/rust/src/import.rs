@@ -1,6 +1,7 @@
 //! Importing another ledger.
 
 use extendr_api::prelude::*;
+use fitledger_core::Error;
 use fitledger_core::views::import::{Bytes, Imported, LeftOut, Source};
 
 use crate::append_request::{AppendRequest, Entropy, Remarks, with_remarks};
@@ -8,7 +9,7 @@ use crate::artifacts::progress;
 use crate::deferred::DeferredStrings;
 use crate::from_r::path;
 use crate::guard::guard;
-use crate::r::R;
+use crate::r::{self, R};
 use crate::to_r;
 
 /// Imports another ledger, or says what that would bring: `list(run_ids, rows, sessions, objects, left_out)`, the ids of
@@ -23,8 +24,15 @@ fn native_import(request: Robj, from: Robj, dry_run: Robj, on_progress: Robj) ->
         let mut entropy = Entropy::new();
         let mut progress = progress(&on_progress);
         let source = Source::read(&from, target)?;
+        if r::interrupted() {
+            return Err(Error::Interrupted.into());
+        }
         if R::of(&dry_run).is_true() {
-            let plan = source.look(target, &mut |bytes| entropy.fill(bytes))?;
+            let plan = source.look(
+                target,
+                &mut |bytes| entropy.fill(bytes),
+                &mut r::interrupted,
+            )?;
             let mut bytes = Bytes::between(&from, target, true);
             let random = &mut |bytes: &mut [u8]| entropy.fill(bytes);
             let imported = plan.finish(&mut bytes, random, &mut progress)?;

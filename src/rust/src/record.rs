@@ -43,8 +43,9 @@ fn native_read_run(file: Robj, run_id: Robj) -> Robj {
         let data = run.data().iter();
         let data = data.map(|(name, version)| (name.clone(), Value::from_json(&version.json())));
         let session = run.last_session().context.as_ref();
-        let is_object = |json: &&Json| matches!(json, Json::Object(_));
-        let call = run.call().map(|call| call.json()).filter(is_object);
+        // An object may stand for a value that has no names.
+        let call = run.call().map(|call| Value::from_json(call.json()));
+        let call = call.filter(|call| matches!(call, Value::NamedList(_)));
         Ok(list!(
             run_id = run.id(),
             name = text(run.name()),
@@ -62,7 +63,7 @@ fn native_read_run(file: Robj, run_id: Robj) -> Robj {
             stream = run.stream().map_or(Robj::from(()), Robj::from),
             data = named(data.collect()),
             tags = named(run.tags()),
-            call = json(call),
+            call = call.map_or(Robj::from(()), |call| to_r::value(&call)),
             error = run.condition().map_or(Robj::from(()), condition),
             void_reason = text(run.void_reason()),
             voids = voids(run),

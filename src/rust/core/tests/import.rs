@@ -117,8 +117,87 @@ fn try_import(from: &Path, to: &Path) -> Result<Imported, Error> {
     let mut bytes = Bytes::between(from, to, false);
     let open = || FileStore::open(to);
     append_as("importer", |how| {
-        source.import(open, to, &mut Memory::default(), how, &mut bytes)
+        source.import(
+            open,
+            to,
+            &mut Memory::default(),
+            how,
+            &mut bytes,
+            &mut || false,
+        )
     })
+}
+
+/// Enough runs for it to be asked whether to give up while they are imported.
+fn many_runs() -> Vec<Event> {
+    (0..25_000).map(|i| run(&format!("many-{i}"))).collect()
+}
+
+#[test]
+fn who_gives_up_an_import_gets_nothing_of_it_and_nobody_waits_meanwhile() {
+    let (_folder, a, b) = begun_by_ann("given-up", many_runs());
+    for is_there in [false, true] {
+        if is_there {
+            log_as(&b, "bea", vec![run("x")]);
+        }
+        let before = fs::read(&b).ok();
+        let asked = std::cell::Cell::new(0);
+        let give_up_at = |at: u32| {
+            let source = Source::read(&a, &b).unwrap();
+            let mut bytes = Bytes::between(&a, &b, false);
+            let open = || FileStore::open(&b);
+            asked.set(0);
+            let mut give_up = || {
+                asked.set(asked.get() + 1);
+                if let Ok(file) = fs::File::open(&b) {
+                    assert!(sys::try_lock(&file).unwrap());
+                }
+                asked.get() == at
+            };
+            append_as("importer", |how| {
+                let mut memory = Memory::default();
+                source.import(open, &b, &mut memory, how, &mut bytes, &mut give_up)
+            })
+        };
+        for at in [1, 2] {
+            let e = give_up_at(at).unwrap_err();
+            assert_eq!(e.class(), "interrupted");
+            assert_eq!(fs::read(&b).ok(), before);
+        }
+        assert_eq!(give_up_at(3).unwrap().rows, 25_000);
+        assert_eq!(asked.get(), 2);
+        assert_eq!(verify(&b, None).unwrap().status, Status::Ok);
+        fs::remove_file(&b).unwrap();
+    }
+}
+
+#[test]
+fn what_is_appended_while_an_import_is_drafted_counts() {
+    let (_folder, a, b) = begun_by_ann("meanwhile", many_runs());
+    for is_there in [false, true] {
+        if is_there {
+            log_as(&b, "bea", vec![run("x")]);
+        }
+        let source = Source::read(&a, &b).unwrap();
+        let mut bytes = Bytes::between(&a, &b, false);
+        let open = || FileStore::open(&b);
+        let mut is_first = true;
+        let mut meanwhile = || {
+            if std::mem::take(&mut is_first) {
+                log_as(&b, "bea", vec![run("many-7")]);
+            }
+            false
+        };
+        let imported = append_as("importer", |how| {
+            let mut memory = Memory::default();
+            source.import(open, &b, &mut memory, how, &mut bytes, &mut meanwhile)
+        });
+        let imported = imported.unwrap();
+        assert_eq!((imported.rows, imported.left_out.len()), (24_999, 1));
+        assert!(all_words(&b)["many-7"].contains("bea"));
+        assert_eq!(verify(&b, None).unwrap().status, Status::Ok);
+        fs::remove_file(&b).unwrap();
+    }
 }
 
 /// Imports, as a look before has said, and nothing is left to come.
@@ -131,7 +210,10 @@ fn import(from: &Path, to: &Path) -> Imported {
     };
     let old_problems = problems(to);
     let look = |from: &Path, to: &Path| {
-        let plan = Source::read(from, to).unwrap().look(to, &mut fill).unwrap();
+        let plan = Source::read(from, to)
+            .unwrap()
+            .look(to, &mut fill, &mut || false)
+            .unwrap();
         let mut bytes = Bytes::between(from, to, true);
         plan.finish(&mut bytes, &mut fill, &mut |_| false).unwrap()
     };

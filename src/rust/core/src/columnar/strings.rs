@@ -1,5 +1,9 @@
 //! Many texts, each once, and the index of each.
 
+use std::collections::hash_map::RandomState;
+use std::hash::BuildHasher;
+use std::sync::OnceLock;
+
 use crate::columnar::blocks::{BLOCK, Block, Blocks, Result};
 use crate::columnar::index_file::indexed;
 use crate::platform::memory;
@@ -14,9 +18,55 @@ pub struct StringTable {
     /// Where a hash leads to: 0, or an index plus 1, below the upper half of its hash. At most half
     /// of the slots are taken.
     table: Blocks<u64>,
+    /// By which its texts are hashed. An index keeps the one of the process that wrote it.
+    key: Key,
 }
 
-indexed!(StringTable { pages, ends, table });
+indexed!(StringTable {
+    pages,
+    ends,
+    table,
+    key
+});
+
+/// A secret on which hashes depend: nobody can write a ledger whose texts all have one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Key {
+    start: u64,
+    factor: u64,
+}
+
+indexed!(Key { start, factor });
+
+impl Default for Key {
+    /// That of this process.
+    fn default() -> Key {
+        static KEY: OnceLock<Key> = OnceLock::new();
+        *KEY.get_or_init(|| {
+            let random = RandomState::new();
+            Key {
+                start: random.hash_one(0),
+                factor: random.hash_one(1) | 1,
+            }
+        })
+    }
+}
+
+impl Key {
+    fn hash(self, text: &[u8]) -> u64 {
+        let fold = |word: u64| {
+            let product = u128::from(word) * u128::from(self.factor);
+            product as u64 ^ (product >> 64) as u64
+        };
+        let mut hash = self.start ^ text.len() as u64;
+        for chunk in text.chunks(8) {
+            let mut word = [0; 8];
+            word[..chunk.len()].copy_from_slice(chunk);
+            hash = fold(hash.rotate_left(5) ^ u64::from_le_bytes(word));
+        }
+        fold(hash ^ self.start)
+    }
+}
 
 /// A page that has as much takes no further text.
 const PAGE_BYTES: usize = 1 << 20;
@@ -84,7 +134,8 @@ impl StringTable {
         if self.table.is_empty() {
             return Ok(None);
         }
-        Ok(match self.search(text.as_bytes(), hash(text.as_bytes()))? {
+        let hash = self.key.hash(text.as_bytes());
+        Ok(match self.search(text.as_bytes(), hash)? {
             Slot::Of(index) => Some(index),
             Slot::Free(_) => None,
         })
@@ -111,12 +162,16 @@ impl StringTable {
 
     /// Adds a text and gives its index, or the one that it has already.
     pub fn add(&mut self, text: &str) -> Result<usize> {
-        let (index, _) = self.insert(text.as_bytes(), hash(text.as_bytes()))?;
+        let (index, _) = self.insert(text.as_bytes(), self.key.hash(text.as_bytes()))?;
         Ok(index)
     }
 
-    /// Adds a text in UTF-8 and gives its index; `None` if it is there already.
+    /// Adds a text in UTF-8, with its hash in this process, and gives its index; `None` if it is there already.
     pub fn add_new(&mut self, text: &[u8], hash: u64) -> Result<Option<usize>> {
+        let hash = match self.key == Key::default() {
+            true => hash,
+            false => self.key.hash(text),
+        };
         let (index, is_new) = self.insert(text, hash)?;
         Ok(is_new.then_some(index))
     }
@@ -170,15 +225,9 @@ impl StringTable {
     }
 }
 
+/// The hash of a text, in this process.
 pub fn hash(text: &[u8]) -> u64 {
-    const MIX: u64 = 0x9e37_79b9_7f4a_7c15;
-    let mut hash = text.len() as u64;
-    for chunk in text.chunks(8) {
-        let mut word = [0; 8];
-        word[..chunk.len()].copy_from_slice(chunk);
-        hash = (hash.rotate_left(5) ^ u64::from_le_bytes(word)).wrapping_mul(MIX);
-    }
-    hash ^ hash >> 29
+    Key::default().hash(text)
 }
 
 #[cfg(test)]
@@ -207,9 +256,48 @@ mod tests {
             let known = texts.add_new(text(i).as_bytes(), hash(text(i).as_bytes()));
             assert_eq!(known.unwrap(), None);
         }
+        // From another process, as an index brings them.
+        let mut others = StringTable {
+            key: Key {
+                start: 1,
+                factor: 3,
+            },
+            ..StringTable::default()
+        };
+        for i in 0..5000 {
+            let text = format!("run-{i}");
+            let added = others.add_new(text.as_bytes(), hash(text.as_bytes()));
+            assert_eq!(added.unwrap(), Some(i));
+            assert_eq!(others.find(&text).unwrap(), Some(i));
+        }
         // Texts of one hash are told apart.
         let other = texts.add_new(b"other", hash(b"run-0"));
         assert_eq!(other.unwrap(), Some(5000));
         assert_eq!(texts.get(5000), "other");
+    }
+
+    #[test]
+    fn no_texts_have_one_hash_under_every_key() {
+        use std::collections::HashSet;
+        const PAIRS: u32 = 12;
+        // The highest bit of a word is one whatever odd number it is multiplied with, and the next word takes it away.
+        let text = |n: u32| -> Vec<u8> {
+            let pair = |i: u32| match n >> i & 1 {
+                0 => [0, 0],
+                _ => [1 << 63, 1 << 4],
+            };
+            let words = (0..PAIRS).flat_map(pair);
+            words.flat_map(u64::to_le_bytes).collect()
+        };
+        let key = |n: u64| Key {
+            start: n,
+            factor: n.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1,
+        };
+        for key in [Key::default(), key(7), key(1 << 40)] {
+            let halves = (0..1 << PAIRS).map(|n| key.hash(&text(n)) >> 32);
+            let found: HashSet<u64> = halves.collect();
+            assert!(found.len() > (1 << PAIRS) - 10, "{key:?}: {}", found.len());
+        }
+        assert_ne!(key(7).hash(b"a"), key(8).hash(b"a"));
     }
 }

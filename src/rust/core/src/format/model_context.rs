@@ -104,7 +104,9 @@ impl ModelContext {
     pub fn signature(&self) -> Option<Json> {
         match self.0.at(&[SIGNATURE, COLUMNS])? {
             Json::Object(columns) => {
-                let columns = columns.iter();
+                // A key that begins with one `$` would make a tagged value of the whole.
+                let is_name = |name: &str| name.starts_with("$$") || !name.starts_with('$');
+                let columns = columns.iter().filter(|(name, _)| is_name(name));
                 let columns =
                     columns.filter_map(|(name, column)| Some((name.clone(), in_form(column)?)));
                 Some(object([(COLUMNS, Json::Object(columns.collect()))]))

@@ -280,7 +280,10 @@ impl Form {
                 (!texts.is_empty()).then_some(Json::Array(texts))
             }
             (Form::TextsByName, Json::Object(pairs)) => {
-                let texts = pairs.iter().filter(|(_, value)| is_text(value));
+                let is_named = |key: &str| !key.starts_with('$');
+                let texts = pairs
+                    .iter()
+                    .filter(|(key, value)| is_named(key) && is_text(value));
                 Some(Json::Object(texts.cloned().collect()))
             }
             (Form::Object(forms), Json::Object(_)) => Some(in_form(value, forms)),
@@ -348,7 +351,7 @@ mod tests {
                     (_, Json::Object(pairs))
                         if pairs.iter().any(|(key, _)| key.starts_with('$')) =>
                     {
-                        matches!(form, Form::TextsByName)
+                        false
                     }
                     (Form::Text, value) => value.as_str().is_some(),
                     (Form::Number, value) => value.as_int().is_some(),

@@ -17,7 +17,7 @@ mod tail;
 mod validate;
 
 pub use append::{
-    Append, Draft, Drafted, Memory, ReadSince, Session, SetAside, append, append_decided,
+    Ahead, Append, Draft, Drafted, Memory, ReadSince, Session, SetAside, append, append_decided,
     append_drafted, begin, discard_begun,
 };
 pub use checked::{Checked, CheckedRow, PlainRun, checked_rows};

@@ -226,6 +226,12 @@ impl Ledger {
         self.bytes.len() as u64
     }
 
+    /// Whether it is what was read after a position that still stood, and nothing was.
+    pub fn is_empty_after(&self, position: &Position) -> bool {
+        let after = self.after.unwrap_or(Position::origin());
+        self.bytes.is_empty() && (after == *position || position.end == 0)
+    }
+
     /// A check of every row of a whole ledger.
     pub fn validate(&self) -> Validation {
         let rows = self.bytes.get(tail::FIRST_ROW as usize..);

@@ -13,7 +13,7 @@ use std::sync::LazyLock;
 use memchr::memmem::Finder;
 
 use crate::columnar::strings;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::format::chain::{self, Head};
 use crate::format::digest::{Digest, HEX_LEN};
 use crate::format::event::{Event, EventKind};
@@ -32,6 +32,29 @@ use crate::platform::memory;
 use crate::views::fold::{Fold, Refusal};
 use crate::views::registry::Registry;
 use crate::views::run_ids::WithoutEffect;
+
+/// Asks now and then whether to give up a pass over many rows.
+pub struct Patience<'a> {
+    give_up: &'a mut dyn FnMut() -> bool,
+    rows: u32,
+}
+
+impl<'a> Patience<'a> {
+    pub fn new(give_up: &'a mut dyn FnMut() -> bool) -> Patience<'a> {
+        Patience { give_up, rows: 0 }
+    }
+
+    /// Is told of each row.
+    pub fn go_on(&mut self) -> Result<()> {
+        /// To ask costs as much as some hundred rows.
+        const ROWS: u32 = 10_000;
+        self.rows = (self.rows + 1) % ROWS;
+        match self.rows == 0 && (self.give_up)() {
+            true => Err(Error::Interrupted),
+            false => Ok(()),
+        }
+    }
+}
 
 /// A model, and a stage of it.
 type Stage = (String, String);
@@ -69,9 +92,14 @@ struct Standing<'l> {
 
 impl<'l> Standing<'l> {
     /// What stands in a ledger that was checked.
-    fn of(ledger: &'l Ledger, invalid: &'l [Invalid]) -> Result<Standing<'l>> {
+    fn of(
+        ledger: &'l Ledger,
+        invalid: &'l [Invalid],
+        patience: &mut Patience<'_>,
+    ) -> Result<Standing<'l>> {
         let mut standing = Standing::default();
         for row in ledger::checked_rows(ledger, invalid) {
+            patience.go_on()?;
             let row = match row? {
                 CheckedRow::Plain(run) => {
                     let identity = PlainOrigin::of(run.body()).map(|origin| origin.identity(&run));
@@ -431,9 +459,13 @@ impl<'a> Copier<'a> {
         by: &'a str,
         draft: &'a mut Draft,
     ) -> Result<Copier<'a>> {
-        let mut copier = Copier::new(Standing::of(good, invalid)?, source_id, by, draft)?;
+        // A repair holds the lock.
+        let mut never = || false;
+        let mut patience = Patience::new(&mut never);
+        let target = Standing::of(good, invalid, &mut patience)?;
+        let mut copier = Copier::new(target, source_id, by, draft)?;
         // The two have these rows in common.
-        copier.source = Standing::of(good, invalid)?;
+        copier.source = Standing::of(good, invalid, &mut patience)?;
         Ok(copier)
     }
 
@@ -444,8 +476,9 @@ impl<'a> Copier<'a> {
         target: &'a Checked,
         by: &'a str,
         draft: &'a mut Draft,
+        patience: &mut Patience<'_>,
     ) -> Result<Copier<'a>> {
-        let target = Standing::of(&target.ledger, &target.invalid)?;
+        let target = Standing::of(&target.ledger, &target.invalid, patience)?;
         let whole = Whole::of(source, &target);
         let mut copier = Copier::new(target, source.ledger.id(), by, draft)?;
         copier.whole = Some(whole);

@@ -13,10 +13,10 @@ use crate::format::id::{Random, Seq};
 use crate::format::row::Row;
 use crate::ledger::objects::{Objects, Progress};
 use crate::ledger::{
-    self, Append, Checked, CheckedRow, Draft, Drafted, Ledger, Memory, Position, Store,
+    self, Ahead, Append, Checked, CheckedRow, Draft, Drafted, Ledger, Memory, Position, Store,
 };
 use crate::platform::sys;
-use crate::views::copy::{Copied, Copier};
+use crate::views::copy::{Copied, Copier, Patience};
 use crate::views::fold::Refusal;
 use crate::views::stored;
 
@@ -68,15 +68,14 @@ impl Source {
     }
 
     /// What an import into a target would bring as both are now.
-    pub fn look(&self, target: &Path, random: Random<'_>) -> Result<Plan> {
-        let target = match ledger::examine(target) {
-            Err(Error::NotFound { .. }) => check(Ledger::none(target))?,
-            examined => {
-                let (ledger, found) = examined?;
-                Checked::of(ledger, found)?
-            }
-        };
-        self.plan(&target, "", &mut Draft::never_written(), random)
+    pub fn look(
+        &self,
+        target: &Path,
+        random: Random<'_>,
+        give_up: &mut dyn FnMut() -> bool,
+    ) -> Result<Plan> {
+        let there = look_at(target)?;
+        self.plan(&there, "", &mut Draft::never_written(), random, give_up)
     }
 
     /// Drafts the copies, and says what else there is to do.
@@ -86,11 +85,14 @@ impl Source {
         by: &str,
         draft: &mut Draft,
         random: Random<'_>,
+        give_up: &mut dyn FnMut() -> bool,
     ) -> Result<Plan> {
+        let mut patience = Patience::new(give_up);
         let mut plan = Plan::default();
         let mut sessions: HashMap<Seq, Vec<Named>> = HashMap::new();
-        let mut copier = Copier::between(&self.0, target, by, draft)?;
+        let mut copier = Copier::between(&self.0, target, by, draft, &mut patience)?;
         for row in self.0.rows() {
+            patience.go_on()?;
             let row = match row? {
                 CheckedRow::Plain(run) => match copier.copy_plain(&run, random) {
                     Some(Ok(Copied::Now)) => {
@@ -137,7 +139,8 @@ impl Source {
         Ok(plan)
     }
 
-    /// Imports it. What it stores beside the target, or doesn't since it is there already, `bytes` knows.
+    /// Imports it. What it stores beside the target, or doesn't since it is there already, `bytes` knows. Until the lock is
+    /// taken `give_up` is asked whether to.
     pub fn import<S: Store>(
         &self,
         open: impl FnMut() -> io::Result<S>,
@@ -145,11 +148,41 @@ impl Source {
         memory: &mut Memory,
         how: &mut Append<'_>,
         bytes: &mut Bytes,
+        give_up: &mut dyn FnMut() -> bool,
     ) -> Result<Imported> {
-        let imported = ledger::append_drafted(open, target, memory, how, |read_since| {
-            let there = check(read_since(&Position::origin())?)?;
+        let there = look_at(target)?;
+        let drafted = Ahead::draft(&there, memory, how, |draft, by, how| {
+            self.plan(&there, by, draft, how.random, give_up)
+        });
+        let (mut ahead, plan) = drafted?;
+        let mut drawn = ahead.take_drawn();
+        let mut random = |bytes: &mut [u8]| match drawn.len() < bytes.len() {
+            true => (how.random)(bytes),
+            false => {
+                let rest = drawn.split_off(bytes.len());
+                bytes.copy_from_slice(&std::mem::replace(&mut drawn, rest));
+            }
+        };
+        let mut how = Append {
+            session: how.session,
+            sync: how.sync,
+            now: how.now,
+            random: &mut random,
+            since: how.since,
+            give_up: &mut *how.give_up,
+        };
+        let imported = ledger::append_drafted(open, target, memory, &mut how, |read_since| {
+            let since = read_since(ahead.position())?;
+            let is_same = since.is_empty_after(ahead.position());
+            let there = match is_same {
+                true => there,
+                false => check(read_since(&Position::origin())?)?,
+            };
             Ok(move |draft: &mut Draft, by: &str, how: &mut Append<'_>| {
-                let plan = self.plan(&there, by, draft, how.random)?;
+                let plan = match is_same && ahead.go_on(draft, by) {
+                    true => plan,
+                    false => self.plan(&there, by, draft, how.random, &mut || false)?,
+                };
                 let value = plan.finish(bytes, how.random, &mut |_| false)?;
                 Ok(Drafted { value, begun: None })
             })
@@ -180,6 +213,17 @@ impl Source {
             is_new,
         };
         Ok(stored.into_iter().map(named).collect())
+    }
+}
+
+/// A ledger as it is now, which need not be there.
+fn look_at(path: &Path) -> Result<Checked> {
+    match ledger::examine(path) {
+        Err(Error::NotFound { .. }) => check(Ledger::none(path)),
+        examined => {
+            let (ledger, found) = examined?;
+            Checked::of(ledger, found)
+        }
     }
 }
 

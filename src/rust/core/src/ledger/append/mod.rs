@@ -1,5 +1,6 @@
 //! Appending: lock, look at the tail, write, unlock, flush.
 
+mod ahead;
 mod draft;
 pub(super) mod flush;
 pub(super) mod lock;
@@ -25,6 +26,7 @@ use crate::ledger::append::recovery::{Room, find_room, look_ahead};
 use crate::ledger::read::{self, Ledger, Position};
 use crate::ledger::store::{FileStore, Store};
 
+pub use ahead::Ahead;
 pub use draft::Draft;
 pub use memory::Memory;
 pub use recovery::SetAside;

@@ -7,6 +7,7 @@ use crate::format::object::Object;
 use crate::format::time::Timestamp;
 
 /// With what the rows of one append were made.
+#[derive(Clone, Copy)]
 pub struct Session<'a> {
     /// Changes whenever the context does.
     pub version: u64,

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use crate::error::Result;
 use crate::format::artifact::ArtifactEntry;
+use crate::format::digest::Digest;
 use crate::format::event::{Event, EventKind};
 use crate::format::id::{self, Random};
 use crate::format::session_context::SessionContext;
@@ -38,6 +39,37 @@ pub(super) fn enter(
     }
 }
 
+/// Drafts what [`enter`] will, if all can be stored that the session names, and gives the session's id. Nothing is stored.
+pub(super) fn foresee(
+    known: Option<&Known>,
+    how: &mut Append<'_>,
+    draft: &mut Draft,
+) -> Result<String> {
+    let known = known.and_then(|known| known.session.as_ref());
+    if let Some(session) = known.filter(|session| session.version == how.session.version) {
+        return Ok(session.id.clone());
+    }
+    let entry = |bytes: &[u8]| ArtifactEntry::of_bytes(Digest::of(&[bytes]), bytes.len() as u64);
+    let id: String = id::short_id(how.random).collect();
+    let lockfile = how.session.lockfile.map(entry);
+    let code = how.session.code.iter();
+    let code: Vec<_> = code.map(|(name, bytes)| (*name, entry(bytes))).collect();
+    draft.add(how.now, &event(&id, how, lockfile.as_ref(), &code))?;
+    Ok(id)
+}
+
+fn event(
+    id: &str,
+    how: &Append<'_>,
+    lockfile: Option<&ArtifactEntry>,
+    code: &[(&'static str, ArtifactEntry)],
+) -> Event {
+    Event {
+        context: SessionContext::object(id, how.session.context, lockfile, code),
+        ..Event::new(EventKind::Session)
+    }
+}
+
 /// Begins a session with a row of its own.
 pub(in crate::ledger) fn begin(
     ledger: &Path,
@@ -60,11 +92,7 @@ pub(in crate::ledger) fn begin(
         let entry = stored(&format!("The text of the {name}"), bytes);
         code.extend(entry.map(|entry| (*name, entry)));
     }
-    let event = Event {
-        context: SessionContext::object(&id, how.session.context, lockfile.as_ref(), &code),
-        ..Event::new(EventKind::Session)
-    };
-    draft.add(how.now, &event)?;
+    draft.add(how.now, &event(&id, how, lockfile.as_ref(), &code))?;
     let fresh = WrittenSession {
         version: how.session.version,
         id: id.clone(),
