@@ -163,13 +163,3 @@ left_out_lines <- function(left_out, dry_run, most = 10) {
   not_there <- paste0(if (dry_run) "Would be left" else "Left", " out, of ", counted(nrow(left_out), "row"), ":")
   c(x = not_there, rlang::set_names(said, "*"))
 }
-
-counted <- function(n, what) paste0(count_text(n), " ", what, if (n != 1) "s")
-
-# What there is any of.
-counted_each <- function(counts) {
-  counts <- counts[counts > 0]
-  as.character(mapply(counted, counts, names(counts)))
-}
-
-count_text <- function(n) format(n, big.mark = ",", scientific = FALSE)
