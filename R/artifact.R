@@ -184,10 +184,6 @@ check_bytes <- function(bytes, most, name, call) {
   }
 }
 
-size_text <- function(bytes) {
-  format(structure(bytes, class = "object_size"), units = "auto", standard = "IEC")
-}
-
 store_object <- function(file, x, name, most = Inf, call = rlang::caller_env()) {
   path <- tempfile()
   on.exit(unlink(path))

@@ -312,7 +312,7 @@ describe_call <- function(expr, fun, redact, caller) {
     version <- if (package == "base") r_version() else unname(getNamespaceVersion(package))
     list("function" = name, package = package, version = version)
   } else {
-    list("function" = name, body = hash_value(list(deparse(fun))))
+    list("function" = name, body = hash_value(list(with_plain_numbers(deparse(fun)))))
   }
   c(about, list(code = code_text(redact_call(expr, fun, redact, caller))))
 }
@@ -335,7 +335,7 @@ learner <- function(about) {
 
 # The text of code, as far as somebody would read it.
 code_text <- function(code) {
-  text <- as_utf8(paste(deparse(code, 500, nlines = 50), collapse = "\n"))
+  text <- as_utf8(paste(with_plain_numbers(deparse(code, 500, nlines = 50)), collapse = "\n"))
   if (nchar(text) > 5000) paste(substr(text, 1, 5000), "...") else text
 }
 

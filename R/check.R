@@ -55,7 +55,7 @@ untranslated <- function(paths) {
 }
 
 # In bytes. R and Linux take 4095, of which the working directory and the names of files beside a ledger need some.
-longest_path <- 3000
+longest_path <- 3000L
 
 # Whether there are files or folders of these names, texts of anybody's making: R warns of what is too long for a
 # path.

@@ -95,6 +95,32 @@ printable_lines <- function(text) {
   text
 }
 
+# Evaluates code that makes text of numbers, or of code in which they stand, as R does when it starts: what is recorded or
+# said must not depend on the session's options, of which one could make a warning of it, too.
+with_plain_numbers <- function(code) {
+  old <- options(OutDec = ".", scipen = 0, digits = 7)
+  on.exit(options(old))
+  code
+}
+
+# How many, or which.
+number_text <- function(n) with_plain_numbers(format(n, scientific = FALSE, trim = TRUE))
+
+# The same for who reads them.
+count_text <- function(n) with_plain_numbers(format(n, big.mark = ",", scientific = FALSE, trim = TRUE))
+
+counted <- function(n, what) paste0(count_text(n), " ", what, if (n != 1) "s")
+
+# What there is any of.
+counted_each <- function(counts) {
+  counts <- counts[counts > 0]
+  as.character(mapply(counted, counts, names(counts)))
+}
+
+size_text <- function(bytes) {
+  with_plain_numbers(format(structure(bytes, class = "object_size"), units = "auto", standard = "IEC"))
+}
+
 # An error that the evaluation of an argument made. Where R names the call that catches it, nobody made that call.
 without_our_call <- function(e) {
   if (rlang::is_call(conditionCall(e), c("doTryCatch", "eval_tidy"))) {
@@ -149,12 +175,12 @@ describe <- function(x) {
     if (is.na(x)) {
       return("NA")
     }
-    text <- if (is.character(x)) encodeString(x, quote = "\"") else format(x)
+    text <- if (is.character(x)) encodeString(x, quote = "\"") else with_plain_numbers(format(x, digits = 15))
     if (nchar(text, "width") <= 40) {
       return(text)
     }
     if (is.character(x)) {
-      return(paste("a string of", nchar(x, "bytes"), "bytes"))
+      return(paste("a string of", number_text(nchar(x, "bytes")), "bytes"))
     }
   }
   kind <- if (is.list(x)) "list" else if (is.numeric(x)) "numeric vector" else paste(typeof(x), "vector")

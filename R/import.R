@@ -197,14 +197,3 @@ left_out_lines <- function(left_out, dry_run, what, line_of, most = 10) {
   not_there <- paste0(if (dry_run) "Would be left" else "Left", " out, of ", counted(nrow(left_out), what), ":")
   c(x = not_there, rlang::set_names(said, "*"))
 }
-
-counted <- function(n, what) paste0(count_text(n), " ", what, if (n != 1) "s")
-
-# What there is any of.
-counted_each <- function(counts) {
-  counts <- counts[counts > 0]
-  as.character(mapply(counted, counts, names(counts)))
-}
-
-# R warns of a `big.mark` that is the session's decimal mark, too.
-count_text <- function(n) format(n, big.mark = ",", decimal.mark = ".", scientific = FALSE)

@@ -412,7 +412,7 @@ warn_of_end <- function(e) {
 
 describe_condition <- function(e, calls, most = 20) {
   texts <- function(x) unname(substr(as_utf8(x), 1, 2000))
-  lines <- vapply(calls, function(call) deparse(call, nlines = 1)[[1]], character(1))
+  lines <- with_plain_numbers(vapply(calls, function(call) deparse(call, nlines = 1)[[1]], character(1)))
   ours <- grepl(
     "^(withCallingHandlers|withVisible|eval|log_call|within_run|within_parent|with_run|\\.handleSimpleError|h|try(Catch(List|One)?)?|doTryCatch)\\(",
     lines

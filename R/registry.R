@@ -209,7 +209,7 @@ say_figures <- function(figures) {
   if (!length(figures)) {
     return("it gave no figures")
   }
-  paste(encodeString(names(figures)), vapply(figures, format, "", digits = 4), sep = " = ", collapse = ", ")
+  paste(encodeString(names(figures)), with_plain_numbers(vapply(figures, format, "", digits = 4)), sep = " = ", collapse = ", ")
 }
 
 #' Make a gate: better than the current model

@@ -93,14 +93,13 @@ check_checkpoint <- function(x, call = rlang::caller_env()) {
 
 #' @export
 format.fitledger_verification <- function(x, ...) {
-  number <- function(n) format(n, scientific = FALSE)
-  rows <- function(n) paste(number(n), if (n == 1) "row" else "rows")
+  rows <- function(n) paste(number_text(n), if (n == 1) "row" else "rows")
   hold <- if (x$rows == 1) "holds" else "hold"
   verdict <- switch(x$status,
     ok = if (x$rows == 0) "ok: there is no row yet" else paste0("ok: ", rows(x$rows), " ", hold),
     pending = paste0("pending: ", rows(x$rows), " ", hold, " and another is being written"),
     torn = paste0("torn: ", rows(x$rows), " ", hold, ", then a write that never finished"),
-    truncated = paste0("truncated: rows that the checkpoint covers are missing after row ", number(x$rows)),
+    truncated = paste0("truncated: rows that the checkpoint covers are missing after row ", number_text(x$rows)),
     corrupt = if (x$rows == 0) {
       "corrupt: no row holds"
     } else {
@@ -109,8 +108,8 @@ format.fitledger_verification <- function(x, ...) {
     forked = "forked: every row holds, but they are not those of the checkpoint"
   )
   where <- if (!is.na(x$row)) {
-    what <- if (x$row == 0) "The header" else paste("Row", number(x$row))
-    paste0(what, ", at byte ", number(x$byte), ": ", x$why, ".")
+    what <- if (x$row == 0) "The header" else paste("Row", number_text(x$row))
+    paste0(what, ", at byte ", number_text(x$byte), ": ", x$why, ".")
   }
   anchor <- if (x$anchored) {
     "Anchored: the ledger extends the checkpoint."
@@ -139,7 +138,7 @@ format.fitledger_verification <- function(x, ...) {
   problems <- if (nrow(x$problems)) {
     c(
       paste0(nrow(x$problems), if (nrow(x$problems) == 1) " problem" else " problems", " beside the chain:"),
-      paste0("  row ", number(x$problems$row), ": ", x$problems$problem)
+      paste0("  row ", number_text(x$problems$row), ": ", x$problems$problem)
     )
   }
   c(paste0("<", sub("[.]mirror[.]csv$", "", basename(x$file)), "> ", verdict), where, anchor, next_step, problems)
@@ -241,7 +240,7 @@ repair_ledger <- function(file) {
     return(invisible(verify_ledger(file)))
   }
   left_out <- as_frame(repaired$left_out)
-  cli_inform(c(
+  with_plain_numbers(cli_inform(c(
     "!" = "Set aside {.val {repaired$bytes}} byte{?s} of {.path {file}}, from byte {.val {repaired$byte}} on.",
     i = "They are in {.path {basename(repaired$file)}}, beside it.",
     if (repaired$rows > 0) {
@@ -261,10 +260,8 @@ repair_ledger <- function(file) {
         if (more > 0) c("*" = "and {.val {more}} more")
       )
     }
-  ))
+  )))
   extra <- list(set_aside = repaired$file, copied = repaired$run_ids, left_out = left_out)
   result <- verify_ledger(file)
   invisible(structure(c(unclass(result), extra), class = class(result)))
 }
-
-number_text <- function(n) format(n, scientific = FALSE, trim = TRUE)

@@ -213,3 +213,35 @@ test_that("an error whose message is no text is thrown on as it is", {
   expect_identical(class(caught), class(odd))
   expect_identical(read_runs(file, details = TRUE)$status, "failed")
 })
+
+test_that("what is recorded and said of numbers doesn't depend on the session's options", {
+  say <- function() {
+    file <- local_ledger()
+    other <- local_ledger()
+    id <- log_run(file, list(form = ~ x + 0.5, code = quote(f(100000, 0.5))), list(m = 1.5), artifacts = list(model = 1:1e5))
+    fit <- function(x, ...) 1
+    log_call(file, fit(x, I(0.25), 100000 + 0.5))
+    try(log_call(file, stop(0.5 + 100000)), silent = TRUE)
+    for (i in 1:3) register_model(file, "price", id)
+    damaged <- local_ledger()
+    lines <- readLines(file)
+    lines[[3]] <- sub("context", "Context", sub("0.5", "0.6", lines[[3]], fixed = TRUE), fixed = TRUE)
+    lines[[4]] <- sub("1.5", "2.5", lines[[4]], fixed = TRUE)
+    writeLines(lines, damaged)
+    said <- lapply(expression(
+      import_runs(file, other), export_runs(other, tempfile(), format = "mlruns"), repair_ledger(damaged),
+      print(verify_ledger(file)), log_metrics(start_run(other), a = 1, step = 1.25), best_run(file, "m", n = 100000.5),
+      promote_model(file, "price", 1, gate = function(candidate, current) list(pass = FALSE, figures = list(a = 1.5)))
+    ), function(code) {
+      printed <- utils::capture.output(conditions <- conditions_of(code, environment()))
+      c(printed, unlist(lapply(conditions, condition_lines)))
+    })
+    said <- gsub("[^ ']*(/|\\\\)[^ ']*|[0-9a-z]+[.]csv[^ ']*", "<path>", unlist(said))
+    said <- gsub("(byte )[0-9]+|[0-9]+( bytes)", "\\1<bytes>\\2", said)
+    calls <- grep("\"call\":", read_ledger(file)$context, value = TRUE)
+    no_ids(c(said, read_ledger(file)$params, sub(".*\"call\":", "", calls)))
+  }
+  usual <- say()
+  withr::local_options(OutDec = ",", scipen = -100, digits = 1, warn = 2)
+  expect_identical(say(), usual)
+})

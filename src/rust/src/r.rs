@@ -267,10 +267,16 @@ impl R {
         unsafe { SETCAR(self.0, head.0) };
     }
 
-    /// The text of code.
+    /// The text of code, in which numbers are as in a session whose options nobody changed.
     pub fn deparse(self) -> Text {
         let width = Robj::from(500);
-        let Some(lines) = base_call(c"deparse", self, &[R::of(&width)]) else {
+        let plain = extendr_api::list!(scipen = 0);
+        let options = base_call(c"options", R::of(&plain.into()), &[]);
+        let lines = base_call(c"deparse", self, &[R::of(&width)]);
+        if let Some(options) = options {
+            base_call(c"options", R::of(&options), &[]);
+        }
+        let Some(lines) = lines else {
             return Text::Invalid;
         };
         let lines = R::of(&lines);
