@@ -279,8 +279,8 @@ native_token <- function() .Call(wrap__native_token)
 native_is_gone <- function(boot, pids, started, pid) .Call(wrap__native_is_gone, boot, pids, started, pid)
 
 #' The columns of a plain CSV under their names, the second one's times as seconds since the epoch; of those which are
-#' local, as if the clock had shown UTC. `metrics` are the names of columns that are to be numbers. `lines` are those on
-#' which rows begin, `hash` is that of the file.
+#' local, as if the clock had shown UTC. `metrics` are the names of columns that are to be numbers. `lines` are those
+#' on which rows begin, `hash` is that of the file.
 #'
 #' @noRd
 native_read_plain <- function(file, metrics) .Call(wrap__native_read_plain, file, metrics)
@@ -290,14 +290,14 @@ native_read_plain <- function(file, metrics) .Call(wrap__native_read_plain, file
 #' @noRd
 native_read_times <- function(texts) .Call(wrap__native_read_times, texts)
 
-#' Which of some columns says how each run ended, `NULL` for none: `list(column, unknown)`, from 1, the second one of the
-#' first row that says it in no known word, or NA. Of columns that aren't text there is `NULL` in `columns`.
+#' Which of some columns says how each run ended, `NULL` for none: `list(column, unknown)`, from 1, the second one of
+#' the first row that says it in no known word, or NA. Of columns that aren't text there is `NULL` in `columns`.
 #'
 #' @noRd
 native_status_column <- function(names, columns) .Call(wrap__native_status_column, names, columns)
 
-#' Appends the runs of a plain CSV that a ledger doesn't have, or says which these are: `list(run_ids, left_out)`, the ids
-#' of those that come, and `list(line, run_id, why)` of those that don't and aren't there.
+#' Appends the runs of a plain CSV that a ledger doesn't have, or says which these are: `list(run_ids, left_out)`, the
+#' ids of those that come, and `list(line, run_id, why)` of those that don't and aren't there.
 #'
 #' `params` and `metrics` are columns of values, `plain` is `list(path, hash, run_ids, seconds, statuses, lines)`, the
 #' statuses `NULL` where the file says none. `with_running` says whether runs come that had not ended.

@@ -2,7 +2,9 @@
 
 plain_table <- function(file, call) {
   frame <- read_plain(file, call = call)$runs
-  list(frame = frame, details = as_frame(list(), nrow(frame)), detail_names = c(tags = "tags"), names = names(frame)[-(1:2)])
+  list(
+    frame = frame, details = as_frame(list(), nrow(frame)), detail_names = c(tags = "tags"), names = names(frame)[-(1:2)]
+  )
 }
 
 # The runs of a plain CSV, the lines on which they begin, and the hash of the file. The columns called as `metrics` are
@@ -40,8 +42,8 @@ plain_times <- function(seconds, is_local, lines, file, call) {
   .POSIXct(seconds, "UTC")
 }
 
-# The instants at which a clock of this place showed some times, which are given as if it had shown UTC, and how often it
-# did: where it is put forward never, where it is put back twice. R's own way of reading such a time follows the rows
+# The instants at which a clock of this place showed some times, which are given as if it had shown UTC, and how often
+# it did: where it is put forward never, where it is put back twice. R's own way of reading such a time follows the rows
 # before it.
 local_instants <- function(shown) {
   # No clock is a day from UTC, and none is put forward or back twice in three days.
@@ -66,8 +68,8 @@ ahead_of_utc <- function(seconds) {
   as.numeric(as.POSIXct(strptime(shown, "%Y-%m-%d %H:%M:%S", tz = "UTC"))) - seconds
 }
 
-# The name of the column in which a file says how each run ended, if there is one. `file` and the `lines` of its runs are
-# for the error, as far as they are known.
+# The name of the column in which a file says how each run ended, if there is one. `file` and the `lines` of its runs
+# are for the error, as far as they are known.
 status_column <- function(runs, file = NULL, lines = NULL, call = rlang::caller_env()) {
   texts <- lapply(columns_of(runs), function(column) if (is.character(column)) column)
   found <- call_native(native_status_column, names(texts), unname(texts), call = call)
@@ -129,7 +131,7 @@ say_plain_imported <- function(imported, from, dry_run) {
   }
   runs <- paste0(counted(length(imported$run_ids), "new run"), " from '", basename(from), "'.")
   head <- if (dry_run) c(i = paste("Would import", runs, "Nothing was written.")) else c(i = paste("Imported", runs))
-  of_line <- function(left_out) paste0("line ", number_text(left_out$row), ", run ", left_out$run_id, ": ", left_out$why)
+  of_line <- function(runs) paste0("line ", number_text(runs$row), ", run ", runs$run_id, ": ", runs$why)
   rlang::inform(
     printable_lines(c(head, left_out_lines(left_out, dry_run, "run", of_line))),
     class = c("fitledger_message_imported", "fitledger_message"), left_out = left_out
@@ -150,11 +152,13 @@ guess_metrics <- function(columns) {
   }
   params <- setdiff(names(columns), metrics)
   taken <- c(
-    if (length(metrics)) "{.field {without_controls(metrics)}} as {cli::qty(length(metrics))}metric{?s}" else "no column as metric",
-    if (length(params)) "{.field {without_controls(params)}} as {cli::qty(length(params))}parameter{?s}" else "none as parameter"
+    "{.field {without_controls(metrics)}} as {cli::qty(length(metrics))}metric{?s}",
+    "{.field {without_controls(params)}} as {cli::qty(length(params))}parameter{?s}"
   )
+  taken <- ifelse(c(length(metrics), length(params)) > 0, taken, c("no column as metric", "none as parameter"))
   if (length(columns)) {
-    cli_inform(c(i = paste0("Taking ", paste(taken, collapse = " and "), "."), i = "Say otherwise with {.arg metrics}."))
+    taken <- paste(taken, collapse = " and ")
+    cli_inform(c(i = paste0("Taking ", taken, "."), i = "Say otherwise with {.arg metrics}."))
   }
   metrics
 }

@@ -194,7 +194,8 @@ print.fitledger_checkpoint <- function(x, ...) {
 #'
 #' Copied are the runs whose rows behind the damage hold, with their sessions
 #' under new ids. A version of a model, or a promotion, is copied only if the
-#' versions that it names mean the same still. What couldn't be placed is named:
+#' versions that it names mean the same still. Rows that a tool has sorted come in the
+#' order of the chain, in which each follows another one. What couldn't be placed is named:
 #' rows that don't hold, rows of a run whose first row is lost, versions whose
 #' numbers would come to mean another model.
 #'

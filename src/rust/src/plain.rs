@@ -29,8 +29,8 @@ use crate::to_r;
 use crate::view_cache::{RUNS, guard_views};
 
 /// The columns of a plain CSV under their names, the second one's times as seconds since the epoch; of those which are
-/// local, as if the clock had shown UTC. `metrics` are the names of columns that are to be numbers. `lines` are those on
-/// which rows begin, `hash` is that of the file.
+/// local, as if the clock had shown UTC. `metrics` are the names of columns that are to be numbers. `lines` are those
+/// on which rows begin, `hash` is that of the file.
 ///
 /// @noRd
 #[extendr]
@@ -91,8 +91,8 @@ fn native_read_times(texts: Robj) -> Robj {
     })
 }
 
-/// Which of some columns says how each run ended, `NULL` for none: `list(column, unknown)`, from 1, the second one of the
-/// first row that says it in no known word, or NA. Of columns that aren't text there is `NULL` in `columns`.
+/// Which of some columns says how each run ended, `NULL` for none: `list(column, unknown)`, from 1, the second one of
+/// the first row that says it in no known word, or NA. Of columns that aren't text there is `NULL` in `columns`.
 ///
 /// @noRd
 #[extendr]
@@ -130,8 +130,8 @@ fn text_at(column: R, row: usize) -> Option<String> {
     }
 }
 
-/// Appends the runs of a plain CSV that a ledger doesn't have, or says which these are: `list(run_ids, left_out)`, the ids
-/// of those that come, and `list(line, run_id, why)` of those that don't and aren't there.
+/// Appends the runs of a plain CSV that a ledger doesn't have, or says which these are: `list(run_ids, left_out)`, the
+/// ids of those that come, and `list(line, run_id, why)` of those that don't and aren't there.
 ///
 /// `params` and `metrics` are columns of values, `plain` is `list(path, hash, run_ids, seconds, statuses, lines)`, the
 /// statuses `NULL` where the file says none. `with_running` says whether runs come that had not ended.

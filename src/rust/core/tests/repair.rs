@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use fitledger_core::Error;
+use fitledger_core::format::chain;
 use fitledger_core::format::digest::Digest;
 use fitledger_core::format::event::{Event, EventKind};
 use fitledger_core::format::id::RunId;
@@ -407,6 +408,77 @@ fn copies_that_were_merged_line_by_line_come_together() {
         assert_eq!(all, ["base", "ours-1", "ours-2", "theirs-1", "theirs-2"]);
         assert_eq!(user_of(&path, "theirs-2").as_deref(), Some("bea"));
     }
+}
+
+#[test]
+fn rows_that_a_tool_has_sorted_are_found_by_the_chain() {
+    let folder = Folder::new("sorted");
+    let path = folder.ledger();
+    let names: Vec<String> = (0..12).map(|i| format!("r{i}")).collect();
+    log_as(
+        &path,
+        "ann",
+        names[..5].iter().map(|name| run(name)).collect(),
+    );
+    log_as(
+        &path,
+        "bea",
+        names[5..].iter().map(|name| run(name)).collect(),
+    );
+    let old = lines(&path);
+    let sorts: [fn(&mut [String]); 5] = [
+        |rows| rows.reverse(),
+        |rows| rows.sort(),
+        |rows| rows.swap(4, 5),
+        |rows| rows.rotate_left(3),
+        |rows| rows.sort_by_key(|row| row[row.len() - 64..].to_owned()),
+    ];
+    for sort in sorts {
+        let mut all = old.clone();
+        sort(&mut all[1..]);
+        fs::write(&path, all.join("\n") + "\n").unwrap();
+        let carried = repaired(&path);
+        assert_eq!(ids(&path), names, "{all:?}");
+        assert_eq!(user_of(&path, "r4").as_deref(), Some("ann"));
+        assert_eq!(user_of(&path, "r5").as_deref(), Some("bea"));
+        // Where a first row was made anew, the old one is no row of it.
+        let left = carried.left_out.iter();
+        let mut left = left.filter(|row| row.event.as_deref() != Some("ledger"));
+        assert_eq!(left.next(), None);
+    }
+    // A row that is damaged, too, costs itself alone.
+    let mut all = old.clone();
+    let damaged = all[6].split(',').nth(3).unwrap().to_owned();
+    all[6] = all[6].replacen("2026-11-23", "2026-11-24", 1);
+    all[1..].reverse();
+    fs::write(&path, all.join("\n") + "\n").unwrap();
+    let carried = repaired(&path);
+    assert_eq!(ids(&path).len(), 11);
+    let left = carried.left_out.iter();
+    let left = left.filter(|row| row.event.as_deref() != Some("ledger"));
+    let left: Vec<_> = left.map(|row| row.run_id.as_deref()).collect();
+    assert_eq!(left, [Some(damaged.as_str())], "{:?}", carried.left_out);
+}
+
+#[test]
+fn rows_that_follow_each_other_in_a_circle_are_looked_at_all() {
+    let folder = Folder::new("circle");
+    let path = folder.ledger();
+    log_as(&path, "ann", ["a", "b", "c", "d"].map(run).to_vec());
+    let mut all = lines(&path);
+    // The one is numbered behind the other, which is chained onto it.
+    let hash = Digest::from_hex(&all[6].as_bytes()[all[6].len() - 64..]).unwrap();
+    let body = all[5].replacen(",c,", ",forged,", 1);
+    let body = body[..body.len() - 65].to_owned();
+    let forged = format!("{body},{}", chain::link(&hash, body.as_bytes()));
+    all[6] = all[6].replacen("2026-11-23", "2026-11-24", 1);
+    all.remove(5);
+    all.push(forged);
+    fs::write(&path, all.join("\n") + "\n").unwrap();
+    let carried = repaired(&path);
+    assert_eq!(ids(&path), ["a", "b", "forged"]);
+    assert_eq!(carried.left_out.len(), 1);
+    assert_eq!(carried.left_out[0].run_id.as_deref(), Some("d"));
 }
 
 #[test]

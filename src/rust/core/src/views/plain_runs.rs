@@ -44,8 +44,8 @@ impl Ending {
         known.map(|(_, ending)| *ending)
     }
 
-    /// Whether a run that ended so may be the one that a ledger has. How one did that is void isn't said; what is lost may
-    /// still read as running there, and what was running may have gone on.
+    /// Whether a run that ended so may be the one that a ledger has. How one did that is void isn't said; what is lost
+    /// may still read as running there, and what was running may have gone on.
     fn may_be(self, run: Run<'_>) -> bool {
         match self {
             Ending::Finished => run.status() == Status::Finished,
@@ -66,8 +66,8 @@ pub struct StatusColumn {
     pub unknown: Option<usize>,
 }
 
-/// The column in which a table says how each of its runs ended: the last one of such a name with a word for that in it, as
-/// what was written so comes behind a parameter that is called so.
+/// The column in which a table says how each of its runs ended: the last one of such a name with a word for that in it,
+/// as what was written so comes behind a parameter that is called so.
 pub fn status_column<'a, T: Iterator<Item = Option<&'a str>>>(
     columns: impl DoubleEndedIterator<Item = (usize, &'a str, T)>,
 ) -> Option<StatusColumn> {
@@ -117,8 +117,8 @@ impl PlainRun {
         said(self) == said(other)
     }
 
-    /// The rows of a run: of one that didn't finish, those of a live run that ended otherwise, or hasn't. How a void run had
-    /// ended before nobody knows: that it finished is not to be taken from here.
+    /// The rows of a run: of one that didn't finish, those of a live run that ended otherwise, or hasn't. How a void run
+    /// had ended before nobody knows: that it finished is not to be taken from here.
     fn rows(self, origin: &Object, file: &str, now: Timestamp) -> Vec<(Timestamp, Event)> {
         let time = self.time;
         let mut run = self.event;
@@ -209,8 +209,8 @@ pub struct LeftOut {
     pub why: String,
 }
 
-/// Which runs of a file a ledger doesn't have: those that it has with what the file says of them need not come, and those
-/// whose ids other runs have can't. `with_running` says whether those come that hadn't ended.
+/// Which runs of a file a ledger doesn't have: those that it has with what the file says of them need not come, and
+/// those whose ids other runs have can't. `with_running` says whether those come that hadn't ended.
 pub fn plan(runs: &[PlainRun], ledger: &Runs, with_running: bool) -> Result<Plan> {
     let mut there = Vec::with_capacity(runs.len());
     for run in runs {

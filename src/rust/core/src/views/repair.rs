@@ -49,7 +49,9 @@ pub fn repair(
 
 /// Copies the rows that hold behind the damage.
 pub fn carry(wreck: &Wreck<'_>, draft: &mut Draft, how: &mut Append<'_>) -> Result<Carried> {
-    let source_id = wreck.good.id().or_else(|| ledger_id(wreck.rest));
+    let lines = in_order(wreck.good, lines(wreck.rest));
+    let first = lines.first().map(|(_, line)| *line);
+    let source_id = wreck.good.id().or_else(|| ledger_id(first?));
     let mut chain = Chain::of(wreck.good);
     let start = wreck.good.size();
     let good = wreck.good;
@@ -58,7 +60,7 @@ pub fn carry(wreck: &Wreck<'_>, draft: &mut Draft, how: &mut Append<'_>) -> Resu
     let mut carried = Carried::default();
     let mut known = HashSet::new();
     let mut budget = Budget::default();
-    let mut behind = lines(wreck.rest);
+    let mut behind = lines.iter().copied();
     while let Some((at, line)) = behind.next() {
         let room = budget.take(line.len());
         room.map_err(|OutOfMemory| good.out_of_memory())?;
@@ -99,6 +101,7 @@ pub fn carry(wreck: &Wreck<'_>, draft: &mut Draft, how: &mut Append<'_>) -> Resu
                 .push(LeftOut::of(line, start + at as u64, why));
         }
     }
+    carried.left_out.sort_by_key(|left_out| left_out.byte);
     Ok(carried)
 }
 
@@ -129,6 +132,70 @@ fn lines(rest: &[u8]) -> impl Iterator<Item = (usize, &[u8])> + Clone {
         .filter(|line| !line.is_empty() && *line != HEADER.as_bytes())
         .filter(|line| !MARKS.iter().any(|mark| line.starts_with(mark)))
         .map(move |line| (line.as_ptr() as usize - start, line))
+}
+
+/// Lines in the order of the chain: a row that stands before the one that it follows, as where a tool has sorted them,
+/// comes behind that, and what follows it along; one that is damaged, by its number. All others stay as they stand.
+fn in_order<'l>(
+    good: &Ledger,
+    lines: impl Iterator<Item = (usize, &'l [u8])>,
+) -> Vec<(usize, &'l [u8])> {
+    let mut chain = Chain::of(good);
+    let mut all = Vec::new();
+    let mut all_hold = true;
+    for (at, line) in lines {
+        all_hold &= chain.hold(line).is_ok();
+        memory::reserve(&mut all, 1);
+        all.push((at, line));
+    }
+    if all_hold {
+        return all;
+    }
+    memory::ensure(256 * all.len());
+    let rows: Vec<_> = all
+        .iter()
+        .map(|(_, line)| RawRow::parse(line).ok())
+        .collect();
+    let mut by_seq: HashMap<Seq, Vec<usize>> = HashMap::new();
+    for (i, row) in rows.iter().enumerate() {
+        if let Some(row) = row {
+            by_seq.entry(row.seq).or_default().push(i);
+        }
+    }
+    // Those that are put behind the row that they follow, by that.
+    let mut followers: HashMap<usize, Vec<usize>> = HashMap::new();
+    let mut is_moved = vec![false; all.len()];
+    for (i, row) in rows.iter().enumerate() {
+        let Some(row) = row else { continue };
+        let leads_here = |before: &usize| {
+            let before = rows[*before].as_ref();
+            before.is_some_and(|before| chain::link(&before.hash, row.body) == row.hash)
+        };
+        let numbered = by_seq
+            .get(&Seq(row.seq.0 - 1))
+            .map_or(&[][..], Vec::as_slice);
+        let near = i.checked_sub(1).into_iter();
+        let mut near = near.chain(numbered.iter().copied().take(Chain::MOST));
+        let first = numbered.first().copied();
+        let before = near.find(leads_here).or(first.filter(|&first| first > i));
+        if let Some(before) = before.filter(|&before| before > i || is_moved[before]) {
+            followers.entry(before).or_default().push(i);
+            is_moved[i] = true;
+        }
+    }
+    let mut ordered = Vec::with_capacity(all.len());
+    for i in (0..all.len()).filter(|&i| !is_moved[i]) {
+        let mut next = vec![i];
+        while let Some(i) = next.pop() {
+            ordered.push(all[i]);
+            next.extend(followers.remove(&i).into_iter().flatten().rev());
+        }
+    }
+    // Rows that no writer of ours made may follow each other in a circle.
+    match ordered.len() == all.len() {
+        true => ordered,
+        false => all,
+    }
 }
 
 /// A line up to the comma before its hash cell, wherever that begins.
@@ -172,9 +239,8 @@ fn assume_lost_session(copier: &mut Copier<'_>, row: &Row<'_>, rest: &[u8]) -> R
 }
 
 /// The id of a ledger whose first row is damaged, if that still shows it.
-fn ledger_id(rest: &[u8]) -> Option<String> {
+fn ledger_id(line: &[u8]) -> Option<String> {
     const BEFORE: &[u8] = b"\"\"id\"\":\"\"";
-    let line = rest.split(|&byte| byte == b'\n').next()?;
     let start = memchr::memmem::find(line, BEFORE)? + BEFORE.len();
     let id = std::str::from_utf8(line.get(start..start + 32)?).ok()?;
     is_ledger_id(id).then(|| id.to_owned())
@@ -192,6 +258,9 @@ struct Chain<'a> {
 }
 
 impl<'a> Chain<'a> {
+    /// Nobody has merged so many copies; each costs every row behind it a hash.
+    const MOST: usize = 100;
+
     fn of(good: &'a Ledger) -> Chain<'a> {
         Chain {
             good,
@@ -221,10 +290,8 @@ impl<'a> Chain<'a> {
     }
 
     fn remember(&mut self, seq: Seq, hash: Digest) {
-        /// Nobody has merged so many copies; each costs every row behind it a hash.
-        const MOST: usize = 100;
         let known = self.behind.entry(seq).or_default();
-        if known.len() < MOST {
+        if known.len() < Chain::MOST {
             known.push(hash);
         }
     }
