@@ -311,7 +311,7 @@ artifact_path <- function(file, run_id, name) {
   if (artifact$stored) {
     return(copy_artifact(file, artifact))
   }
-  copy <- file.path(new_folder(), safe_label(basename(artifact$file)))
+  copy <- file.path(new_folder(), untranslated(safe_label(basename(untranslated(artifact$file)))))
   call_recorded(native_copy_file, file, artifact, name, copy)
   copy
 }
@@ -319,7 +319,7 @@ artifact_path <- function(file, run_id, name) {
 # The path of a copy under the file's own name; a folder is unpacked.
 copy_artifact <- function(file, artifact, what = NULL, call = rlang::caller_env()) {
   # The row may come from anywhere.
-  copy <- file.path(new_folder(), safe_label(artifact$file))
+  copy <- file.path(new_folder(), untranslated(safe_label(artifact$file)))
   if (!artifact$folder) {
     call_stored(native_copy_object, file, artifact, copy, what = what, call = call)
     return(copy)
@@ -377,6 +377,7 @@ call_recorded <- function(native, file, artifact, name, ..., call = rlang::calle
 # Where a file may be that was recorded by this path: as seen from the working directory, then beside the ledger, which
 # is the place that it shares with those who have both from somebody else.
 recorded_paths <- function(path, file) {
+  path <- untranslated(path)
   is_whole <- grepl("^([/\\\\~]|[A-Za-z]:)", path)
   below <- if (is_whole) basename(gsub("\\", "/", path, fixed = TRUE)) else path
   unique(c(path, file.path(dirname(absolute_path(file)), below)))

@@ -463,11 +463,8 @@ is_harmless <- function(code, env) {
 plain_variables <- function(names, env) {
   found <- list(variables = list(), promises = list())
   for (name in names) {
-    at <- env
-    while (!identical(at, emptyenv()) && !exists(name, at, inherits = FALSE)) {
-      at <- parent.env(at)
-    }
-    if (identical(at, emptyenv())) {
+    at <- home_of(name, env)
+    if (is.null(at)) {
       next
     }
     # The data of packages are promises until somebody looks.

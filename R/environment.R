@@ -222,7 +222,8 @@ script_row <- function(file, then, git) {
   if (is.null(then$script_sha256) || is.null(then[["script"]])) {
     return(NULL)
   }
-  places <- file.path(c(git$root, getwd(), dirname(file)), then[["script"]])
+  folders <- c(if (!is.null(git$root)) untranslated(git$root), getwd(), dirname(file))
+  places <- file.path(folders, untranslated(then[["script"]]))
   found <- utils::head(places[file.exists(places)], 1)
   now <- if (length(found)) {
     tryCatch(hash_file(normalizePath(found))$sha256, fitledger_error = function(e) NULL)

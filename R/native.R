@@ -105,7 +105,7 @@ is_failure <- function(result, class) {
 # A rendered document often has its ledger in a temporary folder, and a cached
 # chunk brings the path back, but not the file.
 gone_hint <- function(file) {
-  folder <- normalizePath(dirname(file), winslash = "/", mustWork = FALSE)
+  folder <- normalizePath(dirname(untranslated(file)), winslash = "/", mustWork = FALSE)
   rendering <- isTRUE(getOption("knitr.in.progress"))
   ours <- startsWith(folder, normalizePath(tempdir(), winslash = "/", mustWork = FALSE))
   ended <- grepl("/Rtmp[[:alnum:]]{6}(/|$)", folder) && !dir.exists(folder)

@@ -10,10 +10,11 @@
 #'   `lambda > 1 & model == "ridge"`. It sees parameters, metrics, `run_id`,
 #'   `timestamp`, the columns of `details`, and the tags (`tags$by == "ann"`); columns
 #'   come before variables of the same name, which `.env$x` reaches. A condition that is
-#'   stored in a variable is given by `!!`: `where = !!condition`. Rows for which it is
+#'   stored in a variable is given by `!!`: `where = !!condition`; one that a function was
+#'   handed, by `{{ }}`: `where = {{ condition }}`. Rows for which it is
 #'   `NA` are left out. A `Date` is compared with a time as the day that this is, in UTC,
 #'   and a text (`timestamp > "2026-11-23 14:30"`) as a time in UTC unless it has an offset.
-#'   To compare a column that mixes types is an error.
+#'   To compare a time with a number, or a column that mixes types, is an error.
 #' @param columns Names of the columns wanted, in their order, those of `details`
 #'   included; `run_id` and `timestamp` always come first. `NULL` for all
 #'   parameters and metrics.
@@ -300,9 +301,14 @@ evaluate_where <- function(where, columns, rows, table, call) {
       known <- union(names(columns), c(table$names, table$detail_names))
       both <- if (length(missing)) intersect(paste0(c("params.", "metrics.", "tags."), missing[[1]]), known)
       near <- if (length(both)) both else if (length(missing)) near_names(missing[[1]], known)
+      handed_on <- handed_on_conditions(where)
       abort(
         "where", paste0("The condition `", rlang::as_label(where), "` can't be answered."),
-        if (length(near)) paste0("Did you mean ", or(near), "?"),
+        if (length(near)) {
+          paste0("Did you mean ", or(near), "?")
+        } else if (length(handed_on)) {
+          paste0("A function hands a condition on by `{{ }}`: `where = {{ ", handed_on[[1]], " }}`.")
+        },
         parent = without_our_call(e), call = call
       )
     }
@@ -334,9 +340,9 @@ where_mask <- function(columns) {
   mask
 }
 
-# A time and a day are compared as days, a time and a text as times, both in UTC, in which times are shown. R itself
-# compares the numbers of the one, seconds with days, and reads the other in the time zone of the session.
-time_comparisons <- lapply(rlang::set_names(c("<", "<=", ">", ">=", "==", "!=")), function(operator) {
+# A time and a day are compared as days, a time and a text as times, both in UTC, in which times are shown, and with a number
+# neither is. R itself compares the numbers, seconds with days, and reads a text in the time zone of the session.
+time_comparisons <- lapply(rlang::set_names(c("<", "<=", ">", ">=", "==", "!=", "%in%")), function(operator) {
   compare <- get(operator, baseenv())
   alike <- function(x, other) {
     if (inherits(x, "POSIXct") && inherits(other, "Date")) {
@@ -351,9 +357,23 @@ time_comparisons <- lapply(rlang::set_names(c("<", "<=", ">", ">=", "==", "!="))
     # What fails to be evaluated here fails in the comparison, as R would say it.
     e1
     e2
+    refuse_number_as_time(e1, e2)
+    refuse_number_as_time(e2, e1)
     compare(alike(e1, e2), alike(e2, e1))
   }
 })
+
+# Whoever writes a year, say, would have it compared with seconds since 1970.
+refuse_number_as_time <- function(x, other) {
+  is_number <- is.numeric(x) && !is.object(x) && !all(is.na(x))
+  if (is_number && inherits(other, c("POSIXct", "Date"))) {
+    stop(
+      "a time can't be compared with a number such as ", number_text(x[!is.na(x)][[1]]), ": ",
+      "give a text, \"2026-11-23\" or \"2026-11-23 14:30\", or a time, `Sys.time() - 3600`.",
+      call. = FALSE
+    )
+  }
+}
 
 read_times <- function(text) {
   seconds <- rep(NA_real_, length(text))
@@ -374,11 +394,44 @@ missing_variables <- function(where, columns) {
   variables <- unique(variables_of(rlang::quo_get_expr(where)))
   # A function that happens to have the name of what is missing, as `by()` has, is no variable of a condition.
   is_variable <- function(name) {
-    env <- rlang::quo_get_env(where)
-    exists(name, envir = env) && !is.function(get(name, envir = env))
+    at <- home_of(name, rlang::quo_get_env(where))
+    !is.null(at) && (is_unevaluated(name, at) || !is.function(at[[name]]))
   }
   known <- variables %in% c(columns, ".data", ".env") | vapply(variables, is_variable, logical(1))
   variables[!known]
+}
+
+# The environment that has a variable, seen from another; NULL if there is none.
+home_of <- function(name, env) {
+  while (!exists(name, env, inherits = FALSE)) {
+    if (identical(env, emptyenv())) {
+      return(NULL)
+    }
+    env <- parent.env(env)
+  }
+  env
+}
+
+# Whether to look at a variable would run somebody's code.
+is_unevaluated <- function(name, env) {
+  rlang::env_binding_are_active(env, name) || rlang::env_binding_are_lazy(env, name)
+}
+
+# The variables of a condition that are arguments which nobody could evaluate, as what they name may be columns, and no
+# variables. From function to function, but not for ever, as arguments that are their own defaults would have it.
+handed_on_conditions <- function(where, most = 20) {
+  env <- rlang::quo_get_env(where)
+  is_condition <- function(name) {
+    at <- home_of(name, env)
+    is_argument <- !is.null(at) && !identical(at, globalenv()) && !rlang::env_binding_are_active(at, name) &&
+      rlang::env_binding_are_lazy(at, name)
+    if (!is_argument || has_injection(list(eval(as.call(list(base::substitute, as.name(name))), at)))) {
+      return(FALSE)
+    }
+    given <- eval(as.call(list(rlang::enquo, as.name(name))), at)
+    length(missing_variables(given, character())) > 0 || length(handed_on_conditions(given, most - 1)) > 0
+  }
+  if (most > 0) Filter(is_condition, variables_of(rlang::quo_get_expr(where)))
 }
 
 # What follows on `$` or `::` is a name, and no variable.

@@ -253,7 +253,7 @@ sourced_script <- function() {
 
 script_path <- function(script, root) {
   full <- normalizePath(script, winslash = "/", mustWork = FALSE)
-  root <- if (!is.null(root)) normalizePath(root, winslash = "/", mustWork = FALSE)
+  root <- if (!is.null(root)) normalizePath(untranslated(root), winslash = "/", mustWork = FALSE)
   inside <- !is.null(root) && startsWith(full, paste0(root, "/"))
   as_utf8(if (inside) substring(full, nchar(root) + 2) else basename(full))
 }

@@ -241,6 +241,7 @@ repair_ledger <- function(file) {
     return(invisible(verify_ledger(file)))
   }
   left_out <- as_frame(repaired$left_out)
+  repaired$file <- untranslated(repaired$file)
   with_plain_numbers(cli_inform(c(
     "!" = "Set aside {.val {repaired$bytes}} byte{?s} of {.path {file}}, from byte {.val {repaired$byte}} on.",
     i = "They are in {.path {basename(repaired$file)}}, beside it.",

@@ -452,6 +452,61 @@ test_that("whatever names meet, each parameter, metric and detail has a column o
   }
 })
 
+test_that("a condition that a function was handed is given on by {{ }}, and else that is said", {
+  file <- local_ledger()
+  log_run(file, list(k = 1, when = Sys.time()), list(m = 1), sealed = list(secret = 1))
+  touched <- 0
+  touch <- function(x) {
+    touched <<- touched + 1
+    x
+  }
+  withr::local_options(warn = 2)
+  ask <- function(cond) read_runs(file, where = cond)
+  asks <- list(
+    ask, function(cond) ask(cond), function(cond) best_run(file, "m", where = cond), function(cond) plot_runs(file, "k", "m", where = cond),
+    function(cond) export_runs(file, tempfile(), where = cond), function(cond) read_runs(file, where = k > 0 & cond),
+    function(...) ask(...)
+  )
+  for (verb in asks) {
+    touched <- 0
+    hint <- "{{ cond }}"
+    for (code in expression(verb(m < 2), verb(touch(1) < m), verb(secret < 2), verb(nowhere > 1))) {
+      expect_error(eval(code), hint, fixed = TRUE, class = "fitledger_error_where")
+    }
+    expect_lte(touched, 1)
+  }
+  right <- function(cond) read_runs(file, where = {{ cond }})
+  expect_identical(right(m < 2)$k, 1)
+  circular <- function(cond = other, other = cond) read_runs(file, where = cond)
+  expect_error(circular(), class = "fitledger_error_where")
+  # A variable is one, evaluated or not.
+  above <- function(limit) read_runs(file, where = k > limit)$k
+  expect_identical(above(0), 1)
+  mistyped <- function(limit) read_runs(file, where = kk > limit)
+  expect_error(mistyped(touch(0)), "Did you mean `k`", class = "fitledger_error_where")
+})
+
+test_that("a time isn't compared with a number", {
+  file <- local_ledger()
+  log_run(file, list(day = as.Date("2026-11-23"), when = Sys.time(), k = 2), list(m = 1))
+  year <- 2026
+  for (condition in expression(
+    timestamp > 2026, 2026 < timestamp, timestamp == 2026L, timestamp >= year, when < 2026, day > 2026, timestamp %in% 2025:2026,
+    k == 2 & timestamp > 2026
+  )) {
+    expect_error(read_runs(file, where = !!condition), "a time can't be compared with a number such as 202", class = "fitledger_error_where")
+  }
+  n <- function(where) nrow(read_runs(file, where = {{ where }}))
+  expect_identical(n(timestamp > Sys.time() - 3600), 1L)
+  expect_identical(n(timestamp > NA), 0L)
+  expect_identical(n(timestamp > NA_real_), 0L)
+  expect_identical(n(day == as.Date("2026-11-23")), 1L)
+  expect_identical(n(day > "2026-11-22"), 1L)
+  expect_identical(n(day %in% as.Date("2026-11-23")), 1L)
+  expect_identical(n(format(timestamp, "%Y") >= 2026), 1L)
+  expect_identical(n(k %in% 2:3 & k > 1), 1L)
+})
+
 test_that("a text compares with a time as a time in UTC, in whatever time zone one is", {
   withr::local_timezone("America/New_York")
   file <- withr::local_tempfile(fileext = ".csv")

@@ -357,3 +357,65 @@ test_that("a path that the session's encoding can't hold is one path for all ver
     paste0("\u00fcber", c(".csv", ".csv.objects", ".html", "-flat.csv"))
   )
 })
+
+test_that("a path that the session's encoding can't hold and where nothing is, is told", {
+  skip_on_cran()
+  skip_on_os("windows")
+  output <- run_apart(
+    c(
+      "library(fitledger)",
+      "options(warn = 2)",
+      "gone <- file.path(tempdir(), '\u00fcber.csv')",
+      "new <- function() tempfile(fileext = '.csv')",
+      "verbs <- expression(",
+      "  read_runs(gone), best_run(gone, 'm'), verify_ledger(gone), last_run_id(gone), read_run(gone, 'a'), read_ledger(gone),",
+      "  log_note(gone, 'a', 'x'), import_runs(gone, new()), export_runs(gone, new()), start_run(gone, resume = 'a'),",
+      "  view_runs(gone, open = FALSE), repair_ledger(gone), checkpoint_ledger(gone), read_models(gone), hash_data(gone),",
+      "  log_run(new(), list(), list(), data = gone)",
+      ")",
+      "for (verb in verbs) {",
+      "  e <- tryCatch(eval(verb), error = identity)",
+      "  if (!inherits(e, 'fitledger_error_not_found')) cat(deparse(verb), class(e)[[1]], conditionMessage(e), '\n')",
+      "}",
+      "cat('done\n')"
+    ),
+    env = c(LC_ALL = "C")
+  )[[1]]
+  expect_identical(output, "done")
+})
+
+test_that("scripts, artifacts and repositories may have names that the session's encoding can't hold", {
+  skip_on_cran()
+  skip_on_os("windows")
+  skip_if(!nzchar(Sys.which("git")), "git is not installed")
+  folder <- file.path(withr::local_tempdir(), "\u00fcber")
+  dir.create(folder)
+  script <- file.path(folder, "\u00fc.R")
+  writeLines(c(
+    "library(fitledger)",
+    "options(warn = 2)",
+    "named <- function(name) { Encoding(name) <- 'unknown'; name }",
+    "writeLines('the bytes', named('\u00e4.txt'))",
+    "id <- log_run('log.csv', list(a = 1), list(), artifacts = list(kept = '\u00e4.txt'))",
+    "log_run('log.csv', list(a = 1), list(), artifacts = list(named = '\u00e4.txt'), keep = FALSE)",
+    "stopifnot(readLines(artifact_path('log.csv', id, 'kept')) == 'the bytes')",
+    "stopifnot(readLines(artifact_path('log.csv', last_run_id('log.csv'), 'named')) == 'the bytes')",
+    "looked <- compare_session('log.csv', id)",
+    "stopifnot(looked$status[looked$field == 'script'] == 'same')",
+    "invisible(capture.output(print(read_run('log.csv', id)), print(verify_ledger('log.csv'))))",
+    "path <- file.path(getwd(), named('l\u00f6g.csv'))",
+    "lines <- readLines('log.csv')",
+    "writeLines(sub('run,', 'Run,', lines, fixed = TRUE), path)",
+    "repaired <- suppressMessages(repair_ledger('l\u00f6g.csv'))",
+    "stopifnot(file.exists(file.path(getwd(), basename(repaired$set_aside))))",
+    "cat('done\n')"
+  ) |> enc2utf8(), script, useBytes = TRUE)
+  withr::local_dir(folder)
+  git("init", "-q")
+  git("commit", "-q", "--allow-empty", "-m", "a commit")
+  libraries <- paste(.libPaths(), collapse = .Platform$path.sep)
+  output <- withr::with_envvar(c(R_LIBS = libraries, LC_ALL = "C"), {
+    suppressWarnings(system2(file.path(R.home("bin"), "Rscript"), c("--vanilla", shQuote(script)), stdout = TRUE, stderr = TRUE, timeout = patience))
+  })
+  expect_identical(tail(output, 1), "done", info = paste(output, collapse = "\n"))
+})
