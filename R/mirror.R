@@ -87,6 +87,7 @@ mirror_folder <- function(key) {
 # Where the ledger is, as `look()` in the database says: NULL if there is none.
 look_at <- function(open, seq, call) {
   look <- query_texts(open, "look", open$ledger$name, seq, call = call)
+  check_durable(open, call)
   if (look[[1]] == "unknown") {
     return(NULL)
   }
@@ -353,6 +354,7 @@ append_rows <- function(open, draft, call) {
         unknown = abort("not_found", paste0("There is no ledger `", open$ledger$name, "` in the database any more."), call = call)
       )
       last <- list(seq = as.numeric(answer[[3]]), hash = answer[[4]])
+      check_durable(open, call)
       settled <- answer[[5]] == "settled" || (waits && settle(open, last, call))
       if (settled || !waits) {
         break
@@ -380,17 +382,20 @@ hash_of_last <- function(rows) {
 
 # Waits until rows are on the server's disk; FALSE if a crash was faster, and they are lost.
 settle <- function(open, last, call) {
-  settled <- withCallingHandlers(
-    query(open, "settle", open$ledger$name, last$seq, last$hash, call = call),
-    warning = function(w) {
-      abort(
-        "durability_unknown", "The server stopped waiting for its disk, or for the server that follows it.",
-        "The rows are on record, but a crash of the server may lose them.",
-        parent = simpleError(conditionMessage(w)), call = call
-      )
-    }
-  )
+  settled <- query(open, "settle", open$ledger$name, last$seq, last$hash, call = call)
+  check_durable(open, call)
   settled == "true"
+}
+
+# The server warns where it stops waiting for the server that follows it. Of nothing else it warns in these questions.
+check_durable <- function(open, call) {
+  if (!is.null(open$warned)) {
+    abort(
+      "durability_unknown", "The server stopped waiting for the server that follows it.",
+      "What was written is on record, but may be lost if the server is.",
+      path = open$path, parent = simpleError(open$warned), call = call
+    )
+  }
 }
 
 object_path <- function(open, sha256) {

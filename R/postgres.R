@@ -212,9 +212,11 @@ query <- function(open, fun, ..., bytes = FALSE, call = rlang::caller_env()) {
   ask(open, paste0("SELECT ", sql_call(open, fun, ...), if (!bytes) "::text"), call)
 }
 
-# The same of functions that give an array of texts, none of which has a control character.
+# The same of functions that give an array of texts, none of which has a control character. Names are qualified in all that is
+# asked: somebody may have planted a function that fits better in a schema where names are looked up.
 query_texts <- function(open, fun, ..., call = rlang::caller_env()) {
-  joined <- ask(open, paste0("SELECT array_to_string(", sql_call(open, fun, ...), " || ''::text, E'\\x1f')"), call)
+  texts <- paste0("pg_catalog.array_append(", sql_call(open, fun, ...), ", ''::text)")
+  joined <- ask(open, paste0("SELECT pg_catalog.array_to_string(", texts, ", E'\\x1f')"), call)
   strsplit(joined, "\x1f", fixed = TRUE)[[1]]
 }
 
@@ -255,12 +257,22 @@ ask <- function(open, sql, call) {
   }
 }
 
-# One question. An interrupt would leave its answer on the way, and the next question get it.
+# One question. An interrupt would leave its answer on the way, and the next question get it. What the server warns of
+# meanwhile is kept in `warned`: RPostgres makes a message of it, which begins with how grave it is.
 ask_once <- function(open, sql, call) {
   connection <- connection_of(open, call)
+  open$warned <- NULL
+  heard <- function(condition, restart) {
+    if (!grepl("^(DEBUG|LOG|INFO|NOTICE)", conditionMessage(condition))) {
+      open$warned <- conditionMessage(condition)
+    }
+    invokeRestart(restart)
+  }
   withCallingHandlers(
     DBI::dbGetQuery(connection, sql, immediate = TRUE)[[1]][[1]],
-    interrupt = function(e) drop_connection(open)
+    interrupt = function(e) drop_connection(open),
+    message = function(m) heard(m, "muffleMessage"),
+    warning = function(w) heard(w, "muffleWarning")
   )
 }
 
@@ -268,7 +280,7 @@ ask_once <- function(open, sql, call) {
 # at the next question, so that only this says that it was lost.
 backend_of <- function(connection) {
   tryCatch(
-    DBI::dbGetQuery(connection, "SELECT pg_backend_pid()", immediate = TRUE)[[1]],
+    suppressMessages(DBI::dbGetQuery(connection, "SELECT pg_catalog.pg_backend_pid()", immediate = TRUE)[[1]]),
     error = function(e) NA_integer_
   )
 }
@@ -296,7 +308,7 @@ reconnect <- function(open, began, lost, call) {
 set_up <- function(open, call) {
   schema <- open$ledger$schema
   there <- ask(open, paste0(
-    "SELECT coalesce((SELECT has_schema_privilege(oid, 'USAGE')::text FROM pg_catalog.pg_namespace WHERE nspname = '",
+    "SELECT coalesce((SELECT pg_catalog.has_schema_privilege(oid, 'USAGE')::text FROM pg_catalog.pg_namespace WHERE nspname = '",
     schema, "'), 'none')"
   ), call)
   if (there == "false") {
@@ -320,7 +332,7 @@ create_schema <- function(open, call) {
   schema <- open$ledger$schema
   path <- system.file("postgres", "setup.sql", package = "fitledger", mustWork = TRUE)
   sql <- gsub("@schema@", paste0("\"", schema, "\""), readLines(path, encoding = "UTF-8"), fixed = TRUE)
-  encoding <- ask(open, "SELECT current_setting('server_encoding')", call)
+  encoding <- ask(open, "SELECT pg_catalog.current_setting('server_encoding')", call)
   if (encoding != "UTF8") {
     abort("database", paste0("The database has the encoding ", encoding, "; a ledger takes UTF8."), call = call)
   }
@@ -328,8 +340,8 @@ create_schema <- function(open, call) {
   made <- tryCatch(
     DBI::dbWithTransaction(connection, {
       # Of several who are first, one makes it.
-      get("SELECT pg_advisory_xact_lock(hashtextextended('fitledger schema ", schema, "', 0))::text")
-      if (get("SELECT count(*)::int FROM pg_catalog.pg_namespace WHERE nspname = '", schema, "'") == 0) {
+      get("SELECT pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtextextended('fitledger schema ", schema, "', 0))::text")
+      if (get("SELECT pg_catalog.count(*)::int FROM pg_catalog.pg_namespace WHERE nspname = '", schema, "'") == 0) {
         DBI::dbExecute(connection, paste(sql, collapse = "\n"), immediate = TRUE)
       }
     }),

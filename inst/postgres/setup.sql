@@ -46,12 +46,14 @@ CREATE TABLE @schema@.rights (
 );
 
 -- Stored bytes in parts. Each upload of an object is kept apart: whoever reads it hashes it, and goes on to the next
--- upload where one isn't what its name says, so that nobody can put something else in an object's place.
+-- upload where one isn't what its name says, so that nobody can put something else in an object's place. `checked` is one that
+-- the database has hashed, too.
 CREATE TABLE @schema@.uploads (
   upload bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
   ledger int NOT NULL REFERENCES @schema@.ledgers,
   sha256 text NOT NULL CHECK (sha256 ~ '^[0-9a-f]{64}$'),
   parts int,
+  checked boolean NOT NULL DEFAULT false,
   by_user text NOT NULL DEFAULT session_user,
   at timestamptz NOT NULL DEFAULT clock_timestamp()
 );
@@ -182,9 +184,11 @@ BEGIN
   ];
 END $$;
 
--- Makes the transaction that calls it wait until what it has written is on disk, whatever the session says.
+-- Makes the transaction that calls it wait until what it has written is on disk, and warn if it stops waiting, whatever the
+-- session says.
 CREATE FUNCTION @schema@.wait_for_disk() RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
+  PERFORM set_config('client_min_messages', 'warning', true);
   IF current_setting('synchronous_commit') <> 'remote_apply' THEN
     PERFORM set_config('synchronous_commit', 'on', true);
   END IF;
@@ -342,13 +346,15 @@ BEGIN
   RETURN @schema@.hash_at(name_, seq_) IS NOT DISTINCT FROM hash_;
 END $$;
 
--- Which of some objects have no complete upload.
+-- Which of some objects have no complete upload that whoever asks can rely on: one that was hashed here, or their own. Else
+-- somebody could keep others from storing an object by an upload that isn't what its name says.
 CREATE FUNCTION @schema@.missing_objects(name_ text, sha256_ text[]) RETURNS text[] LANGUAGE sql STABLE
 SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
   SELECT coalesce(array_agg(wanted), '{}') FROM unnest(sha256_) AS wanted
   WHERE NOT EXISTS (
     SELECT FROM @schema@.uploads u JOIN @schema@.ledgers l USING (ledger)
-    WHERE l.name = name_ AND u.sha256 = wanted AND u.parts IS NOT NULL AND @schema@.may(l.ledger, false)
+    WHERE l.name = name_ AND u.sha256 = wanted AND u.parts IS NOT NULL AND (u.checked OR u.by_user = session_user)
+      AND @schema@.may(l.ledger, false)
   )
 $$;
 
@@ -377,21 +383,43 @@ BEGIN
   RETURN true;
 END $$;
 
--- From here on others see the object. All of these may be called again by who lost the answer. Its rows are on disk before the row that names it, which is settled later.
+-- From here on others see the object, unless it isn't whole, or not what its name says: then false. What is too large to be
+-- hashed at once is hashed by its readers alone. All of these may be called again by who lost the answer. Its rows are on disk
+-- before the row that names it, which is settled later.
 CREATE FUNCTION @schema@.end_upload(upload_ bigint, parts_ int) RETURNS boolean LANGUAGE plpgsql
 SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+  u @schema@.uploads;
+  there int;
+  size bigint;
+  most_hashed constant bigint := 64 * 1024 * 1024;
 BEGIN
-  IF parts_ <> (SELECT count(*) FROM @schema@.parts WHERE upload = upload_) THEN
+  SELECT * INTO u FROM @schema@.uploads WHERE upload = upload_ AND by_user = session_user FOR UPDATE;
+  IF NOT FOUND OR u.parts IS NOT NULL THEN
+    RETURN FOUND AND u.parts = parts_;
+  END IF;
+  SELECT count(*), sum(length(bytes)) INTO there, size FROM @schema@.parts WHERE upload = upload_ AND part >= 0 AND part < parts_;
+  IF there <> parts_ OR there = 0 THEN
     RETURN false;
   END IF;
-  UPDATE @schema@.uploads SET parts = parts_ WHERE upload = upload_ AND parts IS NULL AND by_user = session_user;
-  RETURN EXISTS (SELECT FROM @schema@.uploads WHERE upload = upload_ AND parts = parts_ AND by_user = session_user);
+  IF size <= most_hashed THEN
+    IF u.sha256 <> (
+      SELECT encode(sha256(string_agg(bytes, ''::bytea ORDER BY part)), 'hex')
+      FROM @schema@.parts WHERE upload = upload_ AND part >= 0 AND part < parts_
+    ) THEN
+      RETURN false;
+    END IF;
+    u.checked := true;
+  END IF;
+  UPDATE @schema@.uploads SET parts = parts_, checked = u.checked WHERE upload = upload_;
+  RETURN true;
 END $$;
 
--- The uploads of an object, with the number of parts of each: `upload, parts, upload, parts, …`, the first one first.
+-- The uploads of an object, with the number of parts of each: `upload, parts, upload, parts, …`, the ones that were
+-- hashed here first.
 CREATE FUNCTION @schema@.uploads_of(name_ text, sha256_ text) RETURNS text[] LANGUAGE sql STABLE
 SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-  SELECT coalesce(array_agg(x ORDER BY u.upload, is_parts), '{}')
+  SELECT coalesce(array_agg(x ORDER BY u.checked DESC, u.upload, is_parts), '{}')
   FROM @schema@.uploads u JOIN @schema@.ledgers l USING (ledger),
     LATERAL (VALUES (u.upload::text, false), (u.parts::text, true)) AS v (x, is_parts)
   WHERE l.name = name_ AND u.sha256 = sha256_ AND u.parts IS NOT NULL AND @schema@.may(l.ledger, false)

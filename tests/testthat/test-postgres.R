@@ -479,6 +479,92 @@ test_that("a session's row is waited for where nothing else is", {
   expect_identical(verified$problems$problem, character())
 })
 
+test_that("a wait for the server that follows is not given up without a word", {
+  team <- local_postgres()
+  log_run(team, list(), list(m = 1))
+  postgres_role("deaf")
+  postgres_sql("ALTER ROLE deaf SET client_min_messages = error")
+  share_ledger(team, "deaf")
+  stop_postgres("fast")
+  run_postgres(options = "-c synchronous_standby_names=nobody")
+  withr::defer({
+    stop_postgres("fast")
+    run_postgres()
+  })
+  deaf <- ledger_postgres(postgres_connect("deaf"), team$name)
+  for (call in list(quote(log_run(team, list(), list(m = 2))), quote(log_run(deaf, list(), list(m = 3))), quote(read_runs(team)))) {
+    job <- parallel::mcparallel(tryCatch(rlang::eval_bare(call), error = identity), silent = TRUE)
+    said <- NULL
+    # Somebody who is tired of waiting.
+    wait_until(
+      {
+        postgres_sql("SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep'")
+        !is.null(said <- parallel::mccollect(job, wait = FALSE))
+      },
+      "a call that is not waited for to end"
+    )
+    suppressWarnings(parallel::mccollect(job))
+    expect_s3_class(said[[1]], "fitledger_error_durability_unknown")
+    expect_match(conditionMessage(said[[1]]$parent), "synchronous replication")
+  }
+})
+
+test_that("an object that isn't what its name says keeps nobody from storing the real one", {
+  team <- local_postgres()
+  log_run(team, list(), list(m = 1))
+  postgres_role("poisoner")
+  share_ledger(team, "poisoner")
+  connection <- postgres_connect("poisoner")()
+  withr::defer(DBI::dbDisconnect(connection))
+  ask <- function(...) DBI::dbGetQuery(connection, paste0("SELECT fitledger.", ...), immediate = TRUE)[[1]]
+  upload_as <- function(bytes, parts) {
+    path <- withr::local_tempfile()
+    writeBin(bytes, path)
+    upload <- ask("begin_upload('", team$name, "', '", call_native(native_hash_file, path, NULL)$sha256, "')::text")
+    for (part in parts) ask("put_part(", upload, ", ", part, ", '\\xbad0'::bytea)")
+    upload
+  }
+  bytes <- charToRaw("what somebody will store")
+  for (parts in list(0, 0:1, integer(), c(-1, 0))) {
+    upload <- upload_as(bytes, parts)
+    expect_false(ask("end_upload(", upload, ", ", length(parts), ")"))
+  }
+  # What is too large for the database to hash is believed by who reads it least.
+  large <- c(bytes, raw(2^26))
+  ask("put_part(", upload <- upload_as(large, integer()), ", 0, pg_catalog.decode(pg_catalog.repeat('00', 67108865), 'hex'))")
+  expect_true(ask("end_upload(", upload, ", 1)"))
+  path <- withr::local_tempfile()
+  for (stored in list(bytes, large)) {
+    writeBin(stored, path)
+    id <- log_run(team, list(), list(), artifacts = list(x = path))
+    machine <- another_machine()
+    expect_identical(read_artifact(team, id, "x"), stored)
+  }
+})
+
+test_that("functions that somebody has planted are not called", {
+  team <- local_postgres()
+  log_run(team, list(), list(m = 1))
+  postgres_role("planter")
+  postgres_sql("GRANT CREATE ON SCHEMA public TO PUBLIC; CREATE TABLE public.told (what text); GRANT INSERT ON public.told TO PUBLIC")
+  withr::defer(postgres_sql("REVOKE CREATE ON SCHEMA public FROM PUBLIC; DROP TABLE public.told CASCADE; DROP OWNED BY planter CASCADE"))
+  connection <- postgres_connect("planter")()
+  withr::defer(DBI::dbDisconnect(connection))
+  # Each fits better than what is meant.
+  for (what in c(
+    "array_to_string(text[], text) RETURNS text", "cat(text[], text) RETURNS text[]", "hashtextextended(text, int) RETURNS bigint",
+    "has_schema_privilege(oid, name) RETURNS boolean"
+  )) {
+    DBI::dbExecute(connection, paste0("CREATE FUNCTION public.", what, " LANGUAGE sql AS 'INSERT INTO public.told VALUES (''", what, "''); SELECT NULL::", sub(".* ", "", what), "'"), immediate = TRUE)
+  }
+  DBI::dbExecute(connection, "CREATE OPERATOR public.|| (LEFTARG = text[], RIGHTARG = text, FUNCTION = public.cat)", immediate = TRUE)
+  another_machine()
+  id <- log_run(team, list(), list(m = 2), artifacts = list(x = 1))
+  expect_identical(read_runs(team)$m, c(1, 2))
+  log_run(ledger_postgres(postgres_connect(), "a", schema = "after_planting"), list(), list(m = 1))
+  expect_identical(postgres_sql("SELECT count(*)::int FROM public.told")[[1]], 0L)
+})
+
 test_that("a live view shows a ledger in a database", {
   skip_if_not_installed("httpuv")
   team <- local_postgres()
