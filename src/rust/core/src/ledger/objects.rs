@@ -604,7 +604,9 @@ impl<'f> Temporary<'f> {
                 return Err(e);
             }
         }
-        Ok(is_named(&file, folder, &name)?.then_some(Temporary {
+        // What is no longer ours must not be made one of these: dropping that would remove what has the name now.
+        let is_ours = is_named(&file, folder, &name)?;
+        Ok(is_ours.then(|| Temporary {
             file,
             folder,
             root,
