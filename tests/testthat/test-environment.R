@@ -52,7 +52,6 @@ test_that("packages from elsewhere say where they came from", {
 })
 
 test_that("compare_session() says what differs today", {
-  skip_unless_file()
   # Where git isn't installed, nobody knows of a work tree.
   withr::local_options(fitledger.context = c("user", "host", "packages"))
   file <- local_file()
@@ -64,7 +63,7 @@ test_that("compare_session() says what differs today", {
   context$packages$gone <- "1.2.3"
   context$r <- "3.6.3"
   old <- local_file()
-  target <- list(old, 1e9, call_native(native_json, context, FALSE), NULL, NULL, TRUE, FALSE)
+  target <- list(old, 1e9, call_native(native_json, context, FALSE), NULL, NULL, TRUE, FALSE, FALSE)
   id <- native_log_event(target, "run", NULL, list(), list(), NULL, NULL, NULL, NULL, NULL, FALSE)
   compared <- compare_session(old, id)
   expect_identical(compared$field, c("R", "cli", "gone"))
@@ -134,10 +133,9 @@ test_that("compare_session() prints what became of the code", {
 })
 
 test_that("a session that says something else of its code is read all the same", {
-  skip_unless_file()
   file <- local_file()
   odd <- list(git = 5L, script = "x", script_sha256 = 7L, code = "none", platform = R.version$platform)
-  target <- list(file, 1e9, call_native(native_json, odd, FALSE), NULL, NULL, TRUE, FALSE)
+  target <- list(file, 1e9, call_native(native_json, odd, FALSE), NULL, NULL, TRUE, FALSE, FALSE)
   id <- native_log_event(target, "run", NULL, list(), list(), NULL, NULL, NULL, NULL, NULL, FALSE)
   expect_identical(nrow(compare_session(file, id)), 0L)
   expect_identical(nrow(verify_ledger(file)$problems), 0L)
