@@ -160,6 +160,7 @@ test_that("what is printed or said holds no command for a terminal", {
 
 # One call of each exported function that holds, its arguments by name, with what stands before it.
 valid_calls <- function(env = parent.frame()) {
+  no_server <- function() stop("there is no server")
   file <- local_models(env = env)
   ids <- read_runs(file)$run_id
   csv <- withr::local_tempfile(fileext = ".csv", .local_envir = env)
@@ -185,6 +186,7 @@ valid_calls <- function(env = parent.frame()) {
     hash_data = function() list(x = cars),
     import_runs = function() list(from = csv, file = new(".csv"), metrics = "rmse", dry_run = FALSE),
     last_run_id = function() list(file = file),
+    ledger_postgres = function() list(connect = no_server, name = "a", schema = "fitledger"),
     read_model = function() list(file = file, model = "stopping/1", check = FALSE),
     log_artifact = function() list(.run = live(), name = "x", x = list(1), keep = FALSE),
     log_call = function() {
@@ -246,6 +248,7 @@ valid_calls <- function(env = parent.frame()) {
     trace_lineage = function() {
       list(file = file, what = ids[[1]], artifact = NULL, data = NULL, commit = NULL, package = NULL, direction = "up")
     },
+    share_ledger = function() list(ledger = ledger_postgres(no_server, "a"), role = "b", write = TRUE),
     verify_ledger = function() list(file = file, checkpoint = checkpoint_ledger(file)),
     view_runs = function() list(file = file, path = new(".html"), live = FALSE, open = FALSE),
     void_run = function() list(file = file, run_id = ids[[2]], reason = "so"),
