@@ -153,6 +153,9 @@ store_artifacts <- function(file, artifacts, keep, call = rlang::caller_env(), m
 }
 
 store_artifact <- function(file, x, name, keep, most, call) {
+  if (is.character(x) && identical(as.vector(unclass(x)), NA_character_)) {
+    abort_argument(paste0("artifacts$", name), "an R object or a path", NA, call = call)
+  }
   if (!rlang::is_string(x)) {
     return(store_object(file, x, name, most, call))
   }

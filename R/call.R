@@ -20,7 +20,7 @@
 #'   as `reformulate(vars, "y")`; else a formula is as the model keeps it (`$terms`);
 #' - of data frames, matrices, and vectors as long as those have rows (or longer
 #'   than 1000): the hash, as of data, see [hash_data()];
-#' - of functions and formulas: their code.
+#' - of functions, formulas and families: their code.
 #'
 #' The parameter `learner` names the function, as `package::name`, unless the function
 #' has an argument of that name. The call's code, the package's version and, of an S3
@@ -506,11 +506,27 @@ sort_argument <- function(argument, name, rows, redact, notes) {
   if (!"code" %in% names(argument)) {
     return(NULL)
   }
-  # The code of a call says what it was made of, that of a variable nothing.
-  if (is.symbol(argument$code)) {
+  # The code of a call says what it was made of, that of a variable nothing. Nobody asked for a default.
+  if (is.symbol(argument$code) && is_family(value)) {
+    return(as_param(family_code(value)))
+  }
+  if (is.symbol(argument$code) && argument$given) {
     note(notes, paste(why, "Its code is."))
   }
   as_param(as_code(argument$code))
+}
+
+# Of a generalized linear model.
+is_family <- function(x) {
+  inherits(x, "family") && is.list(x) && is_text_string(unclass(x)[["family"]]) && is_text_string(unclass(x)[["link"]])
+}
+
+# What a family is called, with its link where that isn't the usual one.
+family_code <- function(value) {
+  value <- unclass(value)
+  usual <- get0(value$family, asNamespace("stats"), mode = "function")
+  is_usual <- is.function(usual) && identical(formals(usual)[["link"]], value$link)
+  as_code(if (is_usual) as.name(value$family) else call(value$family, link = value$link))
 }
 
 is_table <- function(x) {

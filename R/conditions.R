@@ -149,6 +149,10 @@ unknown_hint <- function(what, name, known) {
   if (what == "run" && is_there(name)) {
     return("It is the path of a file; `file` comes first, then the run's id.")
   }
+  # Nobody mistypes one: that of another run of the same second is not what was meant.
+  if (what == "run" && grepl("^[0-9]{8}-[0-9]{6}-[0-9a-z]{12}$", name)) {
+    return("Is it a run of another ledger? `read_runs(file, void = TRUE)` shows those of this one.")
+  }
   near <- near_names(name, known)
   if (length(near)) {
     paste0("Did you mean ", or(near), "?")

@@ -110,12 +110,15 @@ are_paths <- function(x, arg, call = rlang::caller_env()) {
   if (all(there & !folder)) {
     return(TRUE)
   }
-  # A name with a slash or an ending.
-  looks <- grepl("[[:alpha:]].*[/\\]|[/\\].*[[:alpha:]]|\\.[[:digit:]]?[[:alpha:]][[:alnum:]]{0,9}$", x)
+  # A name with a slash or an ending; or none, where a path is missing.
+  looks <- is.na(x) | grepl("[[:alpha:]].*[/\\]|[/\\].*[[:alpha:]]|\\.[[:digit:]]?[[:alpha:]][[:alnum:]]{0,9}$", x)
   if (anyDuplicated(x) || !any(there) && !all(looks)) {
     return(FALSE)
   }
   first <- which(if (all(there)) folder else !there)[[1]]
+  if (is.na(x[[first]])) {
+    abort_argument(arg, "the paths of files, or data", NA, "Texts that are the data themselves stand in `I()`.", call)
+  }
   abort(
     "not_found",
     paste0("`", arg, "` holds '", x[[first]], "', which is ", if (there[[first]]) "a folder." else "not there."),
@@ -159,7 +162,9 @@ data_version <- function(x, arg, call) {
     }
     return(hash_path(x, arg, call))
   }
-  if (is.null(x) || inherits(x, "connection")) {
+  is_one <- is.character(x) && is.null(dim_of(x)) || is.atomic(x) && length(unclass(x)) == 1
+  is_missing <- is_one && length(unclass(x)) > 0 && all(is.na(unclass(x)))
+  if (is.null(x) || is_missing || inherits(x, "connection")) {
     abort_argument(arg, "a data frame, a matrix, paths or a label in `I()`", x, call = call)
   }
   if (is.character(x) && !inherits(x, "AsIs") && is.null(attr(x, "dim"))) {

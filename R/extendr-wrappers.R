@@ -167,6 +167,12 @@ native_note_process <- function() .Call(wrap__native_note_process)
 #' @noRd
 native_check_new_artifact <- function(file, run_id, name) .Call(wrap__native_check_new_artifact, file, run_id, name)
 
+#' The ledger of a run that this process began, which another one doesn't know: `NULL` where there is none, or the
+#' failure that it isn't there either.
+#'
+#' @noRd
+native_began_in <- function(run_id) .Call(wrap__native_began_in, run_id)
+
 #' Appends one event of a run, after the values that are buffered for it; the run's id.
 #'
 #' A `run` or `start` without an id gets one; `about` is what it is called and belongs to, and its seed: a named list, in

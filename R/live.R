@@ -144,7 +144,7 @@ print.fitledger_run <- function(x, ...) {
 #' end_run(run)
 #' read_metrics(file)
 log_metrics <- function(.run, ..., step = NULL) {
-  if (!inherits(.run, "fitledger_run")) {
+  if (missing(.run) || !inherits(.run, "fitledger_run")) {
     check_run(.run)
   }
   values <- list(...)
@@ -343,7 +343,7 @@ within_run <- function(run, code, stream = begin_stream()) {
   ended <- FALSE
   force(stream)
   left <- new_leaving()
-  on.exit(if (!ended) end_quietly(run, c(left$how, drawn_from(stream))))
+  on.exit(if (!ended) end_within(run, c(left$how, drawn_from(stream))))
   value <- tryCatch(
     withCallingHandlers(
       within_parent(run, withVisible(code)),
@@ -392,22 +392,14 @@ note_uncaught <- function(left, e) {
   }
 }
 
-# The code has its value, which an error would lose. It may have ended the run itself.
+# The code has its value, or an error is on its way, and neither may be lost: that the end couldn't be recorded is a
+# warning. The code may have ended the run itself.
 end_within <- function(run, how) {
   tryCatch(finish(run, NULL, how), error = function(e) {
     if (!inherits(e, "fitledger_error_ended") || grepl("taken over", conditionMessage(e), fixed = TRUE)) {
-      warn_of_end(e)
+      warn("end", c("The end of the run is not on record.", x = conditionMessage(e)))
     }
   })
-}
-
-# The error on its way is what matters; that it couldn't be recorded is a warning.
-end_quietly <- function(run, how) {
-  tryCatch(finish(run, NULL, how), error = warn_of_end)
-}
-
-warn_of_end <- function(e) {
-  warn("end", c("The end of the run is not on record.", x = conditionMessage(e)))
 }
 
 describe_condition <- function(e, calls, most = 20) {

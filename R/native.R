@@ -34,6 +34,9 @@ signal_failure <- function(result, call = rlang::caller_env()) {
   if (result$class == "interrupted") {
     signal_again(result$signal, call)
   }
+  if (result$class == "unknown" && result$what == "run") {
+    result <- look_for_run(result)
+  }
   fields <- unclass(result)[intersect(names(result), c("path", "row", "byte", "arg", "name"))]
   hint <- result$hint
   if (result$class == "not_found") {
@@ -43,6 +46,18 @@ signal_failure <- function(result, call = rlang::caller_env()) {
   }
   parent <- if (!is.null(result$cause)) simpleError(printable_lines(result$cause))
   rlang::inject(abort(result$class, result$message, hint, !!!fields, parent = parent, call = call))
+}
+
+# A run that a ledger doesn't know may be one of this process's: of another ledger, or gone from its own.
+look_for_run <- function(unknown) {
+  began <- native_began_in(unknown$name)
+  if (is_failure(began, "rows_gone")) {
+    return(began)
+  }
+  if (is.character(began)) {
+    unknown$hint <- paste0("It is a run of '", began, "'.")
+  }
+  unknown
 }
 
 # What R signalled while the compiled code asked whether to go on: an interrupt, or an error such

@@ -258,6 +258,31 @@ test_that("to record a formula nothing is evaluated that has an effect", {
   expect_identical(utils::tail(read_runs(file, columns = "status")$status, 2), c("failed", "failed"))
 })
 
+test_that("the family of a model is recorded by its name, and of what nobody gave nothing is missed", {
+  file <- local_ledger()
+  withr::local_options(warn = 2)
+  d <- data.frame(y = c(1, 3, 2, 5, 4, 7), x = 1:6, z = c(0, 1, 0, 1, 1, 0))
+  usual <- binomial()
+  other <- binomial("probit")
+  family_of <- function(call) {
+    eval(substitute(call))
+    last_code(file, "family")
+  }
+  expect_identical(family_of(log_call(file, glm(y ~ x, data = d))), "gaussian")
+  expect_identical(family_of(log_call(file, glm(z ~ x, data = d, family = usual))), "binomial")
+  expect_identical(family_of(log_call(file, glm(z ~ x, data = d, family = other))), "binomial(link = \"probit\")")
+  expect_identical(family_of(log_call(file, glm(z ~ x, data = d, family = binomial))), "binomial")
+  expect_identical(family_of(log_call(file, glm(z ~ x, data = d, family = binomial()))), "binomial()")
+  for (family in list(poisson(), Gamma("log"))) log_call(file, glm(y ~ x, data = d, family = family))
+  expect_identical(utils::tail(read_runs(file)$family, 2), c("poisson", "Gamma(link = \"log\")"))
+  odd <- structure(list(family = 1), class = "family")
+  default <- odd
+  takes <- function(x, family = default) list(x, family)
+  log_call(file, takes(1))
+  expect_identical(last_code(file, "family"), "default")
+  expect_warning(log_call(file, takes(1, odd)), "`family` can't be recorded", class = "fitledger_warning_not_recorded")
+})
+
 test_that("an S3 method is watched, and named", {
   file <- local_ledger()
   fit3 <- function(x, ...) UseMethod("fit3")

@@ -238,3 +238,32 @@ test_that("a link leads to data as its target does", {
   system2("mkfifo", pipe)
   expect_error(hash_data(link("piped.csv", pipe)), "a pipe", class = "fitledger_error_unstorable")
 })
+
+test_that("a missing value is neither data nor a path", {
+  file <- local_ledger()
+  path <- withr::local_tempfile(lines = "x")
+  withr::local_dir(dirname(path))
+  for (data in list(NA_character_, NA, NA_real_, I(NA_character_), c(NA_character_, NA), c(basename(path), NA))) {
+    for (data in list(data, list(train = data))) {
+      expect_error(log_run(file, list(), list(), data = data), "must be", class = "fitledger_error_argument")
+      expect_error(start_run(file, data = data), "must be", class = "fitledger_error_argument")
+    }
+  }
+  for (keep in c(TRUE, FALSE)) {
+    expect_error(
+      log_run(file, list(), list(), artifacts = list(a = NA_character_), keep = keep), "`artifacts$a` must be",
+      fixed = TRUE, class = "fitledger_error_argument"
+    )
+  }
+  expect_false(file.exists(file))
+  run <- start_run(file)
+  expect_error(log_artifact(run, "a", NA_character_), "must be", class = "fitledger_error_argument")
+  expect_warning(
+    with_run(file, list(), function(run) log_artifact(run, "a", NA_character_)),
+    "must be",
+    class = "fitledger_warning_not_recorded"
+  )
+  expect_error(log_run(file, list(), list(), data = c("gone.csv", NA)), class = "fitledger_error_not_found")
+  # Data that are texts may miss some.
+  expect_no_error(log_run(file, list(), list(), data = c("yes", NA, "no")))
+})

@@ -760,6 +760,68 @@ test_that("who was taken over is told", {
   expect_identical(read_runs(file, details = TRUE)[c("m", "status")], data.frame(m = 3, status = "finished"))
 })
 
+test_that("an error after the run was ended says nothing of its end, which is on record", {
+  file <- local_ledger()
+  withr::local_options(warn = 2)
+  fails <- function(run) {
+    end_run(run, list(m = 1))
+    stop("after the end")
+  }
+  expect_error(with_run(file, list(), fails), "after the end", class = "simpleError")
+  run <- start_run(file)
+  expect_error(with(run, fails(.run)), "after the end", class = "simpleError")
+  expect_error(with_run(file, list(), function(run) {
+    end_run(run)
+    log_metrics(run, m = 1)
+  }), class = "fitledger_error_ended")
+  expect_identical(status(file), rep("finished", 3))
+})
+
+test_that("a verb that isn't given a run says so", {
+  for (verb in expression(
+    log_metrics(a = 1), log_metrics(a = 1, step = 1), log_metrics(), log_params(a = 1), log_tags(a = 1), log_artifact(name = "a", x = 1),
+    end_run(metrics = list(a = 1))
+  )) {
+    expect_error(eval(verb), "`.run` must be a live run.*, it is missing", class = "fitledger_error_argument")
+  }
+})
+
+test_that("of a run that is this process's every verb says where it is, or that it is gone", {
+  file <- local_ledger()
+  log_run(file, list(a = 1), list(m = 1))
+  older <- bytes(file)
+  for (live in c(TRUE, FALSE)) {
+    writeBin(older, file)
+    run <- start_run(file, list(a = 2))
+    if (!live) end_run(run)
+    other <- local_ledger()
+    log_run(other, list(a = 1), list(m = 1))
+    elsewhere <- other
+    verbs <- expression(
+      read_run(elsewhere, run), read_metrics(elsewhere, run), tag_run(elsewhere, run, a = 1), log_note(elsewhere, run, "x"),
+      void_run(elsewhere, run, "x"), log_run(elsewhere, list(), list(), parent = run), read_artifacts(elsewhere, run),
+      compare_runs(elsewhere, run), start_run(elsewhere, resume = run), reveal_run(elsewhere, run, "x"),
+      register_model(elsewhere, "a", run), trace_lineage(elsewhere, run$run_id), write_lockfile(elsewhere, run, tempfile()),
+      compare_session(elsewhere, run)
+    )
+    for (verb in verbs) {
+      e <- expect_error(eval(verb), class = "fitledger_error_unknown")
+      if (live) expect_match(conditionMessage(e), paste0("It is a run of '", file, "'"), fixed = TRUE)
+      expect_no_match(conditionMessage(e), "Did you mean")
+    }
+    writeBin(older, file)
+    elsewhere <- file
+    for (verb in verbs) expect_error(eval(verb), "is not in the ledger any more", class = "fitledger_error_rows_gone")
+    expect_identical(bytes(file), older)
+  }
+  # Whose it is nobody knows: that of another run is not meant.
+  id <- log_run(file, list(), list())
+  near <- sub(".$", if (endsWith(id, "0")) "1" else "0", id)
+  e <- expect_error(read_run(file, near), "read_runs(file, void = TRUE)", fixed = TRUE, class = "fitledger_error_unknown")
+  expect_no_match(conditionMessage(e), "Did you mean")
+  expect_error(read_run(file, substr(id, 1, 22)), "Did you mean", class = "fitledger_error_unknown")
+})
+
 test_that("a function that ends its run itself keeps its value", {
   file <- local_ledger()
   value <- with_run(file, list(), function(run) {

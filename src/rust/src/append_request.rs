@@ -415,6 +415,11 @@ pub fn last_run(path: &Path) -> Option<RunId> {
     LENDING.lock().memory.last_run(path).cloned()
 }
 
+/// The ledger in which this process began a run last, if it is this one.
+pub fn began_last(run: &RunId) -> Option<PathBuf> {
+    LENDING.lock().memory.began_last(run).map(Path::to_owned)
+}
+
 /// What of the code is to be kept, each under its name.
 fn code(kept: R) -> Vec<(&'static str, &'static [u8])> {
     if kept.ty() != SEXPTYPE::VECSXP || kept.len() != SessionContext::KEPT.len() {

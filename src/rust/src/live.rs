@@ -29,7 +29,7 @@ use fitledger_core::platform::threads;
 use fitledger_core::views::live::{By, Watch, begun, check_new_artifacts, check_open, resume};
 use fitledger_core::views::series::Buffer;
 
-use crate::append_request::{AppendRequest, Entropy, Remarks, with_remarks};
+use crate::append_request::{AppendRequest, Entropy, Remarks, began_last, with_remarks};
 use crate::from_r;
 use crate::guard::{Failure, guard};
 use crate::r::R;
@@ -495,6 +495,30 @@ fn push(
     }
 }
 
+/// The ledger of a run that this process began, which another one doesn't know: `NULL` where there is none, or the
+/// failure that it isn't there either.
+///
+/// @noRd
+#[extendr]
+fn native_began_in(run_id: Robj) -> Robj {
+    guard_views(|| {
+        let id = R::of(&run_id).string();
+        let id = id.ok_or_else(|| Failure::argument("run_id"))?;
+        let Some(id) = RunId::new(&id) else {
+            return Ok(Robj::from(()));
+        };
+        let live = LIVE.lock();
+        let run = live.by_id.get(&id).and_then(|runs| runs.first());
+        let ledger = run.map(|run| run.request.path().to_owned());
+        drop(live);
+        let Some(ledger) = ledger.or_else(|| began_last(&id)) else {
+            return Ok(Robj::from(()));
+        };
+        begun(RUNS.lend(ledger.clone())?.view(), id.as_str())?;
+        Ok(Robj::from(ledger.display().to_string()))
+    })
+}
+
 /// Writes the values of a step of a run of any process, without waiting for the disk.
 ///
 /// @noRd
@@ -630,4 +654,5 @@ extendr_module! {
     fn native_stop_writing;
     fn native_note_process;
     fn native_check_new_artifact;
+    fn native_began_in;
 }

@@ -171,6 +171,13 @@ impl Memory {
         self.of_path(path)?.last_run.as_ref()
     }
 
+    /// The ledger in which this process began a run last, if it is this one.
+    pub fn began_last(&self, run: &RunId) -> Option<&Path> {
+        let mut all = self.known.iter();
+        let found = all.find(|(_, known)| known.last_run.as_ref() == Some(run));
+        found.map(|(key, _)| key.0.as_path())
+    }
+
     /// What is known of the file that a path means, by whichever path it was written to. Of a file that is gone another
     /// one may have the id.
     fn of_path(&self, path: &Path) -> Option<&Known> {
