@@ -444,8 +444,8 @@ is_harmless <- function(code, env) {
   }
   operators <- c(
     "[", "[[", "$", "(", ":", "-", "+", "*", "/", "!", "==", "!=", "<", ">", "<=", ">=", "&", "|", "%in%",
-    "c", "which", "head", "tail", "is.na", "nrow", "ncol", "names", "seq_len", "setdiff", "list", "paste", "paste0", "sprintf",
-    "as.formula", "formula", "reformulate", "update"
+    "c", "which", "head", "tail", "is.na", "nrow", "ncol", "names", "seq_len", "setdiff",
+    "list", "paste", "paste0", "sprintf", "as.formula", "formula", "reformulate", "update"
   )
   packages <- c("base", "utils", "stats")
   name <- head_name(code[[1]])
@@ -484,6 +484,8 @@ plain_variables <- function(names, env) {
 }
 
 is_plain_data <- function(x) {
-  plain <- list("formula", "data.frame", c("tbl_df", "tbl", "data.frame"), c("data.table", "data.frame"), "factor", "Date")
+  plain <- list(
+    "formula", "factor", "Date", "data.frame", c("tbl_df", "tbl", "data.frame"), c("data.table", "data.frame")
+  )
   !is.object(x) && (is.atomic(x) || is.list(x) || is_formula(x)) || any(vapply(plain, identical, logical(1), class(x)))
 }

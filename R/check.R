@@ -41,8 +41,7 @@ check_path <- function(x, arg, call = rlang::caller_env()) {
 
 # Paths that the session's encoding can't hold, as their bytes in UTF-8, under which the compiled code knows them: R's
 # own functions would translate them, and fail. A path from anywhere goes through here before they get it, one from the
-# compiled code too. In an encoding of several bytes a character these may be no text, which
-# some of R's functions refuse.
+# compiled code too. In an encoding of several bytes a character these may be no text, which some of R's functions refuse.
 untranslated <- function(paths) {
   # Nearly all are, and every call of ours asks.
   if (all(Encoding(paths) == "unknown")) {

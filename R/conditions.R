@@ -95,8 +95,8 @@ printable_lines <- function(text) {
   text
 }
 
-# Evaluates code that makes text of numbers, or of code in which they stand, as R does when it starts: what is recorded or
-# said must not depend on the session's options, of which one could make a warning of it, too.
+# Evaluates what makes text of numbers, or of code in which they stand, as R does when it starts: what is recorded or said
+# must not depend on the session's options, of which one could make a warning of it, too.
 with_plain_numbers <- function(code) {
   old <- options(OutDec = ".", scipen = 0, digits = 7)
   on.exit(options(old))

@@ -174,7 +174,8 @@ say_dragged <- function(parts, x, bytes, name) {
   rlang::inform(
     c(
       paste0(
-        "The artifact `", name, "` takes ", size_text(bytes), ", ", number_text(round(bytes / own)), " times the object. It drags along `",
+        "The artifact `", name, "` takes ", size_text(bytes), ", ", number_text(round(bytes / own)),
+        " times the object. It drags along `",
         parts$dragged[[1]]$place, "`, with ", paste(utils::head(things, 5), collapse = ", "), if (more > 0) paste(" and", more, "more"), "."
       ),
       i = "Whoever has the ledger's folder can read all of that. Make the object in a function that holds nothing else, or set the environment of its formula to `globalenv()`."

@@ -340,8 +340,8 @@ where_mask <- function(columns) {
   mask
 }
 
-# A time and a day are compared as days, a time and a text as times, both in UTC, in which times are shown, and with a number
-# neither is. R itself compares the numbers, seconds with days, and reads a text in the time zone of the session.
+# A time and a day are compared as days, a time and a text as times, both in UTC, in which times are shown, and with a
+# number neither is. R itself compares the numbers, seconds with days, and reads a text in the time zone of the session.
 time_comparisons <- lapply(rlang::set_names(c("<", "<=", ">", ">=", "==", "!=", "%in%")), function(operator) {
   compare <- get(operator, baseenv())
   alike <- function(x, other) {

@@ -209,7 +209,8 @@ say_figures <- function(figures) {
   if (!length(figures)) {
     return("it gave no figures")
   }
-  paste(encodeString(names(figures)), with_plain_numbers(vapply(figures, format, "", digits = 4)), sep = " = ", collapse = ", ")
+  numbers <- with_plain_numbers(vapply(figures, format, "", digits = 4))
+  paste(encodeString(names(figures)), numbers, sep = " = ", collapse = ", ")
 }
 
 #' Make a gate: better than the current model

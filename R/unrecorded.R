@@ -54,7 +54,8 @@ with_own_names <- function(values, what, notes) {
   is_name <- validEnc(names) & Encoding(names) != "bytes"
   is_name[is_name] <- nzchar(names[is_name])
   if (!all(is_name)) {
-    note(notes, paste0(counted(sum(!is_name), "value"), " of `", what, "` can't be recorded: a name is missing, or can't be read."))
+    how_many <- counted(sum(!is_name), "value")
+    note(notes, paste0(how_many, " of `", what, "` can't be recorded: a name is missing, or can't be read."))
   }
   twice <- unique(names[is_name][duplicated(names[is_name])])
   for (name in twice) {
@@ -74,7 +75,8 @@ abridged <- function(name, most = 200) {
 # The elements of something that should be a list or a vector with names.
 named_elements <- function(x, what, notes) {
   if (!(is.list(x) || is.atomic(x)) || length(x) > 0 && is.null(names(x))) {
-    return(note(notes, paste0("`", what, "` can't be recorded: it is no list or vector with names, but ", describe(x), ".")))
+    is <- describe(x)
+    return(note(notes, paste0("`", what, "` can't be recorded: it is no list or vector with names, but ", is, ".")))
   }
   elements_of(x, what)
 }
