@@ -5,7 +5,7 @@ options(testthat.progress.max_fails = Inf)
 filter <- NULL
 if (length(arguments) > 1) {
   Sys.setenv(FITLEDGER_TEST_LEDGERS = arguments[[2]])
-  alike <- c("about", "artifact", "call", "chapter", "compare", "data", "environment", "lineage", "live", "mlruns", "object", "plot", "query", "record", "registry", "run", "sealed", "seed", "session", "values", "view")
+  alike <- c("about", "artifact", "call", "chapter", "compare", "data", "environment", "lineage", "mlruns", "object", "plot", "query", "record", "registry", "run", "sealed", "seed", "session", "values", "view")
   filter <- paste0("^(", paste(alike, collapse = "|"), ")$")
 }
 results <- as.data.frame(testthat::test_dir(
