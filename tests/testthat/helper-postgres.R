@@ -10,6 +10,7 @@ postgres_programs <- function() {
 }
 
 skip_without_postgres <- function() {
+  skip_on_cran()
   skip_if_not_installed("DBI")
   skip_if_not_installed("RPostgres")
   skip_on_os("windows")
