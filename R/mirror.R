@@ -140,9 +140,11 @@ refresh_mirror <- function(open, call = rlang::caller_env()) {
     abort_forked(open, 1, "It is another ledger of the same name.", call)
   }
   known <- if (!is.null(seen) && seen$seq > head$seq) seen else head
+  open$ends <- look$seq
   if (look$seq < known$seq) {
     check_behind(open, look, known, call)
-    open$head <- head
+    # A mirror that went with the cache has fewer still.
+    open$head <- fetch_rows(open, open$path, head, look$seq, call)
     return(invisible())
   }
   has <- if (known$seq == head$seq) look$has else query(open, "hash_at", open$ledger$name, known$seq, call = call)
@@ -188,7 +190,8 @@ set_mirror_aside <- function(open) {
 }
 
 # Before a ledger is verified. What is damaged in its mirror says nothing of the ledger; and all rows are asked for anew, since
-# one that was changed in the database, but for the hash that it states, shows by itself alone.
+# one that was changed in the database, but for the hash that it states, shows by itself alone. A server that follows another
+# one may have fewer of them.
 check_mirror <- function(ledger, call = rlang::caller_env()) {
   open <- known_ledger(ledger)
   if (call_native(native_verify, open$path, NULL, call = call)$status != "ok") {
@@ -198,7 +201,7 @@ check_mirror <- function(ledger, call = rlang::caller_env()) {
   again <- tempfile(fileext = ".csv")
   on.exit(unlink(again))
   tryCatch(
-    fetch_rows(open, again, list(seq = 0, hash = ""), open$head$seq, call),
+    fetch_rows(open, again, list(seq = 0, hash = ""), min(open$head$seq, open$ends), call),
     fitledger_error_forked = function(e) abort_forked(open, e$row, NULL, call)
   )
 }

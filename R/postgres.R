@@ -261,6 +261,7 @@ ask <- function(open, sql, call) {
 # meanwhile is kept in `warned`: RPostgres makes a message of it, which begins with how grave it is.
 ask_once <- function(open, sql, call) {
   connection <- connection_of(open, call)
+  get <- function(sql) DBI::dbGetQuery(connection, sql, immediate = TRUE)[[1]][[1]]
   open$warned <- NULL
   heard <- function(condition, restart) {
     if (!grepl("^(DEBUG|LOG|INFO|NOTICE)", conditionMessage(condition))) {
@@ -268,21 +269,26 @@ ask_once <- function(open, sql, call) {
     }
     invokeRestart(restart)
   }
-  withCallingHandlers(
-    DBI::dbGetQuery(connection, sql, immediate = TRUE)[[1]][[1]],
+  answer <- withCallingHandlers(
+    get(sql),
     interrupt = function(e) drop_connection(open),
     message = function(m) heard(m, "muffleMessage"),
     warning = function(w) heard(w, "muffleWarning")
   )
+  # Some of it says goodbye, after a whole answer.
+  if (!is.null(open$warned)) {
+    serves <- tryCatch(suppressMessages(get("SELECT pg_catalog.pg_backend_pid()")), error = function(e) NULL)
+    if (!identical(serves, open$link$backend)) {
+      open$warned <- NULL
+    }
+  }
+  answer
 }
 
 # The process of the server that serves a connection, NA if there is none. RPostgres makes a broken connection anew by itself
-# at the next question, so that only this says that it was lost.
+# once it is used, so that only this says that it was lost.
 backend_of <- function(connection) {
-  tryCatch(
-    suppressMessages(DBI::dbGetQuery(connection, "SELECT pg_catalog.pg_backend_pid()", immediate = TRUE)[[1]]),
-    error = function(e) NA_integer_
-  )
+  tryCatch(suppressMessages(DBI::dbGetInfo(connection)$pid) %||% NA_integer_, error = function(e) NA_integer_)
 }
 
 reconnect <- function(open, began, lost, call) {
@@ -381,8 +387,18 @@ missing_objects <- function(open, sha256, call) {
   if (length(sha256)) query_texts(open, "missing_objects", open$ledger$name, sql_array(sha256), call = call)
 }
 
-# Sends the bytes of an object, in parts. Others see it once all are there.
+# Sends the bytes of an object, in parts. Others see it once all are there. A server that crashed meanwhile may have lost parts
+# that it had: then it is sent again.
 send_object <- function(open, sha256, path, call) {
+  for (try in 1:3) {
+    if (send_parts(open, sha256, path, call)) {
+      return(invisible())
+    }
+  }
+  abort("database", paste0("The stored bytes ", sha256, " did not arrive whole."), "Log them again.", call = call)
+}
+
+send_parts <- function(open, sha256, path, call) {
   upload <- query(open, "begin_upload", open$ledger$name, sha256, call = call)
   if (is.na(upload)) {
     abort_forbidden(open, call)
@@ -402,9 +418,7 @@ send_object <- function(open, sha256, path, call) {
       break
     }
   }
-  if (query(open, "end_upload", upload, parts, call = call) != "true") {
-    abort("database", paste0("The stored bytes ", sha256, " did not arrive whole."), "Log them again.", call = call)
-  }
+  query(open, "end_upload", upload, parts, call = call) == "true"
 }
 
 # Brings the bytes of an object to this machine, beside the mirror. An upload that isn't what its name says is passed over.

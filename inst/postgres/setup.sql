@@ -368,6 +368,8 @@ BEGIN
   IF NOT FOUND OR NOT @schema@.may(ledger_, true) THEN
     RETURN NULL;
   END IF;
+  -- A number that a crash takes back would be given to somebody else's, too.
+  PERFORM @schema@.wait_for_disk();
   INSERT INTO @schema@.uploads (ledger, sha256) VALUES (ledger_, sha256_) RETURNING upload INTO upload_;
   RETURN upload_;
 END $$;
@@ -384,8 +386,8 @@ BEGIN
 END $$;
 
 -- From here on others see the object, unless it isn't whole, or not what its name says: then false. What is too large to be
--- hashed at once is hashed by its readers alone. All of these may be called again by who lost the answer. Its rows are on disk
--- before the row that names it, which is settled later.
+-- hashed at once is hashed by its readers alone. All of these may be called again by who lost the answer. It is on disk before
+-- the row that names it, which is sent later.
 CREATE FUNCTION @schema@.end_upload(upload_ bigint, parts_ int) RETURNS boolean LANGUAGE plpgsql
 SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -411,6 +413,7 @@ BEGIN
     END IF;
     u.checked := true;
   END IF;
+  PERFORM @schema@.wait_for_disk();
   UPDATE @schema@.uploads SET parts = parts_, checked = u.checked WHERE upload = upload_;
   RETURN true;
 END $$;
@@ -440,6 +443,10 @@ BEGIN
   SELECT ledger INTO ledger_ FROM @schema@.ledgers WHERE name = name_ AND owner = session_user;
   IF NOT FOUND THEN
     RETURN false;
+  END IF;
+  -- GRANT takes `public` for everybody, whose rights nobody would look up.
+  IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = role_) THEN
+    RAISE EXCEPTION 'fitledger: there is no role "%"', role_ USING ERRCODE = 'undefined_object';
   END IF;
   EXECUTE format('GRANT USAGE ON SCHEMA @schema@ TO %I', role_);
   EXECUTE format(

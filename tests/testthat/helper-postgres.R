@@ -4,7 +4,7 @@ postgres <- new.env(parent = emptyenv())
 
 # Where the programs of a server are: the newest that there is.
 postgres_programs <- function() {
-  found <- c(dirname(Sys.which("initdb")), rev(sort(dirname(Sys.glob("/usr/lib/postgresql/*/bin/initdb")))))
+  found <- c(dirname(normalizePath(Sys.which("initdb"), mustWork = FALSE)), rev(sort(dirname(Sys.glob("/usr/lib/postgresql/*/bin/initdb")))))
   found <- found[file.exists(file.path(found, "initdb"))]
   if (length(found)) found[[1]]
 }
@@ -56,7 +56,7 @@ start_postgres <- function() {
   if (!is.null(postgres$user)) {
     system2("chown", c(postgres$user, postgres$folder))
   }
-  data <- file.path(postgres$folder, "data")
+  data <- postgres_data()
   log <- file.path(tempdir(), "initdb.log")
   status <- postgres_program("initdb", c("-D", data, "-U", "owner", "-E", "UTF8", "--locale=C", "-A", "trust", "--no-sync"), stdout = log, stderr = log)
   if (status != 0) {
@@ -79,16 +79,16 @@ start_postgres <- function() {
   stop("it does not start")
 }
 
-run_postgres <- function(port = postgres$port, options = NULL) {
+postgres_data <- function() file.path(postgres$folder, "data")
+
+run_postgres <- function(port = postgres$port, options = NULL, data = postgres_data()) {
   settings <- paste(c("-p", port, "-k", postgres$folder, "-c listen_addresses=127.0.0.1 -c max_connections=50", options), collapse = " ")
-  data <- file.path(postgres$folder, "data")
   log <- file.path(postgres$folder, "log")
   postgres_program("pg_ctl", c("-D", data, "-o", shQuote(settings), "-l", log, "-w", "start"), stdout = FALSE, stderr = FALSE)
 }
 
 # `immediate` is a crash: nothing is written that wasn't.
-stop_postgres <- function(mode = "immediate") {
-  data <- file.path(postgres$folder, "data")
+stop_postgres <- function(mode = "immediate", data = postgres_data()) {
   postgres_program("pg_ctl", c("-D", data, "-m", mode, "-w", "stop"), stdout = FALSE, stderr = FALSE)
 }
 

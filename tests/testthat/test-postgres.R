@@ -97,7 +97,9 @@ test_that("who has no right is told so", {
   log_run(other, list(), list())
   expect_error(read_runs(ledger_postgres(postgres_connect("reader"), other$name)), "no right to read", class = "fitledger_error_database")
   expect_error(log_run(ledger_postgres(postgres_connect("reader"), "nobody's"), list(), list()), "you may not begin one", class = "fitledger_error_database")
-  expect_error(share_ledger(team, "nobody"), class = "fitledger_error_database")
+  for (role in c("nobody", "public", "current_user")) {
+    expect_error(share_ledger(team, role), class = "fitledger_error_database")
+  }
   # Where somebody may not even make the schema.
   nowhere <- ledger_postgres(postgres_connect("stranger"), "a", schema = "not_there")
   expect_error(log_run(nowhere, list(), list()), "can't be made", class = "fitledger_error_database")
@@ -207,6 +209,34 @@ test_that("an older backup and another ledger of the name are told", {
   expect_error(read_runs(team), "another ledger of the same name", class = "fitledger_error_forked")
 })
 
+test_that("a server that follows another one may be late, until it is the one", {
+  team <- local_postgres()
+  log_run(team, list(), list(m = 1))
+  late <- file.path(postgres$folder, "late")
+  stop_postgres("fast")
+  system2("cp", c("-a", postgres_data(), late))
+  run_postgres()
+  log_run(team, list(), list(m = 2))
+  expect_identical(read_runs(team)$m, c(1, 2))
+  stop_postgres("fast")
+  file.create(file.path(late, "standby.signal"))
+  run_postgres(data = late)
+  withr::defer({
+    stop_postgres("fast", late)
+    run_postgres()
+  })
+  # What was seen, and where that is gone, what there is.
+  expect_identical(read_runs(team)$m, c(1, 2))
+  expect_identical(verify_ledger(team)$status, "ok")
+  unlink(file_of(team))
+  new_session()
+  expect_identical(read_runs(team)$m, 1)
+  expect_identical(verify_ledger(team)$status, "ok")
+  expect_error(log_run(team, list(), list(m = 3)), class = "fitledger_error_database")
+  postgres_program("pg_ctl", c("-D", late, "-w", "promote"), stdout = FALSE)
+  expect_error(read_runs(team), class = "fitledger_error_behind")
+})
+
 test_that("a mirror that was damaged is fetched anew, and torn ones go on", {
   team <- local_postgres()
   for (i in 1:4) log_run(team, list(i = i), list(m = i))
@@ -298,6 +328,10 @@ test_that("a connection inside a transaction is refused", {
   DBI::dbBegin(connection)
   expect_error(log_run(given, list(), list(m = 2)), "inside a transaction", class = "fitledger_error_database")
   expect_error(read_runs(given), "inside a transaction", class = "fitledger_error_database")
+  # One that has failed, too, and at once.
+  try(DBI::dbExecute(connection, "SELECT 1 / 0", immediate = TRUE), silent = TRUE)
+  error <- expect_error(log_run(given, list(), list(m = 2)), class = "fitledger_error_database")
+  expect_match(conditionMessage(error$parent), "transaction is aborted")
   DBI::dbRollback(connection)
   log_run(given, list(), list(m = 3))
   expect_identical(read_runs(given)$m, c(1, 3))
@@ -461,6 +495,56 @@ test_that("rows that a crash of the server takes back before they are on disk ar
   expect_identical(read_runs(team)$m, c(1, 2))
   expect_identical(read_runs(team)$run_id[[2]], id)
   expect_identical(nrow(verify_ledger(team)$problems), 0L)
+})
+
+test_that("an answer that came before its transaction was over is not believed", {
+  team <- local_postgres(schema = "slow_commit")
+  log_run(team, list(), list(m = 1))
+  postgres_sql(
+    "CREATE FUNCTION slow_commit.nap() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep(2); RETURN NULL; END'; ",
+    "CREATE CONSTRAINT TRIGGER nap AFTER INSERT ON slow_commit.rows DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION slow_commit.nap()"
+  )
+  job <- parallel::mcparallel(log_run(team, list(), list(m = 2)), silent = TRUE)
+  wait_until(is_waiting("wait_event = 'PgSleep'"), "a transaction to be about to end")
+  # The server that crashes sends what it has; the client looks once there is a server again.
+  tools::pskill(job$pid, tools::SIGSTOP)
+  stop_postgres("immediate")
+  run_postgres()
+  postgres_sql("DROP TRIGGER nap ON slow_commit.rows")
+  tools::pskill(job$pid, tools::SIGCONT)
+  id <- parallel::mccollect(job)[[1]]
+  expect_identical(read_runs(team)$m, c(1, 2))
+  expect_identical(read_runs(team)$run_id[[2]], id)
+})
+
+test_that("an object that a crash of the server takes back is sent again", {
+  team <- local_postgres(schema = "slow_upload")
+  log_run(team, list(), list(m = 1))
+  postgres_role("hasty_sender")
+  postgres_sql("ALTER ROLE hasty_sender SET synchronous_commit = off")
+  share_ledger(team, "hasty_sender")
+  # Before each of these the server crashes once.
+  for (before in c("put_part(bigint, int, bytea)", "end_upload(bigint, int)", "append(text, text, bigint, text, bigint, text)")) {
+    name <- sub("[(].*", "", before)
+    n <- lengths(strsplit(before, ","))
+    type <- postgres_sql("SELECT pg_get_function_result('slow_upload.", before, "'::regprocedure)")[[1]]
+    postgres_sql(
+      "ALTER FUNCTION slow_upload.", name, " RENAME TO now_", name, "; CREATE FUNCTION slow_upload.", before, " RETURNS ", type,
+      " LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep(1); RETURN slow_upload.now_", name, "(", paste0("$", seq_len(n), collapse = ", "), "); END'; ",
+      "GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA slow_upload TO hasty_sender"
+    )
+    stop_postgres("fast")
+    run_postgres(options = "-c wal_writer_delay=10s")
+    hasty <- ledger_postgres(postgres_connect("hasty_sender"), team$name, schema = "slow_upload")
+    job <- parallel::mcparallel(log_run(hasty, list(), list(m = 2), artifacts = list(x = list(before))), silent = TRUE)
+    wait_until(is_waiting("wait_event = 'PgSleep'"), "the call to come so far")
+    stop_postgres("immediate")
+    run_postgres()
+    id <- parallel::mccollect(job)[[1]]
+    postgres_sql("DROP FUNCTION slow_upload.", name, "; ALTER FUNCTION slow_upload.now_", name, " RENAME TO ", name)
+    another_machine()
+    expect_identical(read_artifact(team, id, "x"), list(before))
+  }
 })
 
 test_that("a session's row is waited for where nothing else is", {
