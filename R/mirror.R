@@ -336,6 +336,7 @@ append_rows <- function(open, draft, call) {
   request <- call_native(native_token, call = call)
   # On a session's row all rest that are of it.
   waits <- !identical(getOption("fitledger.sync"), "none") || grepl("^[^\x1f]*\x1fsession\x1f", draft$cells)
+  told <- FALSE
   suspendInterrupts({
     # A server that crashed before the rows were on its disk has lost them: then they are sent again.
     repeat {
@@ -344,6 +345,12 @@ append_rows <- function(open, draft, call) {
         if (draft$is_decided) draft$after else 0, draft$cells,
         call = call
       )
+      if (answer[[1]] == "locked") {
+        told <- told || tell_waiting(open)
+        # Nothing of it is on its way now.
+        allowInterrupts(Sys.sleep(0.01))
+        next
+      }
       if (answer[[1]] == "conflict") {
         return(FALSE)
       }
@@ -375,6 +382,14 @@ append_rows <- function(open, draft, call) {
   if (last$seq - open$head$seq > most_rows_behind) {
     refresh_mirror(open, call)
   }
+  TRUE
+}
+
+tell_waiting <- function(open) {
+  rlang::inform(
+    paste0("Waiting for others to finish writing to the ledger `", open$ledger$name, "`."),
+    class = c("fitledger_message_waiting", "fitledger_message")
+  )
   TRUE
 }
 

@@ -169,6 +169,11 @@ connection_of <- function(open, call) {
   if (!inherits(connection, "PqConnection")) {
     abort_argument("connect", "a function that gives a connection of RPostgres, or one", connection, call = call)
   }
+  if (is.function(connect)) {
+    # Where a role or a database has it otherwise, who comes second would be refused.
+    set <- "SET default_transaction_isolation = 'read committed'"
+    try(suppressMessages(DBI::dbExecute(connection, set, immediate = TRUE)), silent = TRUE)
+  }
   backend <- backend_of(connection)
   if (is.na(backend)) {
     abort("database", "The connection to the database was lost.", "Try again.", call = call)
@@ -185,10 +190,10 @@ drop_connection <- function(open) {
   open$link$connection <- NULL
 }
 
-# An argument as it stands in a call. Texts are written so that it doesn't matter what the server makes of backslashes.
+# An argument as it stands in a call, written so that it doesn't matter what the server makes of backslashes.
 sql_text <- function(x) {
   if (is.raw(x)) {
-    paste0("'\\x", call_native(native_hex, x), "'::bytea")
+    paste0("E'\\\\x", call_native(native_hex, x), "'::bytea")
   } else if (is.logical(x)) {
     if (x) "true" else "false"
   } else if (is.numeric(x)) {
@@ -227,7 +232,6 @@ sql_call <- function(open, fun, ...) {
 
 ask <- function(open, sql, call) {
   began <- Sys.time()
-  waits <- FALSE
   repeat {
     answer <- tryCatch(ask_once(open, sql, call), error = identity)
     if (!inherits(answer, "error")) {
@@ -235,19 +239,6 @@ ask <- function(open, sql, call) {
     }
     if (inherits(answer, "fitledger_error")) {
       stop(answer)
-    }
-    message <- conditionMessage(answer)
-    if (grepl("lock timeout", message, fixed = TRUE)) {
-      if (!waits) {
-        rlang::inform(
-          paste0("Waiting for others to finish writing to the ledger `", open$ledger$name, "`."),
-          class = c("fitledger_message_waiting", "fitledger_message")
-        )
-        waits <- TRUE
-      }
-      # Nothing of it is on its way now.
-      allowInterrupts(Sys.sleep(0.01))
-      next
     }
     if (identical(backend_of(open$link$connection), open$link$backend)) {
       abort("database", "The database refused.", parent = answer, call = call)
@@ -286,9 +277,11 @@ ask_once <- function(open, sql, call) {
 }
 
 # The process of the server that serves a connection, NA if there is none. RPostgres makes a broken connection anew by itself
-# once it is used, so that only this says that it was lost.
+# once it is used, so that only this says that it was lost. It knows the process without a question, which a transaction
+# that has failed would refuse; older versions of it don't.
 backend_of <- function(connection) {
-  tryCatch(suppressMessages(DBI::dbGetInfo(connection)$pid) %||% NA_integer_, error = function(e) NA_integer_)
+  ask <- function() DBI::dbGetQuery(connection, "SELECT pg_catalog.pg_backend_pid()", immediate = TRUE)[[1]]
+  tryCatch(suppressMessages(DBI::dbGetInfo(connection)$pid %||% ask()), error = function(e) NA_integer_)
 }
 
 reconnect <- function(open, began, lost, call) {

@@ -5,6 +5,8 @@
 -- any right to its tables, and triggers hold the owner to it, too. Users have EXECUTE on some of the functions, which look
 -- for the rights of whoever is logged in (`session_user`).
 --
+-- A session's settings say how the bodies of functions are read: so a backslash stands in an `E''` only.
+--
 -- `@schema@` stands for the name of the schema, quoted. All of it is run in one transaction.
 
 CREATE SCHEMA @schema@;
@@ -135,7 +137,7 @@ DECLARE
   body text;
   hash_ text;
 BEGIN
-  IF id_ !~ '^[0-9a-f]{32}$' OR time_ !~ '^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z$' OR name_ = '' THEN
+  IF id_ !~ '^[0-9a-f]{32}$' OR time_ !~ '^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}[.][0-9]{6}Z$' OR name_ = '' THEN
     RAISE EXCEPTION 'fitledger: this is no ledger''s beginning';
   END IF;
   PERFORM pg_advisory_xact_lock(hashtextextended('fitledger ' || name_, 0));
@@ -204,7 +206,7 @@ END $$;
 -- Rows after one, up to another or as many as make some bytes, with their line feeds.
 CREATE FUNCTION @schema@.read_rows(name_ text, after bigint, up_to bigint, most_bytes bigint) RETURNS bytea LANGUAGE sql STABLE
 SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-  SELECT string_agg(line || '\x0a'::bytea, ''::bytea ORDER BY seq)
+  SELECT string_agg(line || E'\\x0a'::bytea, ''::bytea ORDER BY seq)
   FROM (
     SELECT r.seq, r.line, sum(length(r.line) + 1) OVER (ORDER BY r.seq) AS bytes, row_number() OVER (ORDER BY r.seq) AS nth
     FROM @schema@.rows r JOIN @schema@.ledgers l USING (ledger)
@@ -251,7 +253,7 @@ END $$;
 -- what becomes of models, a model or the end of a run.
 --
 -- `ok, first, last, hash, settled`; else why nothing was appended: `conflict`, `unseen`, `forbidden`, `unknown`,
--- `in_transaction`. `settled` is empty where others were at it: then the rows are on disk once `settle()` has returned.
+-- `in_transaction`; `locked` where others hold the lock for long. `settled` is empty where others were at it: then the rows are on disk once `settle()` has returned.
 CREATE FUNCTION @schema@.append(
   name_ text, request_ text, seen_seq bigint, seen_hash text, decided_on bigint, rows_ text
 ) RETURNS text[] LANGUAGE plpgsql
@@ -277,14 +279,18 @@ BEGIN
   END IF;
   -- Who waits longer tells their user, and comes again.
   PERFORM set_config('lock_timeout', '2s', true);
-  SELECT * INTO l FROM @schema@.ledgers x WHERE x.name = name_ AND @schema@.may(x.ledger, true) FOR UPDATE SKIP LOCKED;
+  SELECT * INTO l FROM @schema@.ledgers x WHERE x.name = name_ AND @schema@.may(x.ledger, true) FOR NO KEY UPDATE SKIP LOCKED;
   IF FOUND THEN
     PERFORM @schema@.wait_for_disk();
     settled := 'settled';
   ELSE
     -- Others are at it: nobody is to wait for the disk under the lock.
     PERFORM set_config('synchronous_commit', 'off', true);
-    SELECT * INTO l FROM @schema@.ledgers x WHERE x.name = name_ AND @schema@.may(x.ledger, true) FOR UPDATE;
+    BEGIN
+      SELECT * INTO l FROM @schema@.ledgers x WHERE x.name = name_ AND @schema@.may(x.ledger, true) FOR NO KEY UPDATE;
+    EXCEPTION WHEN lock_not_available THEN
+      RETURN ARRAY['locked'];
+    END;
     IF NOT FOUND THEN
       RETURN ARRAY[CASE WHEN EXISTS (SELECT FROM @schema@.ledgers WHERE name = name_) THEN 'forbidden' ELSE 'unknown' END];
     END IF;
@@ -310,8 +316,8 @@ BEGIN
     cells := string_to_array(one, E'\x1f');
     why := CASE
       WHEN cardinality(cells) <> 7 THEN 'it has not seven cells'
-      WHEN replace(one, E'\x1f', '') ~ '[\x01-\x1f]' THEN 'it has control characters'
-      WHEN cells[1] !~ '^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z$' THEN 'its time is none'
+      WHEN replace(one, E'\x1f', '') ~ E'[\x01-\x1f]' THEN 'it has control characters'
+      WHEN cells[1] !~ '^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}[.][0-9]{6}Z$' THEN 'its time is none'
       WHEN cells[2] <> ALL (events) THEN 'its event is not one that may be written'
       WHEN cells[3] !~ '^([0-9A-Za-z][0-9A-Za-z._-]{0,127})?$' THEN 'its run id is none'
       WHEN cells[4] <> '' AND (left(cells[4], 1) <> '{' OR cells[4]::jsonb IS NULL)

@@ -455,7 +455,8 @@ test_that("who set synchronous_commit off waits for the disk all the same", {
 
 # Begins a call of an R process of its own while somebody else holds the lock on the head: then its rows are brought to the disk
 # by a transaction of their own. On a server where nothing comes to the disk by itself for a while.
-while_others_write <- function(ledger, code, env = parent.frame()) {
+while_others_write <- function(ledger, code, until = TRUE, env = parent.frame()) {
+  until <- substitute(until)
   stop_postgres("fast")
   run_postgres(options = "-c wal_writer_delay=10s")
   withr::defer(
@@ -472,6 +473,7 @@ while_others_write <- function(ledger, code, env = parent.frame()) {
   DBI::dbGetQuery(connection, paste0("SELECT seq::int FROM \"", ledger$schema, "\".ledgers FOR UPDATE"))
   job <- parallel::mcparallel(rlang::eval_bare(code, env), silent = TRUE)
   wait_until(is_waiting("wait_event_type = 'Lock'"), "a call to wait for the lock")
+  wait_until(eval(until, env), "what it does")
   DBI::dbExecute(connection, "COMMIT")
   job
 }
@@ -479,6 +481,52 @@ while_others_write <- function(ledger, code, env = parent.frame()) {
 is_waiting <- function(how) {
   postgres_sql("SELECT count(*)::int FROM pg_stat_activity WHERE ", how)[[1]] > 0
 }
+
+test_that("a call that waits for others says so, and goes on", {
+  team <- local_postgres()
+  log_run(team, list(), list(m = 1))
+  said <- withr::local_tempfile()
+  job <- while_others_write(team, quote(withCallingHandlers(
+    log_run(team, list(), list(m = 2)),
+    fitledger_message_waiting = function(m) {
+      writeLines(conditionMessage(m), said)
+      rlang::cnd_muffle(m)
+    }
+  )), until = file.exists(said))
+  expect_type(parallel::mccollect(job)[[1]], "character")
+  expect_match(readLines(said), paste0("Waiting for others to finish writing to the ledger `", team$name, "`"), fixed = TRUE)
+  expect_identical(read_runs(team)$m, c(1, 2))
+})
+
+test_that("what a role's sessions are set to changes nothing", {
+  team <- local_postgres()
+  log_run(team, list(), list(m = 0))
+  settings <- c(
+    "standard_conforming_strings = off", "default_transaction_isolation = serializable", "bytea_output = escape", "search_path = ''",
+    "backslash_quote = off", "client_min_messages = debug1", "escape_string_warning = on"
+  )
+  for (i in seq_along(settings)) {
+    role <- paste0("has_set_", i)
+    postgres_role(role)
+    postgres_sql("ALTER ROLE ", role, " SET ", settings[[i]])
+    share_ledger(team, role)
+    as_role <- ledger_postgres(postgres_connect(role), team$name)
+    id <- log_run(as_role, list(text = "a\\b'c\""), list(m = i), artifacts = list(x = list("a\\b", as.raw(0:255))))
+    another_machine()
+    expect_identical(read_runs(as_role)$text[[i + 1]], "a\\b'c\"")
+    expect_identical(read_artifact(as_role, id, "x"), list("a\\b", as.raw(0:255)))
+    # What is refused is refused under it, too.
+    connection <- postgres_connect(role)()
+    row <- paste0("2026-11-23T04:20:47.123456Z\x1frun\x1fa-1\x1f\x1f\x1f\x1f{\"a\":\"\n\"}")
+    sql <- paste0("SELECT fitledger.append('", team$name, "', 'r', 1, fitledger.hash_at('", team$name, "', 1), 0, E'", gsub("\n", "\\n", row, fixed = TRUE), "')::text")
+    expect_error(suppressMessages(DBI::dbGetQuery(connection, sql, immediate = TRUE)), "control characters")
+    DBI::dbDisconnect(connection)
+  }
+  # Writers at once, of whom none waits for a lock under a setting of their own.
+  serial <- ledger_postgres(postgres_connect("has_set_2"), team$name)
+  run_apart(c("library(fitledger)", paste("team <-", code_of(serial)), "for (i in 1:20) log_run(team, list(), list(m = i))", "cat('done\n')"), times = 3)
+  expect_identical(nrow(read_runs(team)), 61L + length(settings))
+})
 
 test_that("rows that a crash of the server takes back before they are on disk are sent again", {
   team <- local_postgres(schema = "slow_disk")
