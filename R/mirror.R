@@ -220,7 +220,7 @@ check_behind <- function(open, look, known, call) {
         ": rows were lost, as when an older backup is restored."
       ),
       "Nothing was written. `vignette(\"teams\")` says how to bring back what only this machine has.",
-      row = known$seq, call = call
+      path = open$path, row = known$seq, call = call
     )
   }
 }

@@ -193,7 +193,8 @@ test_that("a row that doesn't hold never comes into a mirror", {
 
 test_that("an older backup and another ledger of the name are told", {
   team <- local_postgres()
-  for (i in 1:4) log_run(team, list(i = i), list(m = i))
+  for (i in 1:3) log_run(team, list(i = i), list(m = i))
+  id <- log_run(team, list(i = 4), list(m = 4), artifacts = list(model = list(4)))
   read_runs(team)
   head <- postgres_sql("SELECT fitledger.hash_at('", team$name, "', 4)")[[1]]
   postgres_sql(
@@ -204,6 +205,16 @@ test_that("an older backup and another ledger of the name are told", {
   expect_error(log_run(team, list(), list(m = 9)), class = "fitledger_error_behind")
   new_session()
   error <- expect_error(read_runs(team), "ends with row 4, and this machine has seen row 6", class = "fitledger_error_behind")
+  # What this machine has seen is there, to be brought to where all go on.
+  seen <- local_file()
+  file.copy(error$path, seen)
+  dir.create(paste0(seen, ".objects"))
+  file.copy(dir(paste0(error$path, ".objects"), full.names = TRUE), paste0(seen, ".objects"), recursive = TRUE)
+  expect_identical(nrow(verify_ledger(seen)$problems), 0L)
+  after <- local_postgres()
+  suppressMessages(import_runs(seen, after))
+  expect_identical(read_runs(after)$m, c(1, 2, 3, 4))
+  expect_identical(read_artifact(after, id, "model"), list(4))
   postgres_sql("BEGIN; SET LOCAL session_replication_role = replica; UPDATE fitledger.ledgers SET id = repeat('0', 32) WHERE name = '", team$name, "'; COMMIT")
   new_session()
   expect_error(read_runs(team), "another ledger of the same name", class = "fitledger_error_forked")
