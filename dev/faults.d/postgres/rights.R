@@ -119,7 +119,7 @@ names_of_all_sorts <- function() {
   who <- member("names")
   for (round in seq_len(rounds)) {
     name <- odd()
-    text <- odd()
+    text <- paste0("x", odd())
     what <- paste("round", round, encodeString(name), "and", encodeString(text))
     tryCatch(
       {
