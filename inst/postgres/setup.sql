@@ -253,7 +253,8 @@ END $$;
 -- what becomes of models, a model or the end of a run.
 --
 -- `ok, first, last, hash, settled`; else why nothing was appended: `conflict`, `unseen`, `forbidden`, `unknown`,
--- `in_transaction`; `locked` where others hold the lock for long. `settled` is empty where others were at it: then the rows are on disk once `settle()` has returned.
+-- `in_transaction`; `locked` where others hold the lock for long. `settled` is empty where others were at it: then the rows
+-- are on disk once `settle()` has returned.
 CREATE FUNCTION @schema@.append(
   name_ text, request_ text, seen_seq bigint, seen_hash text, decided_on bigint, rows_ text
 ) RETURNS text[] LANGUAGE plpgsql
@@ -329,7 +330,8 @@ BEGIN
     l.seq := l.seq + 1;
     IF why IS NULL THEN
       body := @schema@.row_body(l.seq, cells);
-      IF octet_length(body) > 16 * 1024 * 1024 - 65 THEN
+      -- Of 16 MiB a comma, the hash and the line feed take 66 bytes. Nobody could read a longer one, nor what follows it.
+      IF octet_length(body) > 16 * 1024 * 1024 - 66 THEN
         why := 'it takes more than 16 MiB';
       END IF;
     END IF;

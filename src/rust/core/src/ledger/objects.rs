@@ -150,10 +150,12 @@ impl Objects {
     ) -> Result<Stored> {
         let is_new = made(&self.root, fs::create_dir(&self.root))?;
         let root = opened(&self.root, OpenFolder::enter(&self.root))?;
-        if is_new && let Ok(ledger) = fs::metadata(&self.ledger) {
-            share(&root, &ledger, true, &|name| {
-                is_temporary(name) || name.len() == 2
-            });
+        if is_new {
+            if let Ok(ledger) = fs::metadata(&self.ledger) {
+                share(&root, &ledger, true, &|name| {
+                    is_temporary(name) || name.len() == 2
+                });
+            }
         }
         remove_abandoned(&root);
         let mut temporary = Temporary::create(&root, &self.root, random)?;

@@ -492,12 +492,12 @@ impl<'a> Copier<'a> {
         draft: &'a mut Draft,
     ) -> Result<Copier<'a>> {
         for line in draft.bytes.split(|&byte| byte == b'\n') {
-            if let Ok(row) = Row::parse(line)
-                && let Ok(identity) = identity(&row)
-            {
-                target.rows.entry(identity).or_insert(None);
-                drop(target.take(&row, identity));
-            }
+            let Ok(row) = Row::parse(line) else { continue };
+            let Ok(identity) = identity(&row) else {
+                continue;
+            };
+            target.rows.entry(identity).or_insert(None);
+            drop(target.take(&row, identity));
         }
         Ok(Copier {
             source_id,
