@@ -253,7 +253,7 @@ store_folder <- function(file, path, name, keep, most, call) {
 #' it. The hash says that the bytes are those that the run recorded, not that the
 #' run was your own: read artifacts of ledgers that you trust.
 #'
-#' @param file Path of the ledger.
+#' @param file Path of the ledger, or a ledger in a database, see [ledger_postgres()].
 #' @param run_id A run: its id, a data frame with one row and a column `run_id`, a live
 #'   run, or a version of a model (`"price/3"`).
 #' @param name Name of the artifact.

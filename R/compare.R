@@ -9,7 +9,7 @@
 #' workflowsets has a function of this name, too; `fitledger::compare_runs()` is
 #' ours wherever both are attached.
 #'
-#' @param file Path of the ledger.
+#' @param file Path of the ledger, or a ledger in a database, see [ledger_postgres()].
 #' @param run_id The runs, usually two or more, as [tag_run()] takes them: ids, or a data frame with a
 #'   column `run_id`, as [read_runs()] and [best_run()] return it.
 #' @param ... Must be empty: arguments after it are given by name.

@@ -110,7 +110,7 @@ describe_package <- function(name, version, path) {
 #' code it records hashes, and keeps the bytes if you ask for that, see
 #' [fitledger_context].
 #'
-#' @param file Path of the ledger.
+#' @param file Path of the ledger, or a ledger in a database, see [ledger_postgres()].
 #' @param run_id A run: its id, a data frame with one row and a column `run_id`, a live
 #'   run, or a version of a model (`"price/3"`).
 #' @param path Path of the new file, usually `"renv.lock"`.

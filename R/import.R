@@ -83,7 +83,8 @@
 #' the same.
 #'
 #' @param from Path of the ledger, the folder or the CSV file to import.
-#' @param file Path of the ledger. It is begun if it isn't there.
+#' @param file Path of the ledger, or a ledger in a database, see [ledger_postgres()].
+#'   It is begun if it isn't there.
 #' @param ... Must be empty: arguments after it are given by name.
 #' @param metrics Of a plain CSV, the names of the columns that are metrics; the
 #'   others are parameters. A CSV doesn't say which are which: without `metrics`,

@@ -14,7 +14,7 @@
 #' Stored bytes are hashed again on the way. What doesn't verify any more, and runs that are
 #' void, failed or interrupted, are marked.
 #'
-#' @param file Path of the ledger.
+#' @param file Path of the ledger, or a ledger in a database, see [ledger_postgres()].
 #' @param what Where to begin: `"name@stage"` or `"name/version"` of a model, or the id of a
 #'   run. Or give one of the next four.
 #' @param ... Must be empty: arguments after it are given by name.

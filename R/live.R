@@ -7,7 +7,7 @@
 #' metrics as they come, and how it ended. What was reported stays, whatever
 #' happens to the process.
 #'
-#' `start_run()` returns plain data, an absolute path and an id, which survives
+#' `start_run()` returns plain data, an id and where the ledger is, which survives
 #' [saveRDS()], knitr's cache and being sent to workers. Values of series that the
 #' process reports that started the run are held back for a moment, at most 1000 of
 #' them, and are in the file within half a second, whatever R does meanwhile, and
@@ -430,7 +430,7 @@ message_of <- function(e) {
 #' unless asked to; `restore_run()` takes that back. Neither status nor duration of a
 #' run changes by any of these.
 #'
-#' @param file,.file Path of the ledger.
+#' @param file,.file Path of the ledger, or a ledger in a database, see [ledger_postgres()].
 #' @param run_id,.run_id The runs: ids, a data frame with a column `run_id`, such as
 #'   [read_runs()] returns, a live run, or versions of models (`"price/3"`). Nothing is
 #'   done where there is none.
@@ -534,7 +534,7 @@ check_run_ids <- function(file, run_ids, call = rlang::caller_env()) {
 #' meanwhile; of a ledger in which it has begun none, the last one of all. After
 #' [log_call()], say, it is the run of that call.
 #'
-#' @param file Path of the ledger.
+#' @param file Path of the ledger, or a ledger in a database, see [ledger_postgres()].
 #' @returns The id of the run, a string; `NA` where there is none.
 #' @inheritSection log_run Errors
 #' @export

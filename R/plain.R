@@ -177,7 +177,7 @@ guess_metrics <- function(columns) {
 #' The texts in the cells are those that were logged. A spreadsheet may take a
 #' text that begins with `=` for a formula.
 #'
-#' @param file Path of the ledger.
+#' @param file Path of the ledger, or a ledger in a database, see [ledger_postgres()].
 #' @param to Path of the CSV file to write, or of the folder. An earlier export is replaced;
 #'   anything else that is there, a link too, is an error.
 #' @param ... Must be empty: arguments after it are given by name.

@@ -20,7 +20,8 @@
 #' @param connect A function without arguments that connects, such as
 #'   `function() DBI::dbConnect(RPostgres::Postgres(), service = "team")`. It is
 #'   called once in each R process, and again where a connection was lost. Or an
-#'   open connection, which must not be inside a transaction, and isn't made anew.
+#'   open connection, which must not be inside a transaction. Where it is lost,
+#'   another one is opened in the same way, as far as its driver can do that.
 #' @param name Name of the ledger.
 #' @param ... Must be empty: arguments after it are given by name.
 #' @param schema Name of the schema: lower-case letters, digits and `_`.

@@ -3,8 +3,8 @@
 #' One row a run, in the order in which the runs began. Runs of every status are
 #' included but void ones.
 #'
-#' @param file Path of a ledger, or of a plain CSV of runs as the chapter's own
-#'   logger writes it, which is read as it stands.
+#' @param file Path of a ledger, or a ledger in a database, see [ledger_postgres()],
+#'   or the path of a plain CSV of runs, which is read as it stands.
 #' @param ... Must be empty: arguments after it are given by name.
 #' @param where A condition on the columns, as in [subset()]:
 #'   `lambda > 1 & model == "ridge"`. It sees parameters, metrics, `run_id`,
@@ -159,11 +159,13 @@ best_run <- function(file, metric, maximize = FALSE, ..., n = 1, where = NULL, c
     table <- best_table(NULL)
   }
   column <- metric_column(table, metric)
+  # All runs of a plain CSV say which column has their status, also where those that are asked for wouldn't.
+  status <- if (is.null(table$metrics)) status_column(table$frame)
   if (filtered) {
     table <- filter_table(table, where)
   }
   if (is.null(table$metrics)) {
-    table$frame <- take_rows(table$frame, best_plain(table$frame, column, metric, maximize, n))
+    table$frame <- take_rows(table$frame, best_plain(table$frame, column, status, metric, maximize, n))
     return(select_columns(table, columns, details = FALSE))
   }
   if (filtered) {
@@ -172,13 +174,12 @@ best_run <- function(file, metric, maximize = FALSE, ..., n = 1, where = NULL, c
   select_columns(table, columns, details = FALSE)
 }
 
-# The rows of the best numbers of a plain CSV, of finished runs where it says which they are.
-best_plain <- function(frame, column, metric, maximize, n, call = rlang::caller_env()) {
+# The rows of the best numbers of a plain CSV, of finished runs where its column `status` says which they are.
+best_plain <- function(frame, column, status, metric, maximize, n, call = rlang::caller_env()) {
   x <- frame[[column]]
   if (!is.numeric(x) && !is.logical(x)) {
     abort("argument", paste0("`", metric, "` is a column of text, not of numbers."), arg = "metric", call = call)
   }
-  status <- status_column(frame)
   if (!is.null(status)) {
     x[frame[[status]] != "finished"] <- NA
   }
@@ -502,7 +503,7 @@ mtfrm.fitledger_mixed <- function(x) {
 #' queries refuse because a later version has written events that they would have
 #' to understand. `vignette("format")` says what the cells hold.
 #'
-#' @param file Path of the ledger.
+#' @param file Path of the ledger, or a ledger in a database, see [ledger_postgres()].
 #' @returns A data frame with a row for each event: `seq`, `time` (`POSIXct` in UTC),
 #'   `event`, `run_id`, `params`, `metrics`, `artifacts` and `context` (JSON text; `NA`
 #'   where there is none), `hash`.

@@ -5,7 +5,7 @@
 #' Everything that is on record of a run, printed for a person; for a script it is a
 #' list.
 #'
-#' @param file Path of the ledger.
+#' @param file Path of the ledger, or a ledger in a database, see [ledger_postgres()].
 #' @param run_id A run: its id, a data frame with one row and a column `run_id`, a live
 #'   run, or a version of a model (`"price/3"`).
 #' @returns An object of class `fitledger_record`, a list. There are `run_id`, `name`,
@@ -168,7 +168,7 @@ format_seconds <- function(seconds) {
 #' `read_artifacts()` says what runs left behind, and `read_notes()` what was remarked on
 #' them ([log_note()]).
 #'
-#' @param file Path of the ledger.
+#' @param file Path of the ledger, or a ledger in a database, see [ledger_postgres()].
 #' @param run_id The runs wanted, as [tag_run()] takes them; `NULL` for all.
 #' @returns `read_artifacts()`: a data frame with one row an artifact: `run_id`,
 #'   `artifact` (its name), `file` (the name of the file, or the path that was recorded),

@@ -7,7 +7,7 @@
 #' holds; none of them can be removed. What is registered serves nobody yet:
 #' [promote_model()] points a stage to it.
 #'
-#' @param file Path of the ledger.
+#' @param file Path of the ledger, or a ledger in a database, see [ledger_postgres()].
 #' @param name Name of the model: text without `@` and `/`.
 #' @param run_id The run, which must not be void, failed or interrupted: its id, a data
 #'   frame with one row and a column `run_id`, or a live run.
@@ -370,7 +370,7 @@ plain_predictions <- function(model, data) {
 
 #' Read the registry
 #'
-#' @param file Path of the ledger.
+#' @param file Path of the ledger, or a ledger in a database, see [ledger_postgres()].
 #' @param name Name of a model.
 #' @returns `read_models()`: a data frame with a row for each version of each model:
 #'   `model`, `version` (integer), `run_id`, `sha256`, `stages` (a list of the names of the
@@ -413,7 +413,7 @@ stage_history <- function(file, name) {
 #' hash says that the bytes are those that were registered, not that they are harmless:
 #' read models of ledgers that you trust.
 #'
-#' @param file Path of the ledger.
+#' @param file Path of the ledger, or a ledger in a database, see [ledger_postgres()].
 #' @param model `"name@stage"` or `"name/version"`.
 #' @param ... Must be empty: arguments after it are given by name.
 #' @param check `TRUE` for a model whose [predict()] looks at new data before it predicts: a

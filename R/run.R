@@ -8,7 +8,8 @@
 #' afterwards doesn't lose it (see `fitledger.sync` in [fitledger_context]).
 #' R's random stream is not touched.
 #'
-#' @param file Path of the ledger, a CSV file.
+#' @param file Path of the ledger, a CSV file, or a ledger in a database, see
+#'   [ledger_postgres()].
 #' @param params Parameters, the inputs you chose: a named list, a named vector,
 #'   or a data frame with one row. Kept are logical, integer, double, character,
 #'   `Date`, `POSIXct`, `difftime`, factor (as its label) and
@@ -101,7 +102,8 @@ log_run <- function(file, params, metrics, ..., artifacts = NULL, keep = TRUE, d
 #' Each row of a data frame becomes a run: a tuning grid with its results, say.
 #' All of them are logged in one write, or none.
 #'
-#' @param file Path of the ledger, a CSV file.
+#' @param file Path of the ledger, a CSV file, or a ledger in a database, see
+#'   [ledger_postgres()].
 #' @param runs A data frame, one row a run. Columns that are neither parameters
 #'   nor metrics are left out. A list column gives each run its element.
 #' @param params,metrics,sealed Names of the columns that are parameters, metrics, and

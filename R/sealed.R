@@ -12,7 +12,7 @@
 #' This is discipline, not secrecy: the numbers are in the file, and
 #' [read_ledger()] shows them.
 #'
-#' @param file Path of the ledger.
+#' @param file Path of the ledger, or a ledger in a database, see [ledger_postgres()].
 #' @param run_id A run that has sealed metrics: its id, a data frame with one row and
 #'   a column `run_id`, or a live run.
 #' @param why Why you look: a string.

@@ -25,7 +25,7 @@
 #' Of a ledger in a database all rows are fetched anew, and have to be those that this
 #' machine has seen (`fitledger_error_forked`).
 #'
-#' @param file Path of the ledger.
+#' @param file Path of the ledger, or a ledger in a database, see [ledger_postgres()].
 #' @param checkpoint What [checkpoint_ledger()] returned earlier: a string, or its
 #'   lines as [readLines()] gives them.
 #'
@@ -156,7 +156,7 @@ print.fitledger_verification <- function(x, ...) {
 #' lines to keep elsewhere: in git, in a paper, in the log of a CI job. With them
 #' [verify_ledger()] proves that a later file extends today's.
 #'
-#' @param file Path of the ledger.
+#' @param file Path of the ledger, or a ledger in a database, see [ledger_postgres()].
 #' @returns A string of class `fitledger_checkpoint`: `fitledger/1` and the
 #'   ledger's id, the number of its last row, and that row's hash, each on a line.
 #' @inheritSection log_run Errors
@@ -206,7 +206,7 @@ print.fitledger_checkpoint <- function(x, ...) {
 #' repair, and a checkpoint of the damaged ledger doesn't hold for the repaired
 #' one.
 #'
-#' @param file Path of the ledger.
+#' @param file Path of the ledger, or a ledger in a database, see [ledger_postgres()].
 #' @returns The [verify_ledger()] of the file afterwards, invisibly, with three
 #'   more elements, `NULL` where nothing was done. A message says what was done.
 #' - `set_aside`: the path of the file that has what was set aside.

@@ -37,8 +37,8 @@
 #' ```
 #' ````
 #'
-#' @param file Path of the ledger, or of a plain CSV as the chapter's own logger
-#'   writes it.
+#' @param file Path of the ledger, or a ledger in a database, see [ledger_postgres()],
+#'   or the path of a plain CSV of runs.
 #' @param path Path of the page to write; `NULL` for a temporary file. An earlier
 #'   page is replaced; any other file is an error.
 #' @param ... Must be empty: arguments after it are given by name.

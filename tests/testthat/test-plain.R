@@ -515,6 +515,7 @@ test_that("what a plain CSV says of how runs ended is taken, or refused by line"
   )
   expect_identical(best_run(file, "loss")$loss, 3L)
   expect_identical(best_run(from, "loss")$loss, 3L)
+  expect_identical(nrow(best_run(from, "loss", where = loss < 3)), 0L)
   expect_match(read_runs(file, details = TRUE, void = TRUE)$void_reason[[1]], basename(from), fixed = TRUE)
   expect_silent(import_runs(from, file, metrics = "loss"))
   # How it had ended isn't known, so it doesn't compete when it is restored.
@@ -527,7 +528,9 @@ test_that("what a plain CSV says of how runs ended is taken, or refused by line"
     for (verb in list(function(file) import_runs(file, local_ledger(), metrics = "loss"), view_runs)) {
       expect_error(verb(from), "line 4 has (no|the) status", class = "fitledger_error_not_a_ledger")
     }
-    expect_error(best_run(from, "loss"), "\"a-3\" has (no|the) status", class = "fitledger_error_not_a_ledger")
+    for (where in list(NULL, quote(loss < 2), quote(loss > 2))) {
+      expect_error(best_run(from, "loss", where = !!where), "\"a-3\" has (no|the) status", class = "fitledger_error_not_a_ledger")
+    }
     expect_equal(nrow(read_runs(from)), 3)
   }
   write(c("FINISHED", "KILLED"))
