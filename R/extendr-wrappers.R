@@ -146,6 +146,11 @@ native_buffer_write <- function(file, run_id) .Call(wrap__native_buffer_write, f
 #' @noRd
 native_log_step <- function(request, run_id, metrics, step) .Call(wrap__native_log_step, request, run_id, metrics, step)
 
+#' Writes points of series of a run of any process, `metric`, `step` and `value` of each, without waiting for the disk.
+#'
+#' @noRd
+native_log_points <- function(request, run_id, metric, step, value) .Call(wrap__native_log_points, request, run_id, metric, step, value)
+
 #' The runs of a ledger, or of all if it is `NULL`, for which something is buffered: `list(run_id, file)`.
 #'
 #' @noRd

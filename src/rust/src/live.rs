@@ -32,7 +32,7 @@ use fitledger_core::views::series::Buffer;
 use crate::append_request::{AppendRequest, Entropy, Remarks, began_last, with_remarks};
 use crate::from_r;
 use crate::guard::{Failure, guard};
-use crate::r::R;
+use crate::r::{R, Text};
 use crate::view_cache::{RUNS, guard_views};
 
 /// So long a thread waits for a ledger's lock before it lets R's calls write …
@@ -525,24 +525,58 @@ fn native_began_in(run_id: Robj) -> Robj {
 #[extendr]
 fn native_log_step(request: Robj, run_id: Robj, metrics: Robj, step: Robj) -> Robj {
     guard_views(|| {
-        let id = run_id_of(&run_id)?;
         let step = whole(R::of(&step)).ok_or_else(|| Failure::argument("step"))?;
-        let now = Timestamp::now();
-        let mut values = Buffer::default();
-        for (name, value) in from_r::metrics(R::of(&metrics), "metrics")? {
-            values.push(&name, step, value, now.seconds(), Instant::now());
-        }
-        let event = Event {
-            run_id: Some(id),
-            metrics: values.cell(),
-            ..Event::new(EventKind::Log)
-        };
-        let mut request = AppendRequest::of(&request)?;
-        request.create = false;
-        request.sync = false;
-        let remarks = append(&request, &mut Entropy::new(), now, event, false)?;
-        Ok(with_remarks(Robj::from(true), remarks))
+        let values = from_r::metrics(R::of(&metrics), "metrics")?;
+        let points = values.into_iter().map(|(name, value)| (name, step, value));
+        log_points(&request, &run_id, points)
     })
+}
+
+/// Writes points of series of a run of any process, `metric`, `step` and `value` of each, without waiting for the disk.
+///
+/// @noRd
+#[extendr]
+fn native_log_points(request: Robj, run_id: Robj, metric: Robj, step: Robj, value: Robj) -> Robj {
+    guard_views(|| {
+        let (metric, step) = (R::of(&metric), R::of(&step));
+        let values = from_r::Atomic::of_numbers(R::of(&value), "value")?;
+        let are_points = metric.ty() == SEXPTYPE::STRSXP && step.ty() == SEXPTYPE::REALSXP;
+        if !are_points || step.len() != metric.len() || R::of(&value).len() != metric.len() {
+            return Err(Failure::argument("metric"));
+        }
+        let point = |i: usize| {
+            let Text::Is(name) = metric.text(i) else {
+                return Err(Failure::argument("metric"));
+            };
+            let step = whole_number(step.doubles()[i]);
+            let step = step.ok_or_else(|| Failure::argument("step"))?;
+            Ok((name, step, values.metric(i, "value")?))
+        };
+        let points: Result<Vec<_>, Failure> = (0..metric.len()).map(point).collect();
+        log_points(&request, &run_id, points?)
+    })
+}
+
+fn log_points(
+    request: &Robj,
+    run_id: &Robj,
+    points: impl IntoIterator<Item = (String, i64, Value)>,
+) -> Result<Robj, Failure> {
+    let (now, at) = (Timestamp::now(), Instant::now());
+    let mut values = Buffer::default();
+    for (name, step, value) in points {
+        values.push(&name, step, value, now.seconds(), at);
+    }
+    let event = Event {
+        run_id: Some(run_id_of(run_id)?),
+        metrics: values.cell(),
+        ..Event::new(EventKind::Log)
+    };
+    let mut request = AppendRequest::of(request)?;
+    request.create = false;
+    request.sync = false;
+    let remarks = append(&request, &mut Entropy::new(), now, event, false)?;
+    Ok(with_remarks(Robj::from(true), remarks))
 }
 
 /// Writes what is buffered for a run.
@@ -637,12 +671,13 @@ fn run_id_of(run_id: &Robj) -> Result<RunId, Failure> {
 fn whole(step: R) -> Option<i64> {
     match step.ty() {
         SEXPTYPE::INTSXP if step.len() == 1 => Some(i64::from(step.integers()[0])),
-        SEXPTYPE::REALSXP if step.len() == 1 => {
-            let x = step.doubles()[0];
-            (x.fract() == 0.0 && x.abs() <= MAX_INT as f64).then_some(x as i64)
-        }
+        SEXPTYPE::REALSXP if step.len() == 1 => whole_number(step.doubles()[0]),
         _ => None,
     }
+}
+
+fn whole_number(x: f64) -> Option<i64> {
+    (x.fract() == 0.0 && x.abs() <= MAX_INT as f64).then_some(x as i64)
 }
 
 extendr_module! {
@@ -650,6 +685,7 @@ extendr_module! {
     fn native_buffer_push;
     fn native_buffer_write;
     fn native_log_step;
+    fn native_log_points;
     fn native_buffered;
     fn native_stop_writing;
     fn native_note_process;
