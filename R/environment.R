@@ -1,9 +1,9 @@
 # The packages that a run was made with: a lockfile for each environment, and how
 # today's differs from it.
 
-# The lockfile of what is loaded, in renv's format.
+# The lockfile of the session's packages, in renv's format.
 lockfile_text <- function() {
-  names <- sort(setdiff(loadedNamespaces(), c("base", "fitledger")), method = "radix")
+  names <- setdiff(session_packages(), c("base", "fitledger"))
   records <- lapply(rlang::set_names(names), package_record)
   call_native(native_json, list(
     R = list(Version = r_version(), Repositories = repositories()),

@@ -30,9 +30,9 @@ context_words <- c(context_groups, "code")
 #'   configuration names filters, which would be run. Nothing that a repository
 #'   names is run. The ledger and the files beside it don't count. In CI also the
 #'   commit and the run's number as CI names them.
-#' - `packages`: R's version, the loaded packages with theirs, and the kinds of
-#'   random number generators; and a lockfile, stored beside the ledger once for each
-#'   environment, see [write_lockfile()].
+#' - `packages`: R's version, the loaded packages with theirs (but for those that only
+#'   [describe_fit()] has loaded), and the kinds of random number generators; and a
+#'   lockfile, stored beside the ledger once for each environment, see [write_lockfile()].
 #'
 #' Script and work tree of an R that was started with a script are recorded as they
 #' were when the first run was logged, and again when the commit or the working
@@ -91,7 +91,7 @@ current_session <- function(file, call = rlang::caller_env(3)) {
   once <- identical(script, session_memory$started)
   key <- list(
     records, Sys.getpid(),
-    if (records$packages) loadedNamespaces(),
+    if (records$packages) session_packages(),
     if (records$packages) random_kinds(),
     if (records$script) script,
     if (records$script && !once && !is.null(script)) call_native(native_script_look, script, FALSE),
@@ -170,8 +170,33 @@ time_zone <- function() {
   Sys.timezone(location = FALSE)
 }
 
+# Evaluates code that looks at a fit. The packages that it brings out aren't what the runs are made with.
+brought_out <- function(code) {
+  before <- loadedNamespaces()
+  on.exit(session_memory$brought <- union(session_memory$brought, setdiff(loadedNamespaces(), before)))
+  code
+}
+
+# The packages that are loaded; of those that we have brought out the ones that the session uses, too, which are
+# attached, or imported by one of these packages. Each call asks, so that it is worked out only when something changed.
+session_packages <- function() {
+  seen <- list(loadedNamespaces(), session_memory$brought, search())
+  if (!identical(seen, session_memory$seen)) {
+    session_memory$seen <- seen
+    packages <- setdiff(seen[[1]], setdiff(seen[[2]], sub("^package:", "", seen[[3]])))
+    repeat {
+      imported <- unlist(lapply(packages, function(package) names(getNamespaceImports(package))))
+      more <- setdiff(intersect(imported, seen[[1]]), packages)
+      if (!length(more)) break
+      packages <- c(packages, more)
+    }
+    session_memory$used <- sort(packages, method = "radix")
+  }
+  session_memory$used
+}
+
 package_context <- function() {
-  names <- sort(loadedNamespaces(), method = "radix")
+  names <- session_packages()
   versions <- lapply(names, function(name) unname(getNamespaceVersion(name)))
   list(
     r = r_version(),
