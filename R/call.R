@@ -24,7 +24,8 @@
 #'
 #' The parameter `learner` names the function, as `package::name`, unless the function
 #' has an argument of that name. The call's code, the package's version and, of an S3
-#' or S4 generic, the method that ran are recorded too ([compare_runs()]).
+#' or S4 generic, the method that ran are recorded too ([compare_runs()]), and of which
+#' packages the methods are that gave the figures (`call$figures` in [read_run()]).
 #'
 #' Once there is a value, nothing may lose it: what can't be put on record is a
 #' warning of the class `fitledger_warning_not_recorded`, and the value is returned.
@@ -34,7 +35,9 @@
 #'   `ranger::ranger(y ~ ., data = d)`, in which `{{ }}` and base R's pipe may stand.
 #'   Assignments, blocks, `%>%`, [do.call()] and methods of objects are refused before
 #'   anything runs, with what to write instead.
-#' @param metrics A function of the value that returns metrics, as [log_run()] takes them.
+#' @param metrics A function of the value that returns metrics, as [log_run()] takes them, or
+#'   a [fit_description()]. By default the figures are those that [describe_fit()] knows of the
+#'   value, with its series; a value that is no fit has none. `NULL` for none.
 #' @param params Further parameters: a named list, or a function of the value that
 #'   returns one, for what the function works out inside. They go before arguments of
 #'   the same name.
@@ -53,6 +56,9 @@
 #' @export
 #' @examples
 #' file <- tempfile(fileext = ".csv")
+#' fit <- log_call(file, lm(dist ~ speed, data = cars))
+#' read_run(file, last_run_id(file))$metrics$train.AIC
+#'
 #' fit <- log_call(
 #'   file, loess(dist ~ speed, data = cars, span = 0.5),
 #'   metrics = function(fit) list(s = fit$s),
@@ -60,7 +66,7 @@
 #' )
 #' fit$call
 #' read_runs(file, columns = c("learner", "span", "degree", "family", "s"))
-log_call <- function(file, call, metrics = NULL, ..., params = NULL, artifact = NULL, data = NULL,
+log_call <- function(file, call, metrics = describe_fit, ..., params = NULL, artifact = NULL, data = NULL,
                      seed = NULL, tags = NULL, sealed = NULL, redact = NULL, name = NULL,
                      experiment = NULL, parent = NULL) {
   check_no_dots(
@@ -121,7 +127,10 @@ log_call <- function(file, call, metrics = NULL, ..., params = NULL, artifact = 
   params <- override(params, values_of(result, params_of, "params", notes))
   record_arguments(run, capture, result$value, about, params, data, redact, notes)
   store_value(run, result, artifact, capture, notes)
-  end_call(run, values_of(result, metrics, "metrics", notes), values_of(result, sealed, "sealed", notes), drawn, notes)
+  described <- describe_value(result, metrics, redact, notes)
+  described$sealed <- override(described$sealed, values_of(result, sealed, "sealed", notes))
+  call <- if (length(described$packages)) call_on_record(about, capture)
+  end_described(path_of(run$file), run$run_id, described, notes, call, drawn = drawn)
   if (result$visible) result$value else invisible(result$value)
 }
 
@@ -410,7 +419,7 @@ record_arguments <- function(run, capture, value, about, params, data, redact, n
   sorted <- attempt(sort_arguments(arguments, redact, notes), what, notes)
   data <- override(sorted$data, data)
   more <- c(
-    if (!is.null(capture$method)) list(call = c(about, list(method = capture$method))),
+    if (!is.null(capture$method)) list(call = call_on_record(about, capture)),
     if (length(data)) list(data = data)
   )
   params <- override(sorted$params, redacted_params(params, redact))
@@ -439,15 +448,25 @@ store_value <- function(run, result, name, capture, notes) {
   }
 }
 
-end_call <- function(run, metrics, sealed, drawn, notes) {
-  what <- "The metrics and the end of the run"
-  end <- function(metrics, sealed) {
-    finish(run, metrics, c(list(status = "finished"), drawn), sealed)
-    TRUE
+call_on_record <- function(about, capture) {
+  c(about, if (!is.null(capture$method)) list(method = capture$method))
+}
+
+# What the methods for the value say of it, or a function of the user's: metrics, or a description.
+describe_value <- function(result, fun, redact, notes) {
+  if (identical(fun, describe_fit)) {
+    described <- description_of(result$value)
+    # What an error says may be what is redacted.
+    described$notes <- if (length(redact)) character() else described$notes
+    return(described)
   }
-  if (is.null(attempt(end(metrics, sealed), what, notes)) && length(c(metrics, sealed))) {
-    attempt(end(NULL, NULL), "The end of the run", new_notes())
+  made <- if (!is.null(fun)) attempt(fun(result$value), "`metrics`", notes)
+  described <- if (inherits(made, "fitledger_description")) attempt(checked_description(made), "`metrics`", notes)
+  if (is.null(described)) {
+    described <- fit_description()
+    described$metrics <- values_of(result, if (!is.null(made)) function(value) made, "metrics", notes)
   }
+  described
 }
 
 override <- function(x, y) {

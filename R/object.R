@@ -190,10 +190,16 @@ binding_size <- function(x) {
 
 # ---- What a model predicts ------------------------------------------------
 
-# The columns that a model predicts and doesn't predict from, as far as a formula in it says so.
+# The columns that a model predicts and doesn't predict from, as far as it or a formula in it says so.
 outcome_of <- function(x) {
   if (!is.list(x)) {
     return(NULL)
+  }
+  # A workflow of tidymodels says it by itself.
+  outcomes <- x
+  for (name in c("pre", "mold", "blueprint", "ptypes", "outcomes")) outcomes <- element(outcomes, name)
+  if (is.data.frame(outcomes)) {
+    return(names(outcomes))
   }
   x <- unclass(x)
   call <- if (is.call(x[["call"]])) as.list(x[["call"]])[-1]

@@ -143,7 +143,7 @@ describe_data <- function(version) {
 format_value <- function(x) {
   text <- if (is.null(x)) {
     "NULL"
-  } else if (is.list(x) || inherits(x, "fitledger_code")) {
+  } else if (is.list(x)) {
     paste(deparse(unclass(x), 500), collapse = " ")
   } else if (is.character(x)) {
     paste(x, collapse = ", ")

@@ -52,9 +52,9 @@ log_calls <- function(file) {
 
   # Data by hash: frames, matrices, long vectors, variables that the learner evaluates itself.
   log_call(file, lm(y ~ x, data = d), metrics = function(fit) list(n = as.double(length(fit$residuals))), artifact = "model")
-  log_call(file, lm(y ~ x, data = d, weights = x, subset = g == "b"))
-  for (degree in 0:1) log_call(file, loess(dist ~ speed, cars, span = 0.8, degree = degree))
-  log_call(file, glm(x ~ y, family = poisson(), data = d[1:5, ]))
+  log_call(file, lm(y ~ x, data = d, weights = x, subset = g == "b"), metrics = NULL)
+  for (degree in 0:1) log_call(file, loess(dist ~ speed, cars, span = 0.8, degree = degree), metrics = NULL)
+  log_call(file, glm(x ~ y, family = poisson(), data = d[1:5, ]), metrics = NULL)
   log_call(file, fit(as.matrix(d[1:2]), seq_len(6) * 1.5), metrics = n)
   log_call(file, fit(seq(0, 1, length.out = 2000)), metrics = n)
   log_call(file, fit(complex(3, real = c(1, NA, 2), imaginary = c(0, 0, NA))), metrics = n, data = list(z = list(as.complex(NA))))
@@ -83,12 +83,12 @@ log_calls <- function(file) {
   log_call(file, trainS4(c(1, 2), k = 1 + 3), metrics = n)
 
   # Pipes, injections, errors, warnings.
-  d |> lm(y ~ x, data = _) |> log_call(file = file)
+  d |> lm(y ~ x, data = _) |> log_call(file = file, metrics = NULL)
   wrapper <- function(column) {
     log_call(file, fit(d, rlang::as_label(rlang::quo({{ column }}))), metrics = n)
   }
   wrapper(x)
-  rlang::inject(log_call(file, lm(!!!list(y ~ g, data = d))))
+  rlang::inject(log_call(file, lm(!!!list(y ~ g, data = d)), metrics = NULL))
   fails <- function(x, k = 3) {
     k
     stop("no such luck")

@@ -159,7 +159,7 @@ test_that("every event and every key that we write stands on the page", {
   json <- lapply(rows$context, jsonlite::fromJSON, simplifyVector = FALSE)
   # The names that users and packages gave, one level below the format's.
   by_name <- c("data", "columns")
-  users <- c("tags", "sealed", "packages")
+  users <- c("tags", "sealed", "packages", "figures")
   keys_of <- function(object) {
     if (is.null(names(object))) {
       return(unlist(lapply(object, function(x) if (is.list(x)) keys_of(x))))

@@ -180,8 +180,15 @@ valid_calls <- function(env = parent.frame()) {
     checkpoint_ledger = function() list(file = file),
     compare_runs = function() list(file = file, run_id = ids, only_different = TRUE),
     compare_session = function() list(file = file, run_id = ids[[1]]),
+    describe_fit = function() list(x = lm(dist ~ speed, cars)),
     end_run = function() list(.run = live(), metrics = list(a = 1), status = "finished", sealed = list(b = 1)),
     export_runs = function() list(file = file, to = new(".csv"), columns = "k", format = "csv"),
+    fit_description = function() {
+      list(
+        params = list(k = 1), metrics = list(m = 1), series = data.frame(metric = "a", step = 1, value = 2), runs = cars,
+        sealed = list(s = 1), notes = "n", seconds = 1, seed = 1, packages = c(stats = "4"), prototype = cars
+      )
+    },
     gate_better = function() list(data = cars, outcome = "dist", metric = "rmse", by = 0, maximize = FALSE, predict = predict),
     hash_data = function() list(x = cars),
     import_runs = function() list(from = csv, file = new(".csv"), metrics = "rmse", dry_run = FALSE),
@@ -197,6 +204,12 @@ valid_calls <- function(env = parent.frame()) {
       )
     },
     log_metrics = function() list(.run = live(), a = 1, step = 1),
+    log_fit = function() {
+      list(
+        file = file, fit = lm(dist ~ speed, cars), artifact = "model", data = cars, seed = 1, tags = list(t = 1), name = "n",
+        experiment = "e", parent = ids[[1]]
+      )
+    },
     log_note = function() list(file = file, run_id = ids[[1]], text = "a note"),
     log_params = function() list(.run = live(), a = 1),
     log_run = function() {
