@@ -337,7 +337,8 @@ description_of <- function(fit) {
 
 # One may have been changed since it was made.
 checked_description <- function(described) {
-  rlang::inject(fit_description(!!!unclass(described)))
+  known <- intersect(names(described), names(formals(fit_description)))
+  rlang::inject(fit_description(!!!unclass(described)[known]))
 }
 
 # Evaluates what others wrote of a fit, of which nobody is to notice more than its value: the random stream stays as it

@@ -97,11 +97,12 @@ learned <- function(x, params = list(), metrics = list(), curves = list(), steps
 #' @export
 describe_fit.model_fit <- function(x, ...) {
   engine <- description_of(x$fit)
+  failed <- if (inherits(x$fit, "try-error")) as.character(x$fit)
   # What parsnip called its engine with is its own code.
   given <- Filter(Negate(is_code), engine$params)
   fit_description(
     params = override(given, spec_params(x$spec)),
-    metrics = engine$metrics, series = engine$series, sealed = engine$sealed, notes = engine$notes,
+    metrics = engine$metrics, series = engine$series, sealed = engine$sealed, notes = c(engine$notes, failed),
     seconds = seconds_of(x$elapsed$elapsed), packages = engine$packages, prototype = engine$prototype
   )
 }

@@ -53,7 +53,8 @@ log_fit <- function(file, fit, ..., artifact = "model", data = NULL, seed = NULL
   if (is.null(seed)) {
     about <- c(about, if (!is_stream(described$seed)) list(seed = described$seed))
   }
-  call <- made_by(fit, parent.frame())
+  caller <- parent.frame()
+  call <- brought_out(made_by(fit, caller))
   described$params <- override(
     if (is.null(call[["function"]])) list(learner = class(fit)[[1]]) else learner(call), described$params
   )
