@@ -13,6 +13,7 @@ use fitledger_core::format::digest::Digest;
 use fitledger_core::format::event::Event;
 use fitledger_core::format::id::RunId;
 use fitledger_core::format::object::Object;
+use fitledger_core::format::run_context::RunContext;
 use fitledger_core::format::session_context::SessionContext;
 use fitledger_core::format::time::Timestamp;
 use fitledger_core::ledger::mirror::{self, DraftStore, Drafts};
@@ -492,6 +493,12 @@ impl Remarks {
             notice: memory.take_notice(),
             draft: None,
         }
+    }
+
+    /// The session of the row that was drafted last.
+    pub fn drafted_session(&self) -> Option<String> {
+        let row = mirror::drafted(&self.draft.as_ref()?.rows).last()?;
+        RunContext::session_of(row.context).map(Cow::into_owned)
     }
 }
 
