@@ -9,8 +9,8 @@ if (length(arguments) > 1) {
   others <- c(
     # What a file says, damaged, by somebody else's hand, or read by others' programs.
     "hostile", "verify-base", "contract",
-    # The compiled code and its lock; how it is built and how fast it is.
-    "native", "bench",
+    # The compiled code and its lock, and how fast it is; an index is of a file, as a mirror is.
+    "native", "bench", "cache",
     # Programs and documents that have a path of their own.
     "examples", "quarto",
     # Runs over a database anyhow.

@@ -44,7 +44,6 @@ ask_afresh <- function(file, cache = FALSE) {
 }
 
 test_that("with an index and without one the answers are the same", {
-  skip_unless_file()
   skip_on_cran()
   file <- large_ledger()
   cache <- local_cache()
@@ -65,7 +64,6 @@ test_that("with an index and without one the answers are the same", {
 })
 
 test_that("whatever became of an index, the answers are the same", {
-  skip_unless_file()
   skip_on_cran()
   file <- large_ledger(file = local_file())
   cache <- local_cache()
@@ -99,7 +97,6 @@ test_that("whatever became of an index, the answers are the same", {
 })
 
 test_that("a folder that others can write to is not used, and that is said once", {
-  skip_unless_file()
   skip_on_cran()
   skip_on_os("windows")
   file <- large_ledger(file = local_file())
@@ -163,7 +160,6 @@ test_that("small ledgers have no index", {
 })
 
 test_that("the option is a folder, or a flag", {
-  skip_unless_file()
   skip_on_cran()
   file <- large_ledger(file = local_file())
   for (odd in list(0, NA, "", c("a", "b"), list(), factor("a"))) {
