@@ -4,14 +4,15 @@ is_ledger <- function(x) {
   inherits(x, "fitledger_ledger")
 }
 
-# The file of a ledger: its path, or its mirror's, with the rows that have come since. `create` is for who is about to write:
-# a ledger in a database is begun then, as a file is by its first row, and its mirror is looked at only if there is none.
+# The file of a ledger: its path, or its mirror's, with the rows that have come since. `create` is for who is about to write,
+# and sees under the lock what has come: the mirror is looked at only if there is none. A ledger that isn't there is no error
+# yet, as with a file: it is begun by its first row, see `brought()`, perhaps by another argument of the call.
 check_ledger <- function(x, arg, create = FALSE, call = rlang::caller_env()) {
   if (missing(x) || !is_ledger(x)) {
     return(check_path(x, arg, call))
   }
   is_new <- is.null(known_ledger(x)$head)
-  open <- open_ledger(x, create, call)
+  open <- open_ledger(x, call)
   if (!create && !is_new) {
     refresh_mirror(open, call)
   }
@@ -20,7 +21,7 @@ check_ledger <- function(x, arg, create = FALSE, call = rlang::caller_env()) {
 
 # The file of a ledger as it is.
 path_of <- function(x, call = rlang::caller_env()) {
-  if (is_ledger(x)) open_ledger(x, FALSE, call)$path else x
+  if (is_ledger(x)) open_ledger(x, call)$path else x
 }
 
 # What stands for a ledger in a run: its path, which doesn't change its meaning with the working folder, or itself.
@@ -43,9 +44,9 @@ shown_ledger <- function(path) {
   if (is.null(open)) paste0("'", path, "'") else paste0("the ledger `", open$ledger$name, "`")
 }
 
-# A ledger in a database that was looked at: `path` of its mirror, and `head`, the last row there that is known, a list of
-# `seq` and `hash`.
-open_ledger <- function(ledger, create = FALSE, call = rlang::caller_env()) {
+# A ledger in a database that was looked at: `path` of its mirror, and, where it is there (`began`), `head`, the last row that
+# is known of it, a list of `seq` and `hash`.
+open_ledger <- function(ledger, call = rlang::caller_env()) {
   open <- known_ledger(ledger)
   if (is.null(open$path)) {
     set_up(open, call)
@@ -55,15 +56,11 @@ open_ledger <- function(ledger, create = FALSE, call = rlang::caller_env()) {
     open$path <- file.path(folder, paste0(gsub("[^A-Za-z0-9_-]", "_", ledger$name), ".mirror.csv"))
   }
   if (is.null(open$began)) {
-    look <- look_at(open, 0, call)
-    if (is.null(look) && create) {
-      begin_ledger(open, call)
-    } else if (is.null(look)) {
-      abort(
-        "not_found", paste0("There is no ledger `", ledger$name, "` in the database."),
-        "A ledger begins with its first `log_run()`. Check the name.",
-        call = call
-      )
+    if (is.null(look_at(open, 0, call))) {
+      if (file.exists(open$path)) {
+        abort_gone(open, call)
+      }
+      return(open)
     }
     open$began <- TRUE
   }
@@ -71,6 +68,22 @@ open_ledger <- function(ledger, create = FALSE, call = rlang::caller_env()) {
     refresh_mirror(open, call)
   }
   open
+}
+
+# Whoever needs the rows of a ledger that isn't there says so.
+check_there <- function(path, call) {
+  open <- mirrored(path)
+  if (!is.null(open) && is.null(open$began)) {
+    abort(
+      "not_found", paste0("There is no ledger `", open$ledger$name, "` in the database."),
+      "A ledger begins with its first `log_run()`. Check the name.",
+      path = path, call = call
+    )
+  }
+}
+
+abort_gone <- function(open, call) {
+  abort("not_found", paste0("There is no ledger `", open$ledger$name, "` in the database any more."), path = open$path, call = call)
 }
 
 # Where mirrors are: in the user's cache, or, where that can't be, for this session only.
@@ -134,7 +147,7 @@ refresh_mirror <- function(open, call = rlang::caller_env()) {
   seen <- read_seen(open)
   look <- look_at(open, head$seq, call)
   if (is.null(look)) {
-    abort("not_found", paste0("There is no ledger `", open$ledger$name, "` in the database any more."), call = call)
+    abort_gone(open, call)
   }
   if (!is.null(seen) && seen$id != look$id) {
     abort_forked(open, 1, "It is another ledger of the same name.", call)
@@ -301,7 +314,7 @@ most_bytes_at_once <- 2^28
 
 # Sends the rows that a call has drafted. Where they rest on what somebody has changed meanwhile, the call is made again.
 send_draft <- function(result, native, ..., call) {
-  open <- mirrored(..1[[1]])
+  open <- open_ledger(mirrored(..1[[1]])$ledger, call)
   for (try in seq_len(most_conflicts)) {
     draft <- attr(result, "draft", exact = TRUE)
     attr(result, "draft") <- NULL
@@ -361,7 +374,7 @@ append_rows <- function(open, draft, call) {
           refresh_mirror(open, call)
           abort("database", "The database does not have the rows that this machine has seen.", call = call)
         },
-        unknown = abort("not_found", paste0("There is no ledger `", open$ledger$name, "` in the database any more."), call = call)
+        unknown = abort_gone(open, call)
       )
       last <- list(seq = as.numeric(answer[[3]]), hash = answer[[4]])
       check_durable(open, call)
@@ -420,13 +433,17 @@ object_path <- function(open, sha256) {
   file.path(paste0(open$path, ".objects"), substr(sha256, 1, 2), sha256)
 }
 
-# Brings what a call lacked that failed, if there is something to bring: stored bytes, or rows that have come since. What the
-# call names first is the ledger.
+# Brings what a call lacked that failed, if there is something to bring: a ledger where it was about to write the first row,
+# stored bytes, or rows that have come since. What the call names first is the ledger.
 brought <- function(failure, request, call) {
   path <- if (is.list(request)) request[[1]] else request
   open <- if (is.character(path)) mirrored(path)
   if (is.null(open)) {
     return(FALSE)
+  }
+  if (is_failure(failure, "not_begun")) {
+    begin_ledger(open, call)
+    return(TRUE)
   }
   if (is_failure(failure, "artifact")) {
     sha256 <- basename(failure$path)

@@ -40,6 +40,7 @@ signal_failure <- function(result, call = rlang::caller_env()) {
   fields <- unclass(result)[intersect(names(result), c("path", "row", "byte", "arg", "name"))]
   hint <- result$hint
   if (result$class == "not_found") {
+    check_there(result$path, call)
     hint <- gone_hint(result$path) %||% hint
   } else if (result$class == "unknown" && !nzchar(hint)) {
     hint <- unknown_hint(result$what, result$name, result$known)

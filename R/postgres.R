@@ -109,7 +109,10 @@ share_ledger <- function(ledger, role, ..., write = TRUE) {
   }
   check_name(role, "role")
   check_flag(write, "write")
-  open <- open_ledger(ledger, create = TRUE)
+  open <- open_ledger(ledger)
+  if (is.null(open$began)) {
+    begin_ledger(open)
+  }
   shared <- query(open, "share", ledger$name, role, write)
   if (!identical(shared, "true")) {
     abort("database", paste0("The ledger `", ledger$name, "` is somebody else's."), "Who began it can share it.")
@@ -356,8 +359,8 @@ create_schema <- function(open, call) {
   }
 }
 
-# Begins the ledger.
-begin_ledger <- function(open, call) {
+# Begins the ledger, unless somebody else was faster.
+begin_ledger <- function(open, call = rlang::caller_env()) {
   new <- call_native(native_new_ledger)
   tryCatch(
     query(open, "begin_ledger", open$ledger$name, new$id, new$time, call = call),
@@ -369,6 +372,8 @@ begin_ledger <- function(open, call) {
       )
     }
   )
+  open$began <- TRUE
+  refresh_mirror(open, call)
 }
 
 # ---- Stored bytes -----------------------------------------------------------

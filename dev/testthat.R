@@ -1,12 +1,23 @@
 # Rscript dev/testthat.R FILE [LEDGERS]: tests the installed package; writes the numbers passed and failed to FILE. With LEDGERS,
-# `postgres`, files of tests of what all kinds of ledgers do alike are run over those.
+# `postgres`, the ledgers of the tests are of that kind.
 arguments <- commandArgs(trailingOnly = TRUE)
 options(testthat.progress.max_fails = Inf)
 filter <- NULL
 if (length(arguments) > 1) {
   Sys.setenv(FITLEDGER_TEST_LEDGERS = arguments[[2]])
-  alike <- c("about", "artifact", "call", "chapter", "compare", "data", "environment", "lineage", "object", "query")
-  filter <- paste0("^(", paste(alike, collapse = "|"), ")$")
+  # Tests that make no ledger of that kind.
+  others <- c(
+    # What a file says, damaged, by somebody else's hand, or read by others' programs.
+    "hostile", "verify-base", "contract",
+    # The compiled code and its lock, and how fast it is; an index is of a file, as a mirror is.
+    "native", "bench", "cache",
+    # Programs and documents that have a path of their own.
+    "examples", "quarto",
+    # Runs over a database anyhow.
+    "postgres"
+  )
+  files <- sub("^test-(.*)[.]R$", "\\1", list.files("tests/testthat", "^test-.*[.]R$"))
+  filter <- paste0("^(", paste(setdiff(files, others), collapse = "|"), ")$")
 }
 results <- as.data.frame(testthat::test_dir(
   "tests/testthat",

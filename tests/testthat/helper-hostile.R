@@ -2,7 +2,7 @@
 
 # The lines of a ledger, cell by cell: the JSON cells as their text.
 rows_of <- function(file) {
-  rows <- utils::read.csv(file, colClasses = "character", encoding = "UTF-8", na.strings = character())
+  rows <- utils::read.csv(file_of(file), colClasses = "character", encoding = "UTF-8", na.strings = character())
   as.matrix(rows[names(rows) != "hash"])
 }
 

@@ -5,7 +5,7 @@ local_ledger <- function(env = parent.frame()) {
 
 ledger_kind <- function() Sys.getenv("FITLEDGER_TEST_LEDGERS", "file")
 
-# For tests whose ledger a helper makes, and that then do something to its file.
+# For tests of what no other kind of ledger has, or does in another way, that take long, or whose ledger a helper makes.
 skip_unless_file <- function() {
   skip_if(ledger_kind() != "file", "this is about the file itself")
 }

@@ -1,7 +1,6 @@
 # A ledger with versions of a model, each a linear model of its own formula.
 local_models <- function(formulas = list(dist ~ 1, dist ~ speed, dist ~ speed + I(speed^2)), name = "stopping",
-                         signature = NULL, env = parent.frame()) {
-  file <- local_ledger(env)
+                         signature = NULL, env = parent.frame(), file = local_ledger(env)) {
   for (formula in formulas) {
     environment(formula) <- globalenv()
     fit <- lm(formula, cars)

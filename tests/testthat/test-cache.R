@@ -1,6 +1,5 @@
 # A ledger that is large enough for an index.
-large_ledger <- function(env = parent.frame()) {
-  file <- local_ledger(env)
+large_ledger <- function(env = parent.frame(), file = local_ledger(env)) {
   n <- 60000
   log_runs(
     file, data.frame(
@@ -28,7 +27,7 @@ ask_afresh <- function(file, cache = FALSE) {
   printed <- run_apart(c(
     "library(fitledger)",
     sprintf("options(fitledger.cache = %s)", deparse(cache)),
-    sprintf("file <- %s", deparse(file)),
+    paste("file <-", code_of(file)),
     "answers <- list(",
     "  best = best_run(file, 'rmse'),",
     "  several = best_run(file, 'mae', maximize = TRUE, n = 5),",
@@ -66,7 +65,7 @@ test_that("with an index and without one the answers are the same", {
 
 test_that("whatever became of an index, the answers are the same", {
   skip_on_cran()
-  file <- large_ledger()
+  file <- large_ledger(file = local_file())
   cache <- local_cache()
   without <- ask_afresh(file)
   ask_afresh(file, cache)
@@ -84,7 +83,7 @@ test_that("whatever became of an index, the answers are the same", {
     expect_identical(ask_afresh(file, cache), without)
   }
 
-  other <- local_ledger()
+  other <- local_file()
   file.copy(file, other)
   log_run(other, list(lambda = 1), list(rmse = -7))
   ask_afresh(other, cache)
@@ -100,13 +99,13 @@ test_that("whatever became of an index, the answers are the same", {
 test_that("a folder that others can write to is not used, and that is said once", {
   skip_on_cran()
   skip_on_os("windows")
-  file <- large_ledger()
+  file <- large_ledger(file = local_file())
   cache <- local_cache()
   dir.create(cache, mode = "0755")
   Sys.chmod(cache, "0777", use_umask = FALSE)
   withr::local_options(fitledger.cache = FALSE)
   without <- best_run(file, "rmse")
-  copies <- replicate(3, local_ledger(parent.frame(3)))
+  copies <- replicate(3, local_file(parent.frame(3)))
   file.copy(file, copies)
   withr::local_options(fitledger.cache = cache)
   expect_message(shared <- best_run(copies[[1]], "rmse"), basename(cache), fixed = TRUE, class = "fitledger_message")
@@ -128,7 +127,7 @@ test_that("an index is right while eight processes append", {
   run_apart(c(
     "library(fitledger)",
     sprintf("options(fitledger.cache = %s, fitledger.sync = 'none')", deparse(cache)),
-    sprintf("file <- %s; answers <- %s", deparse(file), deparse(answers)),
+    sprintf("file <- %s; answers <- %s", code_of(file), deparse(answers)),
     "i <- commandArgs(TRUE)",
     "for (round in 1:40) {",
     "  log_run(file, list(lambda = round, writer = i), list(rmse = round))",
@@ -162,10 +161,10 @@ test_that("small ledgers have no index", {
 
 test_that("the option is a folder, or a flag", {
   skip_on_cran()
-  file <- large_ledger()
+  file <- large_ledger(file = local_file())
   for (odd in list(0, NA, "", c("a", "b"), list(), factor("a"))) {
     # A copy is one that the session has not read.
-    copy <- local_ledger()
+    copy <- local_file()
     file.copy(file, copy)
     withr::with_options(list(fitledger.cache = odd), {
       expect_error(best_run(copy, "rmse"), "TRUE, FALSE or the path", class = "fitledger_error_argument")

@@ -130,14 +130,14 @@ test_that("every way to log takes data", {
 })
 
 test_that("data that can't be recorded leave the ledger as it was", {
-  file <- local_file()
+  file <- local_ledger()
   expect_snapshot_conditions({
     log_run(file, list(), list(), data = list(cars))
     log_run(file, list(), list(), data = list(a = NULL))
     log_run(file, list(), list(), data = "no-such-file.csv")
     log_run(file, list(), list(), data = mean)
   })
-  expect_false(file.exists(file))
+  expect_false(file.exists(file_of(file)))
 })
 
 test_that("several files are one version", {
@@ -255,7 +255,7 @@ test_that("a missing value is neither data nor a path", {
       fixed = TRUE, class = "fitledger_error_argument"
     )
   }
-  expect_false(file.exists(file))
+  expect_false(file.exists(file_of(file)))
   run <- start_run(file)
   expect_error(log_artifact(run, "a", NA_character_), "must be", class = "fitledger_error_argument")
   expect_warning(

@@ -31,7 +31,7 @@ run_chunk <- function(label, env) {
 expect_same_runs <- function(file) {
   reader <- new.env()
   run_chunk("reader", reader)
-  plain <- reader$read_without(file)
+  plain <- reader$read_without(file_of(file))
   ours <- read_runs(file, void = TRUE, details = TRUE)
   expect_identical(names(plain), ours$run_id)
   for (id in names(plain)) {
@@ -86,7 +86,7 @@ test_that("the reader in base R reads what we read", {
 
 test_that("the reader in base R keeps to what counts", {
   skip_on_cran()
-  file <- local_ledger()
+  file <- local_file()
   id <- log_run(file, list(k = 1L), list(m = 1))
   run <- start_run(file, list(k = 1L))
   end_run(run, list(m = 1))

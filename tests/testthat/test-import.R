@@ -119,8 +119,8 @@ test_that("what can't come together is left out and named", {
 test_that("production never moves by an import", {
   file <- local_models()
   copy <- local_file()
-  file.copy(file, copy)
-  file.copy(paste0(file, ".objects"), dirname(copy), recursive = TRUE)
+  file.copy(file_of(file), copy)
+  file.copy(paste0(file_of(file), ".objects"), dirname(copy), recursive = TRUE)
   promote_model(file, "stopping", 1)
   promote_model(copy, "stopping", 2)
   promote_model(copy, "stopping", 3, "testing")

@@ -41,7 +41,7 @@ test_that("a series keeps every step as it was written", {
 })
 
 test_that("values are buffered for a moment, and written by whatever comes next", {
-  file <- local_ledger()
+  file <- local_file()
   run <- start_run(file)
   events <- function() cells(file)$event
   log_metrics(run, loss = 1, step = 1)
@@ -74,7 +74,7 @@ test_that("who asks sees what this process has reported", {
 
 test_that("a failed write holds the values back for the next", {
   skip_on_os("windows")
-  file <- local_ledger()
+  file <- local_file()
   run <- start_run(file)
   log_metrics(run, loss = 1, step = 1)
   whole <- bytes(file)
@@ -165,7 +165,7 @@ test_that("an error that was only signalled is no failure where the code went on
   file <- local_ledger()
   # A test would catch the error.
   run_apart(c(
-    sprintf("file <- %s", deparse(file)),
+    paste("file <-", code_of(file)),
     "library(fitledger)",
     "signal <- function() signalCondition(errorCondition('only signalled'))",
     "jump <- function() invokeRestart('away')",
@@ -183,13 +183,13 @@ test_that("an error that was only signalled is no failure where the code went on
 
 test_that("an error of rlang's that nobody catches is a failure", {
   file <- local_ledger()
-  run_apart(sprintf("fitledger::with_run(%s, list(), function(run) rlang::abort(\"uncaught\"))", deparse(file)))
+  run_apart(sprintf("fitledger::with_run(%s, list(), function(run) rlang::abort(\"uncaught\"))", code_of(file)))
   expect_identical(status(file), "failed")
   expect_match(tail(cells(file)$context, 1), "uncaught", fixed = TRUE)
 })
 
 test_that("that an end can't be recorded is a warning, and the error goes on", {
-  file <- local_ledger()
+  file <- local_file()
   expect_warning(
     expect_error(with_run(file, list(), function(run) {
       writeLines("something else", file)
@@ -318,7 +318,7 @@ test_that("what is left out within with_run() is named", {
 })
 
 test_that("within with_run() a file that can't be written to costs no fit", {
-  file <- local_ledger()
+  file <- local_file()
   said <- conditions_of(quote(fit <- with_run(file, list(), function(run) {
     writeLines("something else", file)
     log_metrics(run, m = 1)
@@ -396,7 +396,7 @@ test_that("what is buffered is written when R ends, and a killed run is lost unt
   file <- local_ledger()
   begin <- c(
     "library(fitledger)",
-    sprintf("run <- start_run(%s, list(a = 1))", deparse(file)),
+    sprintf("run <- start_run(%s, list(a = 1))", code_of(file)),
     "log_metrics(run, loss = 1, step = 1)"
   )
   run_apart(c(begin, "cat('done\\n')", "quit('no')"))
@@ -425,7 +425,7 @@ test_that("a run whose process is gone isn't lost while a child of it goes on", 
   withr::defer(file.create(stop))
   run_apart(c(
     "library(fitledger)",
-    sprintf("run <- start_run(%s, list(a = 1))", deparse(file)),
+    sprintf("run <- start_run(%s, list(a = 1))", code_of(file)),
     "child <- parallel::mcparallel({",
     "  log_metrics(run, loss = 1, step = 1)",
     sprintf("  cat(Sys.getpid(), '\\n', file = %s)", deparse(pid)),
@@ -443,7 +443,7 @@ test_that("a run whose process is gone isn't lost while a child of it goes on", 
 })
 
 test_that("a run that the file no longer knows is told at the next call", {
-  file <- local_ledger()
+  file <- local_file()
   log_run(file, list(a = 1), list(m = 1))
   older <- bytes(file)
   run <- start_run(file, list(a = 2))
@@ -492,7 +492,7 @@ test_that("a finished run is finished", {
   end_run(run, list(rmse = 5))
   single <- log_run(file, list(a = 2), list(rmse = 6))
   before <- read_runs(file, details = TRUE)
-  rows <- length(readLines(file))
+  rows <- length(readLines(file_of(file)))
   elsewhere <- readRDS({
     path <- withr::local_tempfile()
     saveRDS(run, path)
@@ -509,7 +509,7 @@ test_that("a finished run is finished", {
     refused(start_run(file, resume = run))
     refused(start_run(file, resume = run$run_id, take_over = TRUE))
   }
-  expect_identical(length(readLines(file)), rows)
+  expect_identical(length(readLines(file_of(file))), rows)
   expect_identical(read_runs(file, details = TRUE), before)
 
   # What one says of a run is no change of it.
@@ -543,7 +543,7 @@ test_that("what failed can be resumed, and a running run is taken over only by w
   by_another <- function(...) {
     run_apart(c(
       "library(fitledger)",
-      sprintf("file <- %s; run_id <- '%s'", deparse(file), run$run_id),
+      sprintf("file <- %s; run_id <- '%s'", code_of(file), run$run_id),
       ..., "cat('done\\n')"
     ))
   }
@@ -619,7 +619,7 @@ test_that("what was reported is in the file, without another call", {
   run <- start_run(file)
   log_metrics(run, loss = 1, step = 1)
   # What stands in the file, and not what this process knows.
-  wait_until(any(grepl("loss", readLines(file), fixed = TRUE)), "the value to be written")
+  wait_until(any(grepl("loss", readLines(file_of(file)), fixed = TRUE)), "the value to be written")
   log_metrics(run, loss = 2, step = 2)
   end_run(run)
   expect_identical(read_metrics(file)$value, c(1, 2))
@@ -632,8 +632,8 @@ stands_there <- function(file, name) {
 }
 
 test_that("what one ledger waits for, no other one does", {
-  stuck <- replicate(3, local_ledger())
-  file <- local_ledger()
+  stuck <- replicate(3, local_file())
+  file <- local_file()
   runs <- lapply(stuck, start_run)
   run <- start_run(file)
   file.create(stuck[[1]])
@@ -659,7 +659,8 @@ test_that("what one ledger waits for, no other one does", {
 })
 
 test_that("a ledger that was emptied is told at the next call", {
-  file <- local_ledger()
+  skip_unless_file()
+  file <- local_file()
   run <- start_run(file)
   file.create(file)
   steps <- 0
@@ -678,7 +679,7 @@ test_that("a ledger that was emptied is told at the next call", {
 
 test_that("a killed process has reported what it had", {
   skip_on_os("windows")
-  file <- local_ledger()
+  file <- local_file()
   said <- withr::local_tempfile()
   run_apart(c(
     "library(fitledger)", sprintf("run <- start_run('%s')", file), "log_metrics(run, loss = 1, step = 1)",
@@ -712,7 +713,7 @@ test_that("a forked child holds nothing back", {
 
 test_that("a child of a process with many live runs has none of their threads", {
   skip_on_os("windows")
-  files <- replicate(60, local_ledger())
+  files <- replicate(60, local_file())
   runs <- lapply(files, start_run)
   for (run in runs) log_metrics(run, m = 1, step = 1)
   wait_until(all(vapply(files, stands_there, NA, "m")), "the values to be written")
@@ -745,19 +746,24 @@ test_that("who was taken over is told", {
   file <- local_ledger()
   run <- start_run(file)
   log_metrics(run, m = 1)
-  run_apart(c("library(fitledger)", sprintf("run <- start_run('%s', resume = '%s', take_over = TRUE)", file, run$run_id), "cat('done\n')"))
+  run_apart(c("library(fitledger)", sprintf("run <- start_run(%s, resume = '%s', take_over = TRUE)", code_of(file), run$run_id), "cat('done\n')"))
   error <- expect_error(log_metrics(run, m = 2), "was taken over by another process", class = "fitledger_error_ended")
   expect_error(end_run(run), class = "fitledger_error_ended")
   expect_identical(read_runs(file)$m, 1)
-  # What can't be written any more isn't kept either.
-  log_metrics(run, loss = 1, step = 1)
-  expect_error(call_native(native_buffer_write, run$file, run$run_id), class = "fitledger_error_ended")
-  expect_false(run$run_id %in% native_buffered(NULL)$run_id)
   # Who took it has ended by now: it is lost, as the first is not.
   run <- start_run(file, resume = run)
   log_metrics(run, m = 3)
   end_run(run)
   expect_identical(read_runs(file, details = TRUE)[c("m", "status")], data.frame(m = 3, status = "finished"))
+})
+
+test_that("what can't be written any more, since the run was taken over, isn't kept", {
+  file <- local_file()
+  run <- start_run(file)
+  run_apart(c("library(fitledger)", sprintf("run <- start_run(%s, resume = '%s', take_over = TRUE)", code_of(file), run$run_id), "cat('done\n')"))
+  log_metrics(run, loss = 1, step = 1)
+  expect_error(call_native(native_buffer_write, run$file, run$run_id), class = "fitledger_error_ended")
+  expect_false(run$run_id %in% native_buffered(NULL)$run_id)
 })
 
 test_that("an error after the run was ended says nothing of its end, which is on record", {
@@ -787,14 +793,14 @@ test_that("a verb that isn't given a run says so", {
 })
 
 test_that("of a run that is this process's every verb says where it is, or that it is gone", {
-  file <- local_ledger()
+  file <- local_file()
   log_run(file, list(a = 1), list(m = 1))
   older <- bytes(file)
   for (live in c(TRUE, FALSE)) {
     writeBin(older, file)
     run <- start_run(file, list(a = 2))
     if (!live) end_run(run)
-    other <- local_ledger()
+    other <- local_file()
     log_run(other, list(a = 1), list(m = 1))
     elsewhere <- other
     verbs <- expression(
@@ -835,7 +841,7 @@ test_that("a function that ends its run itself keeps its value", {
 
 test_that("a run that stands in two ledgers takes in each what is reported to it there", {
   for (order in list(1:2, 2:1)) {
-    files <- c(local_ledger(), local_ledger())
+    files <- c(local_file(), local_file())
     run <- start_run(files[[1]], list(a = 1))
     suppressMessages(import_runs(files[[1]], files[[2]]))
     runs <- list(run, start_run(files[[2]], resume = run$run_id, take_over = TRUE))
@@ -869,8 +875,8 @@ test_that("a run that stands in two ledgers takes in each what is reported to it
 test_that("a ledger that is renamed brings its live runs along", {
   skip_on_os("windows")
   for (resumed in c(TRUE, FALSE)) {
-    file <- local_ledger()
-    renamed <- local_ledger()
+    file <- local_file()
+    renamed <- local_file()
     run <- start_run(file)
     log_metrics(run, m = 1, step = 1)
     file.rename(file, renamed)
@@ -887,11 +893,11 @@ test_that("a ledger that is renamed brings its live runs along", {
 
 test_that("a ledger that got the file number of a removed one doesn't get its live runs", {
   skip_on_os("windows")
-  removed <- local_ledger()
+  removed <- local_file()
   run <- start_run(removed)
   log_metrics(run, m = 1, step = 1)
   # The same number for sure: what is there under it is another ledger by now.
-  file <- local_ledger()
+  file <- local_file()
   file.rename(removed, file)
   writeLines(character(), file)
   log_run(file, list(), list())

@@ -63,7 +63,7 @@ test_that("a dry run says what would come, and writes nothing", {
   from <- chapter_csv()
   file <- local_ledger()
   expect_message(ids <- import_runs(from, file, metrics = "test_rmse", dry_run = TRUE), "Would import 3 new runs")
-  expect_false(file.exists(file))
+  expect_false(file.exists(file_of(file)))
   expect_identical(import_runs(from, file, metrics = "test_rmse"), ids)
   before <- bytes(file)
   expect_message(ids <- import_runs(from, file, metrics = "test_rmse", dry_run = TRUE), "Would import 0 new runs")
@@ -76,7 +76,7 @@ test_that("what can't be imported is an error", {
   file <- local_ledger()
   expect_error(import_runs(from, file, metrics = "rmse"), class = "fitledger_error_unknown")
   expect_error(import_runs(tempfile(), file), class = "fitledger_error_not_found")
-  expect_false(file.exists(file))
+  expect_false(file.exists(file_of(file)))
   lines <- readLines(from)
   writeLines(c(lines, sub("ridge", "lasso", lines[[2]])), from)
   expect_error(
@@ -87,7 +87,7 @@ test_that("what can't be imported is an error", {
     writeLines(c(lines, sub("20261123-042041-0001", id, lines[[2]])), from)
     expect_error(import_runs(from, file, metrics = "test_rmse"), "line 5 has a run", class = "fitledger_error_not_a_ledger")
   }
-  expect_false(file.exists(file))
+  expect_false(file.exists(file_of(file)))
   # A line that stands twice is one run.
   writeLines(c(lines, lines[[2]]), from)
   expect_length(import_runs(from, file, metrics = "test_rmse"), 3)
@@ -208,10 +208,10 @@ test_that("an export follows no link and waits for no pipe", {
 test_that("an export replaces nothing but an export", {
   file <- local_ledger()
   log_run(file, list(a = 1), list(m = 1))
-  other <- local_ledger()
+  other <- local_file()
   writeLines("precious", other)
   expect_error(export_runs(file, other), class = "fitledger_error_exists")
-  expect_error(export_runs(file, file), class = "fitledger_error_exists")
+  expect_error(export_runs(file, file_of(file)), class = "fitledger_error_exists")
   expect_identical(readLines(other), "precious")
   # Tables of other writers, the chapter's own logger first.
   tables <- list(
@@ -256,7 +256,7 @@ test_that("a run between an export's two reads never costs it a column", {
   # `b` is metrics.b from here on.
   log_run(file, list(b = 3), list(b = 4))
   expect_error(
-    call_native(native_export_runs, file, to, run, columns),
+    call_native(native_export_runs, file_of(file), to, run, columns),
     "Export again", class = "fitledger_error_conflict"
   )
   expect_false(file.exists(to))
@@ -302,7 +302,7 @@ test_that("a metric that no double is equal to is refused by line, and a paramet
     file <- local_ledger()
     error <- expect_error(import_runs(from, file, metrics = "m"), "line 3 has no number", class = "fitledger_error_value")
     expect_match(conditionMessage(error), paste0("metric `m`: \"", text, "\""), fixed = TRUE)
-    expect_false(file.exists(file))
+    expect_false(file.exists(file_of(file)))
     import_runs(from, file, metrics = character())
     expect_identical(read_runs(file)$m, c("1", text))
   }
@@ -357,7 +357,7 @@ test_that("a condition refuses a fraction of a minute", {
 
 test_that("what is nearly a plain CSV is told how to become one", {
   withr::local_dir(withr::local_tempdir())
-  file <- local_ledger()
+  file <- local_file()
   runs <- data.frame(run_id = "a-1", timestamp = "2024-03-01 09:15:02", k = 1, loss = 0.5)
   utils::write.csv(runs, "names.csv")
   utils::write.csv2(runs, "semicolons.csv", row.names = FALSE)
@@ -370,7 +370,7 @@ test_that("what is nearly a plain CSV is told how to become one", {
   utf16 <- iconv("run_id,timestamp,k\na-1,2024-03-01,1\n", "UTF-8", "UTF-16LE", toRaw = TRUE)[[1]]
   writeBin(c(as.raw(c(0xff, 0xfe)), utf16), "utf16.csv")
   writeBin(charToRaw("run_id,timestamp,k\ra-1,2024-03-01,1\r"), "cr.csv")
-  ledger <- local_ledger()
+  ledger <- local_file()
   log_run(ledger, list(a = 1), list(m = 1))
   writeLines(readLines(ledger)[-1], "headless.csv")
   utils::write.csv(utils::read.csv(ledger, colClasses = "character"), "rewritten.csv", row.names = FALSE)
@@ -395,7 +395,7 @@ test_that("what is nearly a plain CSV is told how to become one", {
   })
   expect_error(import_runs(ledger, file, metrics = "m"), "says itself", class = "fitledger_error_argument")
   expect_error(import_runs("gone.csv", file, metrics = "m"), class = "fitledger_error_not_found")
-  expect_false(file.exists(file))
+  expect_false(file.exists(file_of(file)))
   # As the errors say.
   writeLines(readLines("cr.csv"), "new.csv")
   expect_equal(nrow(read_runs("new.csv")), 1)

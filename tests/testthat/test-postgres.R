@@ -53,6 +53,33 @@ test_that("names may be anything", {
   expect_identical(nrow(read_runs(team)), 1L)
 })
 
+test_that("a ledger is begun by its first row, and by nothing else", {
+  team <- local_postgres()
+  is_there <- function() nrow(postgres_sql("SELECT FROM fitledger.ledgers WHERE name = '", team$name, "'")) > 0
+  plain <- withr::local_tempfile(fileext = ".csv", lines = c("run_id,timestamp,k,rmse", "a-1,2026-11-23 04:20:47,1,2"))
+  for (code in expression(
+    read_runs(team), verify_ledger(team), view_runs(team, open = FALSE), export_runs(team, tempfile()), start_run(team, resume = "a-1"),
+    tag_run(team, "a-1", a = 1)
+  )) {
+    expect_error(eval(code), "There is no ledger `", class = "fitledger_error_not_found")
+  }
+  expect_error(log_run(team, list(a = globalenv()), list()), class = "fitledger_error_value")
+  expect_error(log_run(team, list(), list(), artifacts = list(a = tempfile())), "no file", class = "fitledger_error")
+  expect_error(start_run(team, data = mean), class = "fitledger_error_value")
+  expect_length(suppressMessages(import_runs(plain, team, metrics = "rmse", dry_run = TRUE)), 1)
+  expect_false(is_there())
+  # As with a file, another argument may do it.
+  void_run(team, log_run(team, list(), list(m = 1)), "by mistake")
+  expect_true(is_there())
+  expect_identical(read_runs(team, void = TRUE, details = TRUE)$status, "void")
+  imported <- local_postgres()
+  expect_length(import_runs(plain, imported, metrics = "rmse"), 1)
+  expect_identical(read_runs(imported)$rmse, 2L)
+  parent <- local_postgres()
+  child <- log_run(parent, list(), list(), parent = start_run(parent), artifacts = list(model = cars))
+  expect_identical(read_artifact(parent, child, "model"), cars)
+})
+
 test_that("nobody changes what is on record", {
   team <- local_postgres()
   log_run(team, list(), list(m = 1), artifacts = list(x = 1))

@@ -401,10 +401,11 @@ random_names <- function(most) {
 }
 
 test_that("whatever names meet, each parameter, metric and detail has a column of its own", {
+  skip_unless_file()
   withr::local_options(fitledger.sync = "none", fitledger.context = character())
   set.seed(4)
   for (case in 1:30) {
-    file <- local_ledger()
+    file <- local_file()
     params <- random_names(6)
     metrics <- random_names(6)
     tags <- random_names(3)

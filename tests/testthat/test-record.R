@@ -165,7 +165,7 @@ test_that("an export has the status, and what was asked for", {
 })
 
 test_that("a run prints, whatever its row says of the call", {
-  file <- local_ledger()
+  file <- local_file()
   id <- log_run(file, list(a = 1), list(b = 1))
   rows <- rows_of(file)
   odd <- c(

@@ -87,7 +87,7 @@ test_that("a time limit that ends a gate is thrown on, and nothing is recorded",
 })
 
 test_that("what is registered must be stored, and whole", {
-  file <- local_models()
+  file <- local_models(file = local_file())
   path <- withr::local_tempfile(lines = "a")
   id <- log_run(file, list(), list(), artifacts = list(model = path, object = 1:3), keep = FALSE)
   expect_error(register_model(file, "m", id), "isn't stored", class = "fitledger_error_argument")
@@ -205,7 +205,11 @@ test_that("a gate gets two models, read when it asks for them", {
   expect_identical(seen$current$version, 1L)
   expect_identical(seen$candidate$metrics, as.list(read_runs(file)["sigma"][2, , drop = FALSE]))
   expect_output(print(seen$candidate), "stopping/2")
-  # One that doesn't look at the current model can replace one whose bytes are gone.
+})
+
+test_that("a gate that doesn't look at the current model can replace one whose bytes are gone", {
+  file <- local_models(file = local_file())
+  promote_model(file, "stopping", 2)
   unlink(paste0(file, ".objects"), recursive = TRUE)
   gate <- function(candidate, current) list(pass = is.character(candidate$run_id))
   expect_identical(promote_model(file, "stopping", 3, gate = gate), 3L)
@@ -245,7 +249,7 @@ test_that("a verdict that can't be recorded is a gate that failed, on record", {
 })
 
 test_that("a refused promotion leaves a torn tail to the next writer", {
-  file <- local_models()
+  file <- local_models(file = local_file())
   promote_model(file, "stopping", 1)
   cat(nrow(read_ledger(file)) + 1, ",half a row", sep = "", file = file, append = TRUE)
   torn <- bytes(file)
@@ -284,7 +288,7 @@ test_that("objects come back however they were compressed", {
 })
 
 test_that("rows that other writers may write, and that change nothing, are reported", {
-  file <- local_models()
+  file <- local_models(file = local_file())
   promote_model(file, "stopping", 1)
   promote_model(file, "stopping", 2)
   rollback_model(file, "stopping")
@@ -497,7 +501,7 @@ test_that("of many columns that don't fit the first are named", {
 })
 
 test_that("a model comes back as it was, and only if it is", {
-  file <- local_models()
+  file <- local_models(file = local_file())
   promote_model(file, "stopping", 2)
   model <- read_model(file, "stopping@production")
   expect_identical(coef(model), coef(lm(dist ~ speed, cars)))
@@ -598,8 +602,8 @@ test_that("hostile names, reasons and figures stay text", {
 })
 
 test_that("what a process knows of the registry is the file's", {
-  file <- local_models()
-  other <- local_models(list(dist ~ 1), name = "other")
+  file <- local_models(file = local_file())
+  other <- local_models(list(dist ~ 1), name = "other", file = local_file())
   expect_identical(nrow(read_models(file)), 3L)
   file.copy(other, file, overwrite = TRUE)
   expect_identical(read_models(file)$model, "other")
@@ -612,7 +616,7 @@ test_that("what a process knows of the registry is the file's", {
   rows <- readLines(file)
   writeLines(head(rows, -1), file)
   expect_identical(nrow(read_models(file)), 0L)
-  run_apart(c("library(fitledger)", sprintf("register_model(%s, 'apart', %s)", deparse(file), deparse(id)), "cat('done\\n')"))
+  run_apart(c("library(fitledger)", sprintf("register_model(%s, 'apart', %s)", code_of(file), deparse(id)), "cat('done\\n')"))
   expect_identical(read_models(file)$model, "apart")
 })
 
@@ -630,7 +634,7 @@ test_that("of sixteen promotions at once one wins", {
     sprintf("  while (dir.exists(%1$s) && length(list.files(%1$s)) < 16) Sys.sleep(0.002)", deparse(ready)),
     "  list(pass = current$version == 17)",
     "}",
-    sprintf("result <- tryCatch({ promote_model(%s, 'stopping', version, gate = gate); 'won' }, fitledger_error_conflict = function(e) 'lost')", deparse(file)),
+    sprintf("result <- tryCatch({ promote_model(%s, 'stopping', version, gate = gate); 'won' }, fitledger_error_conflict = function(e) 'lost')", code_of(file)),
     "cat(result, '\\n'); cat('done\\n')"
   )
   output <- run_apart(code, times = 16)
@@ -650,8 +654,8 @@ test_that("processes that are killed while they promote leave a whole registry",
   script <- withr::local_tempfile(fileext = ".R", lines = c(
     "library(fitledger)",
     "repeat tryCatch({",
-    sprintf("  version <- promote_model(%s, 'stopping', sample(5, 1))", deparse(file)),
-    sprintf("  if (runif(1) < 0.3) rollback_model(%s, 'stopping')", deparse(file)),
+    sprintf("  version <- promote_model(%s, 'stopping', sample(5, 1))", code_of(file)),
+    sprintf("  if (runif(1) < 0.3) rollback_model(%s, 'stopping')", code_of(file)),
     "}, fitledger_error_conflict = function(e) NULL)"
   ))
   rscript <- file.path(R.home("bin"), "Rscript")

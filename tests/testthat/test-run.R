@@ -68,7 +68,7 @@ test_that("what can't be kept is refused by name and nothing is written", {
 })
 
 test_that("arguments are checked", {
-  file <- local_file()
+  file <- local_ledger()
   expect_snapshot_conditions({
     log_run()
     log_run(1, list(), list())
@@ -80,7 +80,7 @@ test_that("arguments are checked", {
     log_run(file, list(a = 1), list(m = 1), seed = 1.5)
     log_run(file, list(a = 1), list(m = 1), seed = "1")
   })
-  expect_false(file.exists(file))
+  expect_false(file.exists(file_of(file)))
   expect_error(log_run(file, 1, 2), class = "fitledger_error")
   expect_error(log_run(file, 1, 2), class = "fitledger_error_value")
 })
@@ -189,7 +189,7 @@ test_that("a data frame of runs is logged in one write", {
 })
 
 test_that("a data frame of runs is logged whole or not at all", {
-  file <- local_file()
+  file <- local_ledger()
   grid <- data.frame(a = 1:3, m = c("1", "2", "3"))
   grid$l <- list(1, 2, globalenv())
   expect_snapshot_conditions({
@@ -202,16 +202,16 @@ test_that("a data frame of runs is logged whole or not at all", {
     log_runs(file, grid, "a")
     log_runs(file, grid, "a", "m", sed = 1)
   })
-  expect_false(file.exists(file))
+  expect_false(file.exists(file_of(file)))
 })
 
 test_that("writers in several processes lose nothing", {
   skip_on_cran()
-  file <- local_file()
+  file <- local_ledger()
   code <- c(
     "library(fitledger)",
     "me <- as.integer(commandArgs(TRUE))",
-    sprintf("file <- %s", deparse(file)),
+    paste("file <-", code_of(file)),
     "for (i in 1:500) log_run(file, list(writer = me, i = i), list(m = i / me))",
     "cat('done\\n')"
   )

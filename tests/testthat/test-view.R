@@ -291,7 +291,8 @@ test_that("a page is opened in the viewer, elsewhere in the browser", {
 
 test_that("100,000 runs make a page", {
   skip_on_cran()
-  file <- local_ledger()
+  skip_unless_file()
+  file <- local_file()
   n <- 1e5
   runs <- data.frame(model = rep(c("ridge", "lasso"), n / 2), lambda = seq_len(n) / 7, rmse = sqrt(seq_len(n)))
   log_runs(file, runs, params = c("model", "lambda"), metrics = "rmse")
@@ -497,7 +498,7 @@ test_that("the server ends with the session that started it, however that ends",
   file <- local_ledger()
   log_run(file, list(x = 1), list(m = 1))
   for (end in c("quit()", "tools::pskill(Sys.getpid(), 9)")) {
-    said <- run_apart(sprintf("library(fitledger); cat(view_runs('%s', live = TRUE, open = FALSE), '\\n'); cat('done\\n'); %s", file, end))
+    said <- run_apart(sprintf("library(fitledger); cat(view_runs(%s, live = TRUE, open = FALSE), '\\n'); cat('done\\n'); %s", code_of(file), end))
     port <- as.integer(sub(".*:([0-9]+)/.*", "\\1", said[[1]][[1]]))
     wait_until(!is_listening(port), paste("the server to end after", end))
     expect_false(is_listening(port), info = end)

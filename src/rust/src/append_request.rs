@@ -8,10 +8,12 @@ use std::time::Instant;
 
 use extendr_api::prelude::*;
 use extendr_ffi::SEXPTYPE;
+use fitledger_core::Error;
 use fitledger_core::format::digest::Digest;
 use fitledger_core::format::event::Event;
 use fitledger_core::format::id::RunId;
 use fitledger_core::format::object::Object;
+use fitledger_core::format::run_context::RunContext;
 use fitledger_core::format::session_context::SessionContext;
 use fitledger_core::format::time::Timestamp;
 use fitledger_core::ledger::mirror::{self, DraftStore, Drafts};
@@ -233,6 +235,7 @@ impl AppendRequest {
         entropy: &mut Entropy,
         decide: impl FnOnce(ReadSince<'_>) -> fitledger_core::Result<E>,
     ) -> Result<(Position, Remarks), Failure> {
+        self.check_begun()?;
         let mut give_up = r::patience(&self.path);
         let path = &self.path;
         let is_decided = Cell::new(false);
@@ -259,6 +262,19 @@ impl AppendRequest {
         Ok((position, remarks))
     }
 
+    /// The failure that a ledger in a database has no row yet, for R's side to begin it and to make the call again.
+    fn check_begun(&self) -> Result<(), Failure> {
+        match self.is_draft() && self.create && !self.path.exists() {
+            true => Err(Failure {
+                class: "not_begun",
+                ..Failure::from(Error::NotFound {
+                    path: self.path.clone(),
+                })
+            }),
+            false => Ok(()),
+        }
+    }
+
     /// What was drafted, if anything was.
     fn draft(&self, is_decided: bool) -> Option<RowsToSend> {
         let drafts = self.drafts.as_ref()?;
@@ -281,7 +297,7 @@ impl AppendRequest {
         })
     }
 
-    /// Begins the ledger if there is none. One that has a mirror has begun.
+    /// Begins the ledger if there is none. One in a database is begun by its first row.
     pub fn begin(&self, entropy: &mut Entropy) -> Result<(), Failure> {
         if self.is_draft() {
             return Ok(());
@@ -318,6 +334,7 @@ impl AppendRequest {
         source: &Source,
         bytes: &mut Bytes,
     ) -> Result<(Imported, Remarks), Failure> {
+        self.check_begun()?;
         let mut give_up = r::patience(&self.path);
         let path = &self.path;
         let written = self.with_memory(entropy, &mut give_up, |memory, how| {
@@ -476,6 +493,12 @@ impl Remarks {
             notice: memory.take_notice(),
             draft: None,
         }
+    }
+
+    /// The session of the row that was drafted last.
+    pub fn drafted_session(&self) -> Option<String> {
+        let row = mirror::drafted(&self.draft.as_ref()?.rows).last()?;
+        RunContext::session_of(row.context).map(Cow::into_owned)
     }
 }
 

@@ -26,7 +26,9 @@ use fitledger_core::ledger::{Position, ReadSince};
 use fitledger_core::platform::per_process::PerProcess;
 use fitledger_core::platform::sys::{self, FileId};
 use fitledger_core::platform::threads;
-use fitledger_core::views::live::{By, Watch, begun, check_new_artifacts, check_open, resume};
+use fitledger_core::views::live::{
+    By, Watch, begun, check_new_artifacts, check_open, check_session, is_of_session, resume,
+};
 use fitledger_core::views::series::Buffer;
 
 use crate::append_request::{AppendRequest, Entropy, Remarks, began_last, with_remarks};
@@ -71,6 +73,9 @@ struct LiveRun {
     /// The ledger, should its path lead nowhere by now.
     file: Option<FileId>,
     watch: Arc<Mutex<Watch>>,
+    /// Of a ledger in a database, where rows of others may come between the drafted ones and what they were drafted on: the
+    /// sessions in which this process has begun or resumed it.
+    sessions: Vec<String>,
     buffer: Buffer,
     /// The thread couldn't write: a call of R's is to try, and to say why.
     is_refused: bool,
@@ -78,14 +83,19 @@ struct LiveRun {
 
 impl LiveRuns {
     /// From here on, until it ends, values of a run may be buffered in this process, unless that is a forked child.
-    fn begin(&mut self, id: RunId, request: &AppendRequest, position: Position) {
+    fn begin(&mut self, id: RunId, request: &AppendRequest, position: Position, remarks: &Remarks) {
         if HOME.load(Ordering::Relaxed) == std::process::id() {
             let known = self.remove(&id, request.path());
+            let (mut sessions, buffer) = known
+                .map(|run| (run.sessions, run.buffer))
+                .unwrap_or_default();
+            sessions.extend(remarks.drafted_session());
             let run = LiveRun {
                 request: request.kept(),
                 file: sys::path_id(request.path()).ok(),
                 watch: Arc::new(Mutex::new(Watch::new(id.to_string(), position))),
-                buffer: known.map(|run| run.buffer).unwrap_or_default(),
+                sessions,
+                buffer,
                 is_refused: false,
             };
             self.by_id.entry(id).or_default().push(run);
@@ -174,6 +184,14 @@ fn is_still_ours(id: &RunId, ledger: &Path, read_since: ReadSince<'_>) -> bool {
     check_watched(id, ledger, read_since).is_some_and(|is_open| is_open.is_ok())
 }
 
+/// In which sessions this process has begun or resumed a run of a ledger in a database.
+fn own_sessions(id: &RunId, ledger: &Path) -> Vec<String> {
+    let mut live = LIVE.lock();
+    live.find(id, ledger)
+        .map(|run| run.sessions.clone())
+        .unwrap_or_default()
+}
+
 /// Whether one of them is open. It may take a while to read what came since, in which others go on.
 fn check_watched(
     id: &RunId,
@@ -207,7 +225,7 @@ pub fn append(
     match event.kind {
         EventKind::Start => {
             let (position, remarks) = request.append_decided(entropy, |_| Ok([(now, event)]))?;
-            LIVE.lock().begin(id, request, position);
+            LIVE.lock().begin(id, request, position, &remarks);
             Ok(remarks)
         }
         EventKind::Run => request.append(entropy, [(now, event)]),
@@ -224,8 +242,13 @@ pub fn append(
             let mut runs = RUNS.lend(request.path().to_owned())?;
             let (position, remarks) = request.append_decided(entropy, |read_since| {
                 runs.catch_up(read_since)?;
+                let sessions = own_sessions(&id, request.path());
+                let is_ours = match sessions.is_empty() {
+                    true => is_still_ours(&id, request.path(), read_since),
+                    false => is_of_session(runs.view(), id.as_str(), &sessions)?,
+                };
                 let by = match take_over {
-                    _ if is_still_ours(&id, request.path(), read_since) => By::Its,
+                    _ if is_ours => By::Its,
                     true => By::Taker,
                     false => By::Another,
                 };
@@ -234,7 +257,7 @@ pub fn append(
                 }
                 Ok([(now, event)])
             })?;
-            LIVE.lock().begin(id, request, position);
+            LIVE.lock().begin(id, request, position, &remarks);
             Ok(remarks)
         }
         // Of a run in a database nothing is held back.
@@ -265,6 +288,10 @@ pub fn append(
             let written = request.append_decided(entropy, |read_since| {
                 runs.catch_up(read_since)?;
                 check_open(runs.view(), id.as_str())?;
+                let sessions = own_sessions(&id, request.path());
+                if !sessions.is_empty() {
+                    check_session(runs.view(), id.as_str(), &sessions)?;
+                }
                 check_new_artifacts(runs.view(), id.as_str(), &artifacts)?;
                 Ok([(now, event)])
             });

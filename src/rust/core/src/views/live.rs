@@ -48,10 +48,7 @@ impl Watch {
             match row.event {
                 _ if row.run_id != self.id => {}
                 EventKind::Resume => {
-                    return Err(Error::Ended {
-                        run_id: self.id.clone(),
-                        how: "was taken over by another process",
-                    });
+                    return Err(taken_over(&self.id));
                 }
                 // Whether it counts depends on what came before.
                 EventKind::End => {
@@ -81,6 +78,21 @@ pub fn check_open(runs: &Runs, id: &str) -> Result<()> {
     match runs.run_ids.is_open(run.row)? {
         true => Ok(()),
         false => Err(ended(run)),
+    }
+}
+
+/// Whether one of some sessions is the one that a run was begun in, or resumed in last.
+pub fn is_of_session(runs: &Runs, id: &str, sessions: &[String]) -> Result<bool> {
+    let run = runs.known(id)?;
+    runs.load(&[run.row], &[Part::Sessions])?;
+    Ok(sessions.contains(&run.session().id))
+}
+
+/// The error that another process has resumed a run since it was begun, or resumed, in one of some sessions.
+pub fn check_session(runs: &Runs, id: &str, sessions: &[String]) -> Result<()> {
+    match is_of_session(runs, id, sessions)? {
+        true => Ok(()),
+        false => Err(taken_over(id)),
     }
 }
 
@@ -125,6 +137,13 @@ pub fn resume(runs: &Runs, id: &str, by: By) -> Result<Option<String>> {
         Status::Running => Err(Error::Running {
             run_id: id.to_owned(),
         }),
+    }
+}
+
+fn taken_over(id: &str) -> Error {
+    Error::Ended {
+        run_id: id.to_owned(),
+        how: "was taken over by another process",
     }
 }
 
