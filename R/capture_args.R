@@ -487,5 +487,5 @@ is_plain_data <- function(x) {
   plain <- list(
     "formula", "factor", "Date", "data.frame", c("tbl_df", "tbl", "data.frame"), c("data.table", "data.frame")
   )
-  !is.object(x) && (is.atomic(x) || is.list(x) || is_formula(x)) || any(vapply(plain, identical, logical(1), class(x)))
+  !is.object(x) && (is.null(x) || is.atomic(x) || is.list(x) || is_formula(x)) || any(vapply(plain, identical, logical(1), class(x)))
 }

@@ -74,6 +74,7 @@ abridged <- function(name, most = 200) {
 
 # The elements of something that should be a list or a vector with names.
 named_elements <- function(x, what, notes) {
+  # Since R 4.4 NULL isn't atomic any more.
   if (!(is.null(x) || is.list(x) || is.atomic(x)) || length(x) > 0 && is.null(names(x))) {
     is <- describe(x)
     return(note(notes, paste0("`", what, "` can't be recorded: it is no list or vector with names, but ", is, ".")))

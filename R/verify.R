@@ -237,14 +237,14 @@ repair_ledger <- function(file) {
   file <- check_ledger(file, "file")
   repaired <- call_native(native_repair, append_request(file))
   if (is.null(repaired)) {
-    cli_inform(c(v = "Every row of {.path {file}} holds; nothing was done."))
+    cli_inform(c(v = "Every row of '{without_controls(file)}' holds; nothing was done."))
     return(invisible(verify_ledger(file)))
   }
   left_out <- as_frame(repaired$left_out)
   repaired$file <- untranslated(repaired$file)
   with_plain_numbers(cli_inform(c(
-    "!" = "Set aside {.val {repaired$bytes}} byte{?s} of {.path {file}}, from byte {.val {repaired$byte}} on.",
-    i = "They are in {.path {basename(repaired$file)}}, beside it.",
+    "!" = "Set aside {.val {repaired$bytes}} byte{?s} of '{without_controls(file)}', from byte {.val {repaired$byte}} on.",
+    i = "They are in '{without_controls(basename(repaired$file))}', beside it.",
     if (repaired$rows > 0) {
       c(v = "{.val {repaired$rows}} row{?s} behind the damage {?holds/hold} and {?was/were} copied, of {.val {length(repaired$run_ids)}} run{?s}.")
     },
