@@ -85,7 +85,7 @@ check_drawable <- function(values, name, call = rlang::caller_env()) {
 # The row of the best of some runs; none where none is finished.
 best_row <- function(file, table, runs, metric, maximize) {
   if (is.null(table$metrics)) {
-    return(best_plain(runs, metric, metric, maximize, 1))
+    return(best_plain(runs, metric, status_column(runs), metric, maximize, 1))
   }
   best <- run_table(file, character(), character(), void = FALSE, best = list(metric, maximize, 1, runs$run_id, NULL))
   match(best$frame$run_id, runs$run_id)
@@ -97,9 +97,11 @@ plot_points <- function(x, y, best, xname, yname, ...) {
   groups <- if (!numeric) factor(vapply(x, text, character(1)))
   at <- if (numeric) x else as.integer(groups)
   order <- order(at)
+  # A line says that one follows from the other, which it doesn't where something else varies, too.
+  is_curve <- numeric && !anyDuplicated(at[!is.na(at)])
   draw_frame(
     at[order], y[order],
-    type = if (numeric) "b" else "p", pch = 19, xlab = without_controls(xname), ylab = without_controls(yname),
+    type = if (is_curve) "b" else "p", pch = 19, xlab = without_controls(xname), ylab = without_controls(yname),
     xaxt = if (numeric) "s" else "n", ...
   )
   if (!numeric) {
