@@ -103,23 +103,14 @@ log_call <- function(file, call, metrics = describe_fit, ..., params = NULL, art
     }
     warn_of(notes)
   })
-  # Without a frame of its own, so that the call finds its callers where they would be.
-  result <- tryCatch(
-    withCallingHandlers(
-      rlang::eval_bare(as.call(list(base::withVisible, capture$call)), caller),
-      error = function(e) {
-        if (is.null(capture$frame)) {
-          as_typed(capture)
-        }
-        note_error(left, tryCatch(describe_failure(e, sys.calls(), redact), error = function(e) NULL))
-      },
-      rlang_error = function(e) note_uncaught(left, e),
-      interrupt = function(e) note_jump(left)
-    ),
-    # After an endless recursion R has no room for those handlers.
-    stackOverflowError = function(e) {
-      note_error(left, tryCatch(describe_failure(e, list(), redact), error = function(e) NULL))
-      stop(e)
+  result <- watched(
+    left,
+    rlang::eval_bare(as.call(list(base::withVisible, capture$call)), caller),
+    function(e, calls) {
+      if (is.null(capture$frame)) {
+        as_typed(capture)
+      }
+      describe_failure(e, calls, redact)
     }
   )
   ended <- TRUE

@@ -22,6 +22,7 @@
 #' | `fitledger_error_memory` | there is too little memory for what was asked | `path` |
 #' | `fitledger_error_ended` | the run has ended: nothing was added to it | |
 #' | `fitledger_error_running` | the run belongs to another process, as far as can be told | |
+#' | `fitledger_error_search` | a search differs from the one that it would take up | `differs`, `run_id` |
 #' | `fitledger_error_conflict` | somebody else was faster, or what was asked for isn't so any more | `path` |
 #' | `fitledger_error_refused` | a gate refused a promotion | `figures` |
 #' | `fitledger_error_gate` | a gate failed, or returned no verdict | |

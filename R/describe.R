@@ -9,7 +9,8 @@
 #'
 #' There are methods for `glmnet`, `cv.glmnet`, `ranger`, `randomForest`, `rpart`, and for
 #' `model_fit` of parsnip and `workflow` of workflows, which take what these objects have of
-#' their own, so that no package is needed for it. For all others:
+#' their own, so that no package is needed for it; and for the results of tune, finetune and
+#' workflowsets, see [log_search()]. For all others:
 #'
 #' - the parameters are the arguments in the fit's `$call`, of which nothing is evaluated:
 #'   constants, and else the code;
@@ -24,7 +25,7 @@
 #'
 #' Figures that were computed on the data of the fit are called `train.<figure>`, of the
 #' observations that a tree left out `oob.<figure>`, of cross-validation `cv.<figure>`, with
-#' `cv.<figure>.std_err`.
+#' `cv.<figure>.std_err`, of a test set `test.<figure>`.
 #'
 #' R's random stream stays as it was. What the methods of others signal or print goes unseen,
 #' and one that fails is a note, no error.

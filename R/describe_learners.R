@@ -126,8 +126,8 @@ is_code <- function(x) inherits(x, "fitledger_code")
 
 # Of what `proc.time()` or a recipe's table of its steps says.
 seconds_of <- function(times) {
-  elapsed <- if (is.list(times) || !is.null(names(times))) sum(unlist(times["elapsed"]))
-  if (is.numeric(elapsed) && !is.na(elapsed)) elapsed
+  elapsed <- if (is.list(times)) unclass(times)[["elapsed"]] else times[names(times) %in% "elapsed"]
+  if (is.numeric(elapsed) && length(elapsed) && !anyNA(elapsed)) sum(elapsed)
 }
 
 # What a model specification of parsnip asks for.

@@ -12,6 +12,10 @@
 #' the description are notes of the run ([read_notes()]). Which package's method gave the
 #' figures, and of which version, is `call$figures` in [read_run()].
 #'
+#' The results of a search ([log_search()]) are a run with a run for each candidate, and what
+#' is stored of them, as the artifact `results`, has no data of the resamples. What `last_fit()` of tune says of the
+#' test set is sealed, as `test.rmse` and the like, see [reveal_run()], and the workflow is what is stored.
+#'
 #' Once there is a fit, nothing loses it: what can't be put on record is a
 #' warning of the class `fitledger_warning_not_recorded`, and the fit is returned.
 #'
@@ -59,11 +63,16 @@ log_fit <- function(file, fit, ..., artifact = "model", data = NULL, seed = NULL
     if (is.null(call[["function"]])) list(learner = class(fit)[[1]]) else learner(call), described$params
   )
   notes <- new_notes()
+  is_search <- !is.null(described$runs)
+  if (is_search && missing(artifact)) {
+    artifact <- "results"
+  }
   artifacts <- c(
-    if (!is.null(artifact)) fit_artifact(file, fit, artifact, notes),
+    if (!is.null(artifact)) fit_artifact(file, kept_of(fit), artifact, notes),
     if (is_stream(seed)) attempt(store_stream(file, seed), "The random stream", notes)
   )
-  log_described(file, described, artifacts, about, tags, call, data, notes)
+  log <- if (is_search) log_searched else log_described
+  log(file, described, artifacts, about, tags, call, data, notes)
   warn_of(notes, "The fit is there, but not all of it is on record.")
   invisible(fit)
 }

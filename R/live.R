@@ -344,19 +344,7 @@ within_run <- function(run, code, stream = begin_stream()) {
   force(stream)
   left <- new_leaving()
   on.exit(if (!ended) end_within(run, c(left$how, drawn_from(stream))))
-  value <- tryCatch(
-    withCallingHandlers(
-      within_parent(run, withVisible(code)),
-      error = function(e) note_error(left, describe_condition(e, sys.calls())),
-      rlang_error = function(e) note_uncaught(left, e),
-      interrupt = function(e) note_jump(left)
-    ),
-    # After an endless recursion R has no room for those handlers.
-    stackOverflowError = function(e) {
-      note_error(left, describe_condition(e, list()))
-      stop(e)
-    }
-  )
+  value <- watched(left, within_parent(run, withVisible(code)))
   ended <- TRUE
   end_within(run, c(list(status = "finished"), drawn_from(stream)))
   if (value$visible) value$value else invisible(value$value)
@@ -372,6 +360,25 @@ new_leaving <- function() {
 
 note_jump <- function(left) {
   left$how <- list(status = "interrupted")
+}
+
+# Evaluates the code of a run, and notes how it is left. `describe`: what is recorded of an error with the calls that led
+# to it.
+watched <- function(left, code, describe = describe_condition) {
+  described <- function(e, calls) tryCatch(describe(e, calls), error = function(e) NULL)
+  tryCatch(
+    withCallingHandlers(
+      code,
+      error = function(e) note_error(left, described(e, sys.calls())),
+      rlang_error = function(e) note_uncaught(left, e),
+      interrupt = function(e) note_jump(left)
+    ),
+    # After an endless recursion R has no room for those handlers.
+    stackOverflowError = function(e) {
+      note_error(left, described(e, list()))
+      stop(e)
+    }
+  )
 }
 
 # For the handler of an error. An error that was only signalled, and from which the code went on, ended nothing.
@@ -406,7 +413,7 @@ describe_condition <- function(e, calls, most = 20) {
   texts <- function(x) unname(substr(as_utf8(x), 1, 2000))
   lines <- with_plain_numbers(vapply(calls, function(call) deparse(call, nlines = 1)[[1]], character(1)))
   ours <- grepl(
-    "^(withCallingHandlers|withVisible|eval|log_call|within_run|within_parent|with_run|\\.handleSimpleError|h|try(Catch(List|One)?)?|doTryCatch)\\(",
+    "^(withCallingHandlers|withVisible|eval|eval_bare|log_call|log_search|watched|within_run|within_parent|with_run|\\.handleSimpleError|h|try(Catch(List|One)?)?|doTryCatch)\\(",
     lines
   )
   list(

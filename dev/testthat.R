@@ -1,9 +1,11 @@
-# Rscript dev/testthat.R FILE [LEDGERS]: tests the installed package; writes the numbers passed and failed to FILE. With LEDGERS,
-# `postgres`, the ledgers of the tests are of that kind.
+# Rscript dev/testthat.R FILE [LEDGERS | TESTS]: tests the installed package; writes the numbers passed and failed to FILE. With
+# LEDGERS, `postgres`, the ledgers of the tests are of that kind. With TESTS, a regular expression, only these files are run.
 arguments <- commandArgs(trailingOnly = TRUE)
 options(testthat.progress.max_fails = Inf)
 filter <- NULL
-if (length(arguments) > 1) {
+if (length(arguments) > 1 && arguments[[2]] != "postgres") {
+  filter <- arguments[[2]]
+} else if (length(arguments) > 1) {
   Sys.setenv(FITLEDGER_TEST_LEDGERS = arguments[[2]])
   # Tests that make no ledger of that kind.
   others <- c(
@@ -14,7 +16,9 @@ if (length(arguments) > 1) {
     # Programs and documents that have a path of their own.
     "examples", "quarto",
     # Runs over a database anyhow.
-    "postgres"
+    "postgres",
+    # Kinds of fits and searches, which all kinds of ledgers have from the same verbs.
+    "describe", "search"
   )
   files <- sub("^test-(.*)[.]R$", "\\1", list.files("tests/testthat", "^test-.*[.]R$"))
   filter <- paste0("^(", paste(setdiff(files, others), collapse = "|"), ")$")

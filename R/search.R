@@ -1,0 +1,533 @@
+# Searches that put themselves on record: a run for the search, and one for each candidate, which belongs to it.
+
+#' Log a search
+#'
+#' Runs a search over resamples and records it: the search is a run, and so is each
+#' candidate, whose `parent` is the search. Candidates are on record while the search
+#' runs. What you get is what the bare call gives: the same results, the same error, the
+#' same random numbers.
+#'
+#' Searches are the calls of `tune_grid()`, `fit_resamples()` and `tune_bayes()` of tune, of
+#' `tune_race_anova()`, `tune_race_win_loss()` and `tune_sim_anneal()` of finetune, and of
+#' `workflow_map()` of workflowsets, sequential or on the workers of future or mirai. On
+#' record is:
+#'
+#' - of a candidate: the values of what is tuned, the model and its engine as parameters; the
+#'   means over the resamples as metrics, with their standard errors (`rmse.std_err`); the
+#'   metrics of each resample as a series of the same name, whose step is the place of the
+#'   resample in the resamples ([read_metrics()]); tags `config` and, where the search
+#'   goes by iterations, `iter`. Candidates of [best_run()] are those of all searches
+#'   of the ledger: `where = parent == id` chooses one.
+#' - of the search: what it was given; `metrics`, the first of which decides, and
+#'   `maximize`, those of them that are better if they are larger; `resamples`, their
+#'   labels in the order of the steps; the hash of the data; warnings and errors of
+#'   single fits as notes. The search has no metrics, so that it is never best itself.
+#'
+#' `fit_resamples()` has one candidate, and is one run. Who is out of a race early ends as
+#' interrupted, since the mean of a few resamples is none to choose by. Of a search that fails, is interrupted
+#' or killed, what was reported is on record. The results are stored as the artifact
+#' `results`, without the data of the resamples.
+#'
+#' @inheritParams log_call
+#' @param call One call of a search, `tune_grid(workflow, folds)` or
+#'   `workflow |> tune_grid(folds)`, as for [log_call()].
+#' @param seed A seed to set before the call, and to record; the stream is put back afterwards, as in [with_run()].
+#' @param resume `TRUE` to take up the search of this `name` that was killed, interrupted or
+#'   failed, or to begin one that can be taken up: see below.
+#' @section Searches that can be taken up again:
+#' With `resume = TRUE` a search of tune runs in blocks: the candidates of a grid that are
+#' one fit, one iteration of `tune_bayes()`, one workflow of `workflow_map()`. What comes out of a
+#' block is stored, as an artifact of its first candidate, before its candidates are finished. If the process
+#' dies, the same script, run again, finds the search by its `name`, reads what was stored, and goes
+#' on: no candidate that is finished is fitted again, and the results are those of a search that
+#' wasn't interrupted. The script has to come to the same place: function, data, resamples, grid, metrics,
+#' workflow, control, the state of R's random stream (`set.seed()` before it, or `seed`) and
+#' the versions of packages must be what they were, else the error `fitledger_error_search` says
+#' what differs. A finished search is never returned in place of a new one. Grids are
+#' searched with `parallel_over = "everything"`, so that preprocessing is repeated for each block;
+#' `tune_bayes()` wants `control_bayes(seed = )`. `fit_resamples()` is one block. Races and annealing are
+#' on record, but what they have come to isn't all in their results: they can't be taken up again.
+#' @returns The value of the call.
+#' @section Errors:
+#' Those of the call itself. Before it runs, `fitledger_error_argument` for what isn't one
+#' call of a search, and those of [log_run()].
+#' @seealso [log_fit()] for results that are there already.
+#' @export
+#' @examplesIf all(vapply(c("tune", "recipes", "parsnip", "workflows", "rsample", "rpart"), requireNamespace, NA, quietly = TRUE))
+#' file <- tempfile(fileext = ".csv")
+#' tree <- parsnip::decision_tree("regression", "rpart", tree_depth = tune::tune())
+#' workflow <- workflows::workflow(mpg ~ ., tree)
+#' set.seed(1)
+#' folds <- rsample::vfold_cv(mtcars, 3)
+#' results <- log_search(file, tune::tune_grid(workflow, folds, grid = data.frame(tree_depth = 1:3)))
+#' best_run(file, "rmse", columns = c("tree_depth", "rmse", "rmse.std_err"))
+log_search <- function(file, call, ..., name = NULL, resume = FALSE, data = NULL, seed = NULL, tags = NULL,
+                       experiment = NULL, parent = NULL) {
+  check_no_dots(..., known = c("name", "resume", "data", "seed", "tags", "experiment", "parent"))
+  path <- absolute_path(check_ledger(file, "file", create = TRUE))
+  expr <- substitute(call)
+  caller <- parent.frame()
+  check_call(expr)
+  fun <- called_function(expr, caller)
+  about <- describe_call(expr, fun, NULL, caller)
+  check_is_search(about)
+  check_flag(resume, "resume")
+  seed <- check_seed(seed)
+  stream <- begin_stream(seed)
+  on.exit(end_stream(stream), add = TRUE)
+  plan <- if (resume) plan_search(about, with_values(expr, caller), name)
+  previous <- if (resume) unfinished_search(path, name, plan)
+  said <- about_run(path, name, experiment, parent, if (!is_stream(seed)) seed)
+  run <- if (is.null(previous)) {
+    begin_call(path, learner(about), data_versions(data), seed, tags, about, said)
+  } else {
+    start_run(path, resume = previous)
+  }
+  run$file <- lasting_ledger(file, path)
+
+  search <- new_search(run, said$experiment)
+  left <- new_leaving()
+  ended <- FALSE
+  on.exit(add = TRUE, {
+    if (!ended) {
+      end_search(search, c(left$how, drawn_from(stream)))
+    }
+    warn_of(search$notes)
+  })
+  result <- watched(left, if (resume) {
+    withVisible(run_in_blocks(search, plan))
+  } else {
+    prepared <- prepare_search(search, about, with_values(expr, caller))
+    evaluated <- rlang::eval_bare(as.call(list(base::withVisible, prepared$call)), prepared$env)
+    evaluated$value <- prepared$as_without_us(evaluated$value)
+    evaluated
+  })
+  ended <- TRUE
+  end_search(search, c(list(status = "finished"), drawn_from(stream)), result$value)
+  if (result$visible) result$value else invisible(result$value)
+}
+
+# The functions that are searches, and how they are called.
+searches <- c(
+  "tune::tune_grid", "tune::fit_resamples", "tune::tune_bayes", "finetune::tune_race_anova", "finetune::tune_race_win_loss",
+  "finetune::tune_sim_anneal", "workflowsets::workflow_map"
+)
+
+check_is_search <- function(about, call = rlang::caller_env()) {
+  called <- paste(c(about$package, about[["function"]]), collapse = "::")
+  if (!called %in% searches) {
+    abort(
+      "argument", paste0("`", called, "()` is none of the searches that can be watched."),
+      c(
+        paste0("Those are ", enumerate(searches, 10), "."),
+        "`log_call()` records any call, and `log_fit()` what came out of one."
+      ),
+      arg = "call", call = call
+    )
+  }
+}
+
+# ---- A search -------------------------------------------------------------
+
+# - `run`, `experiment`: the run of the search, and what its candidates are a part of, too
+# - `folder`: where processes of this machine agree on who begins a candidate's run
+# - `steps`: the place of each resample, by the rows that are predicted in it
+# - `params`: what is recorded of each candidate; by workflow, where there are several
+# - `options`: those of fitledger in this session, which hold for workers, too
+# - `notes`: what could not be recorded
+# - `tuned`: the names of what is tuned; by workflow, too
+# - `unfinished`: ids of runs of candidates that an earlier process began and did not finish, by the candidates' keys;
+#   `finished`: the keys of those that are not to be logged again
+new_search <- function(run, experiment) {
+  search <- new.env(parent = emptyenv())
+  search$run <- run
+  search$experiment <- experiment
+  search$folder <- tempfile("fitledger-search-")
+  dir.create(search$folder)
+  search$notes <- new_notes()
+  search
+}
+
+# The call with its values, in which what reports the metrics, too, stands in their place. `as_without_us` takes that out of
+# the results again.
+prepare_search <- function(search, about, prepared, record = TRUE) {
+  prepared$as_without_us <- identity
+  given <- tryCatch(arguments_of_search(about, prepared), error = function(e) NULL)
+  if (is.null(given)) {
+    return(prepared)
+  }
+  if (record) {
+    attempt(record_search(search, given), "What the search was given", search$notes)
+  }
+  report <- tryCatch(
+    if (inherits(given$object, "workflow_set")) report_of_set(prepared, given, search) else report_of_one(prepared, given, search),
+    error = function(e) NULL
+  )
+  report %||% prepared
+}
+
+# A call, whose arguments are evaluated once and in their order, and the environment that has their values.
+with_values <- function(expr, caller) {
+  env <- new.env(parent = caller)
+  expr <- with_dots(expr, caller)
+  for (i in seq_along(expr)[-1]) {
+    if (is.call(expr[[i]])) {
+      name <- paste0(".argument", i - 1)
+      assign(name, eval(expr[[i]], caller), env)
+      expr[[i]] <- as.name(name)
+    }
+  }
+  list(call = expr, env = env)
+}
+
+# `...` of the function that makes the call, as its elements.
+with_dots <- function(expr, caller) {
+  at <- which(vapply(as.list(expr)[-1], identical, NA, quote(...))) + 1
+  if (!length(at)) {
+    return(expr)
+  }
+  names <- eval(quote(...names()), caller)
+  elements <- lapply(seq_len(eval(quote(...length()), caller)), function(i) as.name(paste0("..", i)))
+  names(elements) <- names %||% rep("", length(elements))
+  as.call(append(as.list(expr)[-at], elements, at[[1]] - 1))
+}
+
+# What the method that will run is given, by the names of its arguments.
+arguments_of_search <- function(about, prepared) {
+  first <- eval(prepared$call[[2]], prepared$env)
+  generic <- getExportedValue(about$package, about[["function"]])
+  classes <- c(class(first), "default")
+  methods <- lapply(classes, function(class) utils::getS3method(about[["function"]], class, optional = TRUE, envir = asNamespace(about$package)))
+  method <- Filter(Negate(is.null), methods)
+  matched <- match.call(if (length(method)) method[[1]] else generic, prepared$call, expand.dots = TRUE, envir = prepared$env)
+  given <- lapply(as.list(matched)[-1], eval, prepared$env)
+  given$object <- first
+  given
+}
+
+# Parameters are what the search was given but its objects, of which the results say more.
+record_search <- function(search, given) {
+  plain <- given[setdiff(names(given), c("", "object", "resamples", "metrics", "control", "preprocessor", "param_info", "verbose"))]
+  arguments <- lapply(plain, function(value) list(value = value))
+  sorted <- sort_arguments(arguments, NULL, search$notes)
+  is_rset <- inherits(given$resamples, "rset")
+  search$steps <- if (is_rset) steps_of(given$resamples)
+  data <- c(sorted$data, if (is_rset) list(data = value_version(given$resamples$splits[[1]]$data, NULL)))
+  workflows <- if (inherits(given$object, "workflow_set")) workflows_of(given$object) else list(workflow_of(given))
+  search$params <- lapply(workflows, params_of_workflow)
+  search$tuned <- lapply(workflows, function(workflow) tune::tune_args(workflow)$id)
+  params <- override(if (length(workflows) == 1) drop_tuned(search$params[[1]]), sorted$params)
+  log_event_native(
+    path_of(search$run$file), "log", search$run$run_id, params,
+    more = if (length(data)) list(data = data)
+  )
+}
+
+workflows_of <- function(set) {
+  ids <- rlang::set_names(set$wflow_id)
+  lapply(ids, function(id) hardhat::extract_workflow(set, id))
+}
+
+params_of_workflow <- function(x) {
+  override(preprocessor_params(x$pre$actions), spec_params(x$fit$actions$model$spec))
+}
+
+# What a candidate has a value of, and the search has none.
+drop_tuned <- function(params) {
+  is_tuned <- vapply(params, function(value) is_code(value) && grepl("\\btune\\(", value), NA)
+  params[!is_tuned & names(params) != "learner"]
+}
+
+# ---- While it runs --------------------------------------------------------
+
+report_of_one <- function(prepared, given, search) {
+  metrics <- metrics_or_usual(given$metrics, given$object)
+  prepared$env$.metrics <- reporting(metrics, search, NULL)
+  prepared$call$metrics <- quote(.metrics)
+  prepared$as_without_us <- function(results) with_metrics(results, metrics)
+  prepared
+}
+
+# Each workflow reports for itself, so that they are given their metrics one by one.
+report_of_set <- function(prepared, given, search) {
+  dots <- given[setdiff(names(given), c("object", "fn", "verbose", "seed", ""))]
+  set <- rlang::exec(getExportedValue("workflowsets", "option_add"), given$object, !!!dots)
+  workflows <- workflows_of(set)
+  reporting_set <- set
+  metrics <- list()
+  for (i in seq_along(workflows)) {
+    metrics[[i]] <- metrics_or_usual(set$option[[i]]$metrics, workflows[[i]])
+    reporting_set$option[[i]]$metrics <- reporting(metrics[[i]], search, names(workflows)[[i]])
+  }
+  kept <- c("", "fn", "verbose", "seed")
+  prepared$env$.object <- reporting_set
+  call <- as.list(prepared$call)
+  call <- call[c(TRUE, FALSE, rlang::names2(call)[-(1:2)] %in% kept)]
+  prepared$call <- as.call(append(call, list(quote(.object)), 1))
+  prepared$as_without_us <- function(results) {
+    results$option <- set$option
+    for (i in seq_along(metrics)) {
+      if (inherits(results$result[[i]], "tune_results")) {
+        attr(results$result[[i]], "metrics") <- metrics[[i]]
+      }
+    }
+    results
+  }
+  prepared
+}
+
+metrics_or_usual <- function(metrics, object) {
+  if (inherits(object, "model_spec")) {
+    object <- workflows::add_model(workflows::workflow(), object)
+  }
+  tune::check_metrics_arg(metrics, object)
+}
+
+# tune hands out its last results to who asks for them.
+with_metrics <- function(results, metrics) {
+  if (inherits(results, "tune_results")) {
+    attr(results, "metrics") <- metrics
+    tryCatch(tune::.stash_last_result(results), error = function(e) NULL)
+  }
+  results
+}
+
+# A metric set that reports what it measures. What tune asks of a set, its attributes and the functions in its
+# environment, is that of the set; what goes wrong in reporting is nothing to the search.
+reporting <- function(metrics, search, workflow_id) {
+  report <- list(
+    run = search$run, experiment = search$experiment, folder = search$folder, steps = search$steps,
+    unfinished = search$unfinished,
+    params = c(if (!is.null(workflow_id)) list(workflow = workflow_id), search$params[[workflow_id %||% 1]]),
+    options = options()[grepl("^fitledger\\.", names(options()))], pid = Sys.getpid()
+  )
+  env <- new.env(parent = asNamespace("fitledger"))
+  env$fns <- environment(metrics)$fns
+  env$metrics <- metrics
+  env$report <- report
+  wrapped <- function(data, ...) {
+    measured <- metrics(data, ...)
+    tryCatch(report_measured(report, data, measured), error = function(e) NULL)
+    measured
+  }
+  environment(wrapped) <- env
+  attributes(wrapped) <- attributes(metrics)
+  wrapped
+}
+
+# Which resample it is is told by the rows that are predicted in it.
+steps_of <- function(resamples) {
+  steps <- which(!is_apparent(resamples))
+  rows <- lapply(resamples$splits[steps], function(split) as.integer(split, data = "assessment"))
+  keys <- vapply(rows, rows_key, "")
+  steps <- as.list(steps)
+  names(steps) <- keys
+  steps[!keys %in% keys[duplicated(keys)]]
+}
+
+rows_key <- function(rows) rlang::hash(sort(unique(as.integer(rows))))
+
+# This may be another process, which writes what it reports before it goes on: the search may end any time.
+report_measured <- function(report, data, measured) {
+  step <- report$steps[[rows_key(data[[".row"]])]]
+  if (is.null(step) || !is.numeric(measured[[".estimate"]])) {
+    return(invisible())
+  }
+  old <- options(c(report$options, list(fitledger.sync = "none")))
+  on.exit(options(old))
+  suppressMessages(suppressWarnings({
+    tuned <- setdiff(names(attr(data, "groups")), ".rows")
+    measured <- with_metric_names(measured)
+    rows <- columns_of(measured)[tuned]
+    keys <- candidate_keys(rows, nrow(measured), report$params$workflow)
+    for (key in unique(keys)) {
+      of_key <- which(keys == key)
+      params <- override(report$params, lapply(rows, function(column) column[[of_key[[1]]]]))
+      run <- if (length(tuned) || !is.null(report$params$workflow)) candidate_run(report, key, params) else report$run
+      values <- rlang::set_names(as.list(as.numeric(measured[[".estimate"]][of_key])), measured$.metric[of_key])
+      if (!is.null(run)) {
+        log_metrics(run, values, step = step)
+      }
+    }
+    if (Sys.getpid() != report$pid) {
+      write_buffered()
+    }
+  }))
+}
+
+# The runs of candidates that this process has seen begun, by their places.
+begun <- new.env(parent = emptyenv())
+
+# Candidates are told from each other by the values of what is tuned, in all processes alike.
+candidate_keys <- function(columns, rows, workflow_id = NULL) {
+  columns <- columns[order(names(columns), method = "radix")]
+  value_at <- function(column, row) {
+    value <- column[[row]]
+    if (is.numeric(value)) as.numeric(value) else value
+  }
+  vapply(seq_len(rows), function(row) rlang::hash(list(workflow_id, lapply(columns, value_at, row))), "")
+}
+
+# By its parameters in the results: the workflow, where there are several, and what is tuned.
+candidate_key <- function(params) {
+  candidate_keys(params[names(params) != "workflow"], 1, params$workflow)
+}
+
+# With those of its workflow, which aren't tuned.
+candidate_params <- function(search, params) {
+  override(params["workflow"[!is.null(params$workflow)]], override(search$params[[params$workflow %||% 1]], params))
+}
+
+# The process that makes the place begins the run, and the others wait for it. NULL if it could not be begun.
+candidate_run <- function(report, key, params) {
+  place <- file.path(report$folder, key)
+  if (!is.null(begun[[place]])) {
+    return(begun[[place]])
+  }
+  path <- file.path(place, "run.rds")
+  if (dir.create(place, showWarnings = FALSE)) {
+    run <- tryCatch(begin_candidate(report, key, params), error = function(e) NULL)
+    unfinished <- paste0(path, ".", Sys.getpid())
+    saveRDS(run, unfinished)
+    file.rename(unfinished, path)
+  }
+  deadline <- Sys.time() + 10
+  while (!file.exists(path) && dir.exists(place) && Sys.time() < deadline) {
+    Sys.sleep(0.01)
+  }
+  if (file.exists(path)) {
+    assign(place, readRDS(path), begun)
+  }
+  begun[[place]]
+}
+
+# An earlier process may have begun it.
+begin_candidate <- function(report, key, params) {
+  file <- report$run$file
+  earlier <- report$unfinished[[key]]
+  if (is.null(earlier)) {
+    start_run(file, params, parent = report$run, experiment = report$experiment)
+  } else {
+    start_run(file, resume = earlier, take_over = TRUE)
+  }
+}
+
+# The runs that were begun since this was asked last, by the keys of their candidates.
+begun_candidates <- function(search) {
+  places <- dir(search$folder, full.names = TRUE)
+  rm(list = intersect(places, names(begun)), envir = begun)
+  runs <- lapply(file.path(places, "run.rds"), function(path) if (file.exists(path)) readRDS(path))
+  unlink(places, recursive = TRUE)
+  Filter(Negate(is.null), rlang::set_names(runs, basename(places)))
+}
+
+# ---- When it has ended ----------------------------------------------------
+
+# Only the last row waits for the disk, and all before it with it.
+end_search <- function(search, how, value = NULL) {
+  notes <- search$notes
+  runs <- begun_candidates(search)
+  metrics <- NULL
+  unflushed({
+    described <- if (!is.null(value)) attempt(describe_fit(value), "What came out of the search", notes)
+    if (is.null(described)) {
+      for (run in runs) attempt(finish(run, NULL, how["status"]), "The end of a candidate", notes)
+    } else {
+      metrics <- described$metrics
+      attempt(log_candidates(search, described, runs), "The candidates", notes)
+      attempt(store_results(search$run, value), "The artifact `results`", notes)
+      if (!is.null(described$runs) && !nrow(described$runs)) {
+        how$status <- "failed"
+      }
+    }
+  })
+  attempt(finish(search$run, metrics, how), "The end of the search", notes)
+  unlink(search$folder, recursive = TRUE)
+}
+
+unflushed <- function(code) {
+  old <- options(fitledger.sync = "none")
+  on.exit(options(old))
+  code
+}
+
+# What is there of a search. `begun`: the runs that were begun while it ran, by the keys of their candidates.
+log_candidates <- function(search, described, begun = list()) {
+  run <- search$run
+  path <- path_of(run$file)
+  if (length(described$params)) {
+    log_event_native(path, "log", run$run_id, described$params)
+  }
+  add_series(run, described$series, search$notes)
+  candidates <- described$runs
+  for (i in seq_len(NROW(candidates))) {
+    params <- candidates$params[[i]]
+    key <- candidate_key(params)
+    if (key %in% search$finished) {
+      next
+    }
+    if (!is.null(search$finished)) {
+      search$finished <- c(search$finished, key)
+    }
+    candidate <- begun[[key]] %||% begin_candidate(search, key, candidate_params(search, params))
+    begun[[key]] <- NULL
+    add_series(candidate, candidates$series[[i]], search$notes)
+    log_event_native(path, "log", candidate$run_id, tags = candidates$tags[[i]])
+    finish(candidate, candidates$metrics[[i]], list(status = candidates$status[[i]]))
+  }
+  # In none of the resamples did these come to an end.
+  for (candidate in begun) finish(candidate, NULL, list(status = "failed"))
+  log_notes(path, run$run_id, described$notes, search$notes)
+}
+
+# Those points of a series that aren't there yet.
+add_series <- function(run, series, notes) {
+  if (NROW(series)) {
+    path <- path_of(run$file)
+    there <- read_metrics(run$file, run)
+    log_series(path, run$run_id, series[!paste(series$step, series$metric) %in% paste(there$step, there$metric), ], notes)
+  }
+}
+
+# A search that is over, as a run with its candidates.
+log_searched <- function(file, described, artifacts, about, tags, call, data, notes) {
+  more <- if (length(data)) list(data = data)
+  run_id <- attempt(log_event_native(file, "start", NULL, about = about, tags = tags, more = more), "The run", notes)
+  if (is.null(run_id)) {
+    return(invisible())
+  }
+  run <- structure(list(file = file, run_id = run_id), class = "fitledger_run")
+  search <- list2env(list(run = run, experiment = about$experiment, notes = notes), parent = emptyenv())
+  unflushed(attempt(log_candidates(search, described), "The candidates", notes))
+  described$notes <- character()
+  end_described(file, run_id, described, notes, call, artifacts)
+}
+
+# The resamples, which hold all data, are the script's.
+store_results <- function(run, results, name = "results") {
+  path <- tempfile()
+  on.exit(unlink(path))
+  saveRDS(without_splits(results), path)
+  # They are tune's own: nothing in them is a pointer, or somebody's data.
+  artifact <- store_file(path_of(run$file), path, paste0(name, ".rds"), NULL)
+  log_event_native(path_of(run$file), "log", run$run_id, artifacts = rlang::set_names(list(artifact), name))
+}
+
+# What is stored of a fit: of the last fit the workflow, which predicts.
+kept_of <- function(fit) {
+  if (inherits(fit, "last_fit")) fit$.workflow[[1]] else if (inherits(fit, c("tune_results", "workflow_set"))) without_splits(fit) else fit
+}
+
+without_splits <- function(x) {
+  if (inherits(x, "workflow_set")) {
+    x$result <- lapply(x$result, without_splits)
+    return(x)
+  }
+  classes <- class(x)
+  x <- unclass(x)
+  if (is.list(x) && !is.null(x$splits)) {
+    x$splits <- rep(list(NULL), length(x$splits))
+  }
+  class(x) <- classes
+  x
+}

@@ -1,0 +1,353 @@
+skip_without_tune <- function(...) {
+  skip_on_cran()
+  for (package in c("tune", "parsnip", "workflows", "rsample", "yardstick", "dials", "rpart", ...)) skip_if_not_installed(package)
+}
+
+# A tree whose depth is tuned, on three folds.
+tree_workflow <- function(formula = mpg ~ ., mode = "regression") {
+  workflows::workflow(formula, parsnip::decision_tree(mode, "rpart", tree_depth = tune::tune(), min_n = tune::tune()))
+}
+
+three_folds <- function(data = mtcars) {
+  withr::with_seed(1, rsample::vfold_cv(data, 3))
+}
+
+depths <- function() data.frame(tree_depth = c(1L, 2L, 4L), min_n = 4L)
+
+# What a search says, beside R's stream afterwards.
+outcome <- function(code, seed = 7) {
+  set.seed(seed)
+  results <- code
+  stream <- .Random.seed
+  predictions <- if (inherits(results, "tune_results")) tryCatch(tune::collect_predictions(results), error = function(e) NULL)
+  list(
+    metrics = tune::collect_metrics(results), each = tune::collect_metrics(results, summarize = FALSE),
+    predictions = predictions, notes = tune::collect_notes(results)$note, stream = stream
+  )
+}
+
+test_that("a search is on record, and gives what the bare call gives", {
+  skip_without_tune()
+  file <- local_ledger()
+  workflow <- tree_workflow()
+  folds <- three_folds()
+  for (over in c("resamples", "everything")) {
+    control <- tune::control_grid(save_pred = TRUE, parallel_over = over)
+    bare <- outcome(tune::tune_grid(workflow, folds, grid = depths(), control = control))
+    expect_identical(outcome(log_search(file, tune::tune_grid(workflow, folds, grid = depths(), control = control), name = over)), bare)
+  }
+  # A grid that tune makes draws from R's stream.
+  expect_identical(
+    outcome(log_search(file, tune::tune_grid(workflow, folds, grid = 3))), outcome(tune::tune_grid(workflow, folds, grid = 3))
+  )
+
+  runs <- read_runs(file, where = name == "resamples", details = TRUE)
+  search <- read_run(file, runs)
+  expect_identical(search$status, "finished")
+  expect_length(search$metrics, 0)
+  expect_identical(search$params[c("learner", "model", "engine")], list(learner = "tune::tune_grid", model = "decision_tree", engine = "rpart"))
+  expect_identical(search$params$metrics, c("rmse", "rsq"))
+  expect_identical(search$params$maximize, "rsq")
+  expect_identical(search$params$resamples, paste0("Fold", 1:3))
+  expect_identical(search$data$data$hash, hash_data(mtcars))
+  id <- search$run_id
+  candidates <- read_runs(file, where = parent == id, details = TRUE)
+  expect_identical(candidates$tree_depth, c(1L, 2L, 4L))
+  means <- bare$metrics[bare$metrics$.metric == "rmse", ]
+  expect_identical(candidates$rmse, means$mean)
+  expect_identical(candidates$rmse.std_err, means$std_err)
+  expect_identical(candidates$tags.config, means$.config)
+  expect_identical(unique(candidates$status), "finished")
+  # Each resample is a point of a series, and no run or metric of its own.
+  points <- read_metrics(file, candidates$run_id[[2]], "rmse")
+  expect_equal(points$step, 1:3)
+  each <- bare$each[bare$each$.metric == "rmse" & bare$each$.config == means$.config[[2]], ]
+  expect_identical(points$value, each$.estimate)
+  expect_identical(best_run(file, "rmse", where = parent == id)$rmse, min(means$mean))
+  expect_identical(best_run(file, "rmse", where = name == "resamples")$run_id, character())
+  # The results can be read again, without the data.
+  stored <- read_artifact(file, id, "results")
+  expect_identical(tune::collect_metrics(stored)$mean, bare$metrics$mean)
+  expect_identical(verify_ledger(file)$status, "ok")
+})
+
+test_that("candidates are there while the search runs", {
+  skip_without_tune()
+  file <- local_ledger()
+  seen <- 0
+  look <- function(fit) seen <<- max(seen, NROW(read_metrics(file)))
+  log_search(file, tune::tune_grid(tree_workflow(), three_folds(), grid = depths(), control = tune::control_grid(extract = look)))
+  # In the third fold those of the first two: three candidates and two metrics of each.
+  expect_identical(seen, 12)
+})
+
+test_that("workers report, too, and the results are the same", {
+  skip_without_tune("future", "mirai")
+  skip_on_os("windows")
+  workflow <- tree_workflow()
+  folds <- three_folds()
+  tune_it <- function() tune::tune_grid(workflow, folds, grid = depths(), control = tune::control_grid(save_pred = TRUE))
+  search <- function() {
+    file <- local_file(parent.frame())
+    # fitledger must be where workers look for it.
+    withr::local_envvar(R_LIBS = paste(.libPaths(), collapse = .Platform$path.sep))
+    logged <- outcome(log_search(file, tune::tune_grid(workflow, folds, grid = depths(), control = tune::control_grid(save_pred = TRUE))))
+    expect_identical(logged, outcome(tune_it()))
+    expect_identical(unique(read_runs(file, details = TRUE)$status), "finished")
+    points <- read_metrics(file)
+    expect_identical(nrow(points), 18L)
+    expect_identical(anyDuplicated(points[c("run_id", "metric", "step")]), 0L)
+    # Sessions of workers are on record beside this one.
+    events <- read_ledger(file)
+    expect_gt(sum(events$event == "session"), 1)
+    expect_identical(verify_ledger(file)$status, "ok")
+  }
+  old <- future::plan(future::multisession, workers = 2)
+  withr::defer(future::plan(old))
+  search()
+  future::plan(future::sequential)
+  mirai::daemons(2)
+  withr::defer(mirai::daemons(0))
+  search()
+})
+
+test_that("a call may be piped, be made in a function, or be of a model", {
+  skip_without_tune()
+  file <- local_ledger()
+  folds <- three_folds()
+  log_search(file, tree_workflow() |> tune::tune_grid(folds, grid = depths()))
+  model <- parsnip::decision_tree("regression", "rpart", tree_depth = tune::tune())
+  tune_it <- function(x, ...) log_search(file, x |> tune::tune_grid(mpg ~ ., ...), name = "in a function")
+  results <- tune_it(model, folds, grid = data.frame(tree_depth = 1:2), metrics = yardstick::metric_set(yardstick::mae))
+  expect_named(attr(attr(results, "metrics"), "metrics"), "mae")
+  expect_identical(sum(!is.na(read_runs(file)$mae)), 2L)
+  rlang::inject(log_search(file, tune::tune_grid(!!!list(tree_workflow(), folds, grid = depths()))))
+  expect_identical(table(read_runs(file, details = TRUE)$status)[["finished"]], 3L + 4L + 4L)
+})
+
+test_that("one candidate is one run", {
+  skip_without_tune()
+  file <- local_ledger()
+  folds <- withr::with_seed(2, rsample::bootstraps(mtcars, 3, apparent = TRUE))
+  bare <- outcome(tune::fit_resamples(parsnip::linear_reg(), mpg ~ wt, folds))
+  logged <- outcome(log_search(file, tune::fit_resamples(parsnip::linear_reg(), mpg ~ wt, folds)))
+  expect_identical(logged, bare)
+  run <- read_runs(file)
+  expect_identical(run$rmse, bare$metrics$mean[bare$metrics$.metric == "rmse"])
+  # What the model says of its own data is no resample.
+  expect_identical(read_metrics(file, metrics = "rmse")$step, c(1, 2, 3))
+})
+
+test_that("what fails is on record where it failed, and the error is the user's", {
+  skip_without_tune("recipes")
+  file <- local_ledger()
+  folds <- three_folds()
+  fails_in <- function(most) {
+    recipe <- recipes::recipe(mpg ~ ., mtcars)
+    recipe <- recipes::step_mutate(recipe, wt = if (length(wt) > 15 && max(wt) < !!most) stop("no such luck") else wt)
+    workflows::workflow(recipe, parsnip::decision_tree("regression", "rpart", tree_depth = tune::tune()))
+  }
+  grid <- data.frame(tree_depth = 1:2)
+  quietly <- function(code) suppressMessages(suppressWarnings(code))
+  some <- quietly(log_search(file, tune::tune_grid(fails_in(5.4), folds, grid = grid), name = "some"))
+  runs <- read_runs(file, details = TRUE)
+  expect_identical(runs$status, rep("finished", 3))
+  expect_match(read_notes(file)$text, "^Fold[0-9].*error in preprocessor 1/1.*no such luck")
+  expect_lt(nrow(read_metrics(file, runs$run_id[[2]], "rmse")), 3)
+
+  quietly(log_search(file, tune::tune_grid(fails_in(100), folds, grid = grid), name = "all"))
+  expect_identical(read_runs(file, where = name == "all", details = TRUE)$status, "failed")
+
+  caught <- function(code) tryCatch(code, error = function(e) e)
+  bare <- caught(tune::tune_grid(tree_workflow(), mtcars))
+  logged <- caught(log_search(file, tune::tune_grid(tree_workflow(), mtcars)))
+  expect_identical(class(logged), class(bare))
+  expect_identical(conditionMessage(logged), conditionMessage(bare))
+  expect_identical(conditionCall(logged), conditionCall(bare))
+  expect_error(log_search(file, tune::tune_grid(tree_workflow(), stop("no folds"))), "^no folds$")
+  expect_identical(read_run(file, last_run_id(file))$error$message, "no folds")
+  expect_identical(verify_ledger(file)$status, "ok")
+})
+
+test_that("a set of workflows is one search", {
+  skip_without_tune("workflowsets")
+  file <- local_ledger()
+  tree <- parsnip::decision_tree("regression", "rpart", tree_depth = tune::tune())
+  set <- workflowsets::workflow_set(list(all = mpg ~ ., one = mpg ~ wt), list(tree = tree, line = parsnip::linear_reg()))
+  folds <- three_folds()
+  quietly <- function(code) suppressMessages(suppressWarnings(code))
+  bare <- quietly(workflowsets::workflow_map(set, "tune_grid", resamples = folds, grid = data.frame(tree_depth = 1:2), seed = 4))
+  logged <- quietly(log_search(file, workflowsets::workflow_map(set, "tune_grid", resamples = folds, grid = data.frame(tree_depth = 1:2), seed = 4)))
+  expect_equal(logged, bare, ignore_function_env = TRUE)
+  runs <- read_runs(file)[-1, ]
+  expect_identical(as.integer(table(runs$workflow)[c("all_tree", "one_tree", "all_line", "one_line")]), c(2L, 2L, 1L, 1L))
+  expect_setequal(runs$model, c("decision_tree", "linear_reg"))
+  expect_true(all(is.finite(runs$rmse)))
+})
+
+test_that("who is out of a race is not chosen", {
+  skip_without_tune("finetune", "lme4")
+  file <- local_ledger()
+  folds <- withr::with_seed(1, rsample::vfold_cv(mtcars, 6))
+  grid <- data.frame(tree_depth = c(1L, 1L, 4L, 5L), min_n = c(30L, 40L, 2L, 3L))
+  quietly <- function(code) suppressMessages(suppressWarnings(code))
+  bare <- outcome(quietly(finetune::tune_race_anova(tree_workflow(), folds, grid = grid)))
+  logged <- outcome(quietly(results <- log_search(file, finetune::tune_race_anova(tree_workflow(), folds, grid = grid))))
+  expect_identical(logged, bare)
+  runs <- read_runs(file, details = TRUE)[-1, ]
+  finished <- nrow(tune::collect_metrics(results)[tune::collect_metrics(results)$.metric == "rmse", ])
+  expect_identical(sum(runs$status == "finished"), finished)
+  expect_identical(sum(runs$status == "interrupted"), 4L - finished)
+  expect_error(log_search(file, finetune::tune_race_anova(tree_workflow(), folds), name = "race", resume = TRUE), "can't be taken up again", class = "fitledger_error_argument")
+})
+
+# A script of a search that counts its fits, and that is killed at one of them.
+search_script <- function(file, search) {
+  c(
+    "suppressPackageStartupMessages(library(fitledger))",
+    "count <- function(fit) {",
+    "  cat('x', file = Sys.getenv('FITS'), append = TRUE)",
+    "  if (file.size(Sys.getenv('FITS')) == as.numeric(Sys.getenv('KILL_AT'))) tools::pskill(Sys.getpid(), 9)",
+    "  'a fit'",
+    "}",
+    "workflow <- workflows::workflow(mpg ~ ., parsnip::decision_tree('regression', 'rpart', tree_depth = tune::tune(), min_n = tune::tune()))",
+    "set.seed(1)",
+    "folds <- rsample::vfold_cv(mtcars, 3)",
+    "set.seed(7)",
+    paste0("results <- log_search(", code_of(file), ", ", search, ", name = 'the search', resume = TRUE)"),
+    "saveRDS(list(tune::collect_metrics(results), tune::collect_predictions(results)), Sys.getenv('RESULTS'))"
+  )
+}
+
+run_search <- function(file, search, kill_at = 0) {
+  fits <- withr::local_tempfile()
+  results <- withr::local_tempfile()
+  script <- withr::local_tempfile(lines = search_script(file, search))
+  env <- c(R_LIBS = paste(.libPaths(), collapse = .Platform$path.sep), FITS = fits, KILL_AT = kill_at, RESULTS = results)
+  withr::with_envvar(env, system2(file.path(R.home("bin"), "Rscript"), c("--vanilla", shQuote(script)), stdout = FALSE, stderr = FALSE, timeout = patience))
+  list(fits = file.size(fits), results = if (file.exists(results)) readRDS(results))
+}
+
+test_that("a search that was killed is taken up where it was", {
+  skip_without_tune()
+  skip_on_os("windows")
+  searches <- c(
+    grid = "tune::tune_grid(workflow, folds, grid = 4, control = tune::control_grid(save_pred = TRUE, extract = count))",
+    bayes = "tune::tune_bayes(workflow, folds, initial = 3, iter = 3, control = tune::control_bayes(seed = 1, save_pred = TRUE, extract = count))"
+  )
+  for (search in searches) {
+    whole <- run_search(local_ledger(), search)
+    expect_false(is.null(whole$results))
+    file <- local_ledger()
+    # In the third of three fits of a candidate, of which some are done.
+    killed <- run_search(file, search, kill_at = 12)
+    expect_null(killed$results)
+    done <- sum(read_runs(file, columns = "status")$status == "finished")
+    expect_gt(done, 0)
+    again <- run_search(file, search)
+    expect_identical(again$results, whole$results)
+    expect_identical(again$fits, whole$fits - 3 * done)
+    runs <- read_runs(file, columns = c("status", "parent"))
+    expect_identical(unique(runs$status), "finished")
+    expect_identical(nrow(runs), 1L + length(unique(whole$results[[1]]$.config)))
+    expect_identical(verify_ledger(file)$status, "ok")
+    # A finished search is never returned in place of a new one.
+    expect_identical(run_search(file, search)$fits, whole$fits)
+    expect_identical(sum(is.na(read_runs(file, columns = "parent")$parent)), 2L)
+  }
+})
+
+test_that("what is another search is not taken up", {
+  skip_without_tune()
+  file <- local_ledger()
+  workflow <- tree_workflow()
+  folds <- three_folds()
+  grid <- depths()
+  control <- tune::control_grid(extract = function(fit) "a fit")
+  search <- function(workflow, folds, grid, control, metrics = NULL, seed = 1) {
+    set.seed(seed)
+    log_search(
+      file, tune::tune_grid(workflow, folds, grid = grid, control = control, metrics = metrics),
+      name = "it", resume = TRUE
+    )
+  }
+  # Somebody leaves it before the first block.
+  tryCatch(search(workflow, folds, grid, control), fitledger_message_blocks = function(m) NULL)
+  expect_identical(read_runs(file, columns = "status")$status, "interrupted")
+  differs <- function(...) {
+    e <- expect_error(search(...), class = "fitledger_error_search")
+    e$differs
+  }
+  other <- mtcars
+  other$mpg[[1]] <- 22
+  expect_identical(differs(workflow, three_folds(other), grid, control), "the data")
+  expect_identical(differs(workflow, withr::with_seed(2, rsample::vfold_cv(mtcars, 3)), grid, control), "the resamples")
+  expect_identical(differs(workflow, folds, grid[1:2, ], control), "the grid")
+  expect_identical(differs(tree_workflow(mpg ~ wt), folds, grid, control), "the workflow")
+  expect_identical(differs(workflow, folds, grid, tune::control_grid()), "the control")
+  expect_identical(differs(workflow, folds, grid, control, yardstick::metric_set(yardstick::mae)), "the metrics")
+  expect_identical(differs(workflow, folds, grid, control, seed = 2), "R's random stream")
+  expect_setequal(differs(tree_workflow(mpg ~ wt), folds, grid[1:2, ], control), c("the workflow", "the grid"))
+  # Nothing of it was written, and the one that is the same is taken up.
+  expect_identical(nrow(read_runs(file)), 1L)
+  suppressMessages(search(workflow, folds, grid, control))
+  expect_identical(read_runs(file, columns = "status")$status, rep("finished", 4))
+})
+
+test_that("what is no search, and what can't be taken up, is refused before anything is written", {
+  skip_without_tune()
+  file <- local_file()
+  expect_snapshot_conditions({
+    log_search(file, stats::lm(mpg ~ wt, mtcars))
+    log_search(file, tune::tune_grid(1, 2), resume = TRUE)
+    log_search(file, tune::tune_bayes(1, 2), name = "it", resume = TRUE)
+    log_search(file, 1)
+  })
+  expect_false(file.exists(file))
+})
+
+test_that("results that are there already are logged as a search is", {
+  skip_without_tune("workflowsets")
+  file <- local_ledger()
+  folds <- three_folds()
+  set.seed(1)
+  results <- tune::tune_grid(tree_workflow(), folds, grid = depths())
+  expect_identical(log_fit(file, results, name = "searched"), results)
+  runs <- read_runs(file, details = TRUE)
+  expect_identical(runs$status, rep("finished", 4))
+  expect_identical(runs$parent, c(NA, rep(runs$run_id[[1]], 3)))
+  means <- tune::collect_metrics(results)
+  expect_identical(runs$rmse[-1], means$mean[means$.metric == "rmse"])
+  expect_identical(nrow(read_metrics(file)), 18L)
+  expect_identical(read_artifacts(file)$artifact, "results")
+  expect_lt(read_artifacts(file)$size, 2e4)
+
+  log_fit(file, tune::fit_resamples(parsnip::linear_reg(), mpg ~ wt, folds), name = "one")
+  expect_identical(nrow(read_runs(file)), 5L)
+  expect_true(is.finite(read_runs(file, where = name == "one")$rmse))
+})
+
+test_that("what the last fit says of the test set is sealed, and the model is stored", {
+  skip_without_tune("recipes")
+  file <- local_ledger()
+  split <- withr::with_seed(1, rsample::initial_split(mtcars))
+  workflow <- tune::finalize_workflow(tree_workflow(), data.frame(tree_depth = 2, min_n = 4))
+  # A recipe without steps took no time.
+  plain <- workflows::add_recipe(workflows::remove_formula(workflow), recipes::recipe(mpg ~ ., mtcars))
+  described <- describe_fit(tune::last_fit(plain, split))
+  expect_named(described$sealed, c("test.rmse", "test.rsq"))
+  expect_identical(described$notes, character())
+  last <- tune::last_fit(workflow, split)
+  log_fit(file, last)
+  id <- last_run_id(file)
+  expect_error(best_run(file, "test.rmse"), class = "fitledger_error_sealed")
+  expect_setequal(read_run(file, id)$sealed, c("test.rmse", "test.rsq"))
+  expect_identical(reveal_run(file, id, "the report")$test.rmse, tune::collect_metrics(last)$.estimate[[1]])
+  model <- read_artifact(file, id, "model")
+  expect_identical(predict(model, mtcars), predict(last$.workflow[[1]], mtcars))
+  register_model(file, "mpg", id, signature = describe_fit(model)$prototype)
+  expect_identical(predict(read_model(file, "mpg/1"), mtcars), predict(model, mtcars))
+  # As the value of a call, too.
+  suppressWarnings(log_call(file, tune::last_fit(workflow, split)), classes = "fitledger_warning")
+  expect_setequal(read_run(file, last_run_id(file))$sealed, c("test.rmse", "test.rsq"))
+})
