@@ -77,13 +77,16 @@ without_places <- function(x) {
 # ---- Who was here before --------------------------------------------------
 
 # The id of the last search of a name that did not come to its end, and is the same; NULL if there is none.
-unfinished_search <- function(path, name, plan, call = rlang::caller_env()) {
-  if (!file.exists(path)) {
+unfinished_search <- function(file, name, plan, call = rlang::caller_env()) {
+  wanted <- name
+  runs <- tryCatch(
+    read_runs(file, where = !is.na(name) & name == .env$wanted, columns = c("name", "status")),
+    fitledger_error_not_found = function(e) NULL
+  )
+  if (is.null(runs) || !nrow(runs)) {
     return(NULL)
   }
-  wanted <- name
-  runs <- read_runs(path, where = !is.na(name) & name == .env$wanted, columns = c("name", "status"))
-  if (nrow(runs) && any(runs$status == "running")) {
+  if (any(runs$status == "running")) {
     abort(
       "running", paste0("A search named `", name, "` is running, as far as can be told."),
       "If its process is gone, on another machine, say, end it: `end_run(start_run(file, resume = id, take_over = TRUE), status = \"interrupted\")`.",
@@ -91,10 +94,10 @@ unfinished_search <- function(path, name, plan, call = rlang::caller_env()) {
     )
   }
   last <- runs[nrow(runs), ]
-  if (!nrow(runs) || last$status == "finished" || !"search" %in% read_artifacts(path, last$run_id)$artifact) {
+  if (last$status == "finished" || !"search" %in% read_artifacts(file, last$run_id)$artifact) {
     return(NULL)
   }
-  before <- read_artifact(path, last$run_id, "search")
+  before <- read_artifact(file, last$run_id, "search")
   facts <- union(names(before), names(plan$facts))
   differs <- facts[!vapply(facts, function(fact) identical(before[[fact]], plan$facts[[fact]]), NA)]
   if (length(differs)) {

@@ -76,7 +76,7 @@ log_search <- function(file, call, ..., name = NULL, resume = FALSE, data = NULL
   stream <- begin_stream(seed)
   on.exit(end_stream(stream), add = TRUE)
   plan <- if (resume) plan_search(about, with_values(expr, caller), name)
-  previous <- if (resume) unfinished_search(path, name, plan)
+  previous <- if (resume) unfinished_search(lasting_ledger(file, path), name, plan)
   said <- about_run(path, name, experiment, parent, if (!is_stream(seed)) seed)
   run <- if (is.null(previous)) {
     begin_call(path, learner(about), data_versions(data), seed, tags, about, said)
@@ -194,8 +194,8 @@ with_dots <- function(expr, caller) {
 
 # What the method that will run is given, by the names of its arguments.
 arguments_of_search <- function(about, prepared) {
-  first <- eval(prepared$call[[2]], prepared$env)
   generic <- getExportedValue(about$package, about[["function"]])
+  first <- eval(match.call(generic, prepared$call, envir = prepared$env)$object, prepared$env)
   classes <- c(class(first), "default")
   methods <- lapply(classes, function(class) utils::getS3method(about[["function"]], class, optional = TRUE, envir = asNamespace(about$package)))
   method <- Filter(Negate(is.null), methods)
@@ -259,11 +259,10 @@ report_of_set <- function(prepared, given, search) {
     metrics[[i]] <- metrics_or_usual(set$option[[i]]$metrics, workflows[[i]])
     reporting_set$option[[i]]$metrics <- reporting(metrics[[i]], search, names(workflows)[[i]])
   }
-  kept <- c("", "fn", "verbose", "seed")
-  prepared$env$.object <- reporting_set
-  call <- as.list(prepared$call)
-  call <- call[c(TRUE, FALSE, rlang::names2(call)[-(1:2)] %in% kept)]
-  prepared$call <- as.call(append(call, list(quote(.object)), 1))
+  others <- given[intersect(names(given), c("fn", "verbose", "seed"))]
+  list2env(rlang::set_names(c(list(reporting_set), others), c(".set", paste0(".", names(others), recycle0 = TRUE))), prepared$env)
+  others[] <- lapply(paste0(".", names(others), recycle0 = TRUE), as.name)
+  prepared$call <- as.call(c(prepared$call[[1]], list(object = quote(.set)), others))
   prepared$as_without_us <- function(results) {
     results$option <- set$option
     for (i in seq_along(metrics)) {
@@ -395,10 +394,18 @@ candidate_run <- function(report, key, params) {
   while (!file.exists(path) && dir.exists(place) && Sys.time() < deadline) {
     Sys.sleep(0.01)
   }
-  if (file.exists(path)) {
-    assign(place, readRDS(path), begun)
+  if (!dir.exists(place)) {
+    return(NULL)
   }
-  begun[[place]]
+  if (!file.exists(path)) {
+    # Who made the place has died. Nobody is to wait for it again.
+    saveRDS(NULL, path)
+  }
+  run <- readRDS(path)
+  if (!is.null(run)) {
+    assign(place, run, begun)
+  }
+  run
 }
 
 # An earlier process may have begun it.

@@ -177,7 +177,7 @@ test_that("a set of workflows is one search", {
   folds <- three_folds()
   quietly <- function(code) suppressMessages(suppressWarnings(code))
   bare <- quietly(workflowsets::workflow_map(set, "tune_grid", resamples = folds, grid = data.frame(tree_depth = 1:2), seed = 4))
-  logged <- quietly(log_search(file, workflowsets::workflow_map(set, "tune_grid", resamples = folds, grid = data.frame(tree_depth = 1:2), seed = 4)))
+  logged <- quietly(log_search(file, workflowsets::workflow_map("tune_grid", object = set, resamples = folds, grid = data.frame(tree_depth = 1:2), seed = 4)))
   expect_equal(logged, bare, ignore_function_env = TRUE)
   runs <- read_runs(file)[-1, ]
   expect_identical(as.integer(table(runs$workflow)[c("all_tree", "one_tree", "all_line", "one_line")]), c(2L, 2L, 1L, 1L))
