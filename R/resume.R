@@ -78,11 +78,11 @@ without_places <- function(x) {
 
 # The id of the last search of a name that did not come to its end, and is the same; NULL if there is none.
 unfinished_search <- function(file, name, plan, call = rlang::caller_env()) {
-  wanted <- name
   runs <- tryCatch(
-    read_runs(file, where = !is.na(name) & name == .env$wanted, columns = c("name", "status")),
+    read_runs(file, columns = c("name", "status")),
     fitledger_error_not_found = function(e) NULL
   )
+  runs <- runs[runs$name %in% name, ]
   if (is.null(runs) || !nrow(runs)) {
     return(NULL)
   }
@@ -113,8 +113,8 @@ unfinished_search <- function(file, name, plan, call = rlang::caller_env()) {
 # The runs of candidates that an earlier process began, with the keys of the candidates.
 children_of <- function(search) {
   run <- search$run
-  id <- run$run_id
-  runs <- read_runs(run$file, where = !is.na(parent) & parent == .env$id, columns = "status")
+  runs <- read_runs(run$file, columns = c("parent", "status"))
+  runs <- runs[runs$parent %in% run$run_id, ]
   keys <- vapply(runs$run_id, function(id) {
     params <- read_run(run$file, id)$params
     candidate_keys(params[search$tuned[[params$workflow %||% 1]]], 1, params$workflow)

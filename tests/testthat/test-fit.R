@@ -80,7 +80,7 @@ test_that("the learner is named as log_call() names it, as far as the call says"
   expect_identical(learner_of(away()), "hidden")
   odd <- list(
     structure(list(call = "text"), class = "fl_mine"), structure(list(call = quote(f(1)(2))), class = "fl_mine"),
-    structure(list(call = quote(nopackage::f(x))), class = "fl_mine"),
+    structure(list(call = str2lang("nopackage::f(x)")), class = "fl_mine"),
     structure(list(call = quote(`if`(a, b))), class = "fl_mine")
   )
   expect_identical(vapply(odd, learner_of, ""), c("fl_mine", "fl_mine", "f", "if"))
