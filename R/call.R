@@ -158,7 +158,7 @@ check_redact <- function(redact, fun, call = rlang::caller_env()) {
 
 # ---- What is a call -------------------------------------------------------
 
-check_call <- function(expr, call = rlang::caller_env()) {
+check_call <- function(expr, verb = "log_call", call = rlang::caller_env()) {
   if (missing(expr)) {
     abort_argument("call", "a function call", call = call)
   }
@@ -173,6 +173,11 @@ check_call <- function(expr, call = rlang::caller_env()) {
     )
   } else {
     (if (is.call(expr)) rewritten(expr)) %||% "Write one call of the function that fits the model: `log_call(file, lm(y ~ x, data = d))`."
+  }
+  if (verb == "log_search") {
+    # The same, of other calls.
+    hint <- gsub("lm(y ~ x, data = d)", "tune_grid(workflow, folds)", gsub("log_call(", "log_search(", hint, fixed = TRUE), fixed = TRUE)
+    hint <- sub("of the function that fits the model", "of a search", hint, fixed = TRUE)
   }
   abort("argument", paste0("`call` must be one function call, not ", what, "."), hint, arg = "call", call = call)
 }

@@ -302,6 +302,7 @@ test_that("what is no search, and what can't be taken up, is refused before anyt
     log_search(file, tune::tune_grid(1, 2), resume = TRUE)
     log_search(file, tune::tune_bayes(1, 2), name = "it", resume = TRUE)
     log_search(file, 1)
+    log_search(file, do.call(tune::tune_grid, list(1, 2)))
   })
   expect_false(file.exists(file))
 })
@@ -350,4 +351,12 @@ test_that("what the last fit says of the test set is sealed, and the model is st
   # As the value of a call, too.
   suppressWarnings(log_call(file, tune::last_fit(workflow, split)), classes = "fitledger_warning")
   expect_setequal(read_run(file, last_run_id(file))$sealed, c("test.rmse", "test.rsq"))
+})
+
+test_that("the bench of searches says what a candidate takes", {
+  skip_without_tune()
+  script <- system.file("bench", "search.R", package = "fitledger")
+  withr::local_envvar(R_LIBS = paste(.libPaths(), collapse = .Platform$path.sep))
+  printed <- system2(file.path(R.home("bin"), "Rscript"), c(shQuote(script), "small"), stdout = TRUE, stderr = FALSE)
+  expect_match(tail(printed, 1), "^4 candidates, 2 folds, ms of processor time a candidate: [0-9.]+ for the record, [0-9]+ for the search$")
 })
