@@ -26,7 +26,8 @@
 #' `fit_resamples()` has one candidate, and is one run. Who is out of a race early ends as
 #' interrupted, since the mean of a few resamples is none to choose by. Of a search that fails, is interrupted
 #' or killed, what was reported is on record. The results are stored as the artifact
-#' `results`, without the data of the resamples.
+#' `results`, without the resamples. Saved predictions have the outcomes in them, and the recipes of a
+#' set of workflows the data that they were made of.
 #'
 #' @inheritParams log_call
 #' @param call One call of a search, `tune_grid(workflow, folds)` or
@@ -182,6 +183,8 @@ with_values <- function(expr, caller) {
 
 # `...` of the function that makes the call, as its elements.
 with_dots <- function(expr, caller) {
+  # Nothing stands behind a last comma.
+  expr <- expr[!vapply(seq_along(expr), function(i) identical(expr[[i]], quote(expr = )), NA)]
   at <- which(vapply(as.list(expr)[-1], identical, NA, quote(...))) + 1
   if (!length(at)) {
     return(expr)
@@ -436,7 +439,7 @@ end_search <- function(search, how, value = NULL) {
   runs <- begun_candidates(search)
   metrics <- NULL
   unflushed({
-    described <- if (!is.null(value)) attempt(describe_fit(value), "What came out of the search", notes)
+    described <- if (!is.null(value)) attempt(undisturbed(describe_fit(value)), "What came out of the search", notes)
     if (is.null(described)) {
       for (run in runs) attempt(finish(run, NULL, how["status"]), "The end of a candidate", notes)
     } else {
@@ -512,12 +515,18 @@ log_searched <- function(file, described, artifacts, about, tags, call, data, no
 
 # The resamples, which hold all data, are the script's.
 store_results <- function(run, results, name = "results") {
-  path <- tempfile()
-  on.exit(unlink(path))
-  saveRDS(without_splits(results), path)
-  # They are tune's own: nothing in them is a pointer, or somebody's data.
-  artifact <- store_file(path_of(run$file), path, paste0(name, ".rds"), NULL)
-  log_event_native(path_of(run$file), "log", run$run_id, artifacts = rlang::set_names(list(artifact), name))
+  ledger <- path_of(run$file)
+  kept <- without_splits(results)
+  artifact <- if (".extracts" %in% names(kept)) {
+    # These may be anything, which is looked through as any object is.
+    store_object(ledger, kept, name)
+  } else {
+    path <- tempfile()
+    on.exit(unlink(path))
+    saveRDS(kept, path)
+    store_file(ledger, path, paste0(name, ".rds"), NULL)
+  }
+  log_event_native(ledger, "log", run$run_id, artifacts = rlang::set_names(list(artifact), name))
 }
 
 # What is stored of a fit: of the last fit the workflow, which predicts.

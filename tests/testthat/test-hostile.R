@@ -224,6 +224,13 @@ valid_calls <- function(env = parent.frame()) {
         sealed = character(), name = "n", experiment = "e", parent = ids[[1]]
       )
     },
+    log_search = function() {
+      # Where tune isn't installed this is refused as a function that can't be found.
+      list(
+        file = file, call = quote(tune::fit_resamples(parsnip::linear_reg(), dist ~ speed, rsample::bootstraps(cars, 1))),
+        name = "n", resume = FALSE, data = cars, seed = 1, tags = list(t = 1), experiment = "e", parent = ids[[1]]
+      )
+    },
     log_tags = function() list(.run = live(), a = 1),
     plot_runs = function() list(file = file, x = "k", y = "rmse", maximize = FALSE),
     promote_model = function() {
@@ -310,7 +317,7 @@ test_that("every argument that can't be is refused by name, with a classed error
   exported <- getNamespaceExports("fitledger")
   expect_setequal(names(calls), exported)
   # What these are given is the user's own code, which may fail as it likes.
-  theirs <- c("with_run fun", "log_call call")
+  theirs <- c("with_run fun", "log_call call", "log_search call")
   unfit <- character()
   asked <- 0
   for (name in sort(exported)) {

@@ -115,7 +115,7 @@ test_that("a call may be piped, be made in a function, or be of a model", {
   skip_without_tune()
   file <- local_ledger()
   folds <- three_folds()
-  log_search(file, tree_workflow() |> tune::tune_grid(folds, grid = depths()))
+  log_search(file, tree_workflow() |> tune::tune_grid(folds, grid = depths(), ))
   model <- parsnip::decision_tree("regression", "rpart", tree_depth = tune::tune())
   tune_it <- function(x, ...) log_search(file, x |> tune::tune_grid(mpg ~ ., ...), name = "in a function")
   results <- tune_it(model, folds, grid = data.frame(tree_depth = 1:2), metrics = yardstick::metric_set(yardstick::mae))
