@@ -105,6 +105,10 @@ no_ids <- function(lines) {
 run_apart <- function(code, times = 1, env = character(), wait = TRUE) {
   script <- withr::local_tempfile(fileext = ".R", lines = code)
   logs <- replicate(times, tempfile())
+  # Drivers of databases ask for the time zone, of which R warns where the system doesn't know it.
+  if (!nzchar(Sys.getenv("TZ")) && !"TZ" %in% names(env)) {
+    env <- c(env, TZ = "UTC")
+  }
   libraries <- paste(.libPaths(), collapse = .Platform$path.sep)
   for (i in seq_len(times)) {
     withr::with_envvar(c(env, R_LIBS = libraries), {
