@@ -456,7 +456,8 @@ test_that("too little memory is an error, and R lives on", {
     "cat('done\\n')"
   )
   output <- run_apart(code)[[1]]
-  expect_identical(tail(output, 1), "done")
+  # A process that couldn't be begun may be told of after that.
+  expect_true("done" %in% output, info = paste(output, collapse = "\n"))
   skip_if("not limited" %in% output, "the limit could not be changed")
   expect_true("9 work" %in% output, info = output)
   # A checkpoint reads the last row only.
