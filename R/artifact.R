@@ -44,7 +44,12 @@
 #' @param keep `FALSE` to record a file by its path and hash, without its bytes. What
 #'   takes more than 1 GiB is stored only if you say `keep = TRUE`.
 #' @returns The run, invisibly.
-#' @inheritSection log_run Errors
+#' @section Errors:
+#' `fitledger_error_argument` for a name that the run has an artifact of already, for a path where nothing is, and for
+#' a file of more than 1 GiB if `keep` isn't said;
+#' `fitledger_error_unstorable` for what can't be stored, such as a pipe, or a folder with a link that leads out of it;
+#' `fitledger_error_ended` for a run that has ended, and those of the file, see [fitledger_error].
+#' Then the run has no such artifact.
 #' @seealso [read_artifact()]. [log_run()] takes `artifacts` too.
 #' @export
 #' @examples

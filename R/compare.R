@@ -22,7 +22,8 @@
 #'   Sealed metrics are left out. Of a run that several sessions worked on, the last
 #'   session's code, packages and environment are compared, and `sessions` says how
 #'   many there were.
-#' @inheritSection read_runs Errors
+#' @section Errors:
+#' `fitledger_error_unknown` for a run that isn't there, and those of the file, see [fitledger_error].
 #' @export
 #' @examples
 #' file <- tempfile(fileext = ".csv")

@@ -95,7 +95,11 @@
 #'
 #' @returns The ids of the runs that are new in the ledger, a character vector,
 #'   invisibly; with `dry_run` those that would be.
-#' @inheritSection log_run Errors
+#' @section Errors:
+#' `fitledger_error_not_found` where nothing is; `fitledger_error_not_a_ledger` for what is no record of runs, and for a CSV with
+#' a time that can't be read, with its line; `fitledger_error_value` for a metric that isn't a number; `fitledger_error_corrupt` for a
+#' ledger with a damaged row, and those of the file, see [fitledger_error]. An import that failed has added nothing, or
+#' whole rows that the next import passes over.
 #' @seealso `vignette("together")` for branches of git, conflict copies and nodes
 #'   without network.
 #' @export

@@ -40,7 +40,11 @@
 #'
 #' @returns `start_run()`: an object of class `fitledger_run`, a list of `file` and
 #'   `run_id`. `end_run()`: the run, invisibly.
-#' @inheritSection log_run Errors
+#' @section Errors:
+#' `fitledger_error_ended` for a run that has finished, or was taken over by another process;
+#' `fitledger_error_running` for one that `resume` may not take without `take_over`; `fitledger_error_unknown` for one that
+#' isn't there, `fitledger_error_argument` and `fitledger_error_value` for what can't be recorded, and those of the file,
+#' see [fitledger_error]. A call that failed has logged nothing.
 #' @seealso [with_run()], which ends the run by itself; [log_metrics()].
 #' @export
 #' @examples
@@ -133,7 +137,10 @@ print.fitledger_run <- function(x, ...) {
 #'   number) or tags. A name given before is given its new value.
 #' @param step The step of the values, a whole number.
 #' @returns The run, invisibly.
-#' @inheritSection log_run Errors
+#' @section Errors:
+#' `fitledger_error_ended` for a run that has ended; `fitledger_error_argument` for a value without a name or a
+#' step that isn't a whole number, `fitledger_error_value` for what can't be recorded, and those of the file, see
+#' [fitledger_error]. A call that failed has logged none of its values.
 #' @export
 #' @examples
 #' file <- tempfile(fileext = ".csv")
@@ -291,7 +298,8 @@ check_run <- function(x, call = rlang::caller_env()) {
 #'   A stream that didn't exist yet is begun as R begins one.
 #'   `options(fitledger.stream = FALSE)` turns that off.
 #' @returns What the function, or the expression, returns.
-#' @inheritSection log_run Errors
+#' @section Errors:
+#' Those of the function itself, as they are. Before it runs, those of [start_run()].
 #' @export
 #' @examples
 #' file <- tempfile(fileext = ".csv")
@@ -445,7 +453,9 @@ message_of <- function(e) {
 #' @param text,reason The remark, or why the runs are invalid, or valid after all: a
 #'   string.
 #' @returns The ids of the runs, invisibly.
-#' @inheritSection log_run Errors
+#' @section Errors:
+#' `fitledger_error_unknown` for a run that isn't there, `fitledger_error_argument` for a text that is empty, and those of
+#' the file, see [fitledger_error]. Then nothing was said of any of the runs.
 #' @seealso [reveal_run()].
 #' @export
 #' @examples
@@ -543,7 +553,8 @@ check_run_ids <- function(file, run_ids, call = rlang::caller_env()) {
 #'
 #' @param file Path of the ledger, or a ledger in a database, see [ledger_postgres()].
 #' @returns The id of the run, a string; `NA` where there is none.
-#' @inheritSection log_run Errors
+#' @section Errors:
+#' `fitledger_error_not_found` where no file is, and those of the file, see [fitledger_error].
 #' @export
 #' @examples
 #' file <- tempfile(fileext = ".csv")
@@ -564,7 +575,8 @@ last_run_id <- function(file) {
 #' @returns A data frame with a row for each point of each series that
 #'   [log_metrics()] wrote with a step: `run_id`, `metric`, `step`, `value`, `time`
 #'   (`POSIXct` in UTC). Ordered by run and metric, then as they were written.
-#' @inheritSection log_run Errors
+#' @section Errors:
+#' `fitledger_error_unknown` for a run or a metric that isn't there, and those of the file, see [fitledger_error].
 #' @export
 #' @examples
 #' file <- tempfile(fileext = ".csv")

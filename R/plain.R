@@ -186,7 +186,10 @@ guess_metrics <- function(columns) {
 #'   [read_runs()] included. `NULL` for parameters, metrics and `status`.
 #' @param format `"csv"`, or `"mlruns"` for a folder as MLflow's file store is.
 #' @returns `to`, invisibly.
-#' @inheritSection log_run Errors
+#' @section Errors:
+#' `fitledger_error_exists` for a file or a folder that isn't an earlier export, which is left as it is;
+#' `fitledger_error_unknown` and `fitledger_error_where` as in [read_runs()]; `fitledger_error_io` where the system refuses
+#' to write, and those of the file, see [fitledger_error]. An earlier export stays until the new one is whole.
 #' @export
 #' @examples
 #' file <- tempfile(fileext = ".csv")

@@ -11,7 +11,10 @@
 #' @param ... Further arguments of [plot()], such as `log = "x"` or `main`.
 #' @param maximize `TRUE` if larger is better.
 #' @returns The runs or points that were drawn, a data frame, invisibly.
-#' @inheritSection read_runs Errors
+#' @section Errors:
+#' `fitledger_error_unknown` for a name that isn't there, and where no run has something to draw;
+#' `fitledger_error_sealed` for a metric that is sealed, `fitledger_error_where` as in [read_runs()], and those of the file, see
+#' [fitledger_error].
 #' @export
 #' @examples
 #' file <- tempfile(fileext = ".csv")

@@ -114,7 +114,10 @@ compact_columns <- function(frame, kept) {
 #'
 #' @returns A data frame like that of [read_runs()] with up to `n` rows, the best
 #'   first; no rows where there is no candidate.
-#' @inheritSection read_runs Errors
+#' @section Errors:
+#' `fitledger_error_unknown` for a metric that isn't there, with names that are near; `fitledger_error_sealed`
+#' for one that is sealed; `fitledger_error_argument` for a column of text; `fitledger_error_where` as in [read_runs()], and
+#' those of the file, see [fitledger_error]. That no run is a candidate is no error: there are no rows then.
 #' @export
 #' @examples
 #' file <- tempfile(fileext = ".csv")
@@ -507,7 +510,9 @@ mtfrm.fitledger_mixed <- function(x) {
 #' @returns A data frame with a row for each event: `seq`, `time` (`POSIXct` in UTC),
 #'   `event`, `run_id`, `params`, `metrics`, `artifacts` and `context` (JSON text; `NA`
 #'   where there is none), `hash`.
-#' @inheritSection read_runs Errors
+#' @section Errors:
+#' `fitledger_error_corrupt` for a row that can't be read, with its number and byte, and those of the file, see
+#' [fitledger_error]. Whether the hashes hold is for [verify_ledger()] to say.
 #' @export
 #' @examples
 #' file <- tempfile(fileext = ".csv")

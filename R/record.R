@@ -20,7 +20,9 @@
 #'   run: `message`, `class`, `calls`), `void_reason`, `voids` (a data frame with a row for
 #'   each [void_run()] and [restore_run()]: `time`, `user`, `void`, `reason`), and `session`
 #'   (with what it was made). What a run doesn't have is `NULL` or empty.
-#' @inheritSection read_runs Errors
+#' @section Errors:
+#' `fitledger_error_unknown` for a run that isn't there, with ids that are near, and those of the file, see
+#' [fitledger_error].
 #' @seealso [read_runs()] for many.
 #' @export
 #' @examples
@@ -178,7 +180,8 @@ format_seconds <- function(seconds) {
 #'
 #'   `read_notes()`: a data frame with one row a note: `run_id`, `time` (`POSIXct` in
 #'   UTC), `user`, `text`.
-#' @inheritSection read_runs Errors
+#' @section Errors:
+#' `fitledger_error_unknown` for a run that isn't there, and those of the file, see [fitledger_error].
 #' @export
 #' @examples
 #' file <- tempfile(fileext = ".csv")

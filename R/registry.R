@@ -238,6 +238,9 @@ say_figures <- function(figures) {
 #'   only column.
 #' @returns A function of the candidate and the current model. Its figures are
 #'   `candidate_<metric>` and `current_<metric>`, its data the frozen set.
+#' @section Errors:
+#' `fitledger_error_argument` for a set without rows, or an outcome or a metric that it doesn't have. What
+#' goes wrong when the gate is used is said by [promote_model()].
 #' @export
 #' @examples
 #' file <- tempfile(fileext = ".csv")
@@ -378,7 +381,8 @@ plain_predictions <- function(model, data) {
 #'   frame with a row for each change: `time` (`POSIXct` in UTC), `stage`, `change` (`"promote"`,
 #'   `"rollback"`, `"refuse"`), `version`, `previous` (integers), `why`, `user`, `figures` (a list
 #'   of what gates measured).
-#' @inheritSection register_model Errors
+#' @section Errors:
+#' `fitledger_error_unknown` for a model that isn't there, and those of the file, see [fitledger_error].
 #' @export
 #' @examples
 #' file <- tempfile(fileext = ".csv")

@@ -115,7 +115,11 @@ log_run <- function(file, params, metrics, ..., artifacts = NULL, keep = TRUE, d
 #' @inheritParams log_run
 #'
 #' @returns The runs' ids, a character vector as long as `runs` has rows, invisibly.
-#' @inheritSection log_run Errors
+#' @section Errors:
+#' `fitledger_error_unknown` for a column that isn't there, `fitledger_error_argument` for one that stands
+#' twice, `fitledger_error_value` for a value
+#' that can't be recorded, with its row and column, and those of the file, see [fitledger_error]. A call that failed
+#' has logged none of the runs.
 #' @export
 #' @examples
 #' file <- tempfile(fileext = ".csv")

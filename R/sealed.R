@@ -18,7 +18,9 @@
 #' @param why Why you look: a string.
 #' @returns The sealed metrics, a named list of numbers. From now on they are columns
 #'   of [read_runs()].
-#' @inheritSection log_run Errors
+#' @section Errors:
+#' `fitledger_error_argument` for a run without sealed metrics, `fitledger_error_unknown` for one that
+#' isn't there, and those of the file, see [fitledger_error]. Then nothing was shown, and no look counts.
 #' @export
 #' @examples
 #' file <- tempfile(fileext = ".csv")

@@ -48,7 +48,10 @@
 #'   (`"invalid"`); stored artifacts that are not what their rows say
 #'   (`"artifact"`); and stored artifacts beside a file without rows
 #'   (`"rows gone"`, row 0).
-#' @inheritSection log_run Errors
+#' @section Errors:
+#' Damage is a verdict, and no error. `fitledger_error_argument` for a checkpoint that is none,
+#' `fitledger_error_not_found` where no file is, `fitledger_error_not_a_ledger` for a file that is something else, and
+#' `fitledger_error_io`.
 #' @export
 #' @examples
 #' file <- tempfile(fileext = ".csv")
@@ -159,7 +162,9 @@ print.fitledger_verification <- function(x, ...) {
 #' @param file Path of the ledger, or a ledger in a database, see [ledger_postgres()].
 #' @returns A string of class `fitledger_checkpoint`: `fitledger/1` and the
 #'   ledger's id, the number of its last row, and that row's hash, each on a line.
-#' @inheritSection log_run Errors
+#' @section Errors:
+#' `fitledger_error_corrupt` where the last row doesn't hold: nothing can be vouched for then. And those of
+#' the file, see [fitledger_error].
 #' @export
 #' @examples
 #' file <- tempfile(fileext = ".csv")
@@ -214,7 +219,9 @@ print.fitledger_checkpoint <- function(x, ...) {
 #' - `left_out`: a data frame of what couldn't be placed, with columns `byte`,
 #'   where it began in the damaged file, `row`, `event` and `run_id`, as far as it
 #'   says so itself, else `NA`, and `why`.
-#' @inheritSection log_run Errors
+#' @section Errors:
+#' `fitledger_error_argument` for a ledger in a database, and those of the file, see [fitledger_error]. Then the
+#' file is as it was.
 #' @export
 #' @examples
 #' file <- tempfile(fileext = ".csv")

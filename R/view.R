@@ -47,7 +47,10 @@
 #'   otherwise in the browser. A live page is opened by way of a file that only you
 #'   can read; where the browser may not read it, paste the address that the call returns.
 #' @returns `path`, or the address of the server, invisibly.
-#' @inheritSection log_run Errors
+#' @section Errors:
+#' `fitledger_error_exists` for a `path` where something else than an earlier page is, `fitledger_error_io` where it
+#' can't be written, `fitledger_error_package` and `fitledger_error_server` of a live view, and those of the file, see
+#' [fitledger_error].
 #' @export
 #' @examples
 #' file <- tempfile(fileext = ".csv")
