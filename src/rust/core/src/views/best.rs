@@ -49,6 +49,8 @@ pub fn candidates<'a>(
     over: &'a HashMap<usize, f64>,
 ) -> Result<impl Iterator<Item = (usize, f64)> + 'a> {
     metric.load_cells()?;
+    // Most often there are none, and nothing is looked up then.
+    let over = (!over.is_empty()).then_some(over);
     let blocks = runs.states()?.enumerate();
     Ok(blocks.flat_map(move |(block, (status, void))| {
         let (tags, bits) = metric.cells(block);
@@ -60,7 +62,7 @@ pub fn candidates<'a>(
                     return None;
                 }
                 let row = block * BLOCK + i;
-                let summary = over.get(&row).copied();
+                let summary = over.and_then(|over| over.get(&row).copied());
                 Some((row, summary.or_else(|| number(tag, bits))?))
             })
     }))
