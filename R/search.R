@@ -14,14 +14,15 @@
 #'
 #' - of a candidate: the values of what is tuned, the model and its engine as parameters; the
 #'   means over the resamples as metrics, with their standard errors (`rmse.std_err`); the
-#'   metrics of each resample as a series of the same name, whose step is the place of the
-#'   resample in the resamples ([read_metrics()]); tags `config` and, where the search
-#'   goes by iterations, `iter`. Candidates of [best_run()] are those of all searches
-#'   of the ledger: `where = parent == id` chooses one.
+#'   metrics of each resample as a series of the same name ([read_metrics()]), whose step is the
+#'   place of the resample's label among all of them, sorted: `Fold1` is step 1; tags `config`
+#'   and, where the search goes by iterations, `iter`. Candidates of [best_run()] are those of all
+#'   searches of the ledger: `where = parent == id` chooses one.
 #' - of the search: what it was given; `metrics`, the first of which decides, and
 #'   `maximize`, those of them that are better if they are larger; `resamples`, their
-#'   labels in the order of the steps; the hash of the data; warnings and errors of
-#'   single fits as notes. The search has no metrics, so that it is never best itself.
+#'   labels in the order of the steps (sorted as in the C locale, whatever the session's is); the
+#'   hash of the data; warnings and errors of single fits as notes. The search has no metrics, so
+#'   that it is never best itself.
 #'
 #' `fit_resamples()` has one candidate, and is one run. Who is out of a race early ends as
 #' interrupted, since the mean of a few resamples is none to choose by. Of a search that fails, is interrupted
@@ -319,17 +320,18 @@ reporting <- function(metrics, search, workflow_id) {
 
 # Which resample it is is told by the rows that are predicted in it.
 steps_of <- function(resamples) {
-  steps <- which(!is_apparent(resamples))
-  rows <- lapply(resamples$splits[steps], function(split) as.integer(split, data = "assessment"))
+  steps <- resample_steps(resamples)
+  is_resample <- !is.na(steps)
+  rows <- lapply(resamples$splits[is_resample], function(split) as.integer(split, data = "assessment"))
   keys <- vapply(rows, rows_key, "")
-  steps <- as.list(steps)
-  names(steps) <- keys
+  steps <- rlang::set_names(as.list(steps[is_resample]), keys)
   steps[!keys %in% keys[duplicated(keys)]]
 }
 
 rows_key <- function(rows) rlang::hash(sort(unique(as.integer(rows))))
 
-# This may be another process, which writes what it reports before it goes on: the search may end any time.
+# This may be another process, which writes what it reports before it goes on: the search may end any time. tune fits with
+# random numbers of another kind; a session is recorded as it was before, not anew for each fit.
 report_measured <- function(report, data, measured) {
   step <- report$steps[[rows_key(data[[".row"]])]]
   if (is.null(step) || !is.numeric(measured[[".estimate"]])) {

@@ -198,6 +198,16 @@ test_that("who is out of a race is not chosen", {
   finished <- nrow(tune::collect_metrics(results)[tune::collect_metrics(results)$.metric == "rmse", ])
   expect_identical(sum(runs$status == "finished"), finished)
   expect_identical(sum(runs$status == "interrupted"), 4L - finished)
+  # A race shuffles the resamples: each point is that of the resample whose label has its step.
+  labels <- read_run(file, read_runs(file)$run_id[[1]])$params$resamples
+  expect_identical(labels, folds$id)
+  each <- tune::collect_metrics(results, summarize = FALSE, all_configs = TRUE)
+  points <- merge(read_metrics(file), data.frame(run_id = runs$run_id, .config = runs$tags.config))
+  points$id <- labels[points$step]
+  both <- merge(points, each, by.x = c("metric", "id", ".config"), by.y = c(".metric", "id", ".config"))
+  expect_identical(nrow(both), nrow(each))
+  expect_identical(nrow(points), nrow(each))
+  expect_identical(both$value, both$.estimate)
   expect_error(log_search(file, finetune::tune_race_anova(tree_workflow(), folds), name = "race", resume = TRUE), "can't be taken up again", class = "fitledger_error_argument")
 })
 
