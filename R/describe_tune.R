@@ -70,11 +70,6 @@ no_candidates <- function() {
   candidates_frame(list(), list(), list(), list(), character())
 }
 
-# One row a candidate: named lists of parameters, metrics and tags, the series of the resamples, and how the run ended.
-candidates_frame <- function(params, metrics, series, tags, status) {
-  as_frame(list(params = params, metrics = metrics, series = series, tags = tags, status = status), length(params))
-}
-
 # What is measured, and what of it is better if it is larger. tune chooses by the first.
 directions_of <- function(metrics) {
   if (is.null(metrics)) {

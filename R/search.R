@@ -467,29 +467,39 @@ unflushed <- function(code) {
 log_candidates <- function(search, described, begun = list()) {
   run <- search$run
   path <- path_of(run$file)
-  if (length(described$params)) {
-    log_event_native(path, "log", run$run_id, described$params)
+  notes <- search$notes
+  params <- recordable(described$params, "params", notes)
+  if (length(params)) {
+    attempt(log_event_native(path, "log", run$run_id, params), "The parameters of the search", notes)
   }
-  add_series(run, described$series, search$notes)
-  candidates <- described$runs
-  for (i in seq_len(NROW(candidates))) {
-    params <- candidates$params[[i]]
-    key <- candidate_key(params)
+  add_series(run, described$series, notes)
+  for (i in seq_len(NROW(described$runs))) {
+    candidate <- lapply(columns_of(described$runs), `[[`, i)
+    key <- candidate_key(candidate$params)
     if (key %in% search$finished) {
       next
     }
     if (!is.null(search$finished)) {
       search$finished <- c(search$finished, key)
     }
-    candidate <- begun[[key]] %||% begin_candidate(search, key, candidate_params(search, params))
+    attempt(log_candidate(search, candidate, key, begun[[key]]), paste("The candidate", i), notes)
     begun[[key]] <- NULL
-    add_series(candidate, candidates$series[[i]], search$notes)
-    log_event_native(path, "log", candidate$run_id, tags = candidates$tags[[i]])
-    finish(candidate, candidates$metrics[[i]], list(status = candidates$status[[i]]))
   }
   # In none of the resamples did these come to an end.
-  for (candidate in begun) finish(candidate, NULL, list(status = "failed"))
-  log_notes(path, run$run_id, described$notes, search$notes)
+  for (candidate in begun) attempt(finish(candidate, NULL, list(status = "failed")), "The end of a candidate", notes)
+  log_notes(path, run$run_id, described$notes, notes)
+}
+
+# A row of `runs` of a description as a run, which may have begun.
+log_candidate <- function(search, candidate, key, run = NULL) {
+  notes <- search$notes
+  run <- run %||% begin_candidate(search, key, recordable(candidate_params(search, candidate$params), "params", notes))
+  add_series(run, candidate$series, notes)
+  tags <- recordable(candidate$tags, "tags", notes)
+  if (length(tags)) {
+    attempt(log_event_native(path_of(run$file), "log", run$run_id, tags = tags), "The tags of a candidate", notes)
+  }
+  finish(run, recordable(candidate$metrics, "metrics", notes), list(status = candidate$status))
 }
 
 # Those points of a series that aren't there yet.
