@@ -69,7 +69,7 @@ log_search <- function(file, call, ..., name = NULL, resume = FALSE, data = NULL
   path <- absolute_path(check_ledger(file, "file", create = TRUE))
   expr <- substitute(call)
   caller <- parent.frame()
-  check_call(expr, "log_search")
+  check_call(expr, "log_search", "a search", "tune_grid(workflow, folds)")
   fun <- called_function(expr, caller)
   about <- describe_call(expr, fun, NULL, caller)
   check_is_search(about)
