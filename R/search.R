@@ -45,7 +45,8 @@
 #' wasn't interrupted. The script has to come to the same place: function, data, resamples, grid, metrics,
 #' workflow, control, the state of R's random stream (`set.seed()` before it, or `seed`) and
 #' the versions of packages must be what they were, else the error `fitledger_error_search` says
-#' what differs. A finished search is never returned in place of a new one. Grids are
+#' what differs. Of a function or a formula among them that goes for its code and for what this names of yours, functions
+#' and values, a few levels deep. A finished search is never returned in place of a new one. Grids are
 #' searched with `parallel_over = "everything"`, so that preprocessing is repeated for each block;
 #' `tune_bayes()` wants `control_bayes(seed = )`. `fit_resamples()` is one block. Races and annealing are
 #' on record, but what they have come to isn't all in their results: they can't be taken up again.
@@ -97,12 +98,14 @@ log_search <- function(file, call, ..., name = NULL, resume = FALSE, data = NULL
     warn_of(search$notes)
   })
   result <- watched(left, if (resume) {
+    record_search(search, plan$given)
     withVisible(run_in_blocks(search, plan))
   } else {
-    prepared <- prepare_search(search, about, with_values(expr, caller))
-    evaluated <- rlang::eval_bare(as.call(list(base::withVisible, prepared$call)), prepared$env)
-    evaluated$value <- prepared$as_without_us(evaluated$value)
-    evaluated
+    search_call <- with_values(expr, caller)
+    # Of a call that can't be matched nothing is known, and what it comes to is its own affair.
+    given <- tryCatch(arguments_of_search(about, search_call), error = function(e) NULL)
+    record_search(search, given)
+    evaluate_reporting(search, search_call, given)
   })
   ended <- TRUE
   end_search(search, c(list(status = "finished"), drawn_from(stream)), result$value)
@@ -133,39 +136,28 @@ check_is_search <- function(about, call = rlang::caller_env()) {
 
 # - `run`, `experiment`: the run of the search, and what its candidates are a part of, too
 # - `folder`: where processes of this machine agree on who begins a candidate's run
-# - `steps`: the place of each resample, by the rows that are predicted in it
-# - `params`: what is recorded of each candidate; by workflow, where there are several
-# - `options`: those of fitledger in this session, which hold for workers, too
+# - `stream`: the state of R's random stream before the search
 # - `notes`: what could not be recorded
-# - `tuned`: the names of what is tuned; by workflow, too
-# - `unfinished`: ids of runs of candidates that an earlier process began and did not finish, by the candidates' keys;
-#   `finished`: the keys of those that are not to be logged again
+#
+# `record_search()` adds what the search was given to say of it:
+#
+# - `steps`: the step of each resample, by the rows that are predicted in it; NULL where these aren't resamples
+# - `params`: what is recorded of each candidate, a list for each workflow, named by them where there are several
+# - `tuned`: the names of what is tuned, likewise
+#
+# and `run_in_blocks()` what an earlier process has done:
+#
+# - `unfinished`: ids of runs of candidates that it began and did not finish, by the candidates' keys
+# - `finished`: the keys of candidates that are not to be logged again; NULL for a search that isn't run in blocks
 new_search <- function(run, experiment) {
   search <- new.env(parent = emptyenv())
   search$run <- run
   search$experiment <- experiment
   search$folder <- tempfile("fitledger-search-")
   dir.create(search$folder)
+  search$stream <- current_stream()
   search$notes <- new_notes()
   search
-}
-
-# The call with its values, in which what reports the metrics, too, stands in their place. `as_without_us` takes that out of
-# the results again.
-prepare_search <- function(search, about, prepared, record = TRUE) {
-  prepared$as_without_us <- identity
-  given <- tryCatch(arguments_of_search(about, prepared), error = function(e) NULL)
-  if (is.null(given)) {
-    return(prepared)
-  }
-  if (record) {
-    attempt(record_search(search, given), "What the search was given", search$notes)
-  }
-  report <- tryCatch(
-    if (inherits(given$object, "workflow_set")) report_of_set(prepared, given, search) else report_of_one(prepared, given, search),
-    error = function(e) NULL
-  )
-  report %||% prepared
 }
 
 # A call, whose arguments are evaluated once and in their order, and the environment that has their values.
@@ -180,6 +172,13 @@ with_values <- function(expr, caller) {
     }
   }
   list(call = expr, env = env)
+}
+
+# A call of a function with values, which are put into an environment for it.
+call_of_values <- function(fun, values, env) {
+  places <- paste0(".value", seq_along(values), recycle0 = TRUE)
+  list2env(rlang::set_names(values, places), env)
+  as.call(c(fun, rlang::set_names(lapply(places, as.name), names(values))))
 }
 
 # `...` of the function that makes the call, as its elements.
@@ -197,33 +196,42 @@ with_dots <- function(expr, caller) {
 }
 
 # What the method that will run is given, by the names of its arguments.
-arguments_of_search <- function(about, prepared) {
+arguments_of_search <- function(about, search_call) {
   generic <- getExportedValue(about$package, about[["function"]])
-  first <- eval(match.call(generic, prepared$call, envir = prepared$env)$object, prepared$env)
+  env <- search_call$env
+  first <- eval(match.call(generic, search_call$call, envir = env)$object, env)
   classes <- c(class(first), "default")
   methods <- lapply(classes, function(class) utils::getS3method(about[["function"]], class, optional = TRUE, envir = asNamespace(about$package)))
   method <- Filter(Negate(is.null), methods)
-  matched <- match.call(if (length(method)) method[[1]] else generic, prepared$call, expand.dots = TRUE, envir = prepared$env)
-  given <- lapply(as.list(matched)[-1], eval, prepared$env)
+  matched <- match.call(if (length(method)) method[[1]] else generic, search_call$call, expand.dots = TRUE, envir = env)
+  given <- lapply(as.list(matched)[-1], eval, env)
   given$object <- first
   given
 }
 
 # Parameters are what the search was given but its objects, of which the results say more.
 record_search <- function(search, given) {
-  plain <- given[setdiff(names(given), c("", "object", "resamples", "metrics", "control", "preprocessor", "param_info", "verbose"))]
-  arguments <- lapply(plain, function(value) list(value = value))
-  sorted <- sort_arguments(arguments, NULL, search$notes)
-  is_rset <- inherits(given$resamples, "rset")
-  search$steps <- if (is_rset) steps_of(given$resamples)
-  data <- c(sorted$data, if (is_rset) list(data = value_version(given$resamples$splits[[1]]$data, NULL)))
-  workflows <- if (inherits(given$object, "workflow_set")) workflows_of(given$object) else list(workflow_of(given))
-  search$params <- lapply(workflows, params_of_workflow)
-  search$tuned <- lapply(workflows, function(workflow) tune::tune_args(workflow)$id)
-  params <- override(if (length(workflows) == 1) drop_tuned(search$params[[1]]), sorted$params)
-  log_event_native(
-    path_of(search$run$file), "log", search$run$run_id, params,
-    more = if (length(data)) list(data = data)
+  if (is.null(given)) {
+    return(invisible())
+  }
+  attempt(
+    {
+      is_rset <- inherits(given$resamples, "rset")
+      search$steps <- if (is_rset) steps_of(given$resamples)
+      workflows <- if (inherits(given$object, "workflow_set")) workflows_of(given$object) else list(workflow_of(given))
+      search$params <- lapply(workflows, params_of_workflow)
+      search$tuned <- lapply(workflows, function(workflow) tune::tune_args(workflow)$id)
+      objects <- c("", "object", "resamples", "metrics", "control", "preprocessor", "param_info", "verbose")
+      plain <- lapply(given[setdiff(names(given), objects)], function(value) list(value = value))
+      sorted <- sort_arguments(plain, NULL, search$notes)
+      data <- c(sorted$data, if (is_rset) list(data = value_version(given$resamples$splits[[1]]$data, NULL)))
+      params <- override(if (length(workflows) == 1) drop_tuned(search$params[[1]]), sorted$params)
+      log_event_native(
+        path_of(search$run$file), "log", search$run$run_id, params,
+        more = if (length(data)) list(data = data)
+      )
+    },
+    "What the search was given", search$notes
   )
 }
 
@@ -244,17 +252,32 @@ drop_tuned <- function(params) {
 
 # ---- While it runs --------------------------------------------------------
 
-report_of_one <- function(prepared, given, search) {
+# The value of a search's call, and whether it is visible: the call is evaluated with what reports the metrics, too, in
+# their place, as far as that can be done.
+evaluate_reporting <- function(search, search_call, given) {
+  report <- if (inherits(given$object, "workflow_set")) report_of_set else report_of_one
+  reporting <- if (!is.null(given)) tryCatch(report(search, search_call, given), error = function(e) NULL)
+  call <- reporting$call %||% search_call$call
+  evaluated <- rlang::eval_bare(as.call(list(base::withVisible, call)), search_call$env)
+  if (!is.null(reporting)) {
+    evaluated$value <- reporting$without_us(evaluated$value)
+  }
+  evaluated
+}
+
+# The call in which what reports stands in the place of the metrics, and how it is taken out of what comes out.
+report_of_one <- function(search, search_call, given) {
   metrics <- metrics_or_usual(given$metrics, given$object)
-  prepared$env$.metrics <- reporting(metrics, search, NULL)
-  prepared$call$metrics <- quote(.metrics)
-  prepared$as_without_us <- function(results) with_metrics(results, metrics)
-  prepared
+  search_call$env$.metrics <- reporting(metrics, search, NULL)
+  call <- search_call$call
+  call$metrics <- quote(.metrics)
+  list(call = call, without_us = function(results) with_metrics(results, metrics))
 }
 
 # Each workflow reports for itself, so that they are given their metrics one by one.
-report_of_set <- function(prepared, given, search) {
-  dots <- given[setdiff(names(given), c("object", "fn", "verbose", "seed", ""))]
+report_of_set <- function(search, search_call, given) {
+  of_map <- c("fn", "verbose", "seed")
+  dots <- given[setdiff(names(given), c("object", of_map, ""))]
   set <- rlang::exec(getExportedValue("workflowsets", "option_add"), given$object, !!!dots)
   workflows <- workflows_of(set)
   reporting_set <- set
@@ -263,20 +286,18 @@ report_of_set <- function(prepared, given, search) {
     metrics[[i]] <- metrics_or_usual(set$option[[i]]$metrics, workflows[[i]])
     reporting_set$option[[i]]$metrics <- reporting(metrics[[i]], search, names(workflows)[[i]])
   }
-  others <- given[intersect(names(given), c("fn", "verbose", "seed"))]
-  list2env(rlang::set_names(c(list(reporting_set), others), c(".set", paste0(".", names(others), recycle0 = TRUE))), prepared$env)
-  others[] <- lapply(paste0(".", names(others), recycle0 = TRUE), as.name)
-  prepared$call <- as.call(c(prepared$call[[1]], list(object = quote(.set)), others))
-  prepared$as_without_us <- function(results) {
-    results$option <- set$option
-    for (i in seq_along(metrics)) {
-      if (inherits(results$result[[i]], "tune_results")) {
-        attr(results$result[[i]], "metrics") <- metrics[[i]]
+  list(
+    call = call_of_values(search_call$call[[1]], c(list(object = reporting_set), given[intersect(names(given), of_map)]), search_call$env),
+    without_us = function(results) {
+      results$option <- set$option
+      for (i in seq_along(metrics)) {
+        if (inherits(results$result[[i]], "tune_results")) {
+          attr(results$result[[i]], "metrics") <- metrics[[i]]
+        }
       }
+      results
     }
-    results
-  }
-  prepared
+  )
 }
 
 metrics_or_usual <- function(metrics, object) {
@@ -300,7 +321,7 @@ with_metrics <- function(results, metrics) {
 reporting <- function(metrics, search, workflow_id) {
   report <- list(
     run = search$run, experiment = search$experiment, folder = search$folder, steps = search$steps,
-    unfinished = search$unfinished,
+    unfinished = search$unfinished, stream = search$stream,
     params = c(if (!is.null(workflow_id)) list(workflow = workflow_id), search$params[[workflow_id %||% 1]]),
     options = options()[grepl("^fitledger\\.", names(options()))], pid = Sys.getpid()
   )
@@ -339,7 +360,7 @@ report_measured <- function(report, data, measured) {
   }
   old <- options(c(report$options, list(fitledger.sync = "none")))
   on.exit(options(old))
-  suppressMessages(suppressWarnings({
+  with_stream(report$stream, suppressMessages(suppressWarnings({
     tuned <- setdiff(names(attr(data, "groups")), ".rows")
     measured <- with_metric_names(measured)
     rows <- columns_of(measured)[tuned]
@@ -356,11 +377,11 @@ report_measured <- function(report, data, measured) {
     if (Sys.getpid() != report$pid) {
       write_buffered()
     }
-  }))
+  })))
 }
 
 # The runs of candidates that this process has seen begun, by their places.
-begun <- new.env(parent = emptyenv())
+seen_candidates <- new.env(parent = emptyenv())
 
 # Candidates are told from each other by the values of what is tuned, in all processes alike.
 candidate_keys <- function(columns, rows, workflow_id = NULL) {
@@ -374,19 +395,20 @@ candidate_keys <- function(columns, rows, workflow_id = NULL) {
 
 # By its parameters in the results: the workflow, where there are several, and what is tuned.
 candidate_key <- function(params) {
-  candidate_keys(params[names(params) != "workflow"], 1, params$workflow)
+  candidate_keys(lapply(params[names(params) != "workflow"], list), 1, params[["workflow"]])
 }
 
 # With those of its workflow, which aren't tuned.
 candidate_params <- function(search, params) {
-  override(params["workflow"[!is.null(params$workflow)]], override(search$params[[params$workflow %||% 1]], params))
+  workflow <- params[["workflow"]]
+  override(if (!is.null(workflow)) list(workflow = workflow), override(search$params[[workflow %||% 1]], params))
 }
 
 # The process that makes the place begins the run, and the others wait for it. NULL if it could not be begun.
 candidate_run <- function(report, key, params) {
   place <- file.path(report$folder, key)
-  if (!is.null(begun[[place]])) {
-    return(begun[[place]])
+  if (!is.null(seen_candidates[[place]])) {
+    return(seen_candidates[[place]])
   }
   path <- file.path(place, "run.rds")
   if (dir.create(place, showWarnings = FALSE)) {
@@ -408,7 +430,7 @@ candidate_run <- function(report, key, params) {
   }
   run <- readRDS(path)
   if (!is.null(run)) {
-    assign(place, run, begun)
+    assign(place, run, seen_candidates)
   }
   run
 }
@@ -427,7 +449,7 @@ begin_candidate <- function(report, key, params) {
 # The runs that were begun since this was asked last, by the keys of their candidates.
 begun_candidates <- function(search) {
   places <- dir(search$folder, full.names = TRUE)
-  rm(list = intersect(places, names(begun)), envir = begun)
+  rm(list = intersect(places, names(seen_candidates)), envir = seen_candidates)
   runs <- lapply(file.path(places, "run.rds"), function(path) if (file.exists(path)) readRDS(path))
   unlink(places, recursive = TRUE)
   Filter(Negate(is.null), rlang::set_names(runs, basename(places)))

@@ -267,6 +267,127 @@ test_that("a search that was killed is taken up where it was", {
   }
 })
 
+test_that("a search is found again among other runs of its name", {
+  skip_without_tune()
+  file <- local_ledger()
+  folds <- three_folds()
+  search <- function() {
+    set.seed(1)
+    log_search(file, tune::tune_grid(tree_workflow(), folds, grid = depths()), name = "it", resume = TRUE)
+  }
+  # Names of parameters that are those of what is known of every run, too.
+  log_run(file, list(name = "x", status = "y", parent = "z"), list(), name = "it")
+  tryCatch(search(), fitledger_message_blocks = function(m) NULL)
+  left <- last_run_id(file)
+  expect_identical(read_run(file, left)$status, "interrupted")
+  log_run(file, list(), list(), name = "it")
+  log_run(file, list(), list(), name = "it", artifacts = list(search = list("of something else")))
+  start_run(file, name = "it")
+  suppressMessages(log_search(file, tune::fit_resamples(parsnip::linear_reg(), mpg ~ wt, folds), name = "it"))
+  taken_up <- list()
+  suppressMessages(withCallingHandlers(search(), fitledger_message_resumed = function(m) taken_up <<- c(taken_up, list(m))))
+  expect_length(taken_up, 1)
+  expect_match(conditionMessage(taken_up[[1]]), left, fixed = TRUE)
+  expect_identical(read_run(file, left)$status, "finished")
+  expect_identical(nrow(read_runs(file, where = details.parent == left)), 3L)
+})
+
+test_that("candidates are told from each other by texts, too", {
+  skip_without_tune("ranger")
+  file <- local_ledger()
+  folds <- three_folds()
+  fits <- 0
+  count <- function(fit) {
+    fits <<- fits + 1
+    if (fits == 4) invokeRestart("leave")
+    "a fit"
+  }
+  forest <- parsnip::rand_forest("regression", "ranger", trees = 5)
+  forest <- parsnip::set_engine(forest, "ranger", splitrule = tune::tune(), seed = 1)
+  grid <- expand.grid(splitrule = c("variance", "extratrees", "maxstat"), stringsAsFactors = TRUE)
+  search <- function() {
+    set.seed(1)
+    suppressMessages(log_search(
+      file, tune::tune_grid(workflows::workflow(mpg ~ ., forest), folds, grid = grid, control = tune::control_grid(extract = count)),
+      name = "it", resume = TRUE
+    ))
+  }
+  withRestarts(search(), leave = function() NULL)
+  expect_identical(sum(read_runs(file, columns = "status")$status == "finished"), 1L)
+  fits <- 100
+  means <- tune::collect_metrics(search())
+  expect_identical(fits, 106)
+  runs <- read_runs(file, columns = c("status", "splitrule", "rmse"))
+  expect_identical(runs$status, rep("finished", 4))
+  expect_identical(runs$splitrule[-1], as.character(grid$splitrule))
+  means <- means[means$.metric == "rmse", ]
+  expect_identical(runs$rmse[-1], means$mean[match(runs$splitrule[-1], means$splitrule)])
+})
+
+test_that("what code finds by its names is a part of a search", {
+  skip_without_tune()
+  file <- local_ledger()
+  folds <- three_folds()
+  threshold <- 1
+  half <- function(x) x * threshold / 2
+  beyond <- function(fit) half(1) > 0
+  # tune finds the method of a metric where users have it.
+  metric <- quote({
+    fl_ratio <- yardstick::new_numeric_metric(function(data, ...) UseMethod("fl_ratio"), direction = "minimize")
+    fl_ratio.data.frame <- function(data, truth, estimate, na_rm = TRUE, case_weights = NULL, ...) {
+      yardstick::numeric_metric_summarizer(
+        "fl_ratio", fl_ratio_vec,
+        data = data, truth = !!rlang::enquo(truth), estimate = !!rlang::enquo(estimate), na_rm = na_rm
+      )
+    }
+    fl_ratio_vec <- function(truth, estimate, ...) fl_threshold * mean(estimate) / mean(truth)
+  })
+  eval(metric, globalenv())
+  set_threshold <- function(value) {
+    threshold <<- value
+    assign("fl_threshold", value, globalenv())
+  }
+  withr::defer(rm(list = c("fl_ratio", "fl_ratio.data.frame", "fl_ratio_vec", "fl_threshold"), envir = globalenv()))
+  tuned <- function(n = 4) {
+    workflows::workflow(mpg ~ wt, parsnip::decision_tree("regression", "rpart", tree_depth = tune::tune(), min_n = n))
+  }
+  search <- function(what, workflow = tuned(), control = tune::control_grid(), metrics = NULL) {
+    set.seed(1)
+    log_search(
+      file, tune::tune_grid(workflow, folds, grid = data.frame(tree_depth = 1:2), control = control, metrics = metrics),
+      name = what, resume = TRUE
+    )
+  }
+  begin <- function(...) tryCatch(search(...), fitledger_message_blocks = function(m) NULL)
+  differs <- function(...) expect_error(search(...), class = "fitledger_error_search")$differs
+  searches <- list(
+    "the control" = function(what) list(what, control = tune::control_grid(extract = beyond)),
+    "the metrics" = function(what) list(what, metrics = yardstick::metric_set(fl_ratio)),
+    "the workflow" = function(what) list(what, workflow = tuned(half(8)))
+  )
+  for (what in names(searches)) {
+    set_threshold(1)
+    do.call(begin, searches[[what]](what))
+    set_threshold(2)
+    expect_identical(do.call(differs, searches[[what]](what)), what)
+    set_threshold(1)
+    suppressMessages(do.call(search, searches[[what]](what)))
+    expect_identical(unique(read_runs(file, columns = "status")$status), "finished")
+  }
+  # A promise is described by its code, and not evaluated; nor is what an active binding would give.
+  begin("promised", workflow = tuned(n = 4))
+  expect_identical(differs("promised", workflow = tuned(n = 5)), "the workflow")
+  suppressMessages(search("promised", workflow = tuned(n = 4)))
+  env <- new.env()
+  delayedAssign("later", stop("evaluated"), assign.env = env)
+  makeActiveBinding("touched", function() stop("touched"), env)
+  untouched <- function(fit) if (TRUE) "a fit" else list(later, touched)
+  environment(untouched) <- env
+  begin("untouched", control = tune::control_grid(extract = untouched))
+  suppressMessages(search("untouched", control = tune::control_grid(extract = untouched)))
+  expect_identical(unique(read_runs(file, columns = "status")$status), "finished")
+})
+
 test_that("what is another search is not taken up", {
   skip_without_tune()
   file <- local_ledger()
