@@ -71,6 +71,44 @@ test_that("a search is on record, and gives what the bare call gives", {
   expect_identical(verify_ledger(file)$status, "ok")
 })
 
+test_that("a search has one session", {
+  skip_without_tune()
+  folds <- three_folds()
+  searches <- list(
+    grid = quote(tune::tune_grid(tree_workflow(), folds, grid = depths())),
+    bayes = quote(tune::tune_bayes(tree_workflow(), folds, initial = 3, iter = 2, control = tune::control_bayes(seed = 1)))
+  )
+  for (search in searches) {
+    # What a search loads isn't loaded during the next one.
+    bare <- suppressMessages(outcome(eval(search)))
+    for (resume in c(FALSE, TRUE)) {
+      file <- local_ledger()
+      logged <- suppressMessages(outcome(rlang::inject(log_search(file, !!search, name = "it", resume = resume))))
+      same <- if (resume) c("metrics", "each") else names(bare)
+      expect_identical(logged[same], bare[same])
+      expect_gt(nrow(read_metrics(file)), 0)
+      expect_identical(sum(read_ledger(file)$event == "session"), 1L)
+    }
+  }
+})
+
+test_that("a search in blocks is the bare search", {
+  skip_without_tune()
+  file <- local_ledger()
+  workflow <- tree_workflow()
+  folds <- three_folds()
+  searches <- list(
+    quote(tune::tune_grid(workflow, folds, grid = 4, control = tune::control_grid(save_pred = TRUE, parallel_over = "everything"))),
+    quote(tune::tune_grid(workflow, folds, grid = depths(), control = tune::control_grid(save_pred = TRUE, parallel_over = "everything"))),
+    quote(tune::tune_bayes(workflow, folds, initial = 3, iter = 3, control = tune::control_bayes(seed = 1, save_pred = TRUE)))
+  )
+  for (search in searches) {
+    bare <- outcome(eval(search))
+    logged <- suppressMessages(outcome(rlang::inject(log_search(file, !!search, name = "it", resume = TRUE))))
+    expect_identical(logged, bare)
+  }
+})
+
 test_that("candidates are there while the search runs", {
   skip_without_tune()
   file <- local_ledger()
@@ -97,9 +135,18 @@ test_that("workers report, too, and the results are the same", {
     points <- read_metrics(file)
     expect_identical(nrow(points), 18L)
     expect_identical(anyDuplicated(points[c("run_id", "metric", "step")]), 0L)
-    # Sessions of workers are on record beside this one.
+    # Workers have begun candidates' runs themselves.
     events <- read_ledger(file)
-    expect_gt(sum(events$event == "session"), 1)
+    begun_by <- function(event) {
+      sessions <- sub(".*\"session\":\"([^\"]*)\".*", "\\1", events$context[events$event == event])
+      contexts <- events$context[events$event == "session"]
+      context_of <- function(session) contexts[grepl(paste0("{\"id\":\"", session, "\""), contexts, fixed = TRUE)]
+      as.integer(sub(".*\"pid\":([0-9]+).*", "\\1", vapply(sessions, context_of, "")))
+    }
+    pids <- begun_by("start")
+    expect_length(pids, 4)
+    expect_identical(pids[[1]], Sys.getpid())
+    expect_true(all(pids[-1] != Sys.getpid()))
     expect_identical(verify_ledger(file)$status, "ok")
   }
   old <- future::plan(future::multisession, workers = 2)
