@@ -167,13 +167,14 @@ check_call <- function(expr, verb, whose, example, call = rlang::caller_env()) {
     return(invisible())
   }
   what <- if (is.symbol(expr)) paste0("the name `", expr, "`") else if (is.call(expr)) kind_of_call(expr) else describe(expr)
+  example <- paste0("`", verb, "(file, ", example, ")`.")
   hint <- if (is.symbol(expr)) {
     c(
-      paste0("Write the call itself: `", verb, "(file, ", example, ")`."),
+      paste("Write the call itself:", example),
       paste0("In a function that was handed a call as `x`: `rlang::inject(", verb, "(!!file, !!substitute(x)), parent.frame())`.")
     )
   } else {
-    (if (is.call(expr)) rewritten(expr, verb)) %||% paste0("Write one call of ", whose, ": `", verb, "(file, ", example, ")`.")
+    (if (is.call(expr)) rewritten(expr, verb)) %||% paste0("Write one call of ", whose, ": ", example)
   }
   abort("argument", paste0("`call` must be one function call, not ", what, "."), hint, arg = "call", call = call)
 }
@@ -248,7 +249,8 @@ hint_of_do_call <- function(before, expr, verb) {
     return(NULL)
   }
   what <- if (is.call(matched$what)) code_text(matched$what) else as.character(matched$what)
-  paste0("Write `", paste(before, collapse = ""), "rlang::inject(", verb, "(file, ", what, "(!!!", code_text(matched$args), ")))`.")
+  injected <- paste0(what, "(!!!", code_text(matched$args), ")")
+  paste0("Write `", paste(before, collapse = ""), "rlang::inject(", verb, "(file, ", injected, "))`.")
 }
 
 # The one call that parentheses, a block or a pipe comes to; NULL if it isn't one.

@@ -141,8 +141,8 @@ own_names <- function(calls) {
 
 # The generics on which calls dispatch.
 dispatched_in <- function(calls) {
-  dispatches <- Filter(function(call) identical(call[[1]], quote(UseMethod)) && length(call) > 1 && rlang::is_string(call[[2]]), calls)
-  vapply(dispatches, function(call) call[[2]], "")
+  dispatches <- function(call) identical(call[[1]], quote(UseMethod)) && length(call) > 1 && rlang::is_string(call[[2]])
+  vapply(Filter(dispatches, calls), function(call) call[[2]], "")
 }
 
 # ---- Who was here before --------------------------------------------------
@@ -241,7 +241,8 @@ run_in_blocks <- function(search, plan) {
   plan$together(results)
 }
 
-# The candidates of a block are done. `name`: of its results, which are to be stored. One without new candidates is run again.
+# The candidates of a block are done. `name`: of its results, which are to be stored. One without new candidates is run
+# again.
 finish_block <- function(search, results, name = NULL) {
   described <- describe_fit(results)
   if (!NROW(described$runs)) {

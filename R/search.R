@@ -286,8 +286,9 @@ report_of_set <- function(search, search_call, given) {
     metrics[[i]] <- metrics_or_usual(set$option[[i]]$metrics, workflows[[i]])
     reporting_set$option[[i]]$metrics <- reporting(metrics[[i]], search, names(workflows)[[i]])
   }
+  values <- c(list(object = reporting_set), given[intersect(names(given), of_map)])
   list(
-    call = call_of_values(search_call$call[[1]], c(list(object = reporting_set), given[intersect(names(given), of_map)]), search_call$env),
+    call = call_of_values(search_call$call[[1]], values, search_call$env),
     without_us = function(results) {
       results$option <- set$option
       for (i in seq_along(metrics)) {
