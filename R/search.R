@@ -384,12 +384,13 @@ report_measured <- function(report, data, measured) {
 # The runs of candidates that this process has seen begun, by their places.
 seen_candidates <- new.env(parent = emptyenv())
 
-# Candidates are told from each other by the values of what is tuned, in all processes alike.
+# Candidates are told from each other by the values of what is tuned, in all processes alike. In a grid these may be factors,
+# of which tune makes texts.
 candidate_keys <- function(columns, rows, workflow_id = NULL) {
   columns <- columns[order(names(columns), method = "radix")]
   value_at <- function(column, row) {
     value <- column[[row]]
-    if (is.numeric(value)) as.numeric(value) else value
+    if (is.numeric(value)) as.numeric(value) else if (is.factor(value)) as.character(value) else value
   }
   vapply(seq_len(rows), function(row) rlang::hash(list(workflow_id, lapply(columns, value_at, row))), "")
 }

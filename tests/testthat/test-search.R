@@ -339,7 +339,7 @@ test_that("a search is found again among other runs of its name", {
   expect_identical(nrow(read_runs(file, where = details.parent == left)), 3L)
 })
 
-test_that("candidates are told from each other by texts, too", {
+test_that("candidates are told from each other by factors, too", {
   skip_without_tune("ranger")
   file <- local_ledger()
   folds <- three_folds()
@@ -352,18 +352,19 @@ test_that("candidates are told from each other by texts, too", {
   forest <- parsnip::rand_forest("regression", "ranger", trees = 5)
   forest <- parsnip::set_engine(forest, "ranger", splitrule = tune::tune(), seed = 1)
   grid <- expand.grid(splitrule = c("variance", "extratrees", "maxstat"), stringsAsFactors = TRUE)
+  workflow <- workflows::workflow(mpg ~ ., forest)
+  control <- tune::control_grid(extract = count, parallel_over = "everything")
   search <- function() {
     set.seed(1)
-    suppressMessages(log_search(
-      file, tune::tune_grid(workflows::workflow(mpg ~ ., forest), folds, grid = grid, control = tune::control_grid(extract = count)),
-      name = "it", resume = TRUE
-    ))
+    suppressMessages(log_search(file, tune::tune_grid(workflow, folds, grid = grid, control = control), name = "it", resume = TRUE))
   }
   withRestarts(search(), leave = function() NULL)
   expect_identical(sum(read_runs(file, columns = "status")$status == "finished"), 1L)
   fits <- 100
   means <- tune::collect_metrics(search())
   expect_identical(fits, 106)
+  set.seed(1)
+  expect_identical(means, tune::collect_metrics(tune::tune_grid(workflow, folds, grid = grid, control = control)))
   runs <- read_runs(file, columns = c("status", "splitrule", "rmse"))
   expect_identical(runs$status, rep("finished", 4))
   expect_identical(runs$splitrule[-1], as.character(grid$splitrule))
