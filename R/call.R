@@ -76,7 +76,7 @@ log_call <- function(file, call, metrics = describe_fit, ..., params = NULL, art
   file <- absolute_path(check_ledger(file, "file", create = TRUE))
   expr <- substitute(call)
   caller <- parent.frame()
-  check_call(expr)
+  check_call(expr, "log_call", "the function that fits the model", "lm(y ~ x, data = d)")
   check_function(metrics, "metrics")
   check_function(sealed, "sealed")
   check_artifact(artifact, redact)
@@ -158,7 +158,8 @@ check_redact <- function(redact, fun, call = rlang::caller_env()) {
 
 # ---- What is a call -------------------------------------------------------
 
-check_call <- function(expr, verb = "log_call", call = rlang::caller_env()) {
+# `verb` is what is given the call, which is to be one of `whose`, such as the `example`.
+check_call <- function(expr, verb, whose, example, call = rlang::caller_env()) {
   if (missing(expr)) {
     abort_argument("call", "a function call", call = call)
   }
@@ -166,18 +167,14 @@ check_call <- function(expr, verb = "log_call", call = rlang::caller_env()) {
     return(invisible())
   }
   what <- if (is.symbol(expr)) paste0("the name `", expr, "`") else if (is.call(expr)) kind_of_call(expr) else describe(expr)
+  example <- paste0("`", verb, "(file, ", example, ")`.")
   hint <- if (is.symbol(expr)) {
     c(
-      "Write the call itself: `log_call(file, lm(y ~ x, data = d))`.",
-      "In a function that was handed a call as `x`: `rlang::inject(log_call(!!file, !!substitute(x)), parent.frame())`."
+      paste("Write the call itself:", example),
+      paste0("In a function that was handed a call as `x`: `rlang::inject(", verb, "(!!file, !!substitute(x)), parent.frame())`.")
     )
   } else {
-    (if (is.call(expr)) rewritten(expr)) %||% "Write one call of the function that fits the model: `log_call(file, lm(y ~ x, data = d))`."
-  }
-  if (verb == "log_search") {
-    # The same, of other calls.
-    hint <- gsub("lm(y ~ x, data = d)", "tune_grid(workflow, folds)", gsub("log_call(", "log_search(", hint, fixed = TRUE), fixed = TRUE)
-    hint <- sub("of the function that fits the model", "of a search", hint, fixed = TRUE)
+    (if (is.call(expr)) rewritten(expr, verb)) %||% paste0("Write one call of ", whose, ": ", example)
   }
   abort("argument", paste0("`call` must be one function call, not ", what, "."), hint, arg = "call", call = call)
 }
@@ -218,37 +215,42 @@ kind_of_call <- function(expr) {
 }
 
 # The hint with a call that will do in place of one that doesn't; NULL where none is found.
-rewritten <- function(expr) {
+rewritten <- function(expr, verb) {
   name <- head_name(expr[[1]])
   if (is.null(name)) {
     method <- expr
     method[[1]] <- as.name("method")
-    return(hint_of(c("method <- ", code_text(expr[[1]]), "; "), method))
+    return(hint_of(c("method <- ", code_text(expr[[1]]), "; "), method, verb))
   }
   assigned <- ""
   if (name %in% c("<-", "<<-", "=") && length(expr) == 3) {
     assigned <- c(code_text(expr[[2]]), " ", name, " ")
     expr <- expr[[3]]
   }
-  if (rlang::is_call(expr, "do.call")) {
-    matched <- tryCatch(match.call(base::do.call, expr), error = function(e) NULL)
-    what <- if (is.character(matched$what) || is.symbol(matched$what)) as.character(matched$what)
-    if (is.null(what) || is.null(matched$args)) {
-      return(NULL)
-    }
-    return(paste0("Write `", paste(assigned, collapse = ""), "rlang::inject(log_call(file, ", what, "(!!!", code_text(matched$args), ")))`."))
+  if (is.call(expr) && identical(head_name(expr[[1]]), "do.call")) {
+    return(hint_of_do_call(assigned, expr, verb))
   }
   if (rlang::is_call(expr, "{") && length(expr) > 2) {
-    last <- hint_of(assigned, plain_call(expr[[length(expr)]]))
+    last <- hint_of(assigned, plain_call(expr[[length(expr)]]), verb)
     return(if (!is.null(last)) paste("Keep the other lines outside.", last))
   }
-  hint_of(assigned, plain_call(expr))
+  hint_of(assigned, plain_call(expr), verb)
 }
 
-hint_of <- function(before, call) {
+hint_of <- function(before, call, verb) {
   if (is_function_call(call)) {
-    paste0("Write `", paste(before, collapse = ""), "log_call(file, ", code_text(call), ")`.")
+    paste0("Write `", paste(before, collapse = ""), verb, "(file, ", code_text(call), ")`.")
   }
+}
+
+hint_of_do_call <- function(before, expr, verb) {
+  matched <- tryCatch(match.call(base::do.call, expr), error = function(e) NULL)
+  if (is.null(head_name(matched$what)) || is.null(matched$args)) {
+    return(NULL)
+  }
+  what <- if (is.call(matched$what)) code_text(matched$what) else as.character(matched$what)
+  injected <- paste0(what, "(!!!", code_text(matched$args), ")")
+  paste0("Write `", paste(before, collapse = ""), "rlang::inject(", verb, "(file, ", injected, "))`.")
 }
 
 # The one call that parentheses, a block or a pipe comes to; NULL if it isn't one.

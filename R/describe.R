@@ -40,8 +40,11 @@
 #' @param metrics Metrics: a named list or vector of single numbers.
 #' @param series Metrics step by step, such as the loss of each iteration: a data frame with
 #'   the columns `metric` (text), `step` (whole numbers) and `value` (numbers).
-#' @param runs Of a search: a data frame with a row for each candidate. List columns are
-#'   allowed.
+#' @param runs Of a search: a data frame with a row for each candidate, each of which is a run that belongs to the
+#'   search. Its columns are `params` and `metrics`, lists with a named list for each candidate, as the arguments of these
+#'   names; and, where there is something to say, `series`, a list of such data frames as the argument, `tags`, a list of
+#'   named lists, and `status`: how each ended, `"finished"`, `"interrupted"` or `"failed"`. Without `status`
+#'   they are finished. Others are left out.
 #' @param sealed Metrics to report and not to choose by, as in [log_run()].
 #' @param notes What is to be remarked, such as warnings and errors of single fits: texts.
 #' @param seconds How long the fit took: a number or a `difftime`.
@@ -53,7 +56,8 @@
 #' @returns An object of class `fitledger_description`, a list of `params`, `metrics`,
 #'   `series`, `runs`, `sealed`, `notes`, `seconds`, `seed`, `packages` and `prototype`, all of
 #'   which are always there: `params`, `metrics` and `sealed` are named lists; `series` has no
-#'   rows where there is none; `runs`, `seconds`, `seed` and `prototype` are `NULL` then.
+#'   rows where there is none; `runs`, `seconds`, `seed` and `prototype` are `NULL` then. Where there are `runs` they have
+#'   all five columns.
 #' @section Errors:
 #' `fitledger_error_argument` for an element that isn't as above.
 #' @export
@@ -70,6 +74,12 @@
 #'   )
 #' }
 #' describe_fit(fit)
+#'
+#' # A search of three candidates.
+#' fit_description(runs = data.frame(
+#'   params = I(lapply(1:3, function(k) list(k = k))),
+#'   metrics = I(lapply(c(2, 1, 3), function(rmse) list(cv.rmse = rmse)))
+#' ))
 describe_fit <- function(x, ...) {
   UseMethod("describe_fit")
 }
@@ -79,9 +89,6 @@ describe_fit <- function(x, ...) {
 fit_description <- function(params = list(), metrics = list(), series = NULL, runs = NULL, sealed = list(),
                             notes = character(), seconds = NULL, seed = NULL, packages = character(),
                             prototype = NULL) {
-  if (!is.null(runs)) {
-    check_frame(runs, "runs")
-  }
   if (!is.null(prototype)) {
     check_frame(prototype, "prototype")
     prototype <- utils::head(prototype, 0)
@@ -97,7 +104,7 @@ fit_description <- function(params = list(), metrics = list(), series = NULL, ru
       params = described_values(params, "params"),
       metrics = described_values(metrics, "metrics", metric = TRUE),
       series = described_series(series),
-      runs = runs,
+      runs = described_runs(runs),
       sealed = described_values(sealed, "sealed", metric = TRUE),
       notes = as.vector(notes),
       seconds = described_seconds(seconds),
@@ -134,23 +141,62 @@ described_values <- function(x, arg, metric = FALSE, call = rlang::caller_env())
   if (metric) lapply(values, native_metric, arg) else values
 }
 
-described_series <- function(x, call = rlang::caller_env()) {
+described_series <- function(x, arg = "series", call = rlang::caller_env()) {
   x <- x %||% data.frame(metric = character(), step = numeric(), value = numeric())
   columns <- c("metric", "step", "value")
   if (!is.data.frame(x) || !all(columns %in% names(x))) {
-    abort_argument("series", paste("a data frame with the columns", enumerate(columns)), x, call = call)
+    abort_argument(arg, paste("a data frame with the columns", enumerate(columns)), x, call = call)
   }
   metric <- if (is.factor(x$metric)) as.character(x$metric) else x$metric
   if (!is.character(metric) || anyNA(metric) || !is_text(metric) || !all(nzchar(metric))) {
-    abort_argument("series$metric", "names of metrics", x$metric, call = call)
+    abort_argument(paste0(arg, "$metric"), "names of metrics", x$metric, call = call)
   }
   if (!is.numeric(x$step) || !all(is.finite(x$step) & x$step == trunc(x$step) & abs(x$step) <= 2^53)) {
-    abort_argument("series$step", "whole numbers of at most 2^53", x$step, call = call)
+    abort_argument(paste0(arg, "$step"), "whole numbers of at most 2^53", x$step, call = call)
   }
   if (!is.numeric(x$value)) {
-    abort_argument("series$value", "numbers", x$value, call = call)
+    abort_argument(paste0(arg, "$value"), "numbers", x$value, call = call)
   }
   data.frame(metric = metric, step = as.numeric(x$step), value = as.numeric(x$value), stringsAsFactors = FALSE)
+}
+
+described_runs <- function(x, call = rlang::caller_env()) {
+  if (is.null(x)) {
+    return(NULL)
+  }
+  check_frame(x, "runs", call)
+  columns <- columns_of(x)
+  rows <- nrow(x)
+  of_each <- function(name, checked, column = columns[[name]]) {
+    arg <- paste0("runs$", name)
+    if (!is.list(column) || is.data.frame(column) || length(column) != rows) {
+      abort_argument(arg, "a list column, with an element for each candidate", column, call = call)
+    }
+    column <- unclass(column)
+    lapply(seq_len(rows), function(i) checked(column[[i]], paste0(arg, "[[", i, "]]")))
+  }
+  nothing <- rep(list(NULL), rows)
+  values <- function(x, arg) described_values(x, arg, call = call)
+  candidates_frame(
+    params = of_each("params", values),
+    metrics = of_each("metrics", function(x, arg) described_values(x, arg, metric = TRUE, call = call)),
+    series = of_each("series", function(x, arg) described_series(x, arg, call), columns[["series"]] %||% nothing),
+    tags = of_each("tags", values, columns[["tags"]] %||% nothing),
+    status = described_status(columns[["status"]] %||% rep("finished", rows), rows, call)
+  )
+}
+
+# One row a candidate: named lists of parameters, metrics and tags, the series, and how the run ended.
+candidates_frame <- function(params, metrics, series, tags, status) {
+  as_frame(list(params = params, metrics = metrics, series = series, tags = tags, status = status), length(params))
+}
+
+described_status <- function(x, rows, call) {
+  status <- if (is.factor(x)) as.character(x) else x
+  if (!is.character(status) || length(status) != rows || !is_text(status) || !all(status %in% ends)) {
+    abort_argument("runs$status", paste("for each candidate", or(paste0("\"", ends, "\""))), x, call = call)
+  }
+  as.vector(status)
 }
 
 described_seconds <- function(x, call = rlang::caller_env()) {

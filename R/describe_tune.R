@@ -1,5 +1,5 @@
 # What the results of tune's searches are: candidates, each with its parameters, the means of its metrics over the
-# resamples, and the metrics of each resample as series whose step is the resample's place in the results.
+# resamples, and the metrics of each resample as series whose step is the resample's place among the sorted labels.
 
 #' @export
 describe_fit.tune_results <- function(x, ...) {
@@ -60,7 +60,7 @@ version_of <- function(package) {
 describe_search <- function(results, workflow_id = NULL) {
   each <- metrics_of_resamples(results)
   list(
-    params = c(directions_of(attr(results, "metrics")), list(resamples = unique(labels_of(results)))),
+    params = c(directions_of(attr(results, "metrics")), list(resamples = step_labels(results))),
     candidates = if (is.null(each)) no_candidates() else candidates_of(results, each, workflow_id),
     notes = notes_of(results)
   )
@@ -68,11 +68,6 @@ describe_search <- function(results, workflow_id = NULL) {
 
 no_candidates <- function() {
   candidates_frame(list(), list(), list(), list(), character())
-}
-
-# One row a candidate: named lists of parameters, metrics and tags, the series of the resamples, and how the run ended.
-candidates_frame <- function(params, metrics, series, tags, status) {
-  as_frame(list(params = params, metrics = metrics, series = series, tags = tags, status = status), length(params))
 }
 
 # What is measured, and what of it is better if it is larger. tune chooses by the first.
@@ -91,26 +86,38 @@ labels_of <- function(results) {
 }
 
 # What is reported of apparent resampling is no resample's.
-is_apparent <- function(results) {
-  as.character(results$id) == "Apparent"
+is_apparent <- function(resamples) {
+  as.character(resamples$id) == "Apparent"
 }
 
-# The metrics of each resample, a row each, with `.step`, the resample's place; NULL where there are none.
+# The labels of resamples in the order of their steps. A race shuffles its resamples, and a search that goes by iterations has
+# them once for each: only their labels are the same before it and in its results.
+step_labels <- function(resamples) {
+  sort(unique(labels_of(resamples)[!is_apparent(resamples)]), method = "radix")
+}
+
+# The step of each resample, NA of what is none.
+resample_steps <- function(resamples) {
+  steps <- match(labels_of(resamples), step_labels(resamples))
+  steps[is_apparent(resamples)] <- NA
+  steps
+}
+
+# The metrics of each resample, a row each, with `.step`; NULL where there are none.
 metrics_of_resamples <- function(results) {
-  steps <- which(vapply(results$.metrics, is.data.frame, logical(1)) & !is_apparent(results))
-  tables <- lapply(steps, function(step) {
-    table <- with_metric_names(results$.metrics[[step]])
-    if (nrow(table)) c(columns_of(table), list(.step = rep(step, nrow(table)), .iter = rep(results[[".iter"]][step] %||% 0L, nrow(table))))
+  steps <- resample_steps(results)
+  measured <- which(vapply(results$.metrics, is.data.frame, logical(1)) & !is.na(steps))
+  tables <- lapply(measured, function(at) {
+    table <- with_metric_names(results$.metrics[[at]])
+    n <- nrow(table)
+    if (n) c(columns_of(table), list(.step = rep(steps[[at]], n), .iter = rep(results[[".iter"]][at] %||% 0L, n)))
   })
   tables <- Filter(Negate(is.null), tables)
   if (!length(tables)) {
     return(NULL)
   }
   columns <- names(tables[[1]])
-  together <- lapply(rlang::set_names(columns), function(name) do.call(c, lapply(tables, `[[`, name)))
-  # The searches that go on from results have the resamples once for each time.
-  together$.step <- (together$.step - 1L) %% length(unique(labels_of(results))) + 1L
-  together
+  lapply(rlang::set_names(columns), function(name) do.call(c, lapply(tables, `[[`, name)))
 }
 
 # A metric at several times is several metrics.

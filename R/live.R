@@ -99,9 +99,8 @@ check_as_begun <- function(..., call = rlang::caller_env()) {
 end_run <- function(.run, metrics = list(), ..., status = "finished", sealed = NULL) {
   check_no_dots(..., known = c("status", "sealed"))
   check_run(.run)
-  known <- c("finished", "failed", "interrupted")
-  if (!is_text_string(status) || !status %in% known) {
-    abort_argument("status", or(known), status)
+  if (!is_text_string(status) || !status %in% ends) {
+    abort_argument("status", or(ends), status)
   }
   call <- environment()
   report_values(.run, list(metrics = metrics, sealed = sealed), function(values) {
@@ -109,6 +108,9 @@ end_run <- function(.run, metrics = list(), ..., status = "finished", sealed = N
   })
   invisible(.run)
 }
+
+# How a run can end.
+ends <- c("finished", "failed", "interrupted")
 
 finish <- function(run, metrics, more, sealed = NULL, call = rlang::caller_env()) {
   log_event_native(

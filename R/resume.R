@@ -1,14 +1,21 @@
 # Searches that can be taken up again: they run in blocks, whose results are stored before their candidates are finished, as an
 # artifact of the first of them.
 
-# What a search is, before it runs. `given`: its arguments. `facts`: hashes of what must be the same when it is taken up.
-# `blocks`: how many there are; `run_block(i, before, given)`: the results of one, from those before; `together()` of them all.
-plan_search <- function(about, prepared, name, call = rlang::caller_env()) {
+# How a search runs in blocks:
+#
+# - `about`, `given`: which function it is, and what that is given, by the names of its arguments
+# - `facts`: what must be the same when it is taken up, most of it as hashes, each under what it is called
+# - `goes_on(done, results)`: whether there is a block after so many, which have these results
+# - `run_block(i, before, call)`: the results of block `i`, after those with the results `before`; `call(given)` runs the
+#   search with other arguments
+# - `together(results)`: the results of the search, of those of its blocks
+# - `message`: what is to be said before it runs, if anything
+plan_search <- function(about, search_call, name, call = rlang::caller_env()) {
   if (is.null(name)) {
     abort("argument", "`resume = TRUE` takes `name`, by which the search is found again.", arg = "name", call = call)
   }
   kind <- about[["function"]]
-  given <- arguments_of_search(about, prepared)
+  given <- arguments_of_search(about, search_call)
   if (!kind %in% c("tune_grid", "fit_resamples", "tune_bayes", "workflow_map")) {
     abort(
       "argument", paste0("`", kind, "()` can't be taken up again: what it has come to isn't all in its results."),
@@ -16,7 +23,7 @@ plan_search <- function(about, prepared, name, call = rlang::caller_env()) {
       arg = "resume", call = call
     )
   }
-  facts <- facts_of_search(about, given)
+  facts <- undisturbed(facts_of_search(about, given))
   plan <- switch(kind,
     tune_grid = plan_grid(given),
     fit_resamples = plan_resamples(given),
@@ -49,57 +56,112 @@ packages_of <- function(object) {
   unlist(lapply(workflows, function(workflow) tryCatch(tune::required_pkgs(workflow), error = function(e) NULL)), use.names = FALSE)
 }
 
-# What doesn't depend on the session that made it: code without the environments and files where it was written, and of
-# what is written in a quosure what it comes to.
-without_places <- function(x) {
+# What doesn't depend on the session that made it. Environments, and the files where code was written, are other ones in each;
+# of code counts what is written and, as deep as `depth` says, what it names.
+without_places <- function(x, depth = 3) {
   if (rlang::is_quosure(x)) {
-    code <- rlang::quo_get_expr(x)
-    value <- if (is.symbol(code)) tryCatch(rlang::eval_tidy(x), error = function(e) NULL)
-    return(list(deparse(code), without_places(value)))
+    return(code_without_places(rlang::quo_get_expr(x), rlang::quo_get_env(x), depth))
   }
-  if (is.function(x)) {
-    if (inherits(x, "metric_set")) {
-      return(lapply(attr(x, "metrics"), without_places))
-    }
-    return(list(class(x), deparse(args(x)), deparse(body(x))))
+  if (inherits(x, "metric_set")) {
+    return(lapply(attr(x, "metrics"), without_places, depth))
   }
-  if (is.language(x)) {
-    return(deparse(x))
-  }
-  if (is.environment(x) || typeof(x) == "externalptr") {
+  if (is.environment(x)) {
     return(NULL)
   }
-  kept <- lapply(attributes(x)[setdiff(names(attributes(x)), c("srcref", "names"))], without_places)
-  plain <- if (is.list(x)) lapply(unclass(x), without_places) else as.vector(unclass(x))
-  list(names(x), unname(plain), kept)
+  others <- setdiff(names(attributes(x)), c("names", "srcref", ".Environment"))
+  plain <- if (is.primitive(x)) {
+    deparse(x)
+  } else if (is.function(x)) {
+    code_without_places(c(as.list(formals(x)), body(x)), environment(x), depth)
+  } else if (is.language(x)) {
+    code_without_places(x, attr(x, ".Environment"), depth)
+  } else if (is.list(x)) {
+    unname(lapply(unclass(x), without_places, depth))
+  } else if (is.atomic(x)) {
+    as.vector(unclass(x))
+  }
+  list(names(x), plain, lapply(attributes(x)[others], without_places, depth))
+}
+
+# Code, or the defaults and the body of a function.
+code_without_places <- function(code, env, depth) {
+  named <- if (depth > 0) named_by_user(code, env)
+  list(if (is.list(code)) lapply(code, deparse) else deparse(code), lapply(named, without_places, depth - 1))
+}
+
+# What code names in environments of the user's, that is up to the global one: packages have their versions. Names of its own
+# aren't meant, such as those to which it assigns.
+named_by_user <- function(code, env) {
+  calls <- calls_in(code)
+  names <- setdiff(names_in(code), c(own_names(calls), if (is.list(code)) names(code), "..."))
+  methods_of <- paste0(dispatched_in(calls), ".", recycle0 = TRUE)
+  found <- list()
+  while (is.environment(env) && (is_stored(env) || identical(env, globalenv()))) {
+    bound <- ls(env, all.names = TRUE)
+    is_method <- Reduce(`|`, lapply(methods_of, startsWith, x = bound), logical(length(bound)))
+    for (name in setdiff(bound[bound %in% names | is_method], names(found))) {
+      found[name] <- list(bound_without_evaluation(name, env))
+    }
+    env <- if (!identical(env, globalenv())) parent.env(env)
+  }
+  found[order(as.character(names(found)), method = "radix")]
+}
+
+# What has a name in an environment: of a promise its code, and of an active binding nothing.
+bound_without_evaluation <- function(name, env) {
+  if (rlang::env_binding_are_active(env, name)) {
+    return(NULL)
+  }
+  if (!rlang::env_binding_are_lazy(env, name)) {
+    value <- env[[name]]
+    return(if (!rlang::is_missing(value)) value)
+  }
+  code <- eval(as.call(list(base::substitute, as.name(name))), env)
+  # To ask for the promise itself would carry out an injection.
+  if (has_injection(list(code))) code else eval(as.call(list(rlang::enquo, as.name(name))), env)
+}
+
+# The calls in code, at every depth.
+calls_in <- function(code) {
+  inside <- if (is.call(code) || is.list(code)) unlist(lapply(as.list(code), calls_in), recursive = FALSE)
+  c(if (is.call(code)) list(code), inside)
+}
+
+# The names to which calls assign, or give an argument.
+own_names <- function(calls) {
+  unlist(lapply(calls, function(call) {
+    head <- if (is.symbol(call[[1]]) && length(call) > 2) as.character(call[[1]]) else ""
+    if (head == "function") {
+      names(call[[2]])
+    } else if (head %in% c("<-", "<<-", "=", "for") && (is.symbol(call[[2]]) || is.character(call[[2]]))) {
+      as.character(call[[2]])
+    }
+  }))
+}
+
+# The generics on which calls dispatch.
+dispatched_in <- function(calls) {
+  dispatches <- function(call) identical(call[[1]], quote(UseMethod)) && length(call) > 1 && rlang::is_string(call[[2]])
+  vapply(Filter(dispatches, calls), function(call) call[[2]], "")
 }
 
 # ---- Who was here before --------------------------------------------------
 
 # The id of the last search of a name that did not come to its end, and is the same; NULL if there is none.
 unfinished_search <- function(file, name, plan, call = rlang::caller_env()) {
-  runs <- tryCatch(
-    read_runs(file, columns = c("name", "status")),
-    fitledger_error_not_found = function(e) NULL
-  )
-  runs <- runs[runs$name %in% name, ]
-  if (is.null(runs) || !nrow(runs)) {
+  last <- last_search(file, name)
+  if (is.null(last) || last$status == "finished") {
     return(NULL)
   }
-  if (any(runs$status == "running")) {
+  if (last$status == "running") {
     abort(
       "running", paste0("A search named `", name, "` is running, as far as can be told."),
       "If its process is gone, on another machine, say, end it: `end_run(start_run(file, resume = id, take_over = TRUE), status = \"interrupted\")`.",
       call = call
     )
   }
-  last <- runs[nrow(runs), ]
-  if (last$status == "finished" || !"search" %in% read_artifacts(file, last$run_id)$artifact) {
-    return(NULL)
-  }
-  before <- read_artifact(file, last$run_id, "search")
-  facts <- union(names(before), names(plan$facts))
-  differs <- facts[!vapply(facts, function(fact) identical(before[[fact]], plan$facts[[fact]]), NA)]
+  facts <- union(names(last$facts), names(plan$facts))
+  differs <- facts[!vapply(facts, function(fact) identical(last$facts[[fact]], plan$facts[[fact]]), NA)]
   if (length(differs)) {
     abort(
       "search", paste0("The search `", name, "` can't be taken up again: ", paste(differs, collapse = ", "), if (length(differs) > 1) " differ." else " differs."),
@@ -110,23 +172,42 @@ unfinished_search <- function(file, name, plan, call = rlang::caller_env()) {
   last$run_id
 }
 
+# Of the last search of a name its `run_id`, `status` and `facts`. What else has that name is no search, nor need an artifact
+# of another run be facts.
+last_search <- function(file, name) {
+  runs <- tryCatch(runs_about(file, c("name", "status")), fitledger_error_not_found = function(e) NULL)
+  ids <- runs$run_id[runs$name %in% name]
+  artifacts <- if (length(ids)) read_artifacts(file, ids)
+  for (id in rev(intersect(ids, artifacts$run_id[artifacts$artifact == "search" & artifacts$stored]))) {
+    facts <- read_artifact(file, id, "search")
+    if (is.list(facts) && "the function" %in% names(facts)) {
+      return(list(run_id = id, status = runs$status[match(id, runs$run_id)], facts = facts))
+    }
+  }
+}
+
 # The runs of candidates that an earlier process began, with the keys of the candidates.
 children_of <- function(search) {
   run <- search$run
-  runs <- read_runs(run$file, columns = c("parent", "status"))
-  runs <- runs[runs$parent %in% run$run_id, ]
-  keys <- vapply(runs$run_id, function(id) {
+  runs <- runs_about(run$file, c("parent", "status"))
+  is_child <- runs$parent %in% run$run_id
+  keys <- vapply(runs$run_id[is_child], function(id) {
     params <- read_run(run$file, id)$params
-    candidate_keys(params[search$tuned[[params$workflow %||% 1]]], 1, params$workflow)
+    candidate_key(params[c("workflow"[!is.null(params$workflow)], search$tuned[[params$workflow %||% 1]])])
   }, "")
-  list(keys = unname(keys), run_id = runs$run_id, status = runs$status)
+  list(keys = unname(keys), run_id = runs$run_id[is_child], status = runs$status[is_child])
+}
+
+# Details of runs, as a list of columns. In `read_runs()` a parameter may have their names.
+runs_about <- function(file, what) {
+  table <- run_table(check_ledger(file, "file"), character(), what, void = FALSE)
+  c(list(run_id = table$frame$run_id), columns_of(table$details))
 }
 
 # ---- Blocks ---------------------------------------------------------------
 
 run_in_blocks <- function(search, plan) {
   run <- search$run
-  record_search(search, plan$given)
   children <- children_of(search)
   is_finished <- children$status == "finished"
   search$finished <- children$keys[is_finished]
@@ -151,7 +232,7 @@ run_in_blocks <- function(search, plan) {
     at <- match(name, stored$artifact)
     is_new <- is.na(at)
     results[[i]] <- if (is_new) {
-      plan$run_block(i, results, function(given) reporting_call(search, plan$about, given))
+      plan$run_block(i, results, function(given) call_search(search, plan$about, given))
     } else {
       with_splits(read_artifact(run$file, stored$run_id[[at]], name), plan$given$resamples)
     }
@@ -160,29 +241,28 @@ run_in_blocks <- function(search, plan) {
   plan$together(results)
 }
 
-# The candidates of a block are done. `name`: of its results, which are to be stored. One without candidates is run again.
+# The candidates of a block are done. `name`: of its results, which are to be stored. One without new candidates is run
+# again.
 finish_block <- function(search, results, name = NULL) {
   described <- describe_fit(results)
   if (!NROW(described$runs)) {
     return(invisible())
   }
   runs <- begun_candidates(search)
-  if (!is.null(name)) {
-    is_new <- !vapply(described$runs$params, function(params) candidate_key(params) %in% search$finished, NA)
-    params <- described$runs$params[is_new][[1]]
-    key <- candidate_key(params)
-    runs[[key]] <- runs[[key]] %||% begin_candidate(search, key, candidate_params(search, params))
+  first <- Find(function(params) !candidate_key(params) %in% search$finished, described$runs$params)
+  if (!is.null(name) && !is.null(first)) {
+    key <- candidate_key(first)
+    runs[[key]] <- runs[[key]] %||% begin_candidate(search, key, candidate_params(search, first))
     store_results(runs[[key]], results, name)
   }
   unflushed(log_candidates(search, fit_description(runs = described$runs), runs))
 }
 
-# One call of a search, whose metrics report.
-reporting_call <- function(search, about, given) {
-  env <- list2env(given, parent = globalenv())
-  call <- as.call(c(getExportedValue(about$package, about[["function"]]), rlang::set_names(lapply(names(given), as.name), names(given))))
-  prepared <- prepare_search(search, about, list(call = call, env = env), record = FALSE)
-  prepared$as_without_us(rlang::eval_bare(prepared$call, prepared$env))
+# The value of a search with other arguments.
+call_search <- function(search, about, given) {
+  env <- new.env(parent = globalenv())
+  fun <- call("::", as.name(about$package), as.name(about[["function"]]))
+  evaluate_reporting(search, list(call = call_of_values(fun, given, env), env = env), given)$value
 }
 
 # The resamples of results are those of the script, in their order.

@@ -14,14 +14,15 @@
 #'
 #' - of a candidate: the values of what is tuned, the model and its engine as parameters; the
 #'   means over the resamples as metrics, with their standard errors (`rmse.std_err`); the
-#'   metrics of each resample as a series of the same name, whose step is the place of the
-#'   resample in the resamples ([read_metrics()]); tags `config` and, where the search
-#'   goes by iterations, `iter`. Candidates of [best_run()] are those of all searches
-#'   of the ledger: `where = parent == id` chooses one.
+#'   metrics of each resample as a series of the same name ([read_metrics()]), whose step is the
+#'   place of the resample's label among all of them, sorted: `Fold1` is step 1; tags `config`
+#'   and, where the search goes by iterations, `iter`. Candidates of [best_run()] are those of all
+#'   searches of the ledger: `where = parent == id` chooses one.
 #' - of the search: what it was given; `metrics`, the first of which decides, and
 #'   `maximize`, those of them that are better if they are larger; `resamples`, their
-#'   labels in the order of the steps; the hash of the data; warnings and errors of
-#'   single fits as notes. The search has no metrics, so that it is never best itself.
+#'   labels in the order of the steps (sorted as in the C locale, whatever the session's is); the
+#'   hash of the data; warnings and errors of single fits as notes. The search has no metrics, so
+#'   that it is never best itself.
 #'
 #' `fit_resamples()` has one candidate, and is one run. Who is out of a race early ends as
 #' interrupted, since the mean of a few resamples is none to choose by. Of a search that fails, is interrupted
@@ -44,7 +45,8 @@
 #' wasn't interrupted. The script has to come to the same place: function, data, resamples, grid, metrics,
 #' workflow, control, the state of R's random stream (`set.seed()` before it, or `seed`) and
 #' the versions of packages must be what they were, else the error `fitledger_error_search` says
-#' what differs. A finished search is never returned in place of a new one. Grids are
+#' what differs. Of a function or a formula among them that goes for its code and for what this names of yours, functions
+#' and values, a few levels deep. A finished search is never returned in place of a new one. Grids are
 #' searched with `parallel_over = "everything"`, so that preprocessing is repeated for each block;
 #' `tune_bayes()` wants `control_bayes(seed = )`. `fit_resamples()` is one block. Races and annealing are
 #' on record, but what they have come to isn't all in their results: they can't be taken up again.
@@ -68,7 +70,7 @@ log_search <- function(file, call, ..., name = NULL, resume = FALSE, data = NULL
   path <- absolute_path(check_ledger(file, "file", create = TRUE))
   expr <- substitute(call)
   caller <- parent.frame()
-  check_call(expr, "log_search")
+  check_call(expr, "log_search", "a search", "tune_grid(workflow, folds)")
   fun <- called_function(expr, caller)
   about <- describe_call(expr, fun, NULL, caller)
   check_is_search(about)
@@ -96,12 +98,14 @@ log_search <- function(file, call, ..., name = NULL, resume = FALSE, data = NULL
     warn_of(search$notes)
   })
   result <- watched(left, if (resume) {
+    record_search(search, plan$given)
     withVisible(run_in_blocks(search, plan))
   } else {
-    prepared <- prepare_search(search, about, with_values(expr, caller))
-    evaluated <- rlang::eval_bare(as.call(list(base::withVisible, prepared$call)), prepared$env)
-    evaluated$value <- prepared$as_without_us(evaluated$value)
-    evaluated
+    search_call <- with_values(expr, caller)
+    # Of a call that can't be matched nothing is known, and what it comes to is its own affair.
+    given <- tryCatch(arguments_of_search(about, search_call), error = function(e) NULL)
+    record_search(search, given)
+    evaluate_reporting(search, search_call, given)
   })
   ended <- TRUE
   end_search(search, c(list(status = "finished"), drawn_from(stream)), result$value)
@@ -132,39 +136,28 @@ check_is_search <- function(about, call = rlang::caller_env()) {
 
 # - `run`, `experiment`: the run of the search, and what its candidates are a part of, too
 # - `folder`: where processes of this machine agree on who begins a candidate's run
-# - `steps`: the place of each resample, by the rows that are predicted in it
-# - `params`: what is recorded of each candidate; by workflow, where there are several
-# - `options`: those of fitledger in this session, which hold for workers, too
+# - `stream`: the state of R's random stream before the search
 # - `notes`: what could not be recorded
-# - `tuned`: the names of what is tuned; by workflow, too
-# - `unfinished`: ids of runs of candidates that an earlier process began and did not finish, by the candidates' keys;
-#   `finished`: the keys of those that are not to be logged again
+#
+# `record_search()` adds what the search was given to say of it:
+#
+# - `steps`: the step of each resample, by the rows that are predicted in it; NULL where these aren't resamples
+# - `params`: what is recorded of each candidate, a list for each workflow, named by them where there are several
+# - `tuned`: the names of what is tuned, likewise
+#
+# and `run_in_blocks()` what an earlier process has done:
+#
+# - `unfinished`: ids of runs of candidates that it began and did not finish, by the candidates' keys
+# - `finished`: the keys of candidates that are not to be logged again; NULL for a search that isn't run in blocks
 new_search <- function(run, experiment) {
   search <- new.env(parent = emptyenv())
   search$run <- run
   search$experiment <- experiment
   search$folder <- tempfile("fitledger-search-")
   dir.create(search$folder)
+  search$stream <- current_stream()
   search$notes <- new_notes()
   search
-}
-
-# The call with its values, in which what reports the metrics, too, stands in their place. `as_without_us` takes that out of
-# the results again.
-prepare_search <- function(search, about, prepared, record = TRUE) {
-  prepared$as_without_us <- identity
-  given <- tryCatch(arguments_of_search(about, prepared), error = function(e) NULL)
-  if (is.null(given)) {
-    return(prepared)
-  }
-  if (record) {
-    attempt(record_search(search, given), "What the search was given", search$notes)
-  }
-  report <- tryCatch(
-    if (inherits(given$object, "workflow_set")) report_of_set(prepared, given, search) else report_of_one(prepared, given, search),
-    error = function(e) NULL
-  )
-  report %||% prepared
 }
 
 # A call, whose arguments are evaluated once and in their order, and the environment that has their values.
@@ -179,6 +172,13 @@ with_values <- function(expr, caller) {
     }
   }
   list(call = expr, env = env)
+}
+
+# A call of a function with values, which are put into an environment for it.
+call_of_values <- function(fun, values, env) {
+  places <- paste0(".value", seq_along(values), recycle0 = TRUE)
+  list2env(rlang::set_names(values, places), env)
+  as.call(c(fun, rlang::set_names(lapply(places, as.name), names(values))))
 }
 
 # `...` of the function that makes the call, as its elements.
@@ -196,33 +196,42 @@ with_dots <- function(expr, caller) {
 }
 
 # What the method that will run is given, by the names of its arguments.
-arguments_of_search <- function(about, prepared) {
+arguments_of_search <- function(about, search_call) {
   generic <- getExportedValue(about$package, about[["function"]])
-  first <- eval(match.call(generic, prepared$call, envir = prepared$env)$object, prepared$env)
+  env <- search_call$env
+  first <- eval(match.call(generic, search_call$call, envir = env)$object, env)
   classes <- c(class(first), "default")
   methods <- lapply(classes, function(class) utils::getS3method(about[["function"]], class, optional = TRUE, envir = asNamespace(about$package)))
   method <- Filter(Negate(is.null), methods)
-  matched <- match.call(if (length(method)) method[[1]] else generic, prepared$call, expand.dots = TRUE, envir = prepared$env)
-  given <- lapply(as.list(matched)[-1], eval, prepared$env)
+  matched <- match.call(if (length(method)) method[[1]] else generic, search_call$call, expand.dots = TRUE, envir = env)
+  given <- lapply(as.list(matched)[-1], eval, env)
   given$object <- first
   given
 }
 
 # Parameters are what the search was given but its objects, of which the results say more.
 record_search <- function(search, given) {
-  plain <- given[setdiff(names(given), c("", "object", "resamples", "metrics", "control", "preprocessor", "param_info", "verbose"))]
-  arguments <- lapply(plain, function(value) list(value = value))
-  sorted <- sort_arguments(arguments, NULL, search$notes)
-  is_rset <- inherits(given$resamples, "rset")
-  search$steps <- if (is_rset) steps_of(given$resamples)
-  data <- c(sorted$data, if (is_rset) list(data = value_version(given$resamples$splits[[1]]$data, NULL)))
-  workflows <- if (inherits(given$object, "workflow_set")) workflows_of(given$object) else list(workflow_of(given))
-  search$params <- lapply(workflows, params_of_workflow)
-  search$tuned <- lapply(workflows, function(workflow) tune::tune_args(workflow)$id)
-  params <- override(if (length(workflows) == 1) drop_tuned(search$params[[1]]), sorted$params)
-  log_event_native(
-    path_of(search$run$file), "log", search$run$run_id, params,
-    more = if (length(data)) list(data = data)
+  if (is.null(given)) {
+    return(invisible())
+  }
+  attempt(
+    {
+      is_rset <- inherits(given$resamples, "rset")
+      search$steps <- if (is_rset) steps_of(given$resamples)
+      workflows <- if (inherits(given$object, "workflow_set")) workflows_of(given$object) else list(workflow_of(given))
+      search$params <- lapply(workflows, params_of_workflow)
+      search$tuned <- lapply(workflows, function(workflow) tune::tune_args(workflow)$id)
+      objects <- c("", "object", "resamples", "metrics", "control", "preprocessor", "param_info", "verbose")
+      plain <- lapply(given[setdiff(names(given), objects)], function(value) list(value = value))
+      sorted <- sort_arguments(plain, NULL, search$notes)
+      data <- c(sorted$data, if (is_rset) list(data = value_version(given$resamples$splits[[1]]$data, NULL)))
+      params <- override(if (length(workflows) == 1) drop_tuned(search$params[[1]]), sorted$params)
+      log_event_native(
+        path_of(search$run$file), "log", search$run$run_id, params,
+        more = if (length(data)) list(data = data)
+      )
+    },
+    "What the search was given", search$notes
   )
 }
 
@@ -243,17 +252,32 @@ drop_tuned <- function(params) {
 
 # ---- While it runs --------------------------------------------------------
 
-report_of_one <- function(prepared, given, search) {
+# The value of a search's call, and whether it is visible: the call is evaluated with what reports the metrics, too, in
+# their place, as far as that can be done.
+evaluate_reporting <- function(search, search_call, given) {
+  report <- if (inherits(given$object, "workflow_set")) report_of_set else report_of_one
+  reporting <- if (!is.null(given)) tryCatch(report(search, search_call, given), error = function(e) NULL)
+  call <- reporting$call %||% search_call$call
+  evaluated <- rlang::eval_bare(as.call(list(base::withVisible, call)), search_call$env)
+  if (!is.null(reporting)) {
+    evaluated$value <- reporting$without_us(evaluated$value)
+  }
+  evaluated
+}
+
+# The call in which what reports stands in the place of the metrics, and how it is taken out of what comes out.
+report_of_one <- function(search, search_call, given) {
   metrics <- metrics_or_usual(given$metrics, given$object)
-  prepared$env$.metrics <- reporting(metrics, search, NULL)
-  prepared$call$metrics <- quote(.metrics)
-  prepared$as_without_us <- function(results) with_metrics(results, metrics)
-  prepared
+  search_call$env$.metrics <- reporting(metrics, search, NULL)
+  call <- search_call$call
+  call$metrics <- quote(.metrics)
+  list(call = call, without_us = function(results) with_metrics(results, metrics))
 }
 
 # Each workflow reports for itself, so that they are given their metrics one by one.
-report_of_set <- function(prepared, given, search) {
-  dots <- given[setdiff(names(given), c("object", "fn", "verbose", "seed", ""))]
+report_of_set <- function(search, search_call, given) {
+  of_map <- c("fn", "verbose", "seed")
+  dots <- given[setdiff(names(given), c("object", of_map, ""))]
   set <- rlang::exec(getExportedValue("workflowsets", "option_add"), given$object, !!!dots)
   workflows <- workflows_of(set)
   reporting_set <- set
@@ -262,20 +286,19 @@ report_of_set <- function(prepared, given, search) {
     metrics[[i]] <- metrics_or_usual(set$option[[i]]$metrics, workflows[[i]])
     reporting_set$option[[i]]$metrics <- reporting(metrics[[i]], search, names(workflows)[[i]])
   }
-  others <- given[intersect(names(given), c("fn", "verbose", "seed"))]
-  list2env(rlang::set_names(c(list(reporting_set), others), c(".set", paste0(".", names(others), recycle0 = TRUE))), prepared$env)
-  others[] <- lapply(paste0(".", names(others), recycle0 = TRUE), as.name)
-  prepared$call <- as.call(c(prepared$call[[1]], list(object = quote(.set)), others))
-  prepared$as_without_us <- function(results) {
-    results$option <- set$option
-    for (i in seq_along(metrics)) {
-      if (inherits(results$result[[i]], "tune_results")) {
-        attr(results$result[[i]], "metrics") <- metrics[[i]]
+  values <- c(list(object = reporting_set), given[intersect(names(given), of_map)])
+  list(
+    call = call_of_values(search_call$call[[1]], values, search_call$env),
+    without_us = function(results) {
+      results$option <- set$option
+      for (i in seq_along(metrics)) {
+        if (inherits(results$result[[i]], "tune_results")) {
+          attr(results$result[[i]], "metrics") <- metrics[[i]]
+        }
       }
+      results
     }
-    results
-  }
-  prepared
+  )
 }
 
 metrics_or_usual <- function(metrics, object) {
@@ -299,7 +322,7 @@ with_metrics <- function(results, metrics) {
 reporting <- function(metrics, search, workflow_id) {
   report <- list(
     run = search$run, experiment = search$experiment, folder = search$folder, steps = search$steps,
-    unfinished = search$unfinished,
+    unfinished = search$unfinished, stream = search$stream,
     params = c(if (!is.null(workflow_id)) list(workflow = workflow_id), search$params[[workflow_id %||% 1]]),
     options = options()[grepl("^fitledger\\.", names(options()))], pid = Sys.getpid()
   )
@@ -319,17 +342,18 @@ reporting <- function(metrics, search, workflow_id) {
 
 # Which resample it is is told by the rows that are predicted in it.
 steps_of <- function(resamples) {
-  steps <- which(!is_apparent(resamples))
-  rows <- lapply(resamples$splits[steps], function(split) as.integer(split, data = "assessment"))
+  steps <- resample_steps(resamples)
+  is_resample <- !is.na(steps)
+  rows <- lapply(resamples$splits[is_resample], function(split) as.integer(split, data = "assessment"))
   keys <- vapply(rows, rows_key, "")
-  steps <- as.list(steps)
-  names(steps) <- keys
+  steps <- rlang::set_names(as.list(steps[is_resample]), keys)
   steps[!keys %in% keys[duplicated(keys)]]
 }
 
 rows_key <- function(rows) rlang::hash(sort(unique(as.integer(rows))))
 
-# This may be another process, which writes what it reports before it goes on: the search may end any time.
+# This may be another process, which writes what it reports before it goes on: the search may end any time. tune fits with
+# random numbers of another kind; a session is recorded as it was before, not anew for each fit.
 report_measured <- function(report, data, measured) {
   step <- report$steps[[rows_key(data[[".row"]])]]
   if (is.null(step) || !is.numeric(measured[[".estimate"]])) {
@@ -337,7 +361,7 @@ report_measured <- function(report, data, measured) {
   }
   old <- options(c(report$options, list(fitledger.sync = "none")))
   on.exit(options(old))
-  suppressMessages(suppressWarnings({
+  with_stream(report$stream, suppressMessages(suppressWarnings({
     tuned <- setdiff(names(attr(data, "groups")), ".rows")
     measured <- with_metric_names(measured)
     rows <- columns_of(measured)[tuned]
@@ -354,37 +378,39 @@ report_measured <- function(report, data, measured) {
     if (Sys.getpid() != report$pid) {
       write_buffered()
     }
-  }))
+  })))
 }
 
 # The runs of candidates that this process has seen begun, by their places.
-begun <- new.env(parent = emptyenv())
+seen_candidates <- new.env(parent = emptyenv())
 
-# Candidates are told from each other by the values of what is tuned, in all processes alike.
+# Candidates are told from each other by the values of what is tuned, in all processes alike. In a grid these may be factors,
+# of which tune makes texts.
 candidate_keys <- function(columns, rows, workflow_id = NULL) {
   columns <- columns[order(names(columns), method = "radix")]
   value_at <- function(column, row) {
     value <- column[[row]]
-    if (is.numeric(value)) as.numeric(value) else value
+    if (is.numeric(value)) as.numeric(value) else if (is.factor(value)) as.character(value) else value
   }
   vapply(seq_len(rows), function(row) rlang::hash(list(workflow_id, lapply(columns, value_at, row))), "")
 }
 
 # By its parameters in the results: the workflow, where there are several, and what is tuned.
 candidate_key <- function(params) {
-  candidate_keys(params[names(params) != "workflow"], 1, params$workflow)
+  candidate_keys(lapply(params[names(params) != "workflow"], list), 1, params[["workflow"]])
 }
 
 # With those of its workflow, which aren't tuned.
 candidate_params <- function(search, params) {
-  override(params["workflow"[!is.null(params$workflow)]], override(search$params[[params$workflow %||% 1]], params))
+  workflow <- params[["workflow"]]
+  override(if (!is.null(workflow)) list(workflow = workflow), override(search$params[[workflow %||% 1]], params))
 }
 
 # The process that makes the place begins the run, and the others wait for it. NULL if it could not be begun.
 candidate_run <- function(report, key, params) {
   place <- file.path(report$folder, key)
-  if (!is.null(begun[[place]])) {
-    return(begun[[place]])
+  if (!is.null(seen_candidates[[place]])) {
+    return(seen_candidates[[place]])
   }
   path <- file.path(place, "run.rds")
   if (dir.create(place, showWarnings = FALSE)) {
@@ -406,7 +432,7 @@ candidate_run <- function(report, key, params) {
   }
   run <- readRDS(path)
   if (!is.null(run)) {
-    assign(place, run, begun)
+    assign(place, run, seen_candidates)
   }
   run
 }
@@ -425,7 +451,7 @@ begin_candidate <- function(report, key, params) {
 # The runs that were begun since this was asked last, by the keys of their candidates.
 begun_candidates <- function(search) {
   places <- dir(search$folder, full.names = TRUE)
-  rm(list = intersect(places, names(begun)), envir = begun)
+  rm(list = intersect(places, names(seen_candidates)), envir = seen_candidates)
   runs <- lapply(file.path(places, "run.rds"), function(path) if (file.exists(path)) readRDS(path))
   unlink(places, recursive = TRUE)
   Filter(Negate(is.null), rlang::set_names(runs, basename(places)))
@@ -465,29 +491,39 @@ unflushed <- function(code) {
 log_candidates <- function(search, described, begun = list()) {
   run <- search$run
   path <- path_of(run$file)
-  if (length(described$params)) {
-    log_event_native(path, "log", run$run_id, described$params)
+  notes <- search$notes
+  params <- recordable(described$params, "params", notes)
+  if (length(params)) {
+    attempt(log_event_native(path, "log", run$run_id, params), "The parameters of the search", notes)
   }
-  add_series(run, described$series, search$notes)
-  candidates <- described$runs
-  for (i in seq_len(NROW(candidates))) {
-    params <- candidates$params[[i]]
-    key <- candidate_key(params)
+  add_series(run, described$series, notes)
+  for (i in seq_len(NROW(described$runs))) {
+    candidate <- lapply(columns_of(described$runs), `[[`, i)
+    key <- candidate_key(candidate$params)
     if (key %in% search$finished) {
       next
     }
     if (!is.null(search$finished)) {
       search$finished <- c(search$finished, key)
     }
-    candidate <- begun[[key]] %||% begin_candidate(search, key, candidate_params(search, params))
+    attempt(log_candidate(search, candidate, key, begun[[key]]), paste("The candidate", i), notes)
     begun[[key]] <- NULL
-    add_series(candidate, candidates$series[[i]], search$notes)
-    log_event_native(path, "log", candidate$run_id, tags = candidates$tags[[i]])
-    finish(candidate, candidates$metrics[[i]], list(status = candidates$status[[i]]))
   }
   # In none of the resamples did these come to an end.
-  for (candidate in begun) finish(candidate, NULL, list(status = "failed"))
-  log_notes(path, run$run_id, described$notes, search$notes)
+  for (candidate in begun) attempt(finish(candidate, NULL, list(status = "failed")), "The end of a candidate", notes)
+  log_notes(path, run$run_id, described$notes, notes)
+}
+
+# A row of `runs` of a description as a run, which may have begun.
+log_candidate <- function(search, candidate, key, run = NULL) {
+  notes <- search$notes
+  run <- run %||% begin_candidate(search, key, recordable(candidate_params(search, candidate$params), "params", notes))
+  add_series(run, candidate$series, notes)
+  tags <- recordable(candidate$tags, "tags", notes)
+  if (length(tags)) {
+    attempt(log_event_native(path_of(run$file), "log", run$run_id, tags = tags), "The tags of a candidate", notes)
+  }
+  finish(run, recordable(candidate$metrics, "metrics", notes), list(status = candidate$status))
 }
 
 # Those points of a series that aren't there yet.

@@ -101,3 +101,13 @@ restore_stream <- function(stream) {
     assign(".Random.seed", stream, envir = globalenv())
   }
 }
+
+# Evaluates code that draws nothing while the stream is as it was at another time.
+with_stream <- function(stream, code) {
+  before <- current_stream()
+  if (!identical(before, stream)) {
+    on.exit(restore_stream(before))
+    restore_stream(stream)
+  }
+  code
+}

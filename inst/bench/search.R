@@ -15,7 +15,7 @@ file <- tempfile(fileext = ".csv")
 
 # The processor time of ours: before the search, where it reports, and when it has ended.
 spent <- 0
-for (name in c("prepare_search", "report_measured", "end_search")) {
+for (name in c("record_search", "report_of_one", "report_measured", "end_search")) {
   local({
     ours <- get(name, asNamespace("fitledger"))
     timed <- function(...) {

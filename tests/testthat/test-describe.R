@@ -15,13 +15,18 @@ numbers_in <- function(x) {
   as.list(vapply(Filter(function(x) is.numeric(x) && length(x) == 1, as.list(x)), as.numeric, 0))
 }
 
+# The candidates of a search as somebody would write them, with further columns.
+two_candidates <- function(...) {
+  data.frame(params = I(list(list(k = 1), c(k = "a"))), metrics = I(list(c(rmse = 2), NULL)), ...)
+}
+
 test_that("a description has every element, and each is checked", {
   empty <- expect_described(fit_description())
   expect_identical(empty$params, list())
   expect_identical(empty$series, data.frame(metric = character(), step = numeric(), value = numeric()))
   for (name in c("runs", "seconds", "seed", "prototype")) expect_null(empty[[name]])
   full <- fit_description(
-    params = c(k = 1), metrics = data.frame(rmse = 2L), runs = data.frame(k = I(list(1, "a"))), sealed = list(test = 3),
+    params = c(k = 1), metrics = data.frame(rmse = 2L), runs = two_candidates(), sealed = list(test = 3),
     series = data.frame(value = 1:2, metric = factor("loss"), step = 3:4, other = "x"),
     notes = "slow", seconds = as.difftime(2, units = "mins"), seed = 7, packages = c(stats = "4.2"), prototype = cars
   )
@@ -31,6 +36,25 @@ test_that("a description has every element, and each is checked", {
   expect_identical(full$seconds, 120)
   expect_identical(full$seed, 7L)
   expect_identical(full$prototype, cars[0, ])
+  # Of candidates there is all that a run has.
+  expect_named(full$runs, c("params", "metrics", "series", "tags", "status"))
+  expect_identical(full$runs$params, list(list(k = 1), list(k = "a")))
+  expect_identical(full$runs$metrics, list(list(rmse = 2), list()))
+  expect_identical(full$runs$series, rep(list(empty$series), 2))
+  expect_identical(full$runs$tags, list(list(), list()))
+  expect_identical(full$runs$status, c("finished", "finished"))
+  expect_identical(fit_description(runs = full$runs), fit_description(runs = full$runs[c(5, 3, 4, 1, 2)]))
+  expect_identical(fit_description(runs = full$runs)$runs, full$runs)
+  expect_identical(nrow(fit_description(runs = full$runs[0, ])$runs), 0L)
+  said <- two_candidates(
+    status = factor(c("failed", "interrupted")), tags = I(list(list(by = "ann"), NULL)), other = 1:2,
+    series = I(list(data.frame(metric = "rmse", step = 1:2, value = c(1, 3)), NULL))
+  )
+  said <- fit_description(runs = said)$runs
+  expect_named(said, names(full$runs))
+  expect_identical(said$status, c("failed", "interrupted"))
+  expect_identical(said$tags, list(list(by = "ann"), list()))
+  expect_identical(said$series[[1]]$step, c(1, 2))
   wrong <- list(
     params = list(list(1), lm, list(a = 1, a = 2), quote(x)),
     metrics = list(list(1), list(a = "x"), list(a = 1:2), list(a = NULL), c(a = TRUE)),
@@ -40,7 +64,17 @@ test_that("a description has every element, and each is checked", {
       data.frame(metric = NA_character_, step = 1, value = 1), data.frame(metric = "a", step = 1.5, value = 1),
       data.frame(metric = "a", step = NA, value = 1), data.frame(metric = "a", step = 1, value = "x")
     ),
-    runs = list(1, list(a = 1)), notes = list(1, NA_character_), seconds = list("x", 1:2), seed = list(1.5, "x"),
+    runs = list(
+      1, list(a = 1), cars, two_candidates()["params"], two_candidates()["metrics"], data.frame(),
+      data.frame(params = 1:2, metrics = 1:2), two_candidates(status = "done"), two_candidates(status = NA_character_),
+      two_candidates(status = 1), two_candidates(tags = 1), two_candidates(tags = I(list(1, 2))),
+      two_candidates(series = 1), two_candidates(series = I(list(1, NULL))), replace(two_candidates(), "series", list(cars[1:2, ])),
+      data.frame(params = I(list(lm)), metrics = I(list(list(a = 1)))),
+      data.frame(params = I(list(list(a = 1, a = 2))), metrics = I(list(list(a = 1)))),
+      data.frame(params = I(list(list(a = 1))), metrics = I(list(list(a = "x")))),
+      data.frame(params = I(list(list(a = 1))), metrics = I(list(1)))
+    ),
+    notes = list(1, NA_character_), seconds = list("x", 1:2), seed = list(1.5, "x"),
     packages = list("4.2", c(a = NA), 1), prototype = list("speed", list(speed = 1))
   )
   for (arg in names(wrong)) {

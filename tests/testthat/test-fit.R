@@ -197,3 +197,51 @@ test_that("with something redacted no note of a description is on record", {
   log_call(file, secret("open"))
   expect_match(read_notes(file)$text, "hunter2: open")
 })
+
+test_that("a search of anybody's class is a run with a run for each candidate", {
+  file <- local_ledger()
+  registerS3method("describe_fit", "fl_search", function(x, ...) x$says(), envir = asNamespace("fitledger"))
+  search <- function(...) {
+    force(list(...))
+    structure(list(says = function() fit_description(...)), class = "fl_search")
+  }
+  runs <- data.frame(
+    params = I(lapply(1:3, function(k) list(k = k, workflow = "a workflow"))), metrics = I(list(list(rmse = 2), c(rmse = 1), NULL)),
+    status = c("finished", "finished", "failed")
+  )
+  runs$series <- list(data.frame(metric = "rmse", step = 1:2, value = c(3, 2)), NULL, NULL)
+  runs$tags <- list(list(by = "ann"), NULL, NULL)
+  log_fit(file, search(params = list(folds = 2L), runs = runs, notes = "a remark", metrics = list(tried = 3)), name = "the search")
+  logged <- read_runs(file, details = TRUE)
+  id <- logged$run_id[[1]]
+  expect_identical(logged$parent, c(NA, id, id, id))
+  expect_identical(logged$status, c("finished", runs$status))
+  expect_identical(logged$k, c(NA, 1:3))
+  expect_identical(logged$rmse, c(NA, 2, 1, NA))
+  expect_identical(logged$tags.by, c(NA, "ann", NA, NA))
+  expect_identical(logged$folds, c(2L, NA, NA, NA))
+  expect_identical(logged$tried, c(3, NA, NA, NA))
+  expect_identical(read_metrics(file)$value, c(3, 2))
+  expect_identical(read_notes(file)$text, "a remark")
+  expect_identical(read_artifacts(file)$artifact, "results")
+  expect_identical(best_run(file, "rmse", maximize = FALSE)$k, 2L)
+
+  # What can't be recorded of one candidate costs no other.
+  odd <- runs[c("params", "metrics")]
+  odd$params[[1]]$env <- globalenv()
+  odd$params[[2]][c("long", "longer")] <- strrep("x", c(9e6, 10e6))
+  expect_warning(
+    log_fit(file, search(params = list(env = globalenv()), runs = odd), name = "odd"), "params\\$env.*The candidate 2: .*16 MiB",
+    class = "fitledger_warning_not_recorded"
+  )
+  logged <- read_runs(file, columns = c("k", "status"))[-(1:4), ]
+  expect_identical(logged$k, c(NA, 1L, 3L))
+  expect_identical(logged$status, rep("finished", 3))
+
+  # One without candidates is one run, and so is one that can't be read.
+  log_fit(file, search(runs = runs[0, ]))
+  log_fit(file, search(runs = cars), artifact = NULL)
+  expect_match(utils::tail(read_notes(file)$text, 1), "runs$params", fixed = TRUE)
+  expect_identical(nrow(read_runs(file)), 9L)
+  expect_identical(verify_ledger(file)$status, "ok")
+})

@@ -185,7 +185,8 @@ valid_calls <- function(env = parent.frame()) {
     export_runs = function() list(file = file, to = new(".csv"), columns = "k", format = "csv"),
     fit_description = function() {
       list(
-        params = list(k = 1), metrics = list(m = 1), series = data.frame(metric = "a", step = 1, value = 2), runs = cars,
+        params = list(k = 1), metrics = list(m = 1), series = data.frame(metric = "a", step = 1, value = 2),
+        runs = data.frame(params = I(list(list(k = 1))), metrics = I(list(list(m = 1)))),
         sealed = list(s = 1), notes = "n", seconds = 1, seed = 1, packages = c(stats = "4"), prototype = cars
       )
     },
@@ -308,6 +309,8 @@ call_with <- function(fun, arguments) {
 
 test_that("every argument that can't be is refused by name, with a classed error", {
   skip_on_cran()
+  # Packages that searches load ask for the time zone, of which R warns where the system doesn't know it.
+  withr::local_envvar(TZ = Sys.getenv("TZ", "UTC"))
   withr::local_options(fitledger.cache = FALSE, fitledger.sync = "none", browser = function(url) NULL, viewer = NULL)
   withr::defer(suppressMessages(stop_view()))
   withr::local_dir(withr::local_tempdir())
@@ -338,4 +341,49 @@ test_that("every argument that can't be is refused by name, with a classed error
     }
   }
   expect_identical(unfit, character())
+})
+
+test_that("a search of anybody's class is logged, whatever it says of its candidates", {
+  skip_on_cran()
+  withr::local_options(fitledger.sync = "none")
+  file <- local_ledger()
+  registerS3method("describe_fit", "fl_odd_search", function(x, ...) x$says(), envir = asNamespace("fitledger"))
+  unfit <- character()
+  logged <- 0L
+  tried <- function(what, runs) {
+    # One may be changed after it was made, too.
+    changed <- fit_description()
+    changed$runs <- runs
+    for (says in list(function() fit_description(runs = runs), function() changed)) {
+      fit <- structure(list(says = says), class = "fl_odd_search")
+      outcome <- unfit_outcome(expect_identical(log_fit(file, fit, artifact = NULL), fit))
+      if (length(outcome)) unfit <<- c(unfit, paste0(what, ": ", outcome))
+      logged <<- logged + 1L
+    }
+  }
+  plain <- fit_description(runs = data.frame(params = I(list(list(k = 1), list(k = 2))), metrics = I(list(list(m = 1), list(m = 2)))))$runs
+  odd <- odd_arguments()
+  for (i in seq_along(odd)) {
+    kind <- names(odd)[[i]]
+    tried(kind, odd[[kind]])
+    columns <- if (is_long) names(plain) else names(plain)[[i %% length(plain) + 1]]
+    for (column in columns) {
+      runs <- unclass(plain)
+      runs[column] <- odd[kind]
+      tried(paste(column, "is", kind), structure(runs, class = "data.frame"))
+      runs <- plain
+      runs[[column]] <- list(odd[[kind]], plain[[column]][[2]])
+      tried(paste("of", column, "one is", kind), runs)
+    }
+    for (column in intersect(columns, c("params", "metrics", "tags"))) {
+      runs <- plain
+      runs[[column]][[1]]["x"] <- odd[kind]
+      tried(paste("a value of", column, "is", kind), runs)
+    }
+  }
+  expect_identical(unfit, character())
+  runs <- read_runs(file, columns = c("parent", "status"))
+  expect_identical(sum(is.na(runs$parent)), logged)
+  expect_identical(unique(runs$status), "finished")
+  expect_identical(verify_ledger(file)$status, "ok")
 })

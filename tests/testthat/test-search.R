@@ -71,6 +71,44 @@ test_that("a search is on record, and gives what the bare call gives", {
   expect_identical(verify_ledger(file)$status, "ok")
 })
 
+test_that("a search has one session", {
+  skip_without_tune()
+  folds <- three_folds()
+  searches <- list(
+    grid = quote(tune::tune_grid(tree_workflow(), folds, grid = depths())),
+    bayes = quote(tune::tune_bayes(tree_workflow(), folds, initial = 3, iter = 2, control = tune::control_bayes(seed = 1)))
+  )
+  for (search in searches) {
+    # What a search loads isn't loaded during the next one.
+    bare <- suppressMessages(outcome(eval(search)))
+    for (resume in c(FALSE, TRUE)) {
+      file <- local_ledger()
+      logged <- suppressMessages(outcome(rlang::inject(log_search(file, !!search, name = "it", resume = resume))))
+      same <- if (resume) c("metrics", "each") else names(bare)
+      expect_identical(logged[same], bare[same])
+      expect_gt(nrow(read_metrics(file)), 0)
+      expect_identical(sum(read_ledger(file)$event == "session"), 1L)
+    }
+  }
+})
+
+test_that("a search in blocks is the bare search", {
+  skip_without_tune()
+  file <- local_ledger()
+  workflow <- tree_workflow()
+  folds <- three_folds()
+  searches <- list(
+    quote(tune::tune_grid(workflow, folds, grid = 4, control = tune::control_grid(save_pred = TRUE, parallel_over = "everything"))),
+    quote(tune::tune_grid(workflow, folds, grid = depths(), control = tune::control_grid(save_pred = TRUE, parallel_over = "everything"))),
+    quote(tune::tune_bayes(workflow, folds, initial = 3, iter = 3, control = tune::control_bayes(seed = 1, save_pred = TRUE)))
+  )
+  for (search in searches) {
+    bare <- outcome(eval(search))
+    logged <- suppressMessages(outcome(rlang::inject(log_search(file, !!search, name = "it", resume = TRUE))))
+    expect_identical(logged, bare)
+  }
+})
+
 test_that("candidates are there while the search runs", {
   skip_without_tune()
   file <- local_ledger()
@@ -97,9 +135,18 @@ test_that("workers report, too, and the results are the same", {
     points <- read_metrics(file)
     expect_identical(nrow(points), 18L)
     expect_identical(anyDuplicated(points[c("run_id", "metric", "step")]), 0L)
-    # Sessions of workers are on record beside this one.
+    # Workers have begun candidates' runs themselves.
     events <- read_ledger(file)
-    expect_gt(sum(events$event == "session"), 1)
+    begun_by <- function(event) {
+      sessions <- sub(".*\"session\":\"([^\"]*)\".*", "\\1", events$context[events$event == event])
+      contexts <- events$context[events$event == "session"]
+      context_of <- function(session) contexts[grepl(paste0("{\"id\":\"", session, "\""), contexts, fixed = TRUE)]
+      as.integer(sub(".*\"pid\":([0-9]+).*", "\\1", vapply(sessions, context_of, "")))
+    }
+    pids <- begun_by("start")
+    expect_length(pids, 4)
+    expect_identical(pids[[1]], Sys.getpid())
+    expect_true(all(pids[-1] != Sys.getpid()))
     expect_identical(verify_ledger(file)$status, "ok")
   }
   old <- future::plan(future::multisession, workers = 2)
@@ -198,6 +245,16 @@ test_that("who is out of a race is not chosen", {
   finished <- nrow(tune::collect_metrics(results)[tune::collect_metrics(results)$.metric == "rmse", ])
   expect_identical(sum(runs$status == "finished"), finished)
   expect_identical(sum(runs$status == "interrupted"), 4L - finished)
+  # A race shuffles the resamples: each point is that of the resample whose label has its step.
+  labels <- read_run(file, read_runs(file)$run_id[[1]])$params$resamples
+  expect_identical(labels, folds$id)
+  each <- tune::collect_metrics(results, summarize = FALSE, all_configs = TRUE)
+  points <- merge(read_metrics(file), data.frame(run_id = runs$run_id, .config = runs$tags.config))
+  points$id <- labels[points$step]
+  both <- merge(points, each, by.x = c("metric", "id", ".config"), by.y = c(".metric", "id", ".config"))
+  expect_identical(nrow(both), nrow(each))
+  expect_identical(nrow(points), nrow(each))
+  expect_identical(both$value, both$.estimate)
   expect_error(log_search(file, finetune::tune_race_anova(tree_workflow(), folds), name = "race", resume = TRUE), "can't be taken up again", class = "fitledger_error_argument")
 })
 
@@ -257,6 +314,128 @@ test_that("a search that was killed is taken up where it was", {
   }
 })
 
+test_that("a search is found again among other runs of its name", {
+  skip_without_tune()
+  file <- local_ledger()
+  folds <- three_folds()
+  search <- function() {
+    set.seed(1)
+    log_search(file, tune::tune_grid(tree_workflow(), folds, grid = depths()), name = "it", resume = TRUE)
+  }
+  # Names of parameters that are those of what is known of every run, too.
+  log_run(file, list(name = "x", status = "y", parent = "z"), list(), name = "it")
+  tryCatch(search(), fitledger_message_blocks = function(m) NULL)
+  left <- last_run_id(file)
+  expect_identical(read_run(file, left)$status, "interrupted")
+  log_run(file, list(), list(), name = "it")
+  log_run(file, list(), list(), name = "it", artifacts = list(search = list("of something else")))
+  start_run(file, name = "it")
+  suppressMessages(log_search(file, tune::fit_resamples(parsnip::linear_reg(), mpg ~ wt, folds), name = "it"))
+  taken_up <- list()
+  suppressMessages(withCallingHandlers(search(), fitledger_message_resumed = function(m) taken_up <<- c(taken_up, list(m))))
+  expect_length(taken_up, 1)
+  expect_match(conditionMessage(taken_up[[1]]), left, fixed = TRUE)
+  expect_identical(read_run(file, left)$status, "finished")
+  expect_identical(nrow(read_runs(file, where = details.parent == left)), 3L)
+})
+
+test_that("candidates are told from each other by factors, too", {
+  skip_without_tune("ranger")
+  file <- local_ledger()
+  folds <- three_folds()
+  fits <- 0
+  count <- function(fit) {
+    fits <<- fits + 1
+    if (fits == 4) invokeRestart("leave")
+    "a fit"
+  }
+  forest <- parsnip::rand_forest("regression", "ranger", trees = 5)
+  forest <- parsnip::set_engine(forest, "ranger", splitrule = tune::tune(), seed = 1)
+  grid <- expand.grid(splitrule = c("variance", "extratrees", "maxstat"), stringsAsFactors = TRUE)
+  workflow <- workflows::workflow(mpg ~ ., forest)
+  control <- tune::control_grid(extract = count, parallel_over = "everything")
+  search <- function() {
+    set.seed(1)
+    suppressMessages(log_search(file, tune::tune_grid(workflow, folds, grid = grid, control = control), name = "it", resume = TRUE))
+  }
+  withRestarts(search(), leave = function() NULL)
+  expect_identical(sum(read_runs(file, columns = "status")$status == "finished"), 1L)
+  fits <- 100
+  means <- tune::collect_metrics(search())
+  expect_identical(fits, 106)
+  set.seed(1)
+  expect_identical(means, tune::collect_metrics(tune::tune_grid(workflow, folds, grid = grid, control = control)))
+  runs <- read_runs(file, columns = c("status", "splitrule", "rmse"))
+  expect_identical(runs$status, rep("finished", 4))
+  expect_identical(runs$splitrule[-1], as.character(grid$splitrule))
+  means <- means[means$.metric == "rmse", ]
+  expect_identical(runs$rmse[-1], means$mean[match(runs$splitrule[-1], means$splitrule)])
+})
+
+test_that("what code finds by its names is a part of a search", {
+  skip_without_tune()
+  file <- local_ledger()
+  folds <- three_folds()
+  threshold <- 1
+  half <- function(x) x * threshold / 2
+  beyond <- function(fit) half(1) > 0
+  # tune finds the method of a metric where users have it.
+  metric <- quote({
+    fl_ratio <- yardstick::new_numeric_metric(function(data, ...) UseMethod("fl_ratio"), direction = "minimize")
+    fl_ratio.data.frame <- function(data, truth, estimate, na_rm = TRUE, case_weights = NULL, ...) {
+      yardstick::numeric_metric_summarizer(
+        "fl_ratio", fl_ratio_vec,
+        data = data, truth = !!rlang::enquo(truth), estimate = !!rlang::enquo(estimate), na_rm = na_rm
+      )
+    }
+    fl_ratio_vec <- function(truth, estimate, ...) fl_threshold * mean(estimate) / mean(truth)
+  })
+  eval(metric, globalenv())
+  set_threshold <- function(value) {
+    threshold <<- value
+    assign("fl_threshold", value, globalenv())
+  }
+  withr::defer(rm(list = c("fl_ratio", "fl_ratio.data.frame", "fl_ratio_vec", "fl_threshold"), envir = globalenv()))
+  tuned <- function(n = 4) {
+    workflows::workflow(mpg ~ wt, parsnip::decision_tree("regression", "rpart", tree_depth = tune::tune(), min_n = n))
+  }
+  search <- function(what, workflow = tuned(), control = tune::control_grid(), metrics = NULL) {
+    set.seed(1)
+    log_search(
+      file, tune::tune_grid(workflow, folds, grid = data.frame(tree_depth = 1:2), control = control, metrics = metrics),
+      name = what, resume = TRUE
+    )
+  }
+  begin <- function(...) tryCatch(search(...), fitledger_message_blocks = function(m) NULL)
+  differs <- function(...) expect_error(search(...), class = "fitledger_error_search")$differs
+  searches <- list(
+    "the control" = function(what) list(what, control = tune::control_grid(extract = beyond)),
+    "the metrics" = function(what) list(what, metrics = yardstick::metric_set(fl_ratio)),
+    "the workflow" = function(what) list(what, workflow = tuned(half(8)))
+  )
+  for (what in names(searches)) {
+    set_threshold(1)
+    do.call(begin, searches[[what]](what))
+    set_threshold(2)
+    expect_identical(do.call(differs, searches[[what]](what)), what)
+    set_threshold(1)
+    suppressMessages(do.call(search, searches[[what]](what)))
+    expect_identical(unique(read_runs(file, columns = "status")$status), "finished")
+  }
+  # A promise is described by its code, and not evaluated; nor is what an active binding would give.
+  begin("promised", workflow = tuned(n = 4))
+  expect_identical(differs("promised", workflow = tuned(n = 5)), "the workflow")
+  suppressMessages(search("promised", workflow = tuned(n = 4)))
+  env <- new.env()
+  delayedAssign("later", stop("evaluated"), assign.env = env)
+  makeActiveBinding("touched", function() stop("touched"), env)
+  untouched <- function(fit) if (TRUE) "a fit" else list(later, touched)
+  environment(untouched) <- env
+  begin("untouched", control = tune::control_grid(extract = untouched))
+  suppressMessages(search("untouched", control = tune::control_grid(extract = untouched)))
+  expect_identical(unique(read_runs(file, columns = "status")$status), "finished")
+})
+
 test_that("what is another search is not taken up", {
   skip_without_tune()
   file <- local_ledger()
@@ -302,7 +481,9 @@ test_that("what is no search, and what can't be taken up, is refused before anyt
     log_search(file, tune::tune_grid(1, 2), resume = TRUE)
     log_search(file, tune::tune_bayes(1, 2), name = "it", resume = TRUE)
     log_search(file, 1)
-    log_search(file, do.call(tune::tune_grid, list(1, 2)))
+    log_search(file, results <- do.call(tune::tune_grid, list(1, 2)))
+    log_search(file, workflow %>% tune::tune_grid(folds))
+    log_search(file, search)
   })
   expect_false(file.exists(file))
 })
