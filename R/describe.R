@@ -141,8 +141,13 @@ described_values <- function(x, arg, metric = FALSE, call = rlang::caller_env())
   if (metric) lapply(values, native_metric, arg) else values
 }
 
+# Made once, since every call that is logged has one.
+no_series <- data.frame(metric = character(), step = numeric(), value = numeric())
+
 described_series <- function(x, arg = "series", call = rlang::caller_env()) {
-  x <- x %||% data.frame(metric = character(), step = numeric(), value = numeric())
+  if (is.null(x)) {
+    return(no_series)
+  }
   columns <- c("metric", "step", "value")
   if (!is.data.frame(x) || !all(columns %in% names(x))) {
     abort_argument(arg, paste("a data frame with the columns", enumerate(columns)), x, call = call)
