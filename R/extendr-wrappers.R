@@ -267,17 +267,18 @@ native_export_mlruns <- function(file, to, run_ids, on_progress) .Call(wrap__nat
 
 #' Writes what the page shows of a ledger to a new file, between two texts.
 #'
-#' `plain` is `NULL`, or the name of the plain CSV whose runs the ledger took over; `remark` is
-#' `NULL`, or what readers of the page should know.
+#' `plain` is `NULL`, or the name of the plain CSV whose runs the ledger took over; `remarks` are
+#' what readers of the page should know. `runs` are the ids of those that are shown, `NULL` for all; `context` is
+#' `FALSE` for a page that says nothing of people and machines.
 #'
 #' @noRd
-native_write_page <- function(file, plain, remark, before, after, to) .Call(wrap__native_write_page, file, plain, remark, before, after, to)
+native_write_page <- function(file, plain, remarks, runs, context, before, after, to) .Call(wrap__native_write_page, file, plain, remarks, runs, context, before, after, to)
 
 #' What the page is told, as raw JSON: everything if `since` is `NULL`, else what is new since
-#' that mark; `NULL` if nothing is.
+#' that mark; `NULL` if nothing is. The others are as in `native_write_page()`.
 #'
 #' @noRd
-native_page_data <- function(file, since) .Call(wrap__native_page_data, file, since)
+native_page_data <- function(file, since, remarks, runs, context) .Call(wrap__native_page_data, file, since, remarks, runs, context)
 
 #' 256 random bits of the system's, in hex.
 #'

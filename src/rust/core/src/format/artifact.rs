@@ -6,7 +6,7 @@ use crate::format::object::Object;
 
 const SHA256: &str = "sha256";
 const SIZE: &str = "size";
-const FILE: &str = "file";
+pub const FILE: &str = "file";
 const STORED: &str = "stored";
 const DATA: &str = "data";
 const FOLDER: &str = "folder";
