@@ -50,6 +50,13 @@ facts_of <- function(data, place) {
   unlist(named, recursive = FALSE)
 }
 
+# Lets objects take their time to be shown: this machine may be busy.
+local_patient_previews <- function(env = parent.frame()) {
+  usual <- previewing$patience
+  withr::defer(previewing$patience <- usual, env)
+  previewing$patience <- patience
+}
+
 # The hash of an artifact's content.
 content <- function(data, entry) sub("sha256:", "", data$nodes[[entry$content + 1]][[2]])
 

@@ -246,7 +246,13 @@ impl Page {
             view.write_points(points, &hidden, o.key("series"));
             let artifacts = view.runs.iter().rev().flat_map(Run::artifacts);
             let entries = artifacts.map(|(_, entry)| entry);
-            preview::write(entries, about.objects, &mut omitted, o.key("previews"));
+            preview::write(
+                entries,
+                &view.previews,
+                about.objects,
+                &mut omitted,
+                o.key("previews"),
+            );
             write_models(view, o.key("models"));
             write_changes(&view.registry, o.key("stages"));
             nodes.write_registry(&view.registry, &view.runs, o.key("edges"));
@@ -323,7 +329,13 @@ impl Page {
                 });
                 view.write_points(points, &hidden, o.key("series"));
                 let mut omitted = Vec::new();
-                preview::write(entries, about.objects, &mut omitted, o.key("previews"));
+                preview::write(
+                    entries,
+                    &view.previews,
+                    about.objects,
+                    &mut omitted,
+                    o.key("previews"),
+                );
                 if !omitted.is_empty() {
                     write_texts(&omitted, o.key("omitted"));
                 }

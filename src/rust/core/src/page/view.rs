@@ -1,10 +1,10 @@
 //! The fold of everything that the page shows, and of what is new in it.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
 use crate::error::Result;
-use crate::format::artifact::ArtifactEntry;
+use crate::format::artifact::{ArtifactEntry, Preview};
 use crate::format::event::EventKind;
 use crate::format::json;
 use crate::format::ledger_context::LedgerContext;
@@ -25,6 +25,9 @@ use crate::views::registry::Registry;
 use crate::views::runs::{Run, Runs};
 use crate::views::sessions::Session;
 
+/// So many bytes of what artifacts look like are kept, of those that were recorded last.
+const MAX_PREVIEW_BYTES: usize = 16 << 20;
+
 /// So many points of series are shown at most, those of the newest runs.
 const MAX_POINTS: usize = 1_000_000;
 
@@ -44,8 +47,39 @@ pub(super) struct View {
     series_by_name: HashMap<String, u32>,
     /// In the order of the rows.
     pub points: Vec<Point>,
+    pub previews: Previews,
     /// What rows speak of, in their order: those that came after the view was made.
     pub changes: Vec<(u64, Change)>,
+}
+
+/// What R objects look like, by the hashes of their bytes.
+#[derive(Debug, Default)]
+pub(super) struct Previews {
+    by_hash: HashMap<String, Preview>,
+    /// The hashes, those that were recorded first in front.
+    order: VecDeque<String>,
+    bytes: usize,
+}
+
+impl Previews {
+    pub(super) fn get(&self, sha256: &str) -> Option<&Preview> {
+        self.by_hash.get(sha256)
+    }
+
+    fn add(&mut self, sha256: &str, preview: Preview) {
+        self.bytes += preview.memory();
+        match self.by_hash.insert(sha256.to_owned(), preview) {
+            Some(before) => self.bytes -= before.memory(),
+            None => self.order.push_back(sha256.to_owned()),
+        }
+        while self.bytes > MAX_PREVIEW_BYTES {
+            let first = self.order.pop_front();
+            let Some(gone) = first.and_then(|first| self.by_hash.remove(&first)) else {
+                break;
+            };
+            self.bytes -= gone.memory();
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -127,8 +161,13 @@ impl View {
                 });
             }
         }
-        for (_, entry) in row.artifacts.pairs()? {
-            self.push_change(row, Change::Artifact(ArtifactEntry::read(entry)));
+        for (_, json) in row.artifacts.pairs()? {
+            let preview = Preview::of(&json);
+            let entry = ArtifactEntry::read(json);
+            if let Some((sha256, preview)) = entry.sha256.as_deref().zip(preview) {
+                self.previews.add(sha256, preview);
+            }
+            self.push_change(row, Change::Artifact(entry));
         }
         Ok(())
     }
@@ -167,6 +206,7 @@ impl Fold for View {
         self.runs.size()
             + self.registry.size()
             + size_of::<Point>() * self.points.len()
+            + self.previews.bytes
             + size_of::<String>() * self.left_out.len()
     }
 
