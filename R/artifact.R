@@ -38,7 +38,7 @@
 #' With an R object goes on record what it looks like, for the page of [view_runs()]: the first 40 lines, or
 #' 2000 bytes, of what [print()] shows, of tables, vectors and lists only the
 #' beginning; of a plot of ggplot2 or lattice a picture of up to 200 KiB, which is stored beside the
-#' ledger, too. Printing has a second for all objects of a call; what takes longer, or fails, has no
+#' ledger, too. Printing has a second for all objects of a call, drawing a plot another; what takes longer, or fails, has no
 #' preview, as have the results of a search. R has one limit for the time of a computation: one
 #' that you set by [setTimeLimit()] ends where an object is shown.
 #'

@@ -9,7 +9,7 @@ most_picture_bytes <- 200 * 1024
 # So many objects of one call have a preview at most, since all stand in one row.
 most_previews <- 50
 
-# In seconds: so long may what one call stores take to be shown, all together.
+# In seconds: so long may what one call stores take to be printed, all together, and to draw a plot once more.
 previewing <- new.env(parent = emptyenv())
 previewing$patience <- 1
 
@@ -33,7 +33,8 @@ object_preview <- function(file, x, until) {
     if (!length(drawn)) {
       text_preview(x, until)
     } else if (brought_out(requireNamespace(drawn[[1]], quietly = TRUE))) {
-      picture_preview(file, x, until)
+      # The first plot of a session takes longer than text.
+      picture_preview(file, x, until + previewing$patience)
     }
   )
 }

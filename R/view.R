@@ -179,8 +179,7 @@ write_page <- function(file, path, where, context, call = rlang::caller_env()) {
   ledger <- source$ledger %||% file
   runs <- chosen_runs(ledger, where, call)
   result <- native_write_page(
-    ledger, if (!is.null(source)) basename(file), c(source$remark, asked_remarks(where, context)), runs, context,
-    page$before, page$after, temporary
+    ledger, if (!is.null(source)) basename(file), c(source$remark, asked_remarks(where, context)), runs, context, c(page$before, page$after), temporary
   )
   if (is_failure(result, "io") && identical(result$path, temporary)) {
     result[c("message", "path")] <- list(sub(temporary, to, result$message, fixed = TRUE), to)

@@ -560,6 +560,8 @@ test_that("a run is lost when its process is gone, which no row says", {
     "the run to be lost"
   )
   expect_equal(patch$patch$runs$`1`$detail$status, "lost")
+  # By what a page that says nothing of processes doesn't show.
+  expect_identical(values_of(shown(file, context = FALSE), "status", "detail")[[2]], "lost")
 })
 
 test_that("a file that is replaced or gone is no secret, and no end", {

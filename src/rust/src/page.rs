@@ -29,10 +29,6 @@ fn name(path: &Path) -> String {
     name.strip_suffix(MIRROR_SUFFIX).unwrap_or(&name).to_owned()
 }
 
-fn text(x: &Robj, what: &str) -> Result<String, Failure> {
-    R::of(x).string().ok_or_else(|| Failure::argument(what))
-}
-
 /// `runs` are the ids of those that are shown, `NULL` for all; `context` says whether people and machines are.
 fn extent(runs: &Robj, context: &Robj) -> Result<Extent, Failure> {
     let runs = R::of(runs);
@@ -43,7 +39,7 @@ fn extent(runs: &Robj, context: &Robj) -> Result<Extent, Failure> {
     })
 }
 
-/// Writes what the page shows of a ledger to a new file, between two texts.
+/// Writes what the page shows of a ledger to a new file, between the two texts of `page`.
 ///
 /// `plain` is `NULL`, or the name of the plain CSV whose runs the ledger took over; `remarks` are
 /// what readers of the page should know. `runs` are the ids of those that are shown, `NULL` for all; `context` is
@@ -57,14 +53,16 @@ fn native_write_page(
     remarks: Robj,
     runs: Robj,
     context: Robj,
-    before: Robj,
-    after: Robj,
+    page: Robj,
     to: Robj,
 ) -> Robj {
     guard(|| {
         let (file, to) = (path(&file)?, path(&to)?);
         let plain = R::of(&plain).string();
         let remarks = texts(R::of(&remarks))?;
+        let parts = texts(R::of(&page))?;
+        let [before, after] =
+            <[String; 2]>::try_from(parts).map_err(|_| Failure::argument("page"))?;
         let page = Page::read(&file, extent(&runs, &context)?)?;
         let report = match plain {
             Some(_) => None,
@@ -82,7 +80,6 @@ fn native_write_page(
         };
         let mut json = Vec::new();
         page.write(&about, &mut json);
-        let (before, after) = (text(&before, "before")?, text(&after, "after")?);
         let written = write_new(&to, &before, &json, &after);
         written.map_err(|e| Failure::io("write", &to, &e))?;
         Ok(Robj::from(()))
