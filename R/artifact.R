@@ -34,6 +34,19 @@
 #'
 #' Looked at are the first 20,000 parts of an object.
 #'
+#' @section What an object looks like:
+#' With an R object goes on record what it looks like, for the page of [view_runs()]: the first 40 lines, or
+#' 2000 bytes, of what [print()] shows, of tables, vectors and lists only the
+#' beginning; of a plot of ggplot2 or lattice a picture of up to 200 KiB, which is stored beside the
+#' ledger, too. Printing has a second for all objects of a call, drawing a plot another; what takes longer, or fails, has no
+#' preview, as have the results of a search. R has one limit for the time of a computation: one
+#' that you set by [setTimeLimit()] ends where an object is shown.
+#'
+#' The text stands in the row, which can't be taken back: of data that must be erasable store none, or
+#' say `options(fitledger.preview = FALSE)`, which makes no previews. There is none either where
+#' metrics of the same call are sealed. Of metrics that [end_run()] will seal [log_artifact()] can't know: of an
+#' object that prints them make no preview.
+#'
 #' @param .run A live run, as [start_run()] returns it.
 #' @param name Name of the artifact, one that the run doesn't have yet. Where `x` isn't
 #'   given, the path: the name is then that of the file without folder and extension,
@@ -133,8 +146,8 @@ name_of_path <- function(path) {
 # What takes more is stored only for who has said `keep = TRUE`.
 most_unasked_bytes <- 2^30
 
-# `most`: the bytes that an artifact may take.
-store_artifacts <- function(file, artifacts, keep, call = rlang::caller_env(), most = Inf) {
+# `most`: the bytes that an artifact may take. `until`: when their previews must be made.
+store_artifacts <- function(file, artifacts, keep, call = rlang::caller_env(), most = Inf, until = preview_until()) {
   if (is.null(artifacts)) {
     return(NULL)
   }
@@ -150,19 +163,20 @@ store_artifacts <- function(file, artifacts, keep, call = rlang::caller_env(), m
     abort_argument("artifacts", "a named list of R objects and paths, each name once", artifacts, call = call)
   }
   call_native(native_check_ledger, file, call = call)
+  until <- rep(c(until, no_preview), c(most_previews, length(artifacts)))[seq_along(artifacts)]
   entries <- Map(
-    function(x, name) store_artifact(file, x, name, keep, most, call),
-    unname(artifacts), names
+    function(x, name, until) store_artifact(file, x, name, keep, most, call, until),
+    unname(artifacts), names, until
   )
   rlang::set_names(entries, names)
 }
 
-store_artifact <- function(file, x, name, keep, most, call) {
+store_artifact <- function(file, x, name, keep, most, call, until = no_preview) {
   if (is.character(x) && identical(as.vector(unclass(x)), NA_character_)) {
     abort_argument(paste0("artifacts$", name), "an R object or a path", NA, call = call)
   }
   if (!rlang::is_string(x)) {
-    return(store_object(file, x, name, most, call))
+    return(store_object(file, x, name, most, call, until))
   }
   path <- if (nzchar(x)) check_path(x, paste0("artifacts$", name), call) else x
   if (dir.exists(path)) {
@@ -192,7 +206,7 @@ check_bytes <- function(bytes, most, name, call) {
   }
 }
 
-store_object <- function(file, x, name, most = Inf, call = rlang::caller_env()) {
+store_object <- function(file, x, name, most = Inf, call = rlang::caller_env(), until = no_preview) {
   path <- tempfile()
   on.exit(unlink(path))
   saveRDS(x, path)
@@ -206,11 +220,13 @@ store_object <- function(file, x, name, most = Inf, call = rlang::caller_env()) 
   # What is stored here may be the data of another run, which is found by their hash.
   data <- if (is_table(x)) tryCatch(hash_value(x, call), fitledger_error = function(e) NULL)
   outcome <- outcome_of(x)
+  preview <- object_preview(file, x, until)
   c(
     stored,
     if (!is.null(data)) list(data = data),
     if (length(lost)) list(pointers = TRUE),
-    if (length(outcome)) list(outcome = as.list(as_utf8(outcome)))
+    if (length(outcome)) list(outcome = as.list(as_utf8(outcome))),
+    if (!is.null(preview)) list(preview = preview)
   )
 }
 

@@ -117,7 +117,9 @@ log_call <- function(file, call, metrics = describe_fit, ..., params = NULL, art
   drawn <- drawn_from(stream)
   params <- override(params, values_of(result, params_of, "params", notes))
   record_arguments(run, capture, result$value, about, params, data, redact, notes)
-  store_value(run, result, artifact, capture, notes)
+  # What the value prints might be what is sealed.
+  until <- if (is.null(sealed)) preview_until() else no_preview
+  store_value(run, result, artifact, capture, notes, until)
   described <- describe_value(result, metrics, redact, notes)
   described$sealed <- override(described$sealed, values_of(result, sealed, "sealed", notes))
   call <- if (length(described$packages)) call_on_record(about, capture)
@@ -424,7 +426,7 @@ record_arguments <- function(run, capture, value, about, params, data, redact, n
   attempt(log_event_native(path_of(run$file), "log", run$run_id, params, more = more), what, notes)
 }
 
-store_value <- function(run, result, name, capture, notes) {
+store_value <- function(run, result, name, capture, notes, until) {
   if (!is.null(name)) {
     attempt(
       {
@@ -433,7 +435,7 @@ store_value <- function(run, result, name, capture, notes) {
         artifact <- if (is_path) {
           store_artifact(path_of(run$file), value, name, keep = TRUE, most = Inf, call = NULL)
         } else {
-          store_object(path_of(run$file), value, name)
+          store_object(path_of(run$file), value, name, until = until)
         }
         if (is.null(artifact$outcome)) {
           outcome <- outcome_in(capture$formula)

@@ -265,19 +265,20 @@ native_import_mlruns <- function(request, from, dry_run, on_progress) .Call(wrap
 #' @noRd
 native_export_mlruns <- function(file, to, run_ids, on_progress) .Call(wrap__native_export_mlruns, file, to, run_ids, on_progress)
 
-#' Writes what the page shows of a ledger to a new file, between two texts.
+#' Writes what the page shows of a ledger to a new file, between the two texts of `page`.
 #'
-#' `plain` is `NULL`, or the name of the plain CSV whose runs the ledger took over; `remark` is
-#' `NULL`, or what readers of the page should know.
+#' `plain` is `NULL`, or the name of the plain CSV whose runs the ledger took over; `remarks` are
+#' what readers of the page should know. `runs` are the ids of those that are shown, `NULL` for all; `context` is
+#' `FALSE` for a page that says nothing of people and machines.
 #'
 #' @noRd
-native_write_page <- function(file, plain, remark, before, after, to) .Call(wrap__native_write_page, file, plain, remark, before, after, to)
+native_write_page <- function(file, plain, remarks, runs, context, page, to) .Call(wrap__native_write_page, file, plain, remarks, runs, context, page, to)
 
 #' What the page is told, as raw JSON: everything if `since` is `NULL`, else what is new since
-#' that mark; `NULL` if nothing is.
+#' that mark; `NULL` if nothing is. The others are as in `native_write_page()`.
 #'
 #' @noRd
-native_page_data <- function(file, since) .Call(wrap__native_page_data, file, since)
+native_page_data <- function(file, since, remarks, runs, context) .Call(wrap__native_page_data, file, since, remarks, runs, context)
 
 #' 256 random bits of the system's, in hex.
 #'

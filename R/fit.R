@@ -68,7 +68,7 @@ log_fit <- function(file, fit, ..., artifact = "model", data = NULL, seed = NULL
     artifact <- "results"
   }
   artifacts <- c(
-    if (!is.null(artifact)) fit_artifact(file, kept_of(fit), artifact, notes),
+    if (!is.null(artifact)) fit_artifact(file, kept_of(fit), artifact, notes, !is_search && !length(described$sealed)),
     if (is_stream(seed)) attempt(store_stream(file, seed), "The random stream", notes)
   )
   log <- if (is_search) log_searched else log_described
@@ -89,8 +89,9 @@ check_tags <- function(tags, call = rlang::caller_env()) {
   tags
 }
 
-fit_artifact <- function(file, fit, name, notes) {
-  entry <- attempt(store_object(file, fit, name, call = NULL), paste0("The artifact `", name, "`"), notes)
+fit_artifact <- function(file, fit, name, notes, preview) {
+  until <- if (preview) preview_until() else no_preview
+  entry <- attempt(store_object(file, fit, name, call = NULL, until = until), paste0("The artifact `", name, "`"), notes)
   if (!is.null(entry)) rlang::set_names(list(entry), name)
 }
 

@@ -84,7 +84,10 @@ log_run <- function(file, params, metrics, ..., artifacts = NULL, keep = TRUE, d
   more <- if (!is.null(data)) list(data = data_versions(data))
   if (!is.null(artifacts) || !missing(keep)) {
     check_flag(keep, "keep")
-    artifacts <- store_artifacts(file, artifacts, keep, most = if (missing(keep)) most_unasked_bytes else Inf)
+    most <- if (missing(keep)) most_unasked_bytes else Inf
+    # What an object prints might be what is sealed.
+    until <- if (is.null(sealed)) preview_until() else no_preview
+    artifacts <- store_artifacts(file, artifacts, keep, most = most, until = until)
   }
   if (is_stream(seed)) {
     artifacts <- c(artifacts, store_stream(file, seed))

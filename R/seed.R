@@ -28,7 +28,7 @@ is_stream <- function(seed) {
 }
 
 store_stream <- function(file, stream, call = rlang::caller_env()) {
-  store_artifacts(file, list(random_stream = stream), keep = FALSE, call)
+  store_artifacts(file, list(random_stream = stream), keep = FALSE, call, until = no_preview)
 }
 
 current_stream <- function() {

@@ -2,10 +2,10 @@
 # started it talks to through a folder: it reads `config.rds`, answers with
 # `state.rds`, and ends when the folder or the session is gone.
 
-# The views of this session, by the paths of their ledgers.
+# The views of this session, by their addresses.
 views <- new.env(parent = emptyenv())
 
-live_view <- function(file, call = rlang::caller_env()) {
+live_view <- function(file, where, context, port, call = rlang::caller_env()) {
   check_package("httpuv", "`live = TRUE`", call)
   result <- native_run_ids(file)
   if (is_failure(result, "plain_csv")) {
@@ -16,15 +16,63 @@ live_view <- function(file, call = rlang::caller_env()) {
     )
   }
   signal_failure(result, call)
-  file <- absolute_path(file)
-  known <- views[[file]]
-  if (is.null(known) || !is_serving(known)) {
-    if (!is.null(known) && known$process == Sys.getpid()) {
-      unlink(known$folder, recursive = TRUE)
+  # What can't be answered is said here, where it was written.
+  chosen_runs(file, where, call)
+  shown <- list(file = absolute_path(file), where = carried_condition(where), context = context)
+  # Two environments are never identical, but what is in them may be.
+  key <- rlang::hash(list(shown$file, rlang::quo_get_expr(shown$where), as.list(rlang::quo_get_env(shown$where), sorted = TRUE), context))
+  for (known in as.list(views)) {
+    if (!is_serving(known)) {
+      if (known$process == Sys.getpid()) unlink(known$folder, recursive = TRUE)
+      rm(list = known$address, envir = views)
+    } else if (identical(known$key, key) && (is.null(port) || known$port == port)) {
+      return(known$address)
     }
-    assign(file, start_view(file, call), views)
   }
-  views[[file]]$address
+  view <- c(start_view(shown, port, call), list(key = key))
+  assign(view$address, view, views)
+  view$address
+}
+
+# A condition that another process can evaluate: what it names goes with it, as it is now, but for what every R has.
+carried_condition <- function(where) {
+  expr <- rlang::quo_squash(where)
+  own <- rlang::new_environment(parent = globalenv())
+  carry <- function(names, envs) {
+    for (name in setdiff(names, ls(own, all.names = TRUE))) {
+      at <- Find(Negate(is.null), lapply(envs, function(env) home_of(name, env)))
+      # A variable that can't be evaluated may have the name of a column, and not be needed.
+      value <- if (!is.null(at) && !is_of_r(at)) tryCatch(list(get(name, at)), error = function(e) NULL)
+      if (is.null(value)) {
+        next
+      }
+      fun <- value[[1]]
+      if (is.function(fun) && identical(environment(fun), globalenv())) {
+        environment(fun) <- own
+        assign(name, fun, own)
+        carry(all.names(as.call(c(as.name("{"), body(fun), unname(formals(fun))))), list(globalenv()))
+      } else {
+        assign(name, fun, own)
+      }
+    }
+  }
+  carry(all.names(expr), envs_of(where))
+  rlang::new_quosure(expr, own)
+}
+
+# The environments in which the parts of a condition were written.
+envs_of <- function(code) {
+  if (rlang::is_quosure(code)) {
+    c(list(rlang::quo_get_env(code)), envs_of(rlang::quo_get_expr(code)))
+  } else if (is.call(code)) {
+    unlist(lapply(as.list(code), envs_of))
+  }
+}
+
+# Whether what is in an environment is there in every R that was started anew.
+is_of_r <- function(env) {
+  packages <- paste0("package:", c("stats", "graphics", "grDevices", "utils", "datasets", "methods"))
+  identical(env, baseenv()) || any(attr(env, "name") %in% c(packages, "Autoloads"))
 }
 
 is_serving <- function(view) {
@@ -40,7 +88,8 @@ is_gone <- function(process) {
   call_native(native_is_gone, process$boot, process$pids, process$started, process$pid)
 }
 
-start_view <- function(file, call, patience = 60) {
+# `shown`: the ledger's `file`, and `where` and `context` as `view_runs()` has them.
+start_view <- function(shown, port, call, patience = 60) {
   folder <- tempfile("view-")
   dir.create(folder, mode = "0700")
   started <- FALSE
@@ -48,7 +97,7 @@ start_view <- function(file, call, patience = 60) {
   token <- call_native(native_token, call = call)
   libraries <- unique(c(dirname(getNamespaceInfo("fitledger", "path")), .libPaths()))
   saveRDS(
-    list(file = file, token = token, libraries = libraries, session = this_process()),
+    c(shown, list(port = port, token = token, libraries = libraries, session = this_process())),
     file.path(folder, "config.rds")
   )
   log <- file.path(folder, "log.txt")
@@ -58,6 +107,13 @@ start_view <- function(file, call, patience = 60) {
     stdout = log, stderr = log, wait = FALSE
   )
   state <- wait_for_state(file.path(folder, "state.rds"), patience)
+  if (isTRUE(state$taken)) {
+    abort(
+      "server", paste0("The server can't listen at port ", port, ": another program does, or the system keeps it."),
+      "Give another `port`, or leave it out: then any that is free is taken. `stop_view()` ends the views of this session.",
+      port = port, call = call
+    )
+  }
   if (is.null(state$port)) {
     said <- c(state$error, if (file.exists(log)) readLines(log, warn = FALSE))
     abort(
@@ -69,7 +125,7 @@ start_view <- function(file, call, patience = 60) {
   started <- TRUE
   list(
     address = paste0("http://127.0.0.1:", state$port, "/", token, "/"),
-    folder = folder, server = state$process, process = Sys.getpid()
+    port = state$port, folder = folder, server = state$process, process = Sys.getpid()
   )
 }
 
@@ -131,10 +187,21 @@ end_views <- function() {
 # How often the page asks, in milliseconds.
 poll <- 500
 
+# After so many seconds a condition is asked again although no row came: it may be about the time, or a run got lost.
+ask_again <- 5
+
 serve_view <- function(folder) {
   config <- readRDS(file.path(folder, "config.rds"))
-  config$port <- httpuv::randomPort()
-  server <- httpuv::startServer("127.0.0.1", config$port, view_app(config), quiet = TRUE)
+  asked <- config$port
+  config$port <- asked %||% httpuv::randomPort()
+  config$last <- new.env(parent = emptyenv())
+  server <- tryCatch(
+    httpuv::startServer("127.0.0.1", config$port, view_app(config), quiet = TRUE),
+    error = function(e) if (is.null(asked)) stop(e)
+  )
+  if (is.null(server)) {
+    return(tell_state(folder, list(taken = TRUE)))
+  }
   on.exit(server$stop())
   tell_state(folder, list(port = config$port, process = this_process()))
   serve <- function() {
@@ -207,11 +274,26 @@ answer_view <- function(req, config) {
     return(respond(200L, page = paste0(page$before, live, page$after), head = req$REQUEST_METHOD == "HEAD"))
   }
   since <- sub("^[?]since=", "", req$QUERY_STRING)
-  data <- native_page_data(check_ledger(config$file, "file"), if (nzchar(since)) since)
+  file <- check_ledger(config$file, "file")
+  data <- native_page_data(
+    file, if (nzchar(since)) since, asked_remarks(config$where, config$context), followed_runs(file, config), config$context
+  )
   if (is.null(data)) {
     return(respond(204L))
   }
   respond(200L, json = signal_failure(data), head = req$REQUEST_METHOD == "HEAD")
+}
+
+# The runs that are shown now. What the last answer was is kept until something may have changed it.
+followed_runs <- function(file, config) {
+  last <- config$last
+  look <- c(file.size(file), file.mtime(file))
+  if (!identical(look, last$look) || Sys.time() - last$time > ask_again) {
+    last$runs <- chosen_runs(file, config$where)
+    last$look <- look
+    last$time <- Sys.time()
+  }
+  last$runs
 }
 
 respond <- function(status, page = NULL, json = NULL, head = FALSE) {

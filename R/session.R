@@ -59,6 +59,8 @@ context_words <- c(context_groups, "code")
 #' - `fitledger.sync`: `"none"` doesn't wait until a row is on disk, for those
 #'   who would rather lose the last moments in a power cut. The default waits.
 #' - `fitledger.experiment`: the experiment of runs that don't say theirs, a string.
+#' - `fitledger.preview`: `FALSE` records of stored R objects nothing of what they look like, see
+#'   [log_artifact()].
 #' - `fitledger.stream`: `FALSE` doesn't record the state of R's random stream of a
 #'   [log_call()] or [with_run()] that draws from it without a seed.
 #' - `fitledger.network`: `"allow"` writes to a ledger on a network file system,

@@ -14,14 +14,34 @@
 #' says up to which row the ledger was verified: the rows that it had when the page
 #' was loaded.
 #'
-#' The page holds what the ledger says of people and machines, too: look at it
-#' before you send it elsewhere. Metrics that are sealed are not in it, nor in
+#' Metrics that are sealed are not in the page, nor in
 #' what the server tells. Of stored images, texts and tables it holds the
 #' beginning, once their bytes are verified, and of folders the names. Stored R
 #' objects are not unpacked for it, since that means to trust whoever wrote the
-#' ledger: [read_artifact()] does it when you ask. Artifacts that were recorded by
-#' their path alone are never opened. What is left out, since the page would
+#' ledger: [read_artifact()] does it when you ask. What they looked like when they were
+#' stored it shows, see [log_artifact()]. Artifacts that were recorded by
+#' their path alone are never opened. What is left out, since you asked for it or the page would
 #' become too large, is said on the page.
+#'
+#' @section Pages for others:
+#' The page holds what the ledger says of people and machines, too. `context = FALSE`
+#' leaves out, in the page and in what a server tells:
+#'
+#' - all that [fitledger_context] lists: users, hosts, processes, scripts, git, R and packages; so no
+#'   column of these has a value, and changes of stages don't say whose they are;
+#' - the calls of runs, from where runs were copied, and the errors by which runs failed, since
+#'   these name packages and paths;
+#' - the folders of files that were recorded by their paths.
+#'
+#' What runs recorded themselves stays as it is: parameters, metrics, tags, notes, reasons, artifacts and
+#' what these look like. Look through that before you send the page elsewhere.
+#'
+#' With `where` the page holds only the runs for which the condition holds, void ones included
+#' unless it says otherwise. The others are not in it: not in the
+#' table, the plots, a comparison or the lineage, nor their artifacts. A run whose parent isn't shown shows none. Models
+#' keep all their versions and say of which runs they are, also where the run isn't shown. A live
+#' page asks again as rows come, so that runs come and go as they begin or cease to hold
+#' the condition; the variables that it names stay as they were at the call.
 #'
 #' A ledger whose rows can't all be read is an error, as everywhere. Where they
 #' can be read but don't verify, the page says so.
@@ -42,15 +62,22 @@
 #' @param path Path of the page to write; `NULL` for a temporary file. An earlier
 #'   page is replaced; any other file is an error.
 #' @param ... Must be empty: arguments after it are given by name.
+#' @param where A condition that the runs fulfil that are shown, as in [read_runs()]; see
+#'   *Pages for others*.
+#' @param context `FALSE` to leave out what the ledger says of people and machines; see
+#'   *Pages for others*.
 #' @param live `TRUE` to follow the ledger. Takes the package httpuv.
+#' @param port Of a live view, the port at which the server listens: a whole number from 1 to
+#'   65535. `NULL` for any that is free.
 #' @param open Whether to show the page: in RStudio's viewer if it is there,
 #'   otherwise in the browser. A live page is opened by way of a file that only you
 #'   can read; where the browser may not read it, paste the address that the call returns.
 #' @returns `path`, or the address of the server, invisibly.
 #' @section Errors:
 #' `fitledger_error_exists` for a `path` where something else than an earlier page is, `fitledger_error_io` where it
-#' can't be written, `fitledger_error_package` and `fitledger_error_server` of a live view, and those of the file, see
-#' [fitledger_error].
+#' can't be written; `fitledger_error_where` and `fitledger_error_unknown` for a condition that can't be answered, as
+#' in [read_runs()]; `fitledger_error_package` of a live view, and `fitledger_error_server` where its server doesn't start, as
+#' when another program has the port; and those of the file, see [fitledger_error].
 #' @export
 #' @examples
 #' file <- tempfile(fileext = ".csv")
@@ -59,16 +86,23 @@
 #' log_runs(file, grid, params = "lambda", metrics = "rmse")
 #' page <- view_runs(file, open = FALSE)
 #' file.size(page)
+#'
+#' # To send elsewhere: some of the runs, and nothing of people and machines.
+#' page <- view_runs(file, where = rmse < 2.1, context = FALSE, open = FALSE)
 #' @examplesIf interactive() && requireNamespace("httpuv", quietly = TRUE)
 #'
 #' # The same, live: log another run and it appears.
 #' view_runs(file, live = TRUE)
 #' log_run(file, list(lambda = 0.5), list(rmse = 1.99))
 #' stop_view()
-view_runs <- function(file, path = NULL, ..., live = FALSE, open = interactive()) {
-  check_no_dots(..., known = c("live", "open"))
+view_runs <- function(file, path = NULL, ..., where = NULL, context = TRUE, live = FALSE, port = NULL,
+                      open = interactive()) {
+  check_no_dots(..., known = c("where", "context", "live", "port", "open"))
   file <- check_ledger(file, "file")
+  where <- enquo(where)
+  check_flag(context, "context")
   check_flag(live, "live")
+  check_port(port, live)
   check_flag(open, "open")
   if (!is.null(path)) {
     path <- check_path(path, "path")
@@ -81,11 +115,43 @@ view_runs <- function(file, path = NULL, ..., live = FALSE, open = interactive()
     )
   }
   write_buffered(file)
-  shown <- if (live) live_view(file) else write_page(file, path)
+  shown <- if (live) live_view(file, where, context, port) else write_page(file, path, where, context)
   if (open) {
     show_page(shown)
   }
   invisible(shown)
+}
+
+check_port <- function(x, live, call = rlang::caller_env()) {
+  if (is.null(x)) {
+    return(invisible())
+  }
+  whole <- is.numeric(x) && !is.object(x) && length(x) == 1 && !is.na(x) && x == trunc(x)
+  if (!whole || x < 1 || x > 65535) {
+    abort_argument("port", "a whole number from 1 to 65535", x, call = call)
+  }
+  if (!live) {
+    abort("argument", "A page that is a file has no port.", "Leave `port` out, or say `live = TRUE`.", arg = "port", call = call)
+  }
+}
+
+# The ids of the runs for which a condition holds, NULL where there is none.
+chosen_runs <- function(file, where, call = rlang::caller_env()) {
+  if (rlang::quo_is_null(where)) {
+    return(NULL)
+  }
+  named <- where_columns(where)
+  table <- run_table(file, named, named %||% TRUE, void = TRUE, call = call)
+  filter_table(table, where, call)$frame$run_id
+}
+
+# What of the ledger isn't shown because somebody asked for that. A condition may name people, too.
+asked_remarks <- function(where, context) {
+  condition <- if (context) paste0("for which `", without_controls(rlang::as_label(where)), "` holds")
+  as.character(c(
+    if (!rlang::quo_is_null(where)) paste0("Only runs ", condition %||% "that were chosen", " are on this page."),
+    if (!context) "What the ledger says of people and machines is not on this page."
+  ))
 }
 
 # The element that takes the data.
@@ -100,7 +166,7 @@ page_parts <- function() {
   list(before = paste0(parts[[1]], page_data[[1]]), after = paste0(page_data[[2]], parts[[2]]))
 }
 
-write_page <- function(file, path, call = rlang::caller_env()) {
+write_page <- function(file, path, where, context, call = rlang::caller_env()) {
   to <- path %||% tempfile("runs-", fileext = ".html")
   check_page(to, call)
   page <- page_parts()
@@ -111,9 +177,10 @@ write_page <- function(file, path, call = rlang::caller_env()) {
   if (!is.null(source)) {
     on.exit(unlink(source$ledger), add = TRUE)
   }
+  ledger <- source$ledger %||% file
+  runs <- chosen_runs(ledger, where, call)
   result <- native_write_page(
-    source$ledger %||% file, if (!is.null(source)) basename(file), source$remark,
-    page$before, page$after, temporary
+    ledger, if (!is.null(source)) basename(file), c(source$remark, asked_remarks(where, context)), runs, context, c(page$before, page$after), temporary
   )
   if (is_failure(result, "io") && identical(result$path, temporary)) {
     result[c("message", "path")] <- list(sub(temporary, to, result$message, fixed = TRUE), to)

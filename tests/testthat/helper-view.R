@@ -50,13 +50,20 @@ facts_of <- function(data, place) {
   unlist(named, recursive = FALSE)
 }
 
+# Lets objects take their time to be shown: this machine may be busy.
+local_patient_previews <- function(env = parent.frame()) {
+  usual <- previewing$patience
+  withr::defer(previewing$patience <- usual, env)
+  previewing$patience <- patience
+}
+
 # The hash of an artifact's content.
 content <- function(data, entry) sub("sha256:", "", data$nodes[[entry$content + 1]][[2]])
 
 # The server of a live view, gone with the test: its port, and the path of its page.
-local_view <- function(file, env = parent.frame()) {
+local_view <- function(file, ..., env = parent.frame()) {
   withr::defer(suppressMessages(stop_view()), env)
-  address <- view_runs(file, live = TRUE, open = FALSE)
+  address <- view_runs(file, ..., live = TRUE, open = FALSE)
   list(
     port = as.integer(sub("^http://127[.]0[.]0[.]1:([0-9]+)/.*", "\\1", address)),
     path = sub("^http://[^/]*", "", address)

@@ -121,6 +121,7 @@ test_that("no text of a ledger leaves the element that holds the data", {
 })
 
 test_that("artifacts are previewed if their bytes are right", {
+  local_patient_previews()
   file <- local_file()
   folder <- withr::local_tempdir()
   path <- function(name, lines) {
@@ -158,7 +159,7 @@ test_that("artifacts are previewed if their bytes are right", {
   expect_equal(jsonlite::base64_dec(preview("plot")$base64), readBin(plot, "raw", 1e6))
   expect_setequal(vapply(preview("folder")$rows, `[[`, "", 1), c("table.csv", "text.txt", "drawing.svg", "plot.png"))
   expect_null(preview("elsewhere"))
-  expect_equal(preview("object")$kind, "none")
+  expect_match(preview("object")$text, "Mazda RX4", fixed = TRUE)
   expect_match(preview("damaged")$why, "changed")
   expect_equal(data$integrity$problems[[1]]$kind, "artifact")
 })
@@ -267,11 +268,114 @@ test_that("arguments are checked, and errors say what to do", {
     view_runs(file, liv = TRUE)
     view_runs(file, live = NA)
     view_runs(file, open = "yes")
+    view_runs(file, context = NA)
+    view_runs(file, live = TRUE, port = 0)
+    view_runs(file, live = TRUE, port = 65536)
+    view_runs(file, live = TRUE, port = 80.5)
+    view_runs(file, live = TRUE, port = "http")
+    view_runs(file, port = 8000)
     view_runs(file, "page.html", live = TRUE)
     view_runs(file, "no/such/folder/page.html")
     view_runs(file)
     view_runs("runs", open = FALSE)
   })
+})
+
+test_that("a page holds the runs for which a condition holds, and says so", {
+  file <- local_ledger()
+  a <- log_run(file, list(x = 1, hidden_name = "b"), list(rmse = 1), artifacts = list(model = 1:3))
+  b <- log_run(file, list(x = 2), list(rmse = 2), tags = list(by = "ann"), artifacts = list(model = 4:6))
+  with_run(file, list(x = 3), function(run) {
+    log_metrics(run, loss = 0.5, step = 1)
+    log_run(file, list(x = 4), list(rmse = 4))
+  })
+  register_model(file, "m", a)
+  register_model(file, "m", b)
+  void_run(file, b, "leak")
+  promote_model(file, "m", 1)
+  x <- function(...) unlist(values_of(shown(file, ...), "x"))
+
+  expect_identical(x(where = x > 1), 2:4)
+  expect_identical(x(where = x > 1 & status != "void"), 3:4)
+  expect_identical(x(where = tags$by == "ann"), 2L)
+  least <- 3
+  expect_identical(x(where = x >= least), 3:4)
+  stored <- quote(x == 1)
+  expect_identical(x(where = !!stored), 1L)
+  handed <- function(condition) x(where = {{ condition }})
+  expect_identical(handed(x < .env$least), 1:2)
+  expect_identical(shown(file, where = x > 10)$runs$n, 0L)
+  expect_length(x(where = NULL), 4)
+
+  page <- view_runs(file, where = x > 1, open = FALSE)
+  expect_no_match(page_json(page), "hidden_name", fixed = TRUE)
+  data <- shown(file, where = x > 1)
+  expect_identical(unlist(data$omitted), "Only runs for which `x > 1` holds are on this page.")
+  expect_identical(lapply(data$models, `[[`, "run"), list(NULL, 0L))
+  expect_identical(lapply(data$models, `[[`, "run_id"), list(a, b))
+  expect_identical(data$stages[[1]]$version, 1L)
+  expect_identical(names(data$series), "1")
+  expect_null(values_of(shown(file, where = x == 4), "parent", "detail")[[1]])
+
+  expect_snapshot_conditions({
+    view_runs(file, where = y > 1)
+    view_runs(file, where = "x > 1")
+    view_runs(file, where = X > 1)
+  })
+  plain <- local_file()
+  writeLines(c('"run_id","timestamp","x","rmse"', '"a","2026-11-23T04:20:47Z",1,2', '"b","2026-11-23T04:20:48Z",2,2'), plain)
+  expect_identical(shown(plain, where = x == 2)$runs$id, list("b"))
+})
+
+test_that("a page for others holds nothing of people and machines", {
+  file <- local_file()
+  folder <- withr::local_tempdir("a-folder-of-mine")
+  writeLines("x", path <- file.path(folder, "part.csv"))
+  log_run(file, list(x = 1), list(rmse = 1), artifacts = list(part = path), keep = FALSE, data = path)
+  try(with_run(file, list(x = 2), function(run) stop("there is no ", folder)), silent = TRUE)
+  log_call(file, lm(dist ~ speed, data = cars), artifact = "model")
+  register_model(file, "m", last_run_id(file))
+  promote_model(file, "m", 1)
+  running <- start_run(file, list(x = 3))
+  # Names that are no words of the page itself.
+  session <- shown(file)$sessions[[1]]$context
+  rows <- rows_of(file)
+  at <- rows[, "event"] == "session"
+  replace <- function(key, by) sub(paste0('"', key, '":"[^"]*"'), paste0('"', key, '":"', by, '"'), rows[at, "context"])
+  rows[at, "context"] <- replace("user", "a-person-of-ours")
+  rows[at, "context"] <- replace("host", "a-machine-of-ours")
+  other <- local_file()
+  write_rows(rows, other)
+  page <- function(...) {
+    path <- view_runs(other, ..., open = FALSE)
+    readChar(path, file.size(path), useBytes = TRUE)
+  }
+  holds <- function(page, text) grepl(text, page, fixed = TRUE, useBytes = TRUE)
+  ours <- c(
+    "a-person-of-ours", "a-machine-of-ours", basename(folder), session$boot, session$pids, session$git$commit,
+    '"script_sha256"', '"rlang"', session$platform
+  )
+  with <- page()
+  without <- page(context = FALSE)
+  for (text in c("a-person-of-ours", "a-machine-of-ours", basename(folder))) expect_true(holds(with, text), info = text)
+  for (text in ours) expect_false(holds(without, text), info = text)
+
+  data <- shown(other, context = FALSE)
+  expect_equal(data$runs$n, 4)
+  expect_equal(unlist(data$omitted), "What the ledger says of people and machines is not on this page.")
+  expect_true(holds(without, "part.csv"))
+  # What runs are is the same.
+  status <- unlist(values_of(shown(other), "status", "detail"))
+  expect_equal(unlist(values_of(data, "status", "detail")), status)
+  expect_null(data$stages[[1]]$who)
+  for (column in c("user", "host", "script", "commit", "dirty", "error")) {
+    expect_length(unlist(values_of(data, column, "detail")), 0)
+  }
+  asked <- shown(other, context = FALSE, where = user == "a-person-of-ours")
+  expect_equal(asked$runs$n, 4)
+  expect_equal(unlist(asked$omitted)[[1]], "Only runs that were chosen are on this page.")
+  expect_false(holds(page(context = FALSE, where = user == "a-person-of-ours"), "a-person-of-ours"))
+  end_run(running)
 })
 
 test_that("a page is opened in the viewer, elsewhere in the browser", {
@@ -348,6 +452,63 @@ test_that("the live page is told what is new, and no more than that", {
   end_run(run)
 })
 
+test_that("a live page shows runs as they begin to hold a condition, and nothing of people and machines", {
+  skip_if_not_installed("httpuv")
+  file <- local_ledger()
+  least <- 2
+  is_large <- function(x) x >= least
+  log_run(file, list(x = 1), list(m = 1))
+  log_run(file, list(x = 2), list(m = 1))
+  view <- local_view(file, where = is_large(x), context = FALSE)
+  data <- told(view)
+  expect_identical(unlist(values_of(data, "x")), 2L)
+  expect_length(data$omitted, 2)
+  expect_null(data$sessions[[1]]$context$user)
+
+  run <- log_run(file, list(x = 3), list(m = 1))
+  log_run(file, list(x = 0), list(m = 1))
+  news <- told(view, data$mark)
+  expect_identical(lapply(unname(news$patch$runs), `[[`, "id"), list(c(run)))
+  # One that began without it, and has it now: the page begins anew.
+  late <- start_run(file)
+  mark <- told(view, news$mark)$mark %||% news$mark
+  log_params(late, x = 4)
+  expect_identical(told(view, mark), list(reset = TRUE))
+  expect_identical(unlist(values_of(told(view), "x")), 2:4)
+  end_run(late)
+
+  expect_error(view_runs(file, live = TRUE, where = y > 1, open = FALSE), class = "fitledger_error_where")
+})
+
+test_that("a live view is used again only for the same question", {
+  skip_if_not_installed("httpuv")
+  file <- local_ledger()
+  log_run(file, list(x = 1), list(m = 1))
+  withr::defer(suppressMessages(stop_view()))
+  view <- function(...) view_runs(file, live = TRUE, open = FALSE, ...)
+  least <- 0
+  first <- view(where = x > least)
+  expect_identical(view(where = x > least), first)
+  least <- 1
+  others <- c(view(where = x > least), view(), view(context = FALSE))
+  expect_length(unique(c(first, others)), 4)
+})
+
+test_that("a port is the one that was asked for, and one that is taken is an error", {
+  skip_if_not_installed("httpuv")
+  file <- local_ledger()
+  log_run(file, list(x = 1), list(m = 1))
+  port <- httpuv::randomPort()
+  view <- local_view(file, port = port)
+  expect_equal(view$port, port)
+  expect_equal(told(view)$runs$n, 1)
+  expect_identical(view_runs(file, live = TRUE, port = port, open = FALSE), view_runs(file, live = TRUE, open = FALSE))
+  expect_snapshot_conditions(
+    view_runs(file, where = x > 0, live = TRUE, port = port, open = FALSE),
+    transform = function(lines) gsub(port, "<port>", lines, fixed = TRUE)
+  )
+})
+
 test_that("a value shows soon after it was logged", {
   file <- local_ledger()
   run <- start_run(file, list(eta = 0.1))
@@ -399,6 +560,8 @@ test_that("a run is lost when its process is gone, which no row says", {
     "the run to be lost"
   )
   expect_equal(patch$patch$runs$`1`$detail$status, "lost")
+  # By what a page that says nothing of processes doesn't show.
+  expect_identical(values_of(shown(file, context = FALSE), "status", "detail")[[2]], "lost")
 })
 
 test_that("a file that is replaced or gone is no secret, and no end", {
@@ -510,7 +673,7 @@ test_that("where no server can start the error says why", {
   log_run(file, list(x = 1), list(m = 1))
   error <- expect_error(check_package("httpuv2", "`live = TRUE`"), class = "fitledger_error_package")
   expect_match(conditionMessage(error), "httpuv2")
-  expect_error(start_view(file, rlang::current_env(), patience = 0), class = "fitledger_error_server")
+  expect_error(start_view(list(file = file), NULL, rlang::current_env(), patience = 0), class = "fitledger_error_server")
 
   folder <- withr::local_tempdir()
   saveRDS(list(libraries = tempfile()), file.path(folder, "config.rds"))

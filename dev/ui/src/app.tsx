@@ -201,6 +201,13 @@ function start() {
   requestAnimationFrame(() => requestAnimationFrame(() => open(show, source)));
 }
 
+/** The same runs stay selected where they have other places by now. */
+function keepSelected(before: Ledger, now: Ledger) {
+  const state = fromHash(location.hash);
+  const selected = state.selected.flatMap((place) => now.place(before.ids[place]) ?? []);
+  if (selected.join() !== state.selected.join()) location.replace(location.href.replace(/#.*|$/, toHash({ ...state, selected })));
+}
+
 function open(show: (page: ComponentChild) => void, source: Element) {
   const fail = (text: string) => show(<Message title="This page can't be shown" text={text} />);
   let data: PageData;
@@ -222,7 +229,12 @@ function open(show: (page: ComponentChild) => void, source: Element) {
   };
   update();
   follow(data.live.poll, {
-    data: (data) => { ledger = new Ledger(data); update(); },
+    data: (data) => {
+      const before = ledger;
+      ledger = new Ledger(data);
+      if (before) keepSelected(before, ledger);
+      update();
+    },
     patch: (patch, seq) => { ledger!.apply(patch, seq); update(); },
     connection: (now, reason) => {
       if (now === connection && reason === why) return;

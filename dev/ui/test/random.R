@@ -74,7 +74,7 @@ for (i in 1:120) {
   ))), silent = TRUE)
   if (file.exists(file)) {
     ids <- read_runs(file, void = TRUE)$run_id
-    news <- fitledger:::signal_failure(fitledger:::native_page_data(file, mark), NULL)
+    news <- fitledger:::signal_failure(fitledger:::native_page_data(file, mark, character(), NULL, TRUE), NULL)
     if (!is.null(news)) {
       told <- c(told, rawToChar(news))
       mark <- jsonlite::parse_json(rawToChar(news))$mark

@@ -10,12 +10,13 @@ use extendr_ffi::SEXPTYPE;
 use fitledger_core::format::time::Timestamp;
 use fitledger_core::ledger::MIRROR_SUFFIX;
 use fitledger_core::ledger::objects::Objects;
-use fitledger_core::page::{self, About, Page, Since};
+use fitledger_core::page::{self, About, Extent, Page, Since};
 use fitledger_core::platform::sys;
 use fitledger_core::views::verify;
 
 use crate::from_r::path;
 use crate::guard::{Failure, guard};
+use crate::query::texts;
 use crate::r::R;
 use crate::to_r;
 
@@ -28,30 +29,41 @@ fn name(path: &Path) -> String {
     name.strip_suffix(MIRROR_SUFFIX).unwrap_or(&name).to_owned()
 }
 
-fn text(x: &Robj, what: &str) -> Result<String, Failure> {
-    R::of(x).string().ok_or_else(|| Failure::argument(what))
+/// `runs` are the ids of those that are shown, `NULL` for all; `context` says whether people and machines are.
+fn extent(runs: &Robj, context: &Robj) -> Result<Extent, Failure> {
+    let runs = R::of(runs);
+    let ids = || texts(runs).map(|ids| ids.into_iter().collect());
+    Ok(Extent {
+        runs: (!runs.is_null()).then(ids).transpose()?,
+        without_context: !R::of(context).is_true(),
+    })
 }
 
-/// Writes what the page shows of a ledger to a new file, between two texts.
+/// Writes what the page shows of a ledger to a new file, between the two texts of `page`.
 ///
-/// `plain` is `NULL`, or the name of the plain CSV whose runs the ledger took over; `remark` is
-/// `NULL`, or what readers of the page should know.
+/// `plain` is `NULL`, or the name of the plain CSV whose runs the ledger took over; `remarks` are
+/// what readers of the page should know. `runs` are the ids of those that are shown, `NULL` for all; `context` is
+/// `FALSE` for a page that says nothing of people and machines.
 ///
 /// @noRd
 #[extendr]
 fn native_write_page(
     file: Robj,
     plain: Robj,
-    remark: Robj,
-    before: Robj,
-    after: Robj,
+    remarks: Robj,
+    runs: Robj,
+    context: Robj,
+    page: Robj,
     to: Robj,
 ) -> Robj {
     guard(|| {
         let (file, to) = (path(&file)?, path(&to)?);
         let plain = R::of(&plain).string();
-        let remarks: Vec<String> = R::of(&remark).string().into_iter().collect();
-        let page = Page::read(&file)?;
+        let remarks = texts(R::of(&remarks))?;
+        let parts = texts(R::of(&page))?;
+        let [before, after] =
+            <[String; 2]>::try_from(parts).map_err(|_| Failure::argument("page"))?;
+        let page = Page::read(&file, extent(&runs, &context)?)?;
         let report = match plain {
             Some(_) => None,
             None => Some(verify::verify(&file, None)?),
@@ -68,7 +80,6 @@ fn native_write_page(
         };
         let mut json = Vec::new();
         page.write(&about, &mut json);
-        let (before, after) = (text(&before, "before")?, text(&after, "after")?);
         let written = write_new(&to, &before, &json, &after);
         written.map_err(|e| Failure::io("write", &to, &e))?;
         Ok(Robj::from(()))
@@ -88,19 +99,21 @@ fn write_new(to: &Path, before: &str, json: &[u8], after: &str) -> io::Result<()
 static FOLLOWED: Mutex<Option<(PathBuf, Page)>> = Mutex::new(None);
 
 /// What the page is told, as raw JSON: everything if `since` is `NULL`, else what is new since
-/// that mark; `NULL` if nothing is.
+/// that mark; `NULL` if nothing is. The others are as in `native_write_page()`.
 ///
 /// @noRd
 #[extendr]
-fn native_page_data(file: Robj, since: Robj) -> Robj {
+fn native_page_data(file: Robj, since: Robj, remarks: Robj, runs: Robj, context: Robj) -> Robj {
     guard(|| {
         let path = path(&file)?;
+        let (remarks, extent) = (texts(R::of(&remarks))?, extent(&runs, &context)?);
         // It stays where it is whatever happens: marks that were given out count on it.
         let mut followed = FOLLOWED.lock().unwrap_or_else(PoisonError::into_inner);
         if followed.as_ref().is_none_or(|(known, _)| *known != path) {
             *followed = Some((path.clone(), Page::default()));
         }
         let (_, page) = followed.as_mut().expect("there is one now");
+        page.show(extent);
         page.catch_up(&path)?;
         let since = R::of(&since).string();
         let report = match since {
@@ -114,7 +127,7 @@ fn native_page_data(file: Robj, since: Robj) -> Robj {
             integrity: report.as_ref(),
             objects: &Objects::beside(&path),
             plain: false,
-            remarks: &[],
+            remarks: &remarks,
         };
         let mut json = Vec::new();
         let Some(mark) = since else {

@@ -88,8 +88,9 @@ export interface SessionData {
 export interface Version {
   model: string;
   version: number;
-  /** The place of the run. */
-  run: number;
+  /** The place of the run, where it is on the page. */
+  run: number | null;
+  run_id: string;
   artifact: string;
   signature?: Json;
   sha256: string;

@@ -52,7 +52,7 @@ function Model({ name, open }: { name: string; open: boolean }) {
 }
 
 function Versions({ versions, chosen }: { versions: Version[]; chosen: string }) {
-  const { ledger, href } = useApp();
+  const { href } = useApp();
   return (
     <div class="scroll" tabIndex={0} role="region" aria-label="Versions">
       <table>
@@ -64,7 +64,11 @@ function Versions({ versions, chosen }: { versions: Version[]; chosen: string })
               <tr key={id} class={id === chosen ? "chosen" : undefined}>
                 <td><a href={href({ view: "models", id })} aria-label={`${version.model}, version ${version.version}`}>{version.version}</a></td>
                 <td>{version.stages.join(", ")}</td>
-                <td><a href={href({ view: "run", id: ledger.ids[version.run] })}><code>{shortId(ledger.ids[version.run] ?? "")}</code></a></td>
+                <td>
+                  {version.run === null
+                    ? <span title="The run is not on this page"><code>{shortId(version.run_id)}</code> <span class="muted">not shown</span></span>
+                    : <a href={href({ view: "run", id: version.run_id })}><code>{shortId(version.run_id)}</code></a>}
+                </td>
                 <td>{version.artifact}</td>
                 <td><code title={version.sha256}>{shortHash(`sha256:${version.sha256}`)}</code></td>
                 <td>{time(version.registered)}</td>

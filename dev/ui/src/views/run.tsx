@@ -14,7 +14,7 @@ export function RunPage() {
     const near = nearest(state.id, ledger.ids);
     return (
       <div class="nothing">
-        <p>There is no run <code>{state.id}</code> in this ledger.</p>
+        <p>There is no run <code>{state.id}</code> on this page.</p>
         {near.map((id) => <p key={id}>Did you mean <a href={href({ id })}>{id}</a>?</p>)}
         <p><a href={href({ view: "runs", id: "" })}>All runs</a></p>
       </div>

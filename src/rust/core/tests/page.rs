@@ -10,7 +10,7 @@ use fitledger_core::format::object::Object;
 use fitledger_core::format::time::Timestamp;
 use fitledger_core::ledger::objects::Objects;
 use fitledger_core::ledger::{self, Append, FileStore, Memory, Session};
-use fitledger_core::page::{About, Page, Since, write_embedded};
+use fitledger_core::page::{About, Extent, Page, Since, write_embedded};
 use fitledger_core::views::compare::compare;
 use fitledger_core::views::runs::Runs;
 use serde_json::Value;
@@ -263,7 +263,7 @@ fn patches_add_up_to_the_whole() {
     let (path, objects) = (folder.ledger(), Objects::beside(&folder.ledger()));
     let mut memory = Memory::default();
     append(&path, &mut memory, &EVENTS[..1]);
-    let mut page = Page::read(&path).unwrap();
+    let mut page = Page::read(&path, Extent::default()).unwrap();
     let mut since = mark(&everything(&page, &objects));
     let mut runs: BTreeMap<usize, (Value, Value)> = BTreeMap::new();
     let mut heads = Value::Null;
@@ -302,7 +302,10 @@ fn patches_add_up_to_the_whole() {
         }
     }
     let whole = everything(&page, &objects);
-    assert_eq!(everything(&Page::read(&path).unwrap(), &objects), whole);
+    assert_eq!(
+        everything(&Page::read(&path, Extent::default()).unwrap(), &objects),
+        whole
+    );
     assert_eq!(whole["runs"]["n"], 4);
     for (row, (run, nodes)) in &runs {
         for kind in ["parameter", "metric", "tag", "seed", "detail"] {
@@ -358,7 +361,7 @@ fn a_hidden_metric_never_leaves() {
     let (path, objects) = (folder.ledger(), Objects::beside(&folder.ledger()));
     let mut memory = Memory::default();
     append(&path, &mut memory, &EVENTS[..3]);
-    let mut page = Page::read(&path).unwrap();
+    let mut page = Page::read(&path, Extent::default()).unwrap();
     let since = mark(&everything(&page, &objects));
     append(&path, &mut memory, &EVENTS[3..14]);
     page.catch_up(&path).unwrap();
@@ -390,7 +393,7 @@ fn another_file_means_to_begin_anew() {
     let folder = Folder::new("page-anew");
     let (path, objects) = (folder.ledger(), Objects::beside(&folder.ledger()));
     append(&path, &mut Memory::default(), &EVENTS[..3]);
-    let mut page = Page::read(&path).unwrap();
+    let mut page = Page::read(&path, Extent::default()).unwrap();
     let since = mark(&everything(&page, &objects));
     std::fs::remove_file(&path).unwrap();
     assert!(page.catch_up(&path).is_err());
@@ -417,7 +420,7 @@ fn an_edit_in_place_means_to_begin_anew() {
     let (path, objects) = (folder.ledger(), Objects::beside(&folder.ledger()));
     let run = ("run", "a", r#"{"k":1.5}"#, "", "");
     append(&path, &mut Memory::default(), &[run]);
-    let mut page = Page::read(&path).unwrap();
+    let mut page = Page::read(&path, Extent::default()).unwrap();
     let since = mark(&everything(&page, &objects));
     let mut bytes = std::fs::read(&path).unwrap();
     let at = bytes.windows(3).rposition(|three| three == b"1.5").unwrap();
@@ -440,7 +443,7 @@ fn a_session_is_told_when_it_begins() {
     let folder = Folder::new("page-session");
     let (path, objects) = (folder.ledger(), Objects::beside(&folder.ledger()));
     append(&path, &mut Memory::default(), &[("run", "a", "", "", "")]);
-    let mut page = Page::read(&path).unwrap();
+    let mut page = Page::read(&path, Extent::default()).unwrap();
     let since = mark(&everything(&page, &objects));
     let mut another = Memory::default();
     let note = ("note", "a", "", "", r#"{"text":"good"}"#);
@@ -485,7 +488,7 @@ fn an_interrupted_run_of_two_sessions_rests_on_both() {
     );
     assert_eq!(fields[0].kind, "parameter");
 
-    let whole = everything(&Page::read(&path).unwrap(), &objects);
+    let whole = everything(&Page::read(&path, Extent::default()).unwrap(), &objects);
     let lineage = level(&whole["runs"]["lineage"], 1).unwrap();
     assert_eq!(lineage["problem"], "the run was interrupted");
     let edges = edges(&lineage["edges"], &whole["nodes"]);
@@ -505,13 +508,134 @@ fn an_interrupted_run_of_two_sessions_rests_on_both() {
     assert_eq!(whole["sessions"][shown as usize]["id"], sessions[1]);
 }
 
+/// So much of a ledger: these runs.
+fn only(ids: &[&str]) -> Extent {
+    Extent {
+        runs: Some(ids.iter().map(|id| (*id).to_owned()).collect()),
+        without_context: false,
+    }
+}
+
+#[test]
+fn of_some_runs_the_page_holds_nothing_of_the_others() {
+    let folder = Folder::new("some-runs");
+    let (path, objects) = (folder.ledger(), Objects::beside(&folder.ledger()));
+    let mut memory = Memory::default();
+    append(
+        &path,
+        &mut memory,
+        &[
+            ("run", "a", r#"{"x":1}"#, r#"{"m":1}"#, ""),
+            ("run", "b", r#"{"secret":2}"#, r#"{"m":2}"#, ""),
+            ("start", "c", r#"{"x":3}"#, "", r#"{"parent":"b"}"#),
+            (
+                "log",
+                "c",
+                "",
+                r#"{"loss":{"$steps":[1,2],"$values":[0.5,0.25]}}"#,
+                "",
+            ),
+            ("register", "b", "", "", r#"{"model":"m","version":1}"#),
+        ],
+    );
+    let mut page = Page::read(&path, only(&["a", "c"])).unwrap();
+    let whole = everything(&page, &objects);
+    assert_eq!(whole["runs"]["id"], serde_json::json!(["a", "c"]));
+    assert!(!whole.to_string().contains("secret"));
+    assert_eq!(whole["models"][0]["run"], Value::Null);
+    assert_eq!(whole["models"][0]["run_id"], "b");
+
+    // What begins only now is news; what was passed over, or isn't shown any more, means to begin anew.
+    let told = |page: &Page, mark: &str| {
+        let mut json = Vec::new();
+        let since = page.write_since(mark, &about(&objects), &mut json);
+        (since, json)
+    };
+    let known = mark(&whole);
+    assert!(matches!(told(&page, &known).0, Since::Nothing));
+    append(&path, &mut memory, &[("run", "d", r#"{"x":4}"#, "", "")]);
+    page.show(only(&["a", "c", "d"]));
+    page.catch_up(&path).unwrap();
+    let (since, json) = told(&page, &known);
+    assert!(matches!(since, Since::Patch));
+    assert_eq!(parse(&json)["patch"]["runs"]["2"]["id"], "d");
+    let known = mark(&parse(&json));
+    for ids in [&["a", "b", "c", "d"][..], &["c", "d"], &[]] {
+        page.show(only(ids));
+        page.catch_up(&path).unwrap();
+        assert!(
+            matches!(told(&page, &known).0, Since::Everything),
+            "{ids:?}"
+        );
+        let whole = everything(&page, &objects);
+        assert_eq!(whole["runs"]["id"], serde_json::json!(ids));
+        let fresh = everything(&Page::read(&path, only(ids)).unwrap(), &objects);
+        assert_eq!(whole["runs"], fresh["runs"]);
+    }
+    page.show(Extent::default());
+    page.catch_up(&path).unwrap();
+    assert_eq!(everything(&page, &objects)["runs"]["n"], 4);
+}
+
+#[test]
+fn without_context_nothing_of_people_and_machines_is_there() {
+    let folder = Folder::new("without-context");
+    let (path, objects) = (folder.ledger(), Objects::beside(&folder.ledger()));
+    let bare = Extent {
+        without_context: true,
+        ..Extent::default()
+    };
+    append(
+        &path,
+        &mut Memory::default(),
+        &[
+            (
+                "start",
+                "a",
+                r#"{"x":1}"#,
+                "",
+                r#"{"call":{"function":"f","code":"f(\"/home/ann\")"},"origin":{"file":"/home/ann/x.csv"},"data":{"d":{"hash":"sha256:ab","file":"/home/ann/d.csv"},"w":{"hash":"sha256:cd","file":"C:\\Users\\ann\\w.csv"}}}"#,
+            ),
+            (
+                "end",
+                "a",
+                "",
+                "",
+                r#"{"status":"failed","condition":{"message":"no /home/ann"}}"#,
+            ),
+            ("run", "b", r#"{"x":2}"#, r#"{"m":1}"#, ""),
+            ("register", "b", "", "", r#"{"model":"m","version":1}"#),
+            (
+                "promote",
+                "b",
+                "",
+                "",
+                r#"{"model":"m","version":1,"stage":"prod"}"#,
+            ),
+        ],
+    );
+    let all = everything(&Page::read(&path, Extent::default()).unwrap(), &objects);
+    let mut page = Page::read(&path, bare).unwrap();
+    let whole = everything(&page, &objects);
+    let text = whole.to_string();
+    assert!(all.to_string().contains("ann"));
+    assert!(!text.contains("ann"), "{text}");
+    for kept in ["d.csv", "w.csv", "sha256:ab", "prod"] {
+        assert!(text.contains(kept), "{kept}");
+    }
+    assert_eq!(whole["runs"]["id"], all["runs"]["id"]);
+    page.show(Extent::default());
+    page.catch_up(&path).unwrap();
+    assert_eq!(everything(&page, &objects)["sessions"], all["sessions"]);
+}
+
 #[test]
 fn a_ledger_without_rows_is_no_news() {
     let folder = Folder::new("page-empty");
     let (path, objects) = (folder.ledger(), Objects::beside(&folder.ledger()));
     let header = fitledger_core::format::row::HEADER;
     std::fs::write(&path, format!("{header}\n")).unwrap();
-    let mut page = Page::read(&path).unwrap();
+    let mut page = Page::read(&path, Extent::default()).unwrap();
     let since = mark(&everything(&page, &objects));
     page.catch_up(&path).unwrap();
     let told = page.write_since(&since, &about(&objects), &mut Vec::new());
@@ -536,7 +660,7 @@ fn of_very_many_points_those_of_the_newest_runs_are_shown() {
     for id in ["oldest", "older", "newest"] {
         append(&path, &mut memory, &[("run", id, "", &curve, "")]);
     }
-    let whole = everything(&Page::read(&path).unwrap(), &objects);
+    let whole = everything(&Page::read(&path, Extent::default()).unwrap(), &objects);
     let shown: Vec<&String> = whole["series"].as_object().unwrap().keys().collect();
     assert_eq!(shown, ["1", "2"]);
     let said = whole["omitted"][0].as_str().unwrap();

@@ -6,12 +6,15 @@ use crate::format::object::Object;
 
 const SHA256: &str = "sha256";
 const SIZE: &str = "size";
-const FILE: &str = "file";
+pub const FILE: &str = "file";
 const STORED: &str = "stored";
 const DATA: &str = "data";
 const FOLDER: &str = "folder";
 const POINTERS: &str = "pointers";
 const OUTCOME: &str = "outcome";
+const PREVIEW: &str = "preview";
+const TEXT: &str = "text";
+const CUT: &str = "cut";
 
 /// An artifact as a row names it. Keys that this version doesn't know stay in the row alone.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -115,9 +118,79 @@ impl ArtifactEntry {
     }
 }
 
+/// What an R object looks like, as R showed it when it was stored. It isn't a part of the entry as readers keep it: it
+/// may take more than all the rest, and only who shows the artifact needs it.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Preview {
+    /// The beginning of what it prints.
+    Text { text: String, cut: bool },
+    /// A picture, stored as artifacts are.
+    Image(ArtifactEntry),
+}
+
+/// Of the text of a preview so much is read. Our writer keeps to less.
+const MAX_PREVIEW_BYTES: usize = 8 << 10;
+
+impl Preview {
+    /// The preview in the entry of an artifact.
+    pub fn of(entry: &Json) -> Option<Preview> {
+        let preview = entry.get(PREVIEW)?;
+        if let Some(text) = preview.get(TEXT) {
+            let text = text.as_str()?;
+            let mut end = text.len().min(MAX_PREVIEW_BYTES);
+            while !text.is_char_boundary(end) {
+                end -= 1;
+            }
+            let cut = preview.get(CUT) == Some(&Json::Bool(true));
+            return Some(Preview::Text {
+                text: text[..end].to_owned(),
+                cut: cut || end < text.len(),
+            });
+        }
+        let stored = ArtifactEntry::read(preview.clone());
+        stored.stored.then_some(Preview::Image(stored))
+    }
+
+    /// About how many bytes of memory it takes.
+    pub fn memory(&self) -> usize {
+        match self {
+            Preview::Text { text, .. } => size_of::<Preview>() + text.len(),
+            Preview::Image(entry) => size_of::<Preview>() + entry.memory(),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn preview(json: &str) -> Option<Preview> {
+        let entry = format!(r#"{{"sha256":"ab","preview":{json}}}"#);
+        Preview::of(&Json::parse(entry.as_bytes()).unwrap())
+    }
+
+    #[test]
+    fn a_preview_is_a_text_or_stored_bytes() {
+        let text = |text: &str, cut| {
+            Some(Preview::Text {
+                text: text.to_owned(),
+                cut,
+            })
+        };
+        assert_eq!(preview(r#"{"text":"a\nb"}"#), text("a\nb", false));
+        assert_eq!(preview(r#"{"text":"a","cut":true}"#), text("a", true));
+        let long = preview(&format!(r#"{{"text":"{}"}}"#, "\u{fc}".repeat(1 << 20)));
+        assert_eq!(long, text(&"\u{fc}".repeat(MAX_PREVIEW_BYTES / 2), true));
+        let image = preview(r#"{"sha256":"cd","size":9,"file":"preview.png","stored":true}"#);
+        let Some(Preview::Image(image)) = image else {
+            panic!("it is an image")
+        };
+        assert_eq!(image.sha256.as_deref(), Some("cd"));
+        for odd in ["1", "[]", r#"{"text":1}"#, r#"{"sha256":"cd"}"#, "null"] {
+            assert_eq!(preview(odd), None, "{odd}");
+        }
+        assert_eq!(Preview::of(&Json::Null), None);
+    }
 
     #[test]
     fn an_entry_reads_back() {

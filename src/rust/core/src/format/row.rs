@@ -68,6 +68,17 @@ fn write_cell(object: &Object, out: &mut Vec<u8>) {
     out.extend_from_slice(b"}\"");
 }
 
+/// An object as it stands in a cell, without the quotes around it.
+pub fn cell_text(object: &Object) -> Vec<u8> {
+    let mut out = Vec::new();
+    write_cell(object, &mut out);
+    if !out.is_empty() {
+        out.pop();
+        out.remove(0);
+    }
+    out
+}
+
 /// Appends a part of what a cell holds.
 pub fn write_quoted(text: &[u8], out: &mut Vec<u8>) {
     let mut rest = text;
@@ -84,6 +95,11 @@ pub fn write_quoted(text: &[u8], out: &mut Vec<u8>) {
 pub struct Cell<'a>(&'a [u8]);
 
 impl<'a> Cell<'a> {
+    /// A cell of what [`cell_text`] gave.
+    pub fn of(text: &'a [u8]) -> Cell<'a> {
+        Cell(text)
+    }
+
     pub fn is_empty(self) -> bool {
         self.0.is_empty()
     }

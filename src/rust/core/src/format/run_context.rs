@@ -27,12 +27,12 @@ pub const TAGS: &str = "tags";
 pub const SEALED: &str = "sealed";
 /// The data sets that the run used, by their names.
 pub const DATA: &str = "data";
-const CALL: &str = "call";
+pub const CALL: &str = "call";
 pub const STATUS: &str = "status";
 const VOID: &str = "void";
 pub const REASON: &str = "reason";
 pub const TEXT: &str = "text";
-const CONDITION: &str = "condition";
+pub const CONDITION: &str = "condition";
 const STREAM: &str = "stream";
 
 /// The context of a row that speaks of a run. Keys that this version doesn't know stay in the row alone.

@@ -5,6 +5,7 @@
 
 mod cells;
 mod columns;
+mod extent;
 mod hidden;
 mod lineage;
 mod models;
@@ -15,6 +16,7 @@ mod view;
 use std::collections::{BTreeSet, HashSet};
 use std::io::{self, Write};
 use std::path::Path;
+use std::sync::Arc;
 
 use crate::error::Result;
 use crate::format::json;
@@ -34,6 +36,8 @@ use lineage::Nodes;
 use models::{write_changes, write_integrity, write_models};
 use runs::{Sessions, write_run, write_runs, write_session};
 use view::{Change, View};
+
+pub use extent::Extent;
 
 /// The version of the JSON.
 const FORMAT: i64 = 1;
@@ -57,6 +61,7 @@ pub struct About<'a> {
 #[derive(Default)]
 pub struct Page {
     folded: Folded<View>,
+    extent: Arc<Extent>,
     /// How often it began anew, because the file was another one.
     restarts: u64,
     /// Sessions whose processes are gone; none comes back.
@@ -99,10 +104,39 @@ impl Mark {
 }
 
 impl Page {
-    pub fn read(path: &Path) -> Result<Page> {
-        let mut page = Page::default();
+    /// The page of a ledger, so much of it.
+    pub fn read(path: &Path, extent: Extent) -> Result<Page> {
+        let mut page = Page {
+            extent: Arc::new(extent),
+            ..Page::default()
+        };
         page.catch_up(path)?;
         Ok(page)
+    }
+
+    /// From now on shows so much of the ledger. What begins only now is news; if rows of it have been passed over, or
+    /// something is no longer shown, the page begins anew.
+    pub fn show(&mut self, extent: Extent) {
+        if *self.extent == extent {
+            return;
+        }
+        let is_more = match (&self.extent.runs, &extent.runs) {
+            _ if self.extent.without_context != extent.without_context => false,
+            (Some(before), Some(now)) => {
+                before.is_subset(now) && now.is_disjoint(&self.view().left_out)
+            }
+            _ => false,
+        };
+        self.extent = Arc::new(extent);
+        match is_more {
+            true => self.folded.view_mut().show(&self.extent),
+            false => self.begin_anew(),
+        }
+    }
+
+    fn begin_anew(&mut self) {
+        self.restarts += u64::from(self.folded.position().is_some());
+        self.folded = Folded::default();
     }
 
     /// Takes over what is new; everything, where the file is another one by now.
@@ -110,8 +144,7 @@ impl Page {
         let file = LedgerFile::open(path)?;
         let now = file.stamp()?;
         if self.stamp.is_some_and(|known| !known.may_have_grown(now)) {
-            self.folded = Folded::default();
-            self.restarts += 1;
+            self.begin_anew();
         }
         self.stamp = Some(now);
         let position = self.folded.position();
@@ -120,7 +153,7 @@ impl Page {
             Some(rows) if !rows.is_whole() => self.folded.take(&rows)?,
             _ => {
                 let had_rows = position.is_some();
-                self.folded = View::read(&file)?;
+                self.folded = View::read_extent(&file, &self.extent)?;
                 // A ledger without rows isn't another one each time that it is read.
                 self.restarts += u64::from(had_rows || self.folded.position().is_some());
             }
@@ -143,7 +176,7 @@ impl Page {
             if there.contains(session) {
                 continue;
             }
-            if self.gone.contains(session) || run.is_lost() {
+            if self.gone.contains(session) || self.folded.view().is_lost(run) {
                 self.gone.insert(session.to_owned());
                 self.lost.insert(run.row);
             } else {
@@ -213,7 +246,13 @@ impl Page {
             view.write_points(points, &hidden, o.key("series"));
             let artifacts = view.runs.iter().rev().flat_map(Run::artifacts);
             let entries = artifacts.map(|(_, entry)| entry);
-            preview::write(entries, about.objects, &mut omitted, o.key("previews"));
+            preview::write(
+                entries,
+                &view.previews,
+                about.objects,
+                &mut omitted,
+                o.key("previews"),
+            );
             write_models(view, o.key("models"));
             write_changes(&view.registry, o.key("stages"));
             nodes.write_registry(&view.registry, &view.runs, o.key("edges"));
@@ -290,7 +329,13 @@ impl Page {
                 });
                 view.write_points(points, &hidden, o.key("series"));
                 let mut omitted = Vec::new();
-                preview::write(entries, about.objects, &mut omitted, o.key("previews"));
+                preview::write(
+                    entries,
+                    &view.previews,
+                    about.objects,
+                    &mut omitted,
+                    o.key("previews"),
+                );
                 if !omitted.is_empty() {
                     write_texts(&omitted, o.key("omitted"));
                 }

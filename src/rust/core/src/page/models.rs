@@ -20,6 +20,7 @@ pub(super) fn write_models(view: &View, out: &mut Vec<u8>) {
                 Some(run) => o.int("run", run.row as i64),
                 None => o.null("run"),
             }
+            o.text("run_id", &version.run_id);
             o.text("artifact", &version.artifact);
             match &version.entry.sha256 {
                 Some(sha256) => o.text("sha256", sha256),

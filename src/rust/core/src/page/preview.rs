@@ -1,5 +1,6 @@
 //! What can be shown of stored artifacts: images, texts, tables, the names in a folder. The bytes
-//! are verified first. R objects aren't unpacked: a page must not trust a ledger so far.
+//! are verified first. R objects aren't unpacked, since a page must not trust a ledger so far: of these the row may say
+//! what they looked like when they were stored.
 
 use std::collections::HashSet;
 use std::io::{Cursor, Read};
@@ -8,11 +9,12 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
 use crate::error::Error;
-use crate::format::artifact::ArtifactEntry;
+use crate::format::artifact::{self, ArtifactEntry};
 use crate::format::json;
 use crate::ledger::folder::{self, Content};
 use crate::ledger::objects::Objects;
 use crate::page::cells::{object, write_texts};
+use crate::page::view::Previews;
 use crate::platform::memory::{self, OutOfMemory};
 
 /// Of a text so much is shown.
@@ -43,6 +45,7 @@ enum Preview {
 /// stored beside the ledger are never looked at.
 pub fn write<'a>(
     entries: impl Iterator<Item = &'a ArtifactEntry>,
+    recorded: &Previews,
     objects: &Objects,
     omitted: &mut Vec<String>,
     out: &mut Vec<u8>,
@@ -63,7 +66,7 @@ pub fn write<'a>(
             }
             let out = o.key(sha256);
             let start = out.len();
-            let preview = of(entry, objects);
+            let preview = of(entry, recorded.get(sha256), objects);
             memory::reserve(out, preview.size());
             preview.write(out);
             size += out.len() - start;
@@ -79,13 +82,20 @@ pub fn write<'a>(
     }
 }
 
-fn of(entry: &ArtifactEntry, objects: &Objects) -> Preview {
+fn of(entry: &ArtifactEntry, recorded: Option<&artifact::Preview>, objects: &Objects) -> Preview {
     let none = |why: &str| Preview::None(why.to_owned());
     let file = entry.file.as_deref().unwrap_or_default();
     let extension = file.rsplit_once('.').map_or("", |(_, extension)| extension);
     let extension = extension.to_ascii_lowercase();
     if extension == "rds" {
-        return none("It is an R object.");
+        return match recorded {
+            Some(artifact::Preview::Text { text, cut }) => Preview::Text {
+                text: text.clone(),
+                cut: *cut,
+            },
+            Some(artifact::Preview::Image(stored)) => picture(stored, objects),
+            None => none("It is an R object."),
+        };
     }
     if entry.size.is_none_or(|size| size > MAX_FILE_BYTES) {
         return none("It is too large to be shown here.");
@@ -105,6 +115,20 @@ fn of(entry: &ArtifactEntry, objects: &Objects) -> Preview {
         Ok(bytes) => look(bytes, &extension),
         Err(Error::Artifact { damage, .. }) => none(&format!("Its bytes {}.", damage.text())),
         Err(e) => none(&e.in_full()),
+    }
+}
+
+/// The picture that was made of an R object.
+fn picture(stored: &ArtifactEntry, objects: &Objects) -> Preview {
+    let is_small = |size: &u64| *size <= MAX_IMAGE_BYTES as u64;
+    let known = stored.digest().zip(stored.size.filter(is_small));
+    let bytes = known.and_then(|(digest, size)| {
+        let bytes = objects.read(&digest, Some(size), &mut |_| false);
+        bytes.ok()
+    });
+    match bytes.and_then(|bytes| Some((image(&bytes)?, bytes))) {
+        Some((kind, bytes)) => Preview::Image(kind, bytes),
+        None => Preview::None("It is an R object, and the picture of it can't be shown.".into()),
     }
 }
 

@@ -1,9 +1,10 @@
 //! The fold of everything that the page shows, and of what is new in it.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::sync::Arc;
 
 use crate::error::Result;
-use crate::format::artifact::ArtifactEntry;
+use crate::format::artifact::{ArtifactEntry, Preview};
 use crate::format::event::EventKind;
 use crate::format::json;
 use crate::format::ledger_context::LedgerContext;
@@ -14,13 +15,18 @@ use crate::format::session_context::SessionContext;
 use crate::format::value::{self, Value};
 use crate::ledger::LedgerFile;
 use crate::page::cells::{object, write_number};
+use crate::page::extent::{Extent, bare_cells, with_cells};
 use crate::page::hidden::Hidden;
 use crate::platform::memory;
 use crate::views::batch::Batch;
 use crate::views::fold::{Fold, Folded, Refusal};
 use crate::views::parallel_read::{self, BulkFold};
 use crate::views::registry::Registry;
-use crate::views::runs::Runs;
+use crate::views::runs::{Run, Runs};
+use crate::views::sessions::Session;
+
+/// So many bytes of what artifacts look like are kept, of those that were recorded last.
+const MAX_PREVIEW_BYTES: usize = 16 << 20;
 
 /// So many points of series are shown at most, those of the newest runs.
 const MAX_POINTS: usize = 1_000_000;
@@ -28,6 +34,11 @@ const MAX_POINTS: usize = 1_000_000;
 /// Everything that the page shows, as of one row.
 #[derive(Debug, Default)]
 pub(super) struct View {
+    extent: Arc<Extent>,
+    /// The ids of the runs that aren't shown.
+    pub left_out: HashSet<String>,
+    /// What sessions say where the page doesn't: by it alone a run is known to be lost.
+    held_back: HashMap<String, SessionContext>,
     pub ledger: String,
     pub runs: Runs,
     pub registry: Registry,
@@ -36,8 +47,39 @@ pub(super) struct View {
     series_by_name: HashMap<String, u32>,
     /// In the order of the rows.
     pub points: Vec<Point>,
+    pub previews: Previews,
     /// What rows speak of, in their order: those that came after the view was made.
     pub changes: Vec<(u64, Change)>,
+}
+
+/// What R objects look like, by the hashes of their bytes.
+#[derive(Debug, Default)]
+pub(super) struct Previews {
+    by_hash: HashMap<String, Preview>,
+    /// The hashes, those that were recorded first in front.
+    order: VecDeque<String>,
+    bytes: usize,
+}
+
+impl Previews {
+    pub(super) fn get(&self, sha256: &str) -> Option<&Preview> {
+        self.by_hash.get(sha256)
+    }
+
+    fn add(&mut self, sha256: &str, preview: Preview) {
+        self.bytes += preview.memory();
+        match self.by_hash.insert(sha256.to_owned(), preview) {
+            Some(before) => self.bytes -= before.memory(),
+            None => self.order.push_back(sha256.to_owned()),
+        }
+        while self.bytes > MAX_PREVIEW_BYTES {
+            let first = self.order.pop_front();
+            let Some(gone) = first.and_then(|first| self.by_hash.remove(&first)) else {
+                break;
+            };
+            self.bytes -= gone.memory();
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -61,6 +103,35 @@ pub(super) enum Change {
 }
 
 impl View {
+    /// The view of a ledger, so much of it.
+    pub(super) fn read_extent(file: &LedgerFile, extent: &Arc<Extent>) -> Result<Folded<View>> {
+        let new = || View {
+            extent: extent.clone(),
+            ..View::default()
+        };
+        let folded = parallel_read::read_into(file, new)?;
+        let position = folded.position().copied();
+        let mut view = folded.into_view();
+        view.changes.clear();
+        Ok(match position {
+            Some(position) => Folded::at(view, position),
+            None => Folded::begun(view),
+        })
+    }
+
+    /// From now on takes over rows of these runs.
+    pub(super) fn show(&mut self, extent: &Arc<Extent>) {
+        self.extent = extent.clone();
+    }
+
+    /// Whether a running run's process is provably gone.
+    pub(super) fn is_lost(&self, run: Run<'_>) -> bool {
+        run.is_lost_by(|session: &Session| {
+            let held_back = self.held_back.get(&session.id);
+            held_back.or(session.context.as_ref())
+        })
+    }
+
     fn push_change(&mut self, row: &Row<'_>, change: Change) {
         memory::reserve(&mut self.changes, 1);
         self.changes.push((row.seq.0, change));
@@ -90,8 +161,13 @@ impl View {
                 });
             }
         }
-        for (_, entry) in row.artifacts.pairs()? {
-            self.push_change(row, Change::Artifact(ArtifactEntry::read(entry)));
+        for (_, json) in row.artifacts.pairs()? {
+            let preview = Preview::of(&json);
+            let entry = ArtifactEntry::read(json);
+            if let Some((sha256, preview)) = entry.sha256.as_deref().zip(preview) {
+                self.previews.add(sha256, preview);
+            }
+            self.push_change(row, Change::Artifact(entry));
         }
         Ok(())
     }
@@ -109,6 +185,38 @@ impl View {
 
 impl Fold for View {
     fn apply(&mut self, row: &Row<'_>) -> std::result::Result<(), Refusal> {
+        if self.extent.leaves_out(row) {
+            self.left_out.insert(row.run_id.to_owned());
+            return self.registry.apply(row);
+        }
+        if !self.extent.without_context {
+            return self.take_row(row);
+        }
+        if row.event == EventKind::Session {
+            let context = SessionContext::read(row.context)?;
+            let id = context.id().unwrap_or_default().to_owned();
+            // The first row of an id says what the session was.
+            self.held_back.entry(id).or_insert(context);
+        }
+        let cells = bare_cells(row)?;
+        self.take_row(&with_cells(row, &cells))
+    }
+
+    fn size(&self) -> usize {
+        self.runs.size()
+            + self.registry.size()
+            + size_of::<Point>() * self.points.len()
+            + self.previews.bytes
+            + size_of::<String>() * self.left_out.len()
+    }
+
+    fn read(file: &LedgerFile) -> Result<Folded<View>> {
+        View::read_extent(file, &Arc::default())
+    }
+}
+
+impl View {
+    fn take_row(&mut self, row: &Row<'_>) -> std::result::Result<(), Refusal> {
         self.runs.apply(row)?;
         self.registry.apply(row)?;
         if self.runs.run_ids.is_without_effect(row.seq) {
@@ -139,22 +247,13 @@ impl Fold for View {
         }
         Ok(())
     }
-
-    fn size(&self) -> usize {
-        self.runs.size() + self.registry.size() + size_of::<Point>() * self.points.len()
-    }
-
-    fn read(file: &LedgerFile) -> Result<Folded<View>> {
-        let folded: Folded<View> = parallel_read::read(file)?;
-        let position = folded.position().copied();
-        let mut view: View = folded.into_view();
-        view.changes.clear();
-        Ok(position.map_or_else(Folded::default, |position| Folded::at(view, position)))
-    }
 }
 
 impl BulkFold for View {
     fn add(&mut self, batch: &Batch, rows: std::ops::Range<usize>) -> Option<()> {
+        if self.extent.runs.is_some() && !rows.is_empty() {
+            return None;
+        }
         self.registry.add(batch, rows.clone())?;
         self.runs.add(batch, rows)
     }

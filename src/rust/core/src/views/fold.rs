@@ -64,8 +64,18 @@ impl<F: Fold> Folded<F> {
         Folded { view, position }
     }
 
+    /// A view that hasn't taken over any row yet.
+    pub fn begun(view: F) -> Folded<F> {
+        let position = None;
+        Folded { view, position }
+    }
+
     pub fn view(&self) -> &F {
         &self.view
+    }
+
+    pub fn view_mut(&mut self) -> &mut F {
+        &mut self.view
     }
 
     pub fn into_view(self) -> F {
@@ -101,7 +111,8 @@ impl<F: Fold> Folded<F> {
         Ok(())
     }
 
-    fn taken(mut self, appended: &Ledger) -> Result<Self> {
+    /// The view with these rows, which come after what it has got to.
+    pub fn taken(mut self, appended: &Ledger) -> Result<Self> {
         let mut rows = appended.rows();
         for row in rows.by_ref() {
             let row = row?;

@@ -38,25 +38,36 @@ pub fn read<F: BulkFold>(file: &LedgerFile) -> Result<Folded<F>> {
     read_in_parts(file, sys::threads_for)
 }
 
+/// The same, of a view that isn't as its default: each try begins with a new one.
+pub fn read_into<F: BulkFold>(file: &LedgerFile, new: impl Fn() -> F) -> Result<Folded<F>> {
+    read_with(file, sys::threads_for, new)
+}
+
 /// The same, in as many parts as a number of bytes is worth.
 pub fn read_in_parts<F: BulkFold>(file: &LedgerFile, parts: fn(u64) -> u64) -> Result<Folded<F>> {
-    if let Some(folded) = try_read(file, parts) {
+    read_with(file, parts, F::default)
+}
+
+fn read_with<F: BulkFold>(
+    file: &LedgerFile,
+    parts: fn(u64) -> u64,
+    new: impl Fn() -> F,
+) -> Result<Folded<F>> {
+    if let Some(folded) = try_read(file, parts, new()) {
         return Ok(folded);
     }
-    let mut folded = Folded::default();
-    folded.take(&file.read()?)?;
-    Ok(folded)
+    Folded::begun(new()).taken(&file.read()?)
 }
 
 /// `None` where the generic way must look.
-fn try_read<F: BulkFold>(file: &LedgerFile, parts: fn(u64) -> u64) -> Option<Folded<F>> {
+fn try_read<F: BulkFold>(file: &LedgerFile, parts: fn(u64) -> u64, new: F) -> Option<Folded<F>> {
     let size = file.size().ok()?;
     if size < FIRST_ROW {
         return None;
     }
     file.check_header().ok()?;
     let parts = parts(size);
-    take(file, Folded::default(), FIRST_ROW..size, parts)
+    take(file, Folded::begun(new), FIRST_ROW..size, parts)
 }
 
 /// Takes over what was appended to a ledger since; `None` where the generic way must look.

@@ -516,14 +516,18 @@ impl<'a> Run<'a> {
 
     /// Whether a running run's process is provably gone, and each that has helped it.
     pub fn is_lost(self) -> bool {
+        self.is_lost_by(|session| session.context.as_ref())
+    }
+
+    /// The same, where the contexts of sessions stand elsewhere.
+    pub fn is_lost_by(self, context: impl Fn(&'a Session) -> Option<&'a SessionContext>) -> bool {
         let sessions = self.runs.sessions.get();
         let helping = self.runs.helping_sessions.get().0.get(&(self.row as u32));
         let helping = helping.into_iter().flatten();
         let mut all = helping
             .map(|&number| sessions.at(number))
             .chain([self.session()]);
-        self.status() == Status::Running
-            && all.all(|session| session.context.as_ref().is_some_and(is_gone))
+        self.status() == Status::Running && all.all(|session| context(session).is_some_and(is_gone))
     }
 
     /// Whether it is of one session, and has nothing on record but values, tags and how it went; no name either, and it

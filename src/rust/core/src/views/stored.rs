@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use crate::error::Result;
-use crate::format::artifact::ArtifactEntry;
+use crate::format::artifact::{ArtifactEntry, Preview};
 use crate::format::digest::Digest;
 use crate::format::event::EventKind;
 use crate::format::json::Malformed;
@@ -11,7 +11,8 @@ use crate::format::row::Row;
 use crate::format::session_context::SessionContext;
 use crate::ledger::Ledger;
 
-/// What a row names, each in words and with its entry: artifacts, or the lockfile and the code of a session.
+/// What a row names, each in words and with its entry: artifacts and the pictures of them, or the lockfile and the code
+/// of a session.
 pub fn of_row(row: &Row<'_>) -> std::result::Result<Vec<(String, ArtifactEntry)>, Malformed> {
     if row.event == EventKind::Session {
         let context = SessionContext::read(row.context)?;
@@ -22,12 +23,18 @@ pub fn of_row(row: &Row<'_>) -> std::result::Result<Vec<(String, ArtifactEntry)>
             .map(|(name, entry)| (format!("a {name}"), entry))
             .collect());
     }
-    let artifacts = row.artifacts.pairs()?.into_iter();
-    Ok(artifacts
-        .map(|(name, json)| (name, ArtifactEntry::read(json)))
-        .filter(|(_, entry)| entry.stored)
-        .map(|(name, entry)| (format!("the artifact '{name}'"), entry))
-        .collect())
+    let mut named = Vec::new();
+    for (name, json) in row.artifacts.pairs()? {
+        let preview = Preview::of(&json);
+        let entry = ArtifactEntry::read(json);
+        if let Some(Preview::Image(image)) = preview {
+            named.push((format!("the preview of the artifact '{name}'"), image));
+        }
+        if entry.stored {
+            named.push((format!("the artifact '{name}'"), entry));
+        }
+    }
+    Ok(named)
 }
 
 /// The bytes that some rows name, each once; what a row says so that nobody can read it names none.
