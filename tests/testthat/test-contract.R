@@ -23,6 +23,14 @@ test_that("conditions", {
   }
 })
 
+test_that("regular expressions", {
+  texts <- unlist(answers$texts)
+  for (question in answers$grepl) {
+    found <- which(grepl(question$pattern, texts, ignore.case = question$ignore)) - 1L
+    expect_identical(as.list(found), question$found, info = question$pattern)
+  }
+})
+
 test_that("orders", {
   runs <- read_runs(contract("runs.csv"), details = TRUE)
   for (question in answers$sort) {
