@@ -89,6 +89,7 @@ function useGroups(): { by: Column; groups: Group[]; open: Set<string> } | null 
 }
 
 const pinned = (pin: Pin | null) => pin ? { left: `${pin.left.toFixed(2)}rem`, right: `${pin.right.toFixed(2)}rem` } : undefined;
+const pinClasses = (pin: Pin | null) => [pin && "pinned", pin?.begins && "begins", pin?.ends && "ends"];
 const classes = (...names: (string | false | null | undefined)[]) => names.filter(Boolean).join(" ") || undefined;
 
 function Table() {
@@ -194,7 +195,7 @@ function Table() {
   const header = (column: Column, label: string, pin: Pin | null = null) => {
     const sorted = state.sort === column.label;
     return (
-      <div role="columnheader" key={column.label} class={classes(column.numeric && "number", pin && "pinned", pin?.edge && "edge")}
+      <div role="columnheader" key={column.label} class={classes(column.numeric && "number", ...pinClasses(pin))}
         style={pinned(pin)} aria-sort={sorted ? (state.descending ? "descending" : "ascending") : "none"}>
         <button type="button" onClick={() => sortBy(column)} title={column.kind === "metric" ? `${described(column)}: ${inWords(directionOf(ledger, column, state))}` : described(column)}>
           <span class="label">{label}</span>
@@ -207,7 +208,7 @@ function Table() {
     <span class="star" title={`The best ${metric.label}: ${inWords(directionOf(ledger, metric, state))}`}>★<span class="hidden"> best run</span></span>
   );
   const gridcell = (column: Column, i: number, title: string, content: ComponentChild, ...names: (string | false | undefined)[]) => (
-    <div role="gridcell" key={column.label} class={classes(column.numeric && "number", pins[i] && "pinned", pins[i]?.edge && "edge", ...names)} style={pinned(pins[i])} title={title}>
+    <div role="gridcell" key={column.label} class={classes(column.numeric && "number", ...pinClasses(pins[i]), ...names)} style={pinned(pins[i])} title={title}>
       {content}
     </div>
   );

@@ -28,8 +28,9 @@ export function widths(columns: Column[], places: Uint32Array, more: (column: Co
 export interface Pin {
   left: number;
   right: number;
-  /** The last one on its side of the others. */
-  edge: boolean;
+  /** The first and the last of those that stay, where others go by. */
+  begins: boolean;
+  ends: boolean;
 }
 
 export interface Layout {
@@ -54,7 +55,7 @@ export function layOut(columns: Column[], wide: number[], metric: Column | undef
   const all = [...pinned].sort((a, b) => a - b);
   const sum = (of: number[]) => of.reduce((sum, i) => sum + wide[i], 0);
   const pins = columns.map((_, i) => pinned.has(i)
-    ? { left: before + sum(all.filter((other) => other < i)), right: sum(all.filter((other) => other > i)), edge: i === all.at(-1) }
+    ? { left: before + sum(all.filter((other) => other < i)), right: sum(all.filter((other) => other > i)), begins: i === all[0] && i > 0, ends: i === all.at(-1) }
     : null);
   return { id, wide, pins };
 }
