@@ -51,6 +51,16 @@ test_that("the best", {
   }
 })
 
+test_that("the best over series", {
+  for (question in answers$over) {
+    found <- ask(bquote(best_run(
+      file, .(question$metric), .(question$maximize),
+      over = .(question$over), where = .(condition(question))
+    )))
+    expect_identical(rows(found), question$rows, info = paste(unlist(question[-5]), collapse = " "))
+  }
+})
+
 test_that("the page's tests have the page that R writes", {
   page <- page_json(view_runs(contract("runs.csv"), open = FALSE))
   committed <- paste(readLines(contract("page.json"), encoding = "UTF-8"), collapse = "\n")

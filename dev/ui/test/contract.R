@@ -52,6 +52,22 @@ parent <- run(list(k = 6), list(rmse = 3.9), name = "the outer one", experiment 
 for (k in 7:8) run(list(k = k), list(rmse = 3.7), name = paste("fold", k), experiment = "folds", parent = parent)
 log_note(file, parent, "twice as slow")
 
+# Series: the best on the way isn't the best at the end; some have nothing that is a number; one failed.
+series <- function(values, last = NULL, status = "finished") {
+  live <- start_run(file, list(k = 9L))
+  for (step in seq_along(values)) log_metrics(live, loss = values[[step]], step = step)
+  end_run(live, c(list(), loss = last), status = status)
+}
+series(c(4, 1, 6, 3))
+series(c(2, 2.5, 9, 2))
+series(c(5, NaN, NA, 0.5, 7))
+series(c(NaN, NaN))
+series(c(NaN, NA), last = 2.75)
+series(c(-Inf, 3))
+series(c(3, Inf), last = 1.5)
+series(c(0.1, 100), status = "failed")
+run(list(k = 9L), list(loss = 2.25))
+
 conditions <- c(
   "lambda > 1", "lambda >= 1", "lambda < 1", "lambda <= 0", "lambda == 0.1", "lambda != 0.1", "1 < lambda", "lambda == Inf", "lambda > -Inf",
   "lambda > 1 & model == \"ridge\"", "lambda > 1 | model == 'ridge'",
@@ -122,9 +138,18 @@ best <- unlist(lapply(c("rmse", "score", "x", "y"), function(metric) {
   }), recursive = FALSE)
 }), recursive = FALSE)
 
+over <- unlist(lapply(c("min", "max", "mean"), function(over) {
+  unlist(lapply(c(FALSE, TRUE), function(maximize) {
+    lapply(c("TRUE", "k == 9 & loss > 2", "is.na(loss)"), function(where) {
+      found <- eval(bquote(best_run(file, "loss", maximize, over = over, where = .(str2lang(where)))))
+      list(metric = "loss", maximize = maximize, over = over, where = where, rows = rows(found))
+    })
+  }), recursive = FALSE)
+}), recursive = FALSE)
+
 answers <- list(
   runs = all$run_id, statuses = all$status, labels = names(all), where = where, sort = sort, best = best,
-  texts = texts, grepl = found
+  over = over, texts = texts, grepl = found
 )
 # One question a line, so that a change shows.
 line <- function(x) jsonlite::toJSON(x, auto_unbox = TRUE, digits = NA)

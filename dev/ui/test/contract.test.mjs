@@ -65,6 +65,14 @@ test(`${answers.best.length} times the best run is that of best_run()`, () => {
   }
 });
 
+test(`${answers.over.length} times the best over series is that of best_run()`, () => {
+  const labels = new Map(ledger.of("metric").map(({ name, label }) => [name, label]));
+  for (const { metric, maximize, over, where, rows } of answers.over) {
+    const state = { ...initial, best: labels.get(metric), maximize: maximize ? "1" : "0", over, where };
+    assert.equal(chooseRows(ledger, state).best, rows[0] ?? null, JSON.stringify({ maximize, over, where }));
+  }
+});
+
 test("what isn't understood is refused, with words and a place", () => {
   const refused = [
     ["lambda > ", /missing at the end/, 8], ["lambda >> 1", /`>` isn't understood/, 8], ["lamda > 1", /There is no `lamda`. Did you mean `lambda`\?/, 0],

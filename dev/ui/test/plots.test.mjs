@@ -64,7 +64,7 @@ test("effects: the strongest first, honest of few runs, constants and chance", (
   assert.equal(of("model").measure, "share");
   assert(of("model").strength < 0.05, "five models that don't matter");
   assert.match(of("rare").caution, /only [456] runs/);
-  assert.equal(of("same").caution, "the same in all runs");
+  assert.equal(of("same").caution, "it is the same in all runs");
   assert.equal(of("never"), undefined);
   assert(of("id").value > 0.99 && of("id").strength < 0.01, "a category a run explains nothing");
   assert.match(of("id").caution, /categories for/);

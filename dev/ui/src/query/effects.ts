@@ -82,9 +82,9 @@ function effectOf(column: Column, metric: Column, places: Uint32Array): Effect {
   const known = { column, n, categories };
   const constant = (caution: string): Effect => ({ ...known, measure: "constant", value: NaN, strength: -Infinity, caution });
   if (n === 0) return constant("no run has both");
-  if (categories < 2) return constant(n === 1 ? "one run" : "the same in all runs");
+  if (categories < 2) return constant(n === 1 ? "one run alone has both" : "it is the same in all runs");
   if (sortedY[0] === sortedY[n - 1]) return constant("the metric is the same in all runs");
-  if (n < 3) return constant(`${n} runs say nothing`);
+  if (n < 3) return constant(`${n} runs alone say nothing`);
   const few = n < fewRuns ? [`only ${n} runs`] : [];
   if (column.numeric) {
     const value = correlation(ranks(x, sortedX), ranks(y, sortedY));

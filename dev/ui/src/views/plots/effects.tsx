@@ -15,6 +15,7 @@ export function Effects() {
   const { larger } = directionOf(ledger, metric, state);
   const told = effects.filter(({ measure }) => measure !== "constant");
   const silent = effects.filter(({ measure }) => measure === "constant");
+  const cautions = [...new Set(silent.map(({ caution }) => caution))];
   return (
     <>
       <div class="toolbar">
@@ -31,8 +32,8 @@ export function Effects() {
           </table>
         </div>
       )}
-      {!told.length && <p class="nothing">No parameter differs between finished runs that have {metric.label}.</p>}
-      {silent.length > 0 && <p class="muted">Nothing can be told of {silent.map(({ column, caution }) => `${column.label} (${caution})`).join(", ")}.</p>}
+      {!told.length && <p class="nothing">Nothing can be told of what moves {metric.label}.</p>}
+      {cautions.map((caution) => <p key={caution} class="muted">Left out, since {caution}: {silent.filter((effect) => effect.caution === caution).map(({ column }) => column.label).join(", ")}.</p>)}
       <p class="muted effects-note">
         Of numbers the rank correlation (Spearman's ρ, from −1 to 1), of categories the share of the variance that lies between
         them (η², from 0 to 1). The bar is the share that is beyond what chance alone gives with so many runs and categories;

@@ -14,8 +14,13 @@ export function nameOf(ledger: Ledger, by: Column, { example }: Group): { name: 
   const id = String(by.value(example));
   const place = ledger.place(id);
   if (place === undefined) return { name: "", run: id };
-  const called = [ledger.column("detail", "name"), ledger.column("parameter", "learner")].find((column) => column?.has(place));
-  return { name: called ? cell(called, place) : "", run: id };
+  const said = (kind: "detail" | "parameter", name: string) => {
+    const column = ledger.column(kind, name);
+    return column?.has(place) ? cell(column, place) : "";
+  };
+  // The learner of a search is how it searches, and its model what it fits.
+  const learner = [said("parameter", "learner"), said("parameter", "model")].filter(Boolean).join(" ");
+  return { name: said("detail", "name") || learner, run: id };
 }
 
 interface Said {
