@@ -8,7 +8,7 @@ import type { PageData } from "./data/page.ts";
 import { AppContext, type App } from "./parts/context.ts";
 import { bytes, count, time } from "./parts/text.ts";
 import { shownColumns } from "./query/columns.ts";
-import { chooseRows } from "./query/rows.ts";
+import { chooseRows, chosenBest, matching } from "./query/rows.ts";
 import { fromHash, initial, kept, toHash, type State, type View } from "./query/state.ts";
 import { Compare } from "./views/compare.tsx";
 import { Integrity, verdict } from "./views/integrity.tsx";
@@ -88,22 +88,22 @@ const titles: { [view in View]: string } = {
 const tabs: View[] = ["runs", "compare", "plots", "models", "integrity"];
 
 function Page({ ledger, version, connection, why = "" }: { ledger: Ledger; version: number; connection: Connection | null; why?: string }) {
-  const [state, go] = useAddress(ledger);
+  const [address, go] = useAddress(ledger);
   const [theme, nextTheme] = useTheme();
   const [said, say] = useState("");
   const main = useRef<HTMLElement>(null);
-  const { where, search, sort, descending, best, maximize, over } = state;
-  const rows = useMemo(
-    () => chooseRows(ledger, state),
-    [ledger, version, where, search, sort, descending, best, maximize, over, state.void],
-  );
+  const matched = useMemo(() => matching(ledger, address), [ledger, version, address.where, address.search, address.void]);
+  const best = useMemo(() => chosenBest(ledger, address, matched), [matched, address.best]);
+  const state: State = { ...address, best };
+  const { sort, descending, maximize, over } = state;
+  const rows = useMemo(() => chooseRows(ledger, state, matched), [matched, sort, descending, best, maximize, over]);
   const shown = useMemo(() => shownColumns(ledger, state, rows.places), [ledger, rows, state.columns, state.empty]);
   const live = connection === "live";
   const asOf = useRef(ledger.written);
   const wasLive = useRef(live);
   if (wasLive.current && !live) asOf.current = Date.now();
   wasLive.current = live;
-  const href = (change: Partial<State>) => toHash({ ...state, ...change });
+  const href = (change: Partial<State>) => toHash({ ...address, ...change });
   const app = { ledger, state, live, asOf: asOf.current, rows, shown, go, href, say };
 
   useEffect(() => {

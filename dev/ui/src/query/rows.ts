@@ -16,8 +16,14 @@ export interface Rows {
   voided: number;
 }
 
-/** The runs that fulfil the condition and the search, as marks: 1 for each that does. */
-function matching(ledger: Ledger, state: Pick<State, "where" | "search" | "void">) {
+export interface Matching {
+  /** The runs that fulfil the condition and the search, as marks: 1 for each that does. */
+  keep: Uint8Array;
+  error: WhereError | null;
+  voided: number;
+}
+
+export function matching(ledger: Ledger, state: Pick<State, "where" | "search" | "void">): Matching {
   const keep = new Uint8Array(ledger.n).fill(1);
   let error: WhereError | null = null;
   let voided = 0;
@@ -53,8 +59,7 @@ function finder(ledger: Ledger, word: string): (place: number) => boolean {
   return (place) => texts.some(({ num }, i) => hits[i][num[place]] === 1);
 }
 
-export function chooseRows(ledger: Ledger, state: State): Rows {
-  const { keep, error, voided } = matching(ledger, state);
+export function chooseRows(ledger: Ledger, state: State, { keep, error, voided } = matching(ledger, state)): Rows {
   const best = bestRun(ledger, state, (place) => keep[place] === 1);
   const column = ledger.columns().get(state.sort);
   const places = new Uint32Array(ledger.n);
@@ -80,6 +85,16 @@ export function chooseRows(ledger: Ledger, state: State): Rows {
   }
   return { places: places.subarray(0, n), best, error, voided };
 }
+
+/** The metric that was chosen; else the first that one of the runs has, so that a condition on some of them has a best run. */
+export function chosenBest(ledger: Ledger, { best }: Pick<State, "best">, { keep }: Matching): string {
+  const metrics = ledger.of("metric");
+  if (metrics.some(({ label }) => label === best)) return best;
+  const isFilled = (column: Column) => keep.some((kept, place) => kept === 1 && column.has(place));
+  return (metrics.slice(0, lookedAt).find(isFilled) ?? metrics[0])?.label ?? "";
+}
+
+const lookedAt = 100;
 
 /** The number by which a run competes: what its metric ended with, or what stands for its series. */
 export function measureOf(ledger: Ledger, metric: Column, over: Over): (place: number) => number {

@@ -17,7 +17,7 @@ import { rowHeight, useWindow } from "./table/window.ts";
 export const mostSelected = 1000;
 const mostUnfolded = 200;
 /** In characters: what was said of a run stands whole below the table. */
-const mostRemarked = 34;
+const mostRemarked = 38;
 
 export function Runs() {
   return (

@@ -12,6 +12,9 @@ const narrow = 700;
 const rem = 14;
 
 const sampled = 300;
+/** In characters. */
+const mostOfValues = 28;
+const mostBeside = 38;
 
 /** Widths in rem, by what is in some of the rows; `more` has the texts that stand there beside values. */
 export function widths(columns: Column[], places: Uint32Array, more: (column: Column) => string[]): number[] {
@@ -19,8 +22,8 @@ export function widths(columns: Column[], places: Uint32Array, more: (column: Co
   return columns.map((column) => {
     let longest = column.label.length + 2;
     for (let i = 0; i < places.length; i += step) longest = Math.max(longest, cell(column, places[i]).length);
-    for (const text of more(column)) longest = Math.max(longest, text.length);
-    return Math.min(28, Math.max(6, longest)) * characterWidth + padding;
+    const beside = more(column).reduce((most, text) => Math.max(most, text.length), 0);
+    return Math.max(6, Math.min(mostOfValues, longest), Math.min(mostBeside, beside)) * characterWidth + padding;
   });
 }
 

@@ -60,7 +60,11 @@ function Best() {
       <label for="best">Best</label>
       <span class="joined">
         <select aria-label="Lowest or highest is best" value={state.maximize} title={inWords(known)}
-          onChange={(event) => go({ maximize: event.currentTarget.value as Choice })}>
+          onChange={(event) => {
+            const maximize = event.currentTarget.value as Choice;
+            // What is chosen is chosen of this metric, whichever other runs are shown next.
+            go(maximize ? { maximize, best: metric.label } : { maximize });
+          }}>
           <option value="">{known.larger ? "highest" : "lowest"} (by itself)</option>
           <option value="0">lowest</option>
           <option value="1">highest</option>
