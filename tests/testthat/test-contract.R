@@ -23,6 +23,14 @@ test_that("conditions", {
   }
 })
 
+test_that("regular expressions", {
+  texts <- unlist(answers$texts)
+  for (question in answers$grepl) {
+    found <- which(grepl(question$pattern, texts, ignore.case = question$ignore)) - 1L
+    expect_identical(as.list(found), question$found, info = question$pattern)
+  }
+})
+
 test_that("orders", {
   runs <- read_runs(contract("runs.csv"), details = TRUE)
   for (question in answers$sort) {
@@ -38,6 +46,16 @@ test_that("the best", {
     found <- ask(bquote(best_run(
       file, .(question$metric), .(question$maximize),
       n = .(question$n), where = .(condition(question))
+    )))
+    expect_identical(rows(found), question$rows, info = paste(unlist(question[-5]), collapse = " "))
+  }
+})
+
+test_that("the best over series", {
+  for (question in answers$over) {
+    found <- ask(bquote(best_run(
+      file, .(question$metric), .(question$maximize),
+      over = .(question$over), where = .(condition(question))
     )))
     expect_identical(rows(found), question$rows, info = paste(unlist(question[-5]), collapse = " "))
   }

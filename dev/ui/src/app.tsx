@@ -7,7 +7,8 @@ import { follow, type Connection } from "./data/live.ts";
 import type { PageData } from "./data/page.ts";
 import { AppContext, type App } from "./parts/context.ts";
 import { bytes, count, time } from "./parts/text.ts";
-import { chooseRows } from "./query/rows.ts";
+import { shownColumns } from "./query/columns.ts";
+import { chooseRows, chosenBest, matching } from "./query/rows.ts";
 import { fromHash, initial, kept, toHash, type State, type View } from "./query/state.ts";
 import { Compare } from "./views/compare.tsx";
 import { Integrity, verdict } from "./views/integrity.tsx";
@@ -31,12 +32,12 @@ function useTheme(): [Theme, () => void] {
 /** What was chosen for this ledger before, under what the address says. */
 function restored(ledger: Ledger): Partial<State> {
   if (!ledger.id) return {};
-  const fields = ["columns", "best", "maximize"] as const;
+  const fields = ["columns", "best", "maximize", "over"] as const;
   try {
     const chosen = JSON.parse(kept.get(ledger.id) ?? "{}");
-    return Object.fromEntries(
-      fields.filter((field) => typeof chosen[field] === typeof initial[field]).map((field) => [field, chosen[field]]),
-    );
+    const known = fields.filter((field) => typeof chosen[field] === typeof initial[field]).map((field) => [field, chosen[field]]);
+    // Read as an address is, which takes nothing that there isn't.
+    return fromHash(toHash({ ...initial, ...Object.fromEntries(known) }));
   } catch {
     return {};
   }
@@ -49,7 +50,8 @@ function useAddress(ledger: Ledger): [State, App["go"]] {
     return {
       ...state,
       columns: state.columns.length ? state.columns : (before.columns ?? []),
-      ...(state.best || !before.best ? {} : { best: before.best, maximize: before.maximize ?? false }),
+      ...(state.best || state.maximize ? {} : { best: before.best ?? "", maximize: before.maximize ?? "" }),
+      ...(state.over !== "last" ? {} : { over: before.over ?? "last" }),
     };
   };
   const [state, setState] = useState(read);
@@ -60,8 +62,8 @@ function useAddress(ledger: Ledger): [State, App["go"]] {
     const next = { ...current.current, ...change };
     current.current = next;
     setState(next);
-    if (ledger.id && ("columns" in change || "best" in change || "maximize" in change)) {
-      kept.set(ledger.id, JSON.stringify({ columns: next.columns, best: next.best, maximize: next.maximize }));
+    if (ledger.id && ["columns", "best", "maximize", "over"].some((field) => field in change)) {
+      kept.set(ledger.id, JSON.stringify({ columns: next.columns, best: next.best, maximize: next.maximize, over: next.over }));
     }
     const hash = toHash(next);
     if (hash === location.hash) return;
@@ -86,17 +88,23 @@ const titles: { [view in View]: string } = {
 const tabs: View[] = ["runs", "compare", "plots", "models", "integrity"];
 
 function Page({ ledger, version, connection, why = "" }: { ledger: Ledger; version: number; connection: Connection | null; why?: string }) {
-  const [state, go] = useAddress(ledger);
+  const [address, go] = useAddress(ledger);
   const [theme, nextTheme] = useTheme();
   const [said, say] = useState("");
   const main = useRef<HTMLElement>(null);
-  const { where, search, sort, descending, best, maximize } = state;
-  const rows = useMemo(
-    () => chooseRows(ledger, state),
-    [ledger, version, where, search, sort, descending, best, maximize, state.void],
-  );
-  const href = (change: Partial<State>) => toHash({ ...state, ...change });
-  const app = { ledger, state, rows, go, href, say };
+  const matched = useMemo(() => matching(ledger, address), [ledger, version, address.where, address.search, address.void]);
+  const best = useMemo(() => chosenBest(ledger, address, matched), [matched, address.best]);
+  const state: State = { ...address, best };
+  const { sort, descending, maximize, over } = state;
+  const rows = useMemo(() => chooseRows(ledger, state, matched), [matched, sort, descending, best, maximize, over]);
+  const shown = useMemo(() => shownColumns(ledger, state, rows.places), [ledger, rows, state.columns, state.empty]);
+  const live = connection === "live";
+  const asOf = useRef(ledger.written);
+  const wasLive = useRef(live);
+  if (wasLive.current && !live) asOf.current = Date.now();
+  wasLive.current = live;
+  const href = (change: Partial<State>) => toHash({ ...address, ...change });
+  const app = { ledger, state, live, asOf: asOf.current, rows, shown, go, href, say };
 
   useEffect(() => {
     document.title = `${titles[state.view]}${state.view === "run" ? ` ${state.id}` : ""} · ${ledger.file} · fitledger`;

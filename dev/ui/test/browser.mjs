@@ -100,10 +100,10 @@ export function pageData(page) {
   return JSON.parse(json);
 }
 
-/** The page that view_runs() writes of the demonstration ledger, and its data. */
-export function demonstration() {
+/** The page that view_runs() writes of a ledger that a script of R makes, and its data. */
+export function demonstration(script = "demo.R") {
   const path = folder();
-  execFileSync("Rscript", [join(here, "demo.R"), path], { stdio: "pipe", env: { ...process.env, LC_ALL: "C.UTF-8" } });
+  execFileSync("Rscript", [join(here, script), path], { stdio: "pipe", env: { ...process.env, LC_ALL: "C.UTF-8" } });
   const page = join(path, "page.html");
   return { folder: path, page, data: pageData(page) };
 }

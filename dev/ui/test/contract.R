@@ -52,6 +52,22 @@ parent <- run(list(k = 6), list(rmse = 3.9), name = "the outer one", experiment 
 for (k in 7:8) run(list(k = k), list(rmse = 3.7), name = paste("fold", k), experiment = "folds", parent = parent)
 log_note(file, parent, "twice as slow")
 
+# Series: the best on the way isn't the best at the end; some have nothing that is a number; one failed.
+series <- function(values, last = NULL, status = "finished") {
+  live <- start_run(file, list(k = 9L))
+  for (step in seq_along(values)) log_metrics(live, loss = values[[step]], step = step)
+  end_run(live, c(list(), loss = last), status = status)
+}
+series(c(4, 1, 6, 3))
+series(c(2, 2.5, 9, 2))
+series(c(5, NaN, NA, 0.5, 7))
+series(c(NaN, NaN))
+series(c(NaN, NA), last = 2.75)
+series(c(-Inf, 3))
+series(c(3, Inf), last = 1.5)
+series(c(0.1, 100), status = "failed")
+run(list(k = 9L), list(loss = 2.25))
+
 conditions <- c(
   "lambda > 1", "lambda >= 1", "lambda < 1", "lambda <= 0", "lambda == 0.1", "lambda != 0.1", "1 < lambda", "lambda == Inf", "lambda > -Inf",
   "lambda > 1 & model == \"ridge\"", "lambda > 1 | model == 'ridge'",
@@ -67,8 +83,28 @@ conditions <- c(
   "tags$by == \"ann\"", "tags$by != \"ann\"", "is.na(tags$by)", "tags$by %in% c(\"bob\")", "tags.by == \"ann\"", "name == \"fold 7\"", "experiment == \"folds\"", "is.na(experiment) & k > 4",
   "is.na(parent) & k > 5", "!is.na(parent)", "!is.na(notes)", "startsWith(notes, \"twice\")", "is.na(void_reason)", "!is.na(error)", "seed > 10", "is.na(seed)", "status == \"finished\"", "status != 'finished'", "looks == 0", "is.na(user)",
   "1e-1 == lambda", "0x10 < params.x", "params.x == 10L", "5. < params.x & .5 < params.x", " lambda>1&k<5 ", "lambda > 1 &\n k < 5", "T", "lambda>-1", "k<4|k>4", "((k)) == (4)", "TRUE == scaled",
-  "k == 4 & TRUE", "lambda * 0 == 0", "scaled + 1 == 2", "!k", "model == \"ridge\" | TRUE & k == 1"
+  "k == 4 & TRUE", "lambda * 0 == 0", "scaled + 1 == 2", "!k", "model == \"ridge\" | TRUE & k == 1",
+  "grepl(\"i\", model)", "grepl(\"^r.*e$\", model)", "grepl(\"LASSO\", model, ignore.case = TRUE)", "grepl(\".\", model, fixed = TRUE)", "!grepl(\"a\", model)",
+  "grepl(pattern = \"T\", x = model)", "grepl(x = model, \"T\")", "grepl(\"ann|bob\", tags$by)", "grepl(\"\\\"quo\", rare)", "grepl(\"[0-9]+$\", name) & k > 7", "grepl(\"a\\\\.b\", model)",
+  "is.finite(lambda)", "!is.finite(lambda)", "is.infinite(score)", "is.infinite(-lambda)", "trunc(lambda) == -2", "sign(lambda) == -1", "nchar(model) == 5", "is.na(nchar(model))",
+  "day == as.Date(\"2026-03-05\")", "day > as.Date(\"2026-03-05\") + 10", "day - 1 == \"2026-03-05\"", "1 + day == \"2026-03-05\"", "day - as.Date(\"2026-03-01\") > 10", "day %in% as.Date(\"2026-03-05\")",
+  "day %in% c(as.Date(\"2026-03-05\"), as.Date(\"2026-03-07\"))", "as.Date(when) == as.Date(\"2026-03-02\")", "when > as.Date(\"2026-03-01\")", "when == day", "when > as.POSIXct(\"2026-03-02 01:30\", tz = \"UTC\")",
+  "when + 1800 > as.POSIXct(\"2026-03-02 02:00:00\", tz = \"UTC\")", "when - 86400 >= \"2026-03-01 00:30\"", "when > \"2026-03-02 01:30\"", "when >= \"2026-03-02T01:30:00+02:00\"", "when == \"2026-03-01T13:30:00Z\"",
+  "timestamp < Sys.time() + 1e9", "timestamp > Sys.time() - 1e10", "Sys.Date() - day < Inf", "timestamp <= Sys.Date() + 10000", "k %in% (1 + 1)", "k * (1 + 1) == 4"
 )
+
+# What grepl() finds, of expressions that mean the same to every reader of them.
+texts <- c("ridge", "lasso", "Tree 10", "a.b", "", "a\\b", "}x]", "x-y", "aab", "AAB", "na\u00efve \u00e9", "line\nline", "((", "$5 ^2", "a|b", "\U1F600")
+expressions <- c(
+  "r", "^r", "e$", "^$", "", "[0-9]+", "\\d", "a.b", "a\\.b", "(ri|la)", "a{2}", "a{2,}", "a{0,1}b", "^a{1,2}b$", "x|", "()", "[]x]", "[^]]", "[a-]", "[-y]", "}", "\\}", "]", "\\]", "[[:digit:]]", "[^[:digit:]a-z]",
+  "\\\\", "x\\-y", "a\\/b", "(a|b)*b", "^(a|b)*$", "a^b", "$a", "T[^e]+e", "(^|x)-", "a?b$", "\\^", "\\$", "[.]", "[a-c]{2}", "(a+)+$", "(a*)*b", "((a|b)|(c|s))+", "\u00ef", "na.ve", "^.$", "e.l", "^.{10}$", "\\(\\(", "[$^]", "[A-Z]{3}",
+  "o|T|5", "^(l|r).*(e|o)$", "(|a)b", "a(b|)$", "l.*l", "s+o", "^[^a-z]*$", "\\|"
+)
+found <- unlist(lapply(expressions, function(pattern) {
+  lapply(c(FALSE, if (!any(utf8ToInt(pattern) > 127)) TRUE), function(ignore) {
+    list(pattern = pattern, ignore = ignore, found = I(which(grepl(pattern, texts, ignore.case = ignore)) - 1L))
+  })
+}), recursive = FALSE)
 
 all <- read_runs(file, details = TRUE, void = TRUE)
 runs <- read_runs(file, details = TRUE)
@@ -102,8 +138,18 @@ best <- unlist(lapply(c("rmse", "score", "x", "y"), function(metric) {
   }), recursive = FALSE)
 }), recursive = FALSE)
 
+over <- unlist(lapply(c("min", "max", "mean"), function(over) {
+  unlist(lapply(c(FALSE, TRUE), function(maximize) {
+    lapply(c("TRUE", "k == 9 & loss > 2", "is.na(loss)"), function(where) {
+      found <- eval(bquote(best_run(file, "loss", maximize, over = over, where = .(str2lang(where)))))
+      list(metric = "loss", maximize = maximize, over = over, where = where, rows = rows(found))
+    })
+  }), recursive = FALSE)
+}), recursive = FALSE)
+
 answers <- list(
-  runs = all$run_id, statuses = all$status, labels = names(all), where = where, sort = sort, best = best
+  runs = all$run_id, statuses = all$status, labels = names(all), where = where, sort = sort, best = best,
+  over = over, texts = texts, grepl = found
 )
 # One question a line, so that a change shows.
 line <- function(x) jsonlite::toJSON(x, auto_unbox = TRUE, digits = NA)

@@ -72,7 +72,7 @@ test("runs: the best is marked, lowest or highest", { skip }, () => use("", asyn
   const highest = candidates.reduce((a, b) => (b[0] > a[0] ? b : a))[1];
   await eventually(async () => assert.equal(await page.locator(".row.best .id a").getAttribute("title"), data.runs.id[lowest]));
   await eventually(async () => assert.match(await page.locator(".row.best").innerText(), /best run/));
-  await page.getByLabel("Lowest or highest is best").selectOption("max");
+  await page.getByLabel("Lowest or highest is best").selectOption("highest");
   await eventually(async () => assert.match(await summary(page), /highest test_rmse/));
   await page.getByRole("button", { name: "test_rmse", exact: true }).click();
   await eventually(async () => assert.equal((await ids(page))[0], data.runs.id[highest]));
@@ -140,15 +140,15 @@ test("runs: columns are picked and ordered by keyboard and by dragging, and pers
   await page.keyboard.press("Enter");
   await page.getByRole("checkbox", { name: "timestamp" }).focus();
   await page.keyboard.press("Alt+ArrowDown");
-  await eventually(async () => assert.deepEqual((await heads()).slice(1, 3), ["status", "timestamp"]));
+  await eventually(async () => assert.deepEqual((await heads()).slice(5, 7), ["status", "timestamp"]));
   await page.getByRole("checkbox", { name: "learner" }).press("Space");
   await eventually(async () => assert(!(await heads()).includes("learner")));
   await page.getByLabel("Find a column").fill("by");
   await page.getByRole("checkbox", { name: "tags.by" }).check();
   await eventually(async () => assert.equal((await heads()).at(-1), "tags.by"));
   await page.getByLabel("Find a column").fill("");
-  await page.locator(".picker li", { hasText: "tags.by" }).dragTo(page.locator(".picker li", { hasText: "status" }));
-  await eventually(async () => assert.equal((await heads())[1], "tags.by"));
+  await page.locator(".picker li", { hasText: "tags.by" }).dragTo(page.locator(".picker li", { hasText: "duration" }));
+  await eventually(async () => assert.deepEqual((await heads()).slice(-2), ["tags.by", "duration"]));
   await page.keyboard.press("Escape");
   const before = await heads();
   await page.goto(page.url().split("#")[0]);
@@ -162,8 +162,8 @@ test("runs: CSV of what is shown and of everything", { skip }, () => use("#where
   const lines = shown.bytes.toString("utf8").split("\r\n");
   assert.equal(shown.name, "runs-shown.csv");
   assert.equal(lines.length, 12);
-  assert.match(lines[0], /^run_id,timestamp,status,/);
-  assert.match(lines[1], /^20\d{6}-\d{6}-\w{12},20\d\d-\d\d-\d\dT.*Z,finished,loess,/);
+  assert.match(lines[0], /^run_id,test_rmse,train_rmse,timestamp,status,learner,/);
+  assert.match(lines[1], /^20\d{6}-\d{6}-\w{12},0\.\d+,0\.\d+,20\d\d-\d\d-\d\dT.*Z,finished,loess,/);
   const all = await downloaded(page, () => page.getByRole("button", { name: "Everything" }).click());
   assert.equal(all.bytes.toString("utf8").split("\r\n").length, 47);
   const value = new Ledger(structuredClone(demo.data)).column("metric", "test_rmse").value(0);
@@ -247,7 +247,10 @@ test("plots: ranges on parallel coordinates become a condition, by mouse and key
 
 test("plots: learning curves by step and by time, smoothed", { skip }, () => use("#view=plots&plot=curves", async (page) => {
   await eventually(async () => assert.equal(await page.locator(".curve").count(), 6));
-  await page.getByLabel("Metric").selectOption("test_loss");
+  await page.locator(".toolbar summary").click();
+  await page.getByRole("checkbox", { name: "test_loss", exact: true }).check();
+  await page.getByRole("checkbox", { name: "loss", exact: true }).uncheck();
+  await page.keyboard.press("Escape");
   const by = () => page.locator(".curve").first().getAttribute("d");
   const steps = await by();
   await page.getByLabel("By time").check();
@@ -259,8 +262,7 @@ test("plots: learning curves by step and by time, smoothed", { skip }, () => use
   await page.keyboard.press("ArrowRight");
   await page.keyboard.press("ArrowDown");
   await eventually(async () => assert.match(await page.locator(".tooltip").innerText(), /step 3/));
-  const link = page.locator(".legend a").nth(1);
-  const id = await link.innerText();
+  const id = /^\w{12}/.exec(await page.locator(".legend .toggle").nth(1).innerText())[0];
   await page.keyboard.press("Enter");
   await eventually(async () => assert((await page.locator(".record h2").innerText()).includes(id)));
 }));

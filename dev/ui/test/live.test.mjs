@@ -84,6 +84,15 @@ test("ten values a second are seen as they come, for traffic as small as what is
   assert(bytes / values < 1000, "a value costs its own bytes");
   assert(Math.max(...news.map(({ bytes }) => bytes)) < 5000, "no patch sends what was there");
 
+  // How long it has been running counts on, whatever is logged.
+  const { page: other } = await open(browser, null);
+  await other.goto(`${address}#where=${encodeURIComponent('status == "running"')}&columns=status&columns=duration`);
+  const elapsed = other.locator(".row.running .elapsed");
+  const first = await elapsed.innerText();
+  await eventually(async () => assert.notEqual(await elapsed.innerText(), first));
+  assert.doesNotMatch(await other.locator(".row.running").innerText(), /as of/);
+  await other.context().close();
+
   // What one looks at stays.
   await page.getByRole("grid", { name: "Runs" }).evaluate((grid) => { grid.scrollTop = 3000; });
   await page.locator(".grid .body [role=row]").nth(20).locator(".tick input").click();

@@ -65,7 +65,7 @@ function hostileLedger(text) {
   return data;
 }
 
-const views = ["", "#void=1&selected=0-5&columns=timestamp", "#view=compare&selected=0-5&all=1", "#view=plots&plot=parallel", "#view=plots&plot=curves", "#view=models", "#view=integrity"];
+const views = ["", "#void=1&selected=0-5&columns=timestamp", "#view=compare&selected=0-5&all=1", "#view=plots&plot=parallel", "#view=plots&plot=curves", "#view=plots&plot=effects", "#group=parent&open=-", "#group=note&empty=1", "#view=models", "#view=integrity"];
 
 test(`${hostile.length} hostile texts in every field run nothing and fetch nothing`, async () => {
   const browser = await launch();
@@ -79,8 +79,13 @@ test(`${hostile.length} hostile texts in every field run nothing and fetch nothi
   for (const text of hostile) {
     const address = new URL(`file://${writePage(hostileLedger(text))}`).href;
     const quoted = encodeURIComponent(text);
-    for (const hash of [...views, `#view=run&id=${quoted}`, `#where=${quoted}&search=${quoted}&sort=${quoted}`, `#view=plots&x=${quoted}&y=${quoted}&colour=${quoted}`, `#view=models&id=${quoted}`]) {
+    for (const hash of [...views, `#view=run&id=${quoted}`, `#where=${quoted}&search=${quoted}&sort=${quoted}`, `#view=plots&x=${quoted}&y=${quoted}&colour=${quoted}`, `#group=${encodeURIComponent(`tags.${text}`)}&open=${encodeURIComponent(JSON.stringify(text))}&best=${encodeURIComponent(`metrics.${text}`)}`, `#view=plots&plot=curves&metric=${quoted}&zoom=${quoted}&off=${quoted}`, `#view=models&id=${quoted}`]) {
       await page.goto(address + hash);
+      if (hash === "#void=1&selected=0-5&columns=timestamp") {
+        await page.locator(".row.void .tick").click();
+        await page.locator(".condition summary").click();
+        await page.locator(".remarks").waitFor();
+      }
       if (hash.startsWith("#view=run")) {
         assert((await page.locator(".record").innerText()).length > 300, "the page of the run is there");
         await page.hover("h2");
@@ -125,12 +130,16 @@ test("axe finds no serious fault on any view, light or dark", { skip: noR || fal
   const browser = await launch();
   const demo = demonstration();
   const id = demo.data.runs.id[demo.data.models[1].run];
-  const every = ["", "#where=nothing+%3E+1", "#search=nowhere", "#void=1&selected=1.3", "#view=compare", "#view=compare&selected=0.30.36&all=1", "#view=plots", "#view=plots&colour=lambda", "#view=plots&plot=parallel&colour=learner&brushes=0.1,0.2,test_rmse", "#view=plots&plot=curves", `#view=run&id=${id}`, "#view=run&id=nobody", "#view=models", "#view=integrity"];
+  const every = ["", "#where=nothing+%3E+1", "#search=nowhere", "#void=1&selected=1.3", "#view=compare", "#view=compare&selected=0.30.36&all=1", "#view=compare&selected=35-40", "#view=plots", "#view=plots&colour=lambda", "#view=plots&plot=parallel&colour=learner&brushes=0.1,0.2,test_rmse", "#view=plots&plot=curves", "#view=plots&plot=effects", "#group=learner&open=%22ridge%22", `#view=run&id=${id}`, "#view=run&id=nobody", "#view=models", "#view=integrity"];
   for (const colorScheme of ["light", "dark"]) {
     for (const hash of every) {
       // axe brings its own script, which the page's policy would not let in.
       const { page, context } = await open(browser, demo.page, hash, { colorScheme, bypassCSP: true });
       if (hash === "") await page.locator("summary", { hasText: "Columns" }).click();
+      if (hash === "#void=1&selected=1.3") {
+        await page.locator(".row.failed .status").click();
+        await page.locator(".condition summary").click();
+      }
       await page.addScriptTag({ path: axe });
       // What the colours are is all that is different in the dark.
       const rules = colorScheme === "dark" ? ["color-contrast", "link-in-text-block"] : undefined;

@@ -60,6 +60,26 @@ test("100,000 runs", async () => {
   }
   await eventually(async () => assert.match(await summary(page), /^99,\d+ runs/));
 
+  for (const group of ["model", "depth", "note", ""]) {
+    const ms = await page.evaluate(async (group) => {
+      const select = document.querySelector("#group");
+      select.value = group;
+      const start = performance.now();
+      select.dispatchEvent(new Event("change", { bubbles: true }));
+      await new Promise((resolve) => requestAnimationFrame(() => setTimeout(resolve)));
+      return performance.now() - start;
+    }, group);
+    print(group ? `group by ${group}` : "no groups", ms, 300);
+    if (group) await page.locator(".grid .row.group").first().waitFor();
+    if (group === "model") {
+      print("sort groups by rmse", await took(page, head((await heads(page)).indexOf("rmse"))), 300);
+      print("unfold a group of 20,000", await took(page, ".grid .row.group .fold"), 200);
+      await page.locator(".grid .row.within").first().waitFor();
+      assert.match(await page.locator(".grid .row.group").first().innerText(), / ± .* best /);
+    }
+  }
+  await page.locator(".grid .row.group").first().waitFor({ state: "detached" });
+
   const blank = await page.evaluate(async () => {
     const grid = document.querySelector(".grid");
     const far = grid.scrollHeight - grid.clientHeight;
@@ -85,6 +105,13 @@ test("100,000 runs", async () => {
   assert.equal(blank.blank, 0);
 
   await page.goto(`${page.url().split("#")[0]}#view=plots&plot=scatter`);
+  await page.locator(".plot .dots").first().waitFor();
+  print("what moves the metric", await page.evaluate(async () => {
+    const start = performance.now();
+    location.hash = "#view=plots&plot=effects";
+    while (!document.querySelector(".effects")) await new Promise((resolve) => requestAnimationFrame(resolve));
+    return performance.now() - start;
+  }), 1000);
   for (const plot of ["scatter", "parallel"]) {
     const ms = await page.evaluate(async (plot) => {
       const start = performance.now();
@@ -97,6 +124,24 @@ test("100,000 runs", async () => {
     assert(nodes < 500);
   }
   assert.deepEqual(wrong.filter((what) => !what.startsWith("request: file:")), []);
+});
+
+test("100,000 runs of three learners with ten parameters each", async () => {
+  const data = madeLedger(100_000);
+  const model = data.runs.columns.find(({ name }) => name === "model");
+  for (let i = 0; i < 30; i++) {
+    const at = model.codes.flatMap((code, place) => (code % 3 === i % 3 ? [place] : []));
+    const name = `p${i}`;
+    data.runs.columns.splice(1, 0, { kind: "parameter", name, label: name, type: "double", at, values: at.map((place) => place % (i + 2)) });
+  }
+  const { page, context, wrong } = await open(browser, writePage(data));
+  await page.locator(".grid .body [role=row]").first().waitFor();
+  for (const where of ['model == "tree"', 'model == "lasso"', ""]) {
+    print(`30 more columns, ${where || "no filter"}`, await typed(page, where), 300);
+    if (where) await eventually(async () => assert.match(await summary(page), /20 columns that no run here has/));
+  }
+  assert.deepEqual(wrong, []);
+  await context.close();
 });
 
 test("a million runs", async () => {

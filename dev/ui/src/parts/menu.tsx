@@ -3,7 +3,8 @@
 import type { ComponentChildren } from "preact";
 import { useEffect, useRef } from "preact/hooks";
 
-export function Menu({ label, children }: { label: string; children: ComponentChildren }) {
+/** `name` says to who can't see it what a label that is only a sign stands for. */
+export function Menu({ label, name, children }: { label: string; name?: string; children: ComponentChildren }) {
   const menu = useRef<HTMLDetailsElement>(null);
   useEffect(() => {
     const close = (event: Event) => {
@@ -23,8 +24,8 @@ export function Menu({ label, children }: { label: string; children: ComponentCh
     };
   }, []);
   return (
-    <details class="menu" ref={menu}>
-      <summary>{label}</summary>
+    <details class={name ? "menu sign" : "menu"} ref={menu}>
+      <summary aria-label={name} title={name}>{label}</summary>
       <div class="panel">{children}</div>
     </details>
   );

@@ -2,7 +2,9 @@
 
 import type { Column } from "../data/column.ts";
 import type { Ledger } from "../data/ledger.ts";
-import type { State } from "./state.ts";
+import { numberOf } from "../data/page.ts";
+import { bestMetric, directionOf } from "./direction.ts";
+import type { Over, State } from "./state.ts";
 import { parseWhere, WhereError } from "./where.ts";
 
 export interface Rows {
@@ -14,8 +16,14 @@ export interface Rows {
   voided: number;
 }
 
-/** The runs that fulfil the condition and the search, as marks: 1 for each that does. */
-function matching(ledger: Ledger, state: Pick<State, "where" | "search" | "void">) {
+export interface Matching {
+  /** The runs that fulfil the condition and the search, as marks: 1 for each that does. */
+  keep: Uint8Array;
+  error: WhereError | null;
+  voided: number;
+}
+
+export function matching(ledger: Ledger, state: Pick<State, "where" | "search" | "void">): Matching {
   const keep = new Uint8Array(ledger.n).fill(1);
   let error: WhereError | null = null;
   let voided = 0;
@@ -51,8 +59,7 @@ function finder(ledger: Ledger, word: string): (place: number) => boolean {
   return (place) => texts.some(({ num }, i) => hits[i][num[place]] === 1);
 }
 
-export function chooseRows(ledger: Ledger, state: State): Rows {
-  const { keep, error, voided } = matching(ledger, state);
+export function chooseRows(ledger: Ledger, state: State, { keep, error, voided } = matching(ledger, state)): Rows {
   const best = bestRun(ledger, state, (place) => keep[place] === 1);
   const column = ledger.columns().get(state.sort);
   const places = new Uint32Array(ledger.n);
@@ -79,71 +86,50 @@ export function chooseRows(ledger: Ledger, state: State): Rows {
   return { places: places.subarray(0, n), best, error, voided };
 }
 
-export function bestMetric(ledger: Ledger, state: State): Column | undefined {
+/** The metric that was chosen; else the first that one of the runs has, so that a condition on some of them has a best run. */
+export function chosenBest(ledger: Ledger, { best }: Pick<State, "best">, { keep }: Matching): string {
   const metrics = ledger.of("metric");
-  return metrics.find(({ label }) => label === state.best) ?? metrics[0];
+  if (metrics.some(({ label }) => label === best)) return best;
+  const isFilled = (column: Column) => keep.some((kept, place) => kept === 1 && column.has(place));
+  return (metrics.slice(0, lookedAt).find(isFilled) ?? metrics[0])?.label ?? "";
 }
 
+const lookedAt = 100;
+
+/** The number by which a run competes: what its metric ended with, or what stands for its series. */
+export function measureOf(ledger: Ledger, metric: Column, over: Over): (place: number) => number {
+  if (over === "last") return (place) => metric.num[place];
+  return (place) => {
+    if (Number.isNaN(metric.num[place]) && metric.cell(place) === null) return NaN;
+    const series = ledger.seriesOf(place, metric.name);
+    const values = series?.value.map(numberOf).filter((value) => !Number.isNaN(value));
+    return values?.length ? summaries[over](values) : metric.num[place];
+  };
+}
+
+const summaries: { [over in Exclude<Over, "last">]: (values: number[]) => number } = {
+  min: (values) => values.reduce((a, b) => Math.min(a, b)),
+  max: (values) => values.reduce((a, b) => Math.max(a, b)),
+  // As the core adds them up, so that equal runs stay equal.
+  mean: (values) => values.reduce((mean, value, i) => mean + (value - mean) / (i + 1)),
+};
+
 /** As best_run(): finished runs only, the first of equals. */
-export function bestRun(ledger: Ledger, state: State, keep: (place: number) => boolean): number | null {
+export function bestRun(ledger: Ledger, state: Pick<State, "best" | "maximize" | "over">, keep: (place: number) => boolean): number | null {
   const metric = bestMetric(ledger, state);
   const status = ledger.column("detail", "status")!;
   const finished = status.levels.indexOf("finished");
   if (!metric || finished < 0) return null;
+  const { larger } = directionOf(ledger, metric, state);
+  const measure = measureOf(ledger, metric, state.over);
   let best: number | null = null;
+  let record = NaN;
   for (let place = 0; place < ledger.n; place++) {
-    const value = metric.num[place];
-    if (status.num[place] !== finished || Number.isNaN(value)) continue;
-    const better = best === null || (state.maximize ? value > metric.num[best] : value < metric.num[best]);
-    if (better && keep(place)) best = place;
+    if (status.num[place] !== finished) continue;
+    const value = measure(place);
+    if (Number.isNaN(value)) continue;
+    const better = best === null || (larger ? value > record : value < record);
+    if (better && keep(place)) [best, record] = [place, value];
   }
   return best;
-}
-
-/** The columns shown: those chosen, or what tells runs apart. */
-export function shownColumns(ledger: Ledger, state: State): Column[] {
-  const columns = ledger.columns();
-  const chosen = state.columns.map((label) => columns.get(label)).filter((column) => column !== undefined);
-  return chosen.length ? chosen : usualColumns(ledger);
-}
-
-const most = 16;
-
-export function usualColumns(ledger: Ledger): Column[] {
-  const metrics = ledger.of("metric").slice(0, 6);
-  const params = telling(ledger).slice(0, most - 3 - metrics.length);
-  const of = (kind: "run" | "detail", name: string) => ledger.column(kind, name)!;
-  const [timestamp, status, duration] = [of("run", "timestamp"), of("detail", "status"), of("detail", "duration")];
-  // A narrow screen shows two or three of them.
-  return matchMedia("(max-width: 40rem)").matches
-    ? [...metrics, ...params, status, timestamp, duration]
-    : [timestamp, status, ...params, ...metrics, duration];
-}
-
-const fewParams = 6;
-const lookedAt = 200;
-
-/** Parameters; of many only those that more than a few runs have. */
-function telling(ledger: Ledger): Column[] {
-  const params = ledger.of("parameter").slice(0, lookedAt);
-  if (params.length <= fewParams) return params;
-  const filled = (column: Column) => {
-    let n = 0;
-    for (let place = 0; place < ledger.n; place++) if (column.has(place)) n++;
-    return n;
-  };
-  const common = params.filter((column) => filled(column) >= ledger.n / 20);
-  return common.length ? common : params;
-}
-
-/** Whether a column says more than one thing. */
-export function varies(column: Column, n: number): boolean {
-  let first: number | undefined;
-  for (let place = 0; place < n; place++) {
-    const value = column.num[place];
-    if (Number.isNaN(value)) continue;
-    if (first === undefined) first = value;
-    else if (first !== value) return true;
-  }
-  return column.other.size > 0 && column.type === "mixed";
 }

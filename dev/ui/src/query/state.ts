@@ -1,7 +1,11 @@
 // What the page shows, as it stands in the address: a permalink for every state.
 
 export type View = "runs" | "compare" | "plots" | "run" | "models" | "integrity";
-export type Plot = "scatter" | "parallel" | "curves";
+export type Plot = "scatter" | "parallel" | "curves" | "effects";
+/** What was chosen where the page would know by itself: "1" yes, "0" no. */
+export type Choice = "" | "0" | "1";
+/** What stands for a series when runs are compared by it. */
+export type Over = "last" | "min" | "max" | "mean";
 
 export interface State {
   view: View;
@@ -12,32 +16,51 @@ export interface State {
   sort: string;
   descending: boolean;
   best: string;
-  maximize: boolean;
+  maximize: Choice;
+  over: Over;
   void: boolean;
   columns: string[];
+  /** Columns that no run shown has are shown all the same. */
+  empty: boolean;
+  /** The column by which runs are grouped. */
+  group: string;
+  /** The keys of the groups that are unfolded. */
+  open: string[];
+  /** Groups are ordered by their means, and not by their best runs. */
+  means: boolean;
   selected: number[];
   all: boolean;
   plot: Plot;
   x: string;
   y: string;
   colour: string;
-  logX: boolean;
-  logY: boolean;
+  logX: Choice;
+  logY: Choice;
   axes: string[];
   brushes: { [axis: string]: [number, number] };
-  metric: string;
+  /** The metrics whose curves are drawn. */
+  metric: string[];
   clock: boolean;
   smooth: number;
+  /** The runs whose curves are hidden. */
+  off: number[];
+  /** What of the curves is looked at: from and to, across and up; empty for all. */
+  zoom: number[];
+  /** Points far from all others are within the limits, too. */
+  far: boolean;
 }
 
 export const initial: State = {
-  view: "runs", id: "", where: "", search: "", sort: "", descending: false, best: "", maximize: false, void: false,
-  columns: [], selected: [], all: false, plot: "scatter", x: "", y: "", colour: "", logX: false, logY: false,
-  axes: [], brushes: {}, metric: "", clock: false, smooth: 0,
+  view: "runs", id: "", where: "", search: "", sort: "", descending: false, best: "", maximize: "", over: "last", void: false,
+  columns: [], empty: false, group: "", open: [], means: false, selected: [], all: false,
+  plot: "scatter", x: "", y: "", colour: "", logX: "", logY: "",
+  axes: [], brushes: {}, metric: [], clock: false, smooth: 0, off: [], zoom: [], far: false,
 };
 
 const views: string[] = ["runs", "compare", "plots", "run", "models", "integrity"];
-const plots: string[] = ["scatter", "parallel", "curves"];
+const plots: string[] = ["scatter", "parallel", "curves", "effects"];
+const overs: string[] = ["last", "min", "max", "mean"];
+const choices = ["maximize", "logX", "logY"] as const;
 
 /** 1, 2, 3, 7 as `1-3.7`. */
 const ranges = (places: number[]) => {
@@ -64,8 +87,10 @@ const fromRanges = (text: string): number[] => {
 export function toHash(state: State): string {
   const query = new URLSearchParams();
   for (const [key, value] of Object.entries(state)) {
-    if (key === "selected") {
-      if (state.selected.length) query.set(key, ranges(state.selected));
+    if (key === "selected" || key === "off") {
+      if (state[key].length) query.set(key, ranges(state[key]));
+    } else if (key === "zoom") {
+      if (state.zoom.length) query.set(key, state.zoom.join(","));
     } else if (Array.isArray(value)) {
       for (const item of value) query.append(key, item);
     } else if (key === "brushes") {
@@ -75,6 +100,10 @@ export function toHash(state: State): string {
   return `#${query}`;
 }
 
+/** Two ranges, or none. */
+const zoomed = (ends: number[]) =>
+  ends.length === 4 && ends.every(Number.isFinite) && ends[0] < ends[1] && ends[2] < ends[3] ? ends : [];
+
 export function fromHash(hash: string): State {
   const query = new URLSearchParams(hash.replace(/^#/, ""));
   const state: State = { ...initial };
@@ -82,7 +111,8 @@ export function fromHash(hash: string): State {
   for (const [key, value] of Object.entries(initial)) {
     const text = query.get(key);
     if (text === null) continue;
-    if (key === "selected") state.selected = [...new Set(fromRanges(text))];
+    if (key === "selected" || key === "off") state[key] = [...new Set(fromRanges(text))];
+    else if (key === "zoom") state.zoom = zoomed(text.split(",").map(Number));
     else if (Array.isArray(value)) fields[key] = query.getAll(key);
     else if (key === "brushes") {
       const parts = query.getAll(key).map((part) => /^([^,]+),([^,]+),(.*)$/s.exec(part));
@@ -94,6 +124,8 @@ export function fromHash(hash: string): State {
   }
   if (!views.includes(state.view)) state.view = "runs";
   if (!plots.includes(state.plot)) state.plot = "scatter";
+  if (!overs.includes(state.over)) state.over = "last";
+  for (const key of choices) if (!["0", "1"].includes(state[key])) state[key] = "";
   return state;
 }
 

@@ -2,6 +2,12 @@
 // permalink must never be run as code. NA is null; a row for which a condition is NA is left out.
 
 import { compareTexts, type Column } from "../data/column.ts";
+import { nearest } from "./near.ts";
+import { regex, RegexError } from "./regex.ts";
+import { dayOf, readDay, readMoment, readTime, today } from "./times.ts";
+import { tokens, WhereError, type Token } from "./tokens.ts";
+
+export { WhereError };
 
 type Cell = number | string | boolean | null;
 type Shape = "number" | "text" | "logical" | "time" | "date" | "na";
@@ -12,55 +18,6 @@ interface Expression {
   of: (row: number) => Cell;
   /** Of a constant. */
   constant?: Cell[];
-}
-
-/** What is wrong with a condition, and where. */
-export class WhereError extends Error {
-  constructor(message: string, readonly at: number, readonly length = 1) {
-    super(message);
-  }
-}
-
-interface Token {
-  kind: "number" | "text" | "name" | "op" | "end";
-  text: string;
-  at: number;
-  length: number;
-}
-
-const pattern =
-  /\s*(?:(0[xX][0-9a-fA-F]+L?|(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?L?)|("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')|`((?:[^`\\]|\\.)*)`|((?:[\p{L}]|\.(?!\d))[\p{L}\p{N}._]*)|(%[^%\s]*%|<=|>=|==|!=|&&|\|\||[-+*/^()<>!&|,$:=]))/uy;
-
-const escapes: { [letter: string]: string } = { n: "\n", t: "\t", r: "\r", 0: "\0" };
-const unescape = (text: string) =>
-  text.replace(/\\(?:u\{?([0-9a-fA-F]{1,4})\}?|x([0-9a-fA-F]{1,2})|(.))/gsu, (_, u, x, c) =>
-    u || x ? String.fromCharCode(parseInt(u ?? x, 16)) : (escapes[c] ?? c),
-  );
-
-function tokens(source: string): Token[] {
-  const found: Token[] = [];
-  pattern.lastIndex = 0;
-  const end = source.trimEnd().length;
-  while (pattern.lastIndex < end) {
-    const start = pattern.lastIndex;
-    const match = pattern.exec(source);
-    if (!match) {
-      const at = start + source.slice(start).search(/\S/);
-      const quote = `"'\``.includes(source[at]);
-      throw new WhereError(quote ? "This quote is never closed." : `\`${source[at]}\` isn't understood here.`, at);
-    }
-    const [whole, number, text, quoted, name, op] = match;
-    const trimmed = whole.trimStart();
-    const at = start + whole.length - trimmed.length;
-    const token = { at, length: trimmed.length };
-    if (number !== undefined) found.push({ kind: "number", text: number.replace(/L$/, ""), ...token });
-    else if (text !== undefined) found.push({ kind: "text", text: unescape(text.slice(1, -1)), ...token });
-    else if (quoted !== undefined) found.push({ kind: "name", text: unescape(quoted), ...token });
-    else if (name !== undefined) found.push({ kind: "name", text: name, ...token });
-    else found.push({ kind: "op", text: op, ...token });
-  }
-  found.push({ kind: "end", text: "", at: end, length: 1 });
-  return found;
 }
 
 const constants: { [name: string]: [Shape, Cell] } = {
@@ -77,10 +34,18 @@ const roundEven = (x: number) => {
 
 const numeric: { [name: string]: (x: number) => number } = {
   abs: Math.abs, sqrt: Math.sqrt, exp: Math.exp, log: Math.log, log2: Math.log2, log10: Math.log10,
-  log1p: Math.log1p, floor: Math.floor, ceiling: Math.ceil, round: roundEven,
+  log1p: Math.log1p, floor: Math.floor, ceiling: Math.ceil, round: roundEven, trunc: Math.trunc, sign: Math.sign,
 };
 
-const functions = [...Object.keys(numeric), "is.na", "c", "startsWith", "endsWith", "xor"];
+/** How many values each of the other functions takes, and which of its arguments are given by name. */
+const others: { [name: string]: { takes: [least: number, most: number]; named?: string[] } } = {
+  "is.na": { takes: [1, 1] }, "is.finite": { takes: [1, 1] }, "is.infinite": { takes: [1, 1] }, nchar: { takes: [1, 1] },
+  c: { takes: [0, Infinity] }, startsWith: { takes: [2, 2] }, endsWith: { takes: [2, 2] }, xor: { takes: [2, 2] },
+  grepl: { takes: [2, 2], named: ["pattern", "x", "ignore.case", "fixed"] },
+  "Sys.time": { takes: [0, 0] }, "Sys.Date": { takes: [0, 0] }, "as.Date": { takes: [1, 1] }, "as.POSIXct": { takes: [1, 1], named: ["tz"] },
+};
+
+const functions = [...Object.keys(numeric), ...Object.keys(others)];
 
 const arithmetic: { [op: string]: (a: number, b: number) => number } = {
   "+": (a, b) => a + b, "-": (a, b) => a - b, "*": (a, b) => a * b, "/": (a, b) => a / b,
@@ -196,6 +161,9 @@ class Parser {
     if (a === b || a === "na" || b === "na") return [left, right];
     const number = (shape: Shape) => shape === "number" || shape === "logical";
     if (number(a) && number(b)) return [left, right];
+    // As the condition of read_runs() has it: a time is compared with a day as the day that it is, in UTC.
+    if (a === "time" && b === "date") return [this.day(left), right];
+    if (a === "date" && b === "time") return [left, this.day(right)];
     if (a === "text" && (b === "time" || b === "date")) return [this.moment(left, b), right];
     if (b === "text" && (a === "time" || a === "date")) return [left, this.moment(right, a)];
     const hint = a === "text" || b === "text" ? " Text stands in quotes, numbers don't." : "";
@@ -206,18 +174,52 @@ class Parser {
     if (!text.constant) throw new WhereError("Compare this with text in quotes, such as \"2026-11-23\".", text.at);
     const constant = text.constant.map((cell) => {
       if (cell === null) return null;
-      const iso = String(cell).trim().replace(/^(\d{4}-\d{2}-\d{2})[ T](.+?)Z?$/, "$1T$2Z");
-      const ms = /^\d{4}-\d{2}-\d{2}/.test(iso) ? Date.parse(iso) : NaN;
-      if (Number.isNaN(ms)) throw new WhereError(`\`${cell}\` isn't a date such as 2026-11-23 or a time such as 2026-11-23 14:30.`, text.at);
-      return shape === "date" ? Math.floor(ms / 864e5) : ms;
+      const ms = readTime(String(cell));
+      if (ms === null) throw new WhereError(`\`${cell}\` isn't a date such as 2026-11-23 or a time such as 2026-11-23 14:30.`, text.at);
+      return shape === "date" ? dayOf(ms) : ms;
     });
     return { shape, at: text.at, constant, of: () => constant[0] };
   }
 
+  private day(time: Expression): Expression {
+    const day = (cell: Cell) => (cell === null ? null : dayOf(cell as number));
+    return { shape: "date", at: time.at, constant: time.constant?.map(day), of: (row) => day(time.of(row)) };
+  }
+
   private sum(): Expression {
     let left = this.product();
-    for (let op = this.take("+", "-"); op; op = this.take("+", "-")) left = this.calculate(left, op, this.product());
+    for (let op = this.take("+", "-"); op; op = this.take("+", "-")) left = this.shifted(left, op, this.product());
     return left;
+  }
+
+  /** Sums and differences, of which one side may be a time, in R with seconds, or a day. */
+  private shifted(left: Expression, op: Token, right: Expression): Expression {
+    const isMoment = ({ shape }: Expression) => shape === "time" || shape === "date";
+    if (!isMoment(left) && !isMoment(right)) return this.calculate(left, op, right);
+    this.single(left);
+    this.single(right);
+    if (isMoment(left) && isMoment(right)) {
+      if (op.text === "+") throw new WhereError("Two times can't be added.", op.at);
+      if (left.shape === "date" && right.shape === "date") return { ...this.folded(left, right, (a, b) => a - b), shape: "number" };
+      throw new WhereError(
+        "In R the unit of a difference of times depends on the runs. Compare times: `timestamp > Sys.time() - 3600`, in seconds.", op.at,
+      );
+    }
+    if (op.text === "-" && isMoment(right)) throw new WhereError("A time can't be taken from a number.", op.at);
+    const [moment, number] = isMoment(left) ? [left, this.number(right, op)] : [right, this.number(left, op)];
+    const unit = (moment.shape === "time" ? 1000 : 1) * (op.text === "-" ? -1 : 1);
+    return { ...this.folded(moment, number, (a, b) => a + unit * b), at: left.at, shape: moment.shape };
+  }
+
+  /** What is worked out from two sides; of constants it is one. */
+  private folded(left: Expression, right: Expression, how: (a: number, b: number) => number): Expression {
+    const result = (x: Cell, y: Cell): Cell => {
+      if (x === null || y === null) return null;
+      const number = how(Number(x), Number(y));
+      return Number.isNaN(number) ? null : number;
+    };
+    const constant = left.constant && right.constant && [result(left.constant[0], right.constant[0])];
+    return { shape: "number", at: left.at, constant, of: constant ? () => constant[0] : (row) => result(left.of(row), right.of(row)) };
   }
 
   private product(): Expression {
@@ -251,16 +253,7 @@ class Parser {
   }
 
   private calculate(left: Expression, op: Token, right: Expression): Expression {
-    const [a, b] = [this.number(left, op).of, this.number(right, op).of];
-    const how = arithmetic[op.text];
-    const of = (row: number): Cell => {
-      const x = a(row);
-      const y = b(row);
-      if (x === null || y === null) return null;
-      const result = how(Number(x), Number(y));
-      return Number.isNaN(result) ? null : result;
-    };
-    return { shape: "number", at: left.at, of };
+    return this.folded(this.number(left, op), this.number(right, op), arithmetic[op.text]);
   }
 
   private sign(): Expression {
@@ -311,14 +304,24 @@ class Parser {
     return this.column(token.text, token, token.length);
   }
 
-  private call(name: Token): Expression {
+  /** The arguments of a call: those by place, and those by name. */
+  private args(): { args: Expression[]; named: Map<string, Expression> } {
+    const [args, named]: [Expression[], Map<string, Expression>] = [[], new Map()];
     this.next++;
-    const args: Expression[] = [];
-    if (!this.take(")")) {
-      do args.push(this.or());
-      while (this.take(","));
-      this.expect(")", "A `)` or `,` is missing here.");
-    }
+    if (this.take(")")) return { args, named };
+    do {
+      const [name, equals] = [this.peek(), this.tokens[this.next + 1]];
+      if (name.kind === "name" && equals?.kind === "op" && equals.text === "=") {
+        this.next += 2;
+        named.set(name.text, this.or());
+      } else args.push(this.or());
+    } while (this.take(","));
+    this.expect(")", "A `)` or `,` is missing here.");
+    return { args, named };
+  }
+
+  private call(name: Token): Expression {
+    const { args, named } = this.args();
     if (!functions.includes(name.text)) {
       const near = nearest(name.text, functions);
       throw new WhereError(
@@ -326,40 +329,110 @@ class Parser {
         name.at, name.length,
       );
     }
-    if (name.text === "c") return this.combine(name, args);
-    const wanted = ["startsWith", "endsWith", "xor"].includes(name.text) ? 2 : 1;
-    if (args.length !== wanted) {
-      throw new WhereError(`\`${name.text}()\` takes ${wanted === 1 ? "one value" : "two values"} here.`, name.at, name.length);
+    if (name.text === "c" && !named.size) return this.combine(name, args);
+    const { takes: [least, most], named: known = [] } = others[name.text] ?? { takes: [1, 1] };
+    for (const [given, { at }] of named) {
+      if (!known.includes(given)) throw new WhereError(`\`${name.text}()\` takes no \`${given}\` here${known.length ? `, but ${list(known)}` : ""}.`, at);
     }
-    args.forEach((arg) => this.single(arg));
+    // Arguments by name go before those by place, which take what is left.
+    if (name.text === "grepl") for (const [place, given] of ["pattern", "x"].entries()) if (named.has(given)) args.splice(place, 0, named.get(given)!);
+    if (args.length < least || args.length > most) {
+      const values = ["no value", "one value", "two values"][least];
+      throw new WhereError(`\`${name.text}()\` takes ${values} here.`, name.at, name.length);
+    }
+    for (const arg of [...args, ...named.values()]) this.single(arg);
     const [x, y] = args;
-    if (name.text === "is.na") return { shape: "logical", at: name.at, of: (row) => x.of(row) === null };
-    if (name.text === "xor") {
-      return this.connect(x, y, (a, b) => (a === null || b === null ? null : a !== b));
+    const always = (shape: Shape, cell: Cell): Expression => ({ shape, at: name.at, constant: [cell], of: () => cell });
+    switch (name.text) {
+      case "is.na": return { shape: "logical", at: name.at, of: (row) => x.of(row) === null };
+      case "is.finite": return this.test(name, x, (cell) => Number.isFinite(Number(cell)));
+      case "is.infinite": return this.test(name, x, (cell) => !Number.isFinite(Number(cell)));
+      case "xor": return this.connect(x, y, (a, b) => (a === null || b === null ? null : a !== b));
+      case "startsWith": return this.texts(name, args, (a, b) => a.startsWith(b));
+      case "endsWith": return this.texts(name, args, (a, b) => a.endsWith(b));
+      case "nchar": return { ...this.texts(name, args, (text) => [...text].length), shape: "number" };
+      case "grepl": return this.grepl(x, y, this.flag(named.get("ignore.case")), this.flag(named.get("fixed")));
+      case "Sys.time": return always("time", Date.now());
+      case "Sys.Date": return always("date", today());
+      case "as.Date": return this.asDate(name, x);
+      case "as.POSIXct": return this.asTime(name, x, named.get("tz"));
     }
-    if (wanted === 2) {
-      for (const arg of args) {
-        if (arg.shape !== "text" && arg.shape !== "na") throw new WhereError(`\`${name.text}()\` takes text.`, arg.at);
-      }
-      const method = name.text === "startsWith" ? "startsWith" : "endsWith";
-      return {
-        shape: "logical", at: name.at,
-        of: (row) => {
-          const [a, b] = [x.of(row), y.of(row)];
-          return a === null || b === null ? null : (a as string)[method](b as string);
-        },
-      };
-    }
+    const { of, constant } = this.number(x, name);
+    const how = (cell: Cell): Cell => {
+      const result = cell === null ? NaN : numeric[name.text](Number(cell));
+      return Number.isNaN(result) ? null : result;
+    };
+    return { shape: "number", at: name.at, constant: constant?.map(how), of: (row) => how(of(row)) };
+  }
+
+  /** A question to a number, which is answered with no where there is none. */
+  private test(name: Token, x: Expression, how: (cell: Cell) => boolean): Expression {
     const { of } = this.number(x, name);
-    const how = numeric[name.text];
+    return { shape: "logical", at: name.at, of: (row) => { const cell = of(row); return cell !== null && how(cell); } };
+  }
+
+  private texts(name: Token, args: Expression[], how: (...texts: string[]) => Cell): Expression {
+    for (const { shape, at } of args) if (shape !== "text" && shape !== "na") throw new WhereError(`\`${name.text}()\` takes text.`, at);
     return {
-      shape: "number", at: name.at,
+      shape: "logical", at: name.at,
       of: (row) => {
-        const value = of(row);
-        const result = value === null ? NaN : how(Number(value));
-        return Number.isNaN(result) ? null : result;
+        const texts = args.map(({ of }) => of(row));
+        return texts.includes(null) ? null : how(...(texts as string[]));
       },
     };
+  }
+
+  private flag(given: Expression | undefined): boolean {
+    if (!given) return false;
+    const value = given.constant?.[0];
+    if (typeof value !== "boolean") throw new WhereError("TRUE or FALSE is needed here.", given.at);
+    return value;
+  }
+
+  /** As in R, where there is no text nothing is found in it. */
+  private grepl(pattern: Expression, x: Expression, ignoreCase: boolean, fixed: boolean): Expression {
+    const sought = pattern.constant?.[0];
+    if (typeof sought !== "string") throw new WhereError("`grepl()` takes a text in quotes first, and then the column: `grepl(\"ridge\", model)`.", pattern.at);
+    if (x.shape !== "text" && x.shape !== "na") throw new WhereError("`grepl()` looks in text.", x.at);
+    if (fixed && ignoreCase) throw new WhereError("`ignore.case` doesn't go with `fixed`.", pattern.at);
+    let found: (text: string) => boolean;
+    try {
+      found = fixed ? (text) => text.includes(sought) : regex(sought, ignoreCase);
+    } catch (e) {
+      if (!(e instanceof RegexError)) throw e;
+      throw new WhereError(`This expression isn't understood from its character ${e.at + 1} on: ${e.message}`, pattern.at);
+    }
+    // Each text is looked at once, however many runs have it.
+    const known = new Map<string, boolean>();
+    return {
+      shape: "logical", at: pattern.at,
+      of: (row) => {
+        const text = x.of(row);
+        if (text === null) return false;
+        let is = known.get(text as string);
+        if (is === undefined) known.set(text as string, (is = found(text as string)));
+        return is;
+      },
+    };
+  }
+
+  private asDate(name: Token, x: Expression): Expression {
+    if (x.shape === "time") return this.day(x);
+    if (x.shape === "date") return x;
+    const text = x.constant?.[0];
+    const day = typeof text === "string" ? readDay(text) : null;
+    if (day === null) throw new WhereError("`as.Date()` takes a date in quotes, `as.Date(\"2026-11-23\")`, or a time.", x.at);
+    return { shape: "date", at: name.at, constant: [day], of: () => day };
+  }
+
+  private asTime(name: Token, x: Expression, zone: Expression | undefined): Expression {
+    const tz = zone?.constant?.[0];
+    if (zone && tz !== "UTC" && tz !== "GMT" && tz !== "") throw new WhereError("The page knows the time zones \"UTC\" and \"\", that of this machine.", zone.at);
+    if (x.shape === "time") return x;
+    const text = x.constant?.[0];
+    const ms = typeof text === "string" ? readMoment(text, tz === "UTC" || tz === "GMT") : null;
+    if (ms === null) throw new WhereError("`as.POSIXct()` takes a time in quotes: `as.POSIXct(\"2026-11-23 14:30\", tz = \"UTC\")`.", x.at);
+    return { shape: "time", at: name.at, constant: [ms], of: () => ms };
   }
 
   private combine(name: Token, args: Expression[]): Expression {
@@ -445,27 +518,3 @@ const list = (names: string[], word = "or") => {
   const quoted = names.map((name) => `\`${name}\``);
   return quoted.length > 1 ? `${quoted.slice(0, -1).join(", ")} ${word} ${quoted.at(-1)}` : quoted[0];
 };
-
-/** Up to three names that a slip of the keyboard may have meant. */
-export function nearest(name: string, names: string[]): string[] {
-  const most = Math.min(3, Math.ceil(name.length / 3));
-  const near: [number, string][] = [];
-  for (const candidate of names.slice(0, 5000)) {
-    const far = distance(name.toLowerCase(), candidate.toLowerCase());
-    if (far <= most) near.push([far, candidate]);
-  }
-  return near.sort((a, b) => a[0] - b[0]).slice(0, 3).map(([, candidate]) => candidate);
-}
-
-function distance(a: string, b: string): number {
-  if (Math.abs(a.length - b.length) > 3) return Infinity;
-  let before = Array.from({ length: b.length + 1 }, (_, i) => i);
-  for (let i = 1; i <= a.length; i++) {
-    const row = [i];
-    for (let j = 1; j <= b.length; j++) {
-      row[j] = Math.min(before[j] + 1, row[j - 1] + 1, before[j - 1] + (a[i - 1] === b[j - 1] ? 0 : 1));
-    }
-    before = row;
-  }
-  return before[b.length];
-}

@@ -2,9 +2,11 @@
 
 import type { Cell } from "../data/column.ts";
 import { isFields } from "../data/page.ts";
+import { coloursOf } from "../parts/colours.ts";
 import { useApp } from "../parts/context.ts";
-import { count, plain, short, shortHash, shortId, time } from "../parts/text.ts";
+import { cell, count, plain, short, shortHash, shortId, time } from "../parts/text.ts";
 import { compareRuns } from "../query/compare.ts";
+import { Pictures } from "./compare_pictures.tsx";
 
 const mostCompared = 100;
 
@@ -25,6 +27,9 @@ export function Compare() {
   const fields = compareRuns(ledger, places, state.all);
   const best = rows.best !== null && places.includes(rows.best) ? rows.best : null;
   const keep = (next: number[]) => go({ selected: next }, true);
+  const colours = coloursOf(known);
+  const telling = ledger.of("parameter").filter(({ num }) => new Set(places.map((place) => num[place])).size > 1).slice(0, 2);
+  const named = (place: number) => telling.filter((column) => column.has(place)).map((column) => `${column.name} ${cell(column, place)}`).join(", ");
   let kind = "";
   return (
     <>
@@ -46,6 +51,7 @@ export function Compare() {
               <th scope="col">Differences are from the first run</th>
               {places.map((place, i) => (
                 <th scope="col" key={place}>
+                  <span class="swatch" style={{ background: colours.get(place) }} />
                   <a href={href({ view: "run", id: ledger.ids[place] })} title={ledger.ids[place]}>{shortId(ledger.ids[place])}</a>
                   {place === best && <span class="star">★<span class="hidden"> best run</span></span>}
                   <span class="actions">
@@ -74,6 +80,7 @@ export function Compare() {
         </table>
         {!fields.length && <p class="nothing">{places.length > 1 ? "They differ in nothing that is on record." : "One run differs from nothing. Select another."}</p>}
       </div>
+      <Pictures places={places} colours={colours} named={named} />
     </>
   );
 }

@@ -4,10 +4,11 @@ import { useApp } from "../parts/context.ts";
 import { count } from "../parts/text.ts";
 import type { Plot } from "../query/state.ts";
 import { Curves } from "./plots/curves.tsx";
+import { Effects } from "./plots/effects.tsx";
 import { Parallel } from "./plots/parallel.tsx";
 import { Scatter } from "./plots/scatter.tsx";
 
-const names: { [plot in Plot]: string } = { scatter: "Metric by parameter", parallel: "Parallel coordinates", curves: "Learning curves" };
+const names: { [plot in Plot]: string } = { scatter: "Metric by parameter", parallel: "Parallel coordinates", curves: "Learning curves", effects: "What moves the metric" };
 
 export function Plots() {
   const { ledger, state, rows, href } = useApp();
@@ -32,6 +33,7 @@ export function Plots() {
       {state.plot === "scatter" && <Scatter />}
       {state.plot === "parallel" && <Parallel />}
       {state.plot === "curves" && <Curves />}
+      {state.plot === "effects" && <Effects />}
     </>
   );
 }

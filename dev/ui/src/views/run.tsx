@@ -4,8 +4,9 @@ import type { Column } from "../data/column.ts";
 import { isFields, numberOf, own, type Fact as Recorded, type Fields, type Json, type NodeData, type Preview, type Series } from "../data/page.ts";
 import { useApp } from "../parts/context.ts";
 import { LineageGraph } from "../parts/lineage_graph.tsx";
+import { Elapsed } from "../parts/remarks.tsx";
 import { bytes, cell, count, duration, imageUrl, plain, short, shortHash, time, whole } from "../parts/text.ts";
-import { nearest } from "../query/where.ts";
+import { nearest } from "../query/near.ts";
 
 export function RunPage() {
   const { ledger, state, rows, go, href } = useApp();
@@ -68,6 +69,7 @@ export function RunPage() {
         <h2>{name && `${name} `}<code>{state.id}</code>{place === rows.best && <span class="star"> ★ best</span>}</h2>
         <p class={`state ${status}`}>
           {status}{took.has(place) && `, took ${duration(took.num[place])}`}{reason && `: ${reason}`}
+          {status === "running" && !took.has(place) && <> for <Elapsed place={place} whole /></>}
         </p>
         {(experiment || parent) && (
           <p class="muted">
@@ -79,6 +81,23 @@ export function RunPage() {
           {selected ? "Selected to compare" : "Select to compare"}
         </button>
       </header>
+
+      {isFields(condition) && (
+        <section>
+          <h3>{status === "failed" || status === "void" ? "Why it failed" : "What it stopped by"}</h3>
+          <pre class="condition">{plain(condition.message ?? "")}</pre>
+          {Array.isArray(condition.calls) && condition.calls.length > 0 && (
+            <details><summary>The calls that led to it</summary><pre>{condition.calls.map(plain).join("\n")}</pre></details>
+          )}
+        </section>
+      )}
+
+      {notes.length > 0 && (
+        <section>
+          <h3>Notes</h3>
+          {notes.map((note, i) => <p key={i} class="note"><span class="muted">{time(note.time)}</span> {note.text}</p>)}
+        </section>
+      )}
 
       <div class="halves">
         <section>
@@ -111,23 +130,6 @@ export function RunPage() {
           )}
         </section>
       </div>
-
-      {isFields(condition) && (
-        <section>
-          <h3>Why it failed</h3>
-          <pre class="condition">{plain(condition.message ?? "")}</pre>
-          {Array.isArray(condition.calls) && condition.calls.length > 0 && (
-            <details><summary>The calls that led to it</summary><pre>{condition.calls.map(plain).join("\n")}</pre></details>
-          )}
-        </section>
-      )}
-
-      {notes.length > 0 && (
-        <section>
-          <h3>Notes</h3>
-          {notes.map((note, i) => <p key={i} class="note"><span class="muted">{time(note.time)}</span> {note.text}</p>)}
-        </section>
-      )}
 
       <div class="halves">
         <section>

@@ -4,6 +4,7 @@ import { scaleLinear, scaleLog, scaleUtc } from "d3-scale";
 import type { ComponentChildren, RefObject } from "preact";
 import { useLayoutEffect, useState } from "preact/hooks";
 import { compareTexts, type Column } from "../../data/column.ts";
+import { palette } from "../../parts/colours.ts";
 import { download, short } from "../../parts/text.ts";
 
 export interface Tick {
@@ -39,16 +40,35 @@ export function scaleOf(column: Column, places: ArrayLike<number>, [from, to]: [
   const { num, type } = column;
   if (type === "character" || type === "logical") return ofLevels(column, places, from, to);
   let [low, high] = [Infinity, -Infinity];
+  let zero = false;
   for (let i = 0; i < places.length; i++) {
     const value = num[places[i]];
+    if (log && value === 0) zero = true;
     if (!Number.isFinite(value) || (log && value <= 0)) continue;
     if (value < low) low = value;
     if (value > high) high = value;
   }
+  if (zero) return withZero([low, high], from, to);
   return ofNumbers([low, high], [from, to], { log, time: type === "datetime" ? 1 : type === "date" ? 864e5 : 0 });
 }
 
-export function ofNumbers([low, high]: [number, number], [from, to]: [number, number], { log = false, time = 0 } = {}): Scale {
+/** In pixels: how far zero stands from the numbers of a logarithmic axis. */
+const zeroGap = 34;
+
+/** A logarithmic scale that has a place for zero before all other numbers. */
+function withZero(limits: [number, number], from: number, to: number): Scale {
+  const sign = Math.sign(to - from);
+  const [zero, start] = [from + (sign * zeroGap) / 4, from + sign * zeroGap];
+  const others = ofNumbers(limits, [start, to], { log: true });
+  return {
+    ...others,
+    pixel: (num) => (num === 0 ? zero : others.pixel(num)),
+    value: (pixel) => (sign * (pixel - (zero + start) / 2) < 0 ? 0 : others.value(pixel)),
+    ticks: [{ at: zero, label: "0" }, ...others.ticks],
+  };
+}
+
+export function ofNumbers([low, high]: [number, number], [from, to]: [number, number], { log = false, time = 0, nice = true } = {}): Scale {
   if (low > high) [low, high] = log ? [1, 10] : [0, 1];
   if (low === high) [low, high] = log ? [low / 2, low * 2] : [low - (Math.abs(low) || 1) / 2, high + (Math.abs(high) || 1) / 2];
   const room = Math.max(2, Math.floor(Math.abs(to - from) / 80));
@@ -61,7 +81,8 @@ export function ofNumbers([low, high]: [number, number], [from, to]: [number, nu
       ticks: scale.ticks(room).map((date) => ({ at: scale(date), label: format(date) })),
     };
   }
-  const scale = log ? scaleLog([low, high], [from, to]).nice() : scaleLinear([low, high], [from, to]).nice();
+  const exact = log ? scaleLog([low, high], [from, to]) : scaleLinear([low, high], [from, to]);
+  const scale = nice ? exact.nice() : exact;
   const all = scale.ticks(room);
   const decades = all.filter((value) => Number.isInteger(Math.log10(value) + 0) || Math.abs(Math.log10(value) % 1) < 1e-9);
   const ticks = log && all.length > 10 && decades.length > 1 ? decades : all;
@@ -114,7 +135,6 @@ export function Axes({ box, x, y, xLabel, yLabel }: { box: Box; x: Scale; y: Sca
   );
 }
 
-export const palette = ["#3f7fd6", "#d27a1f", "#2b9a6c", "#a35fc6", "#b99a12", "#3f9fb3", "#d3577f", "#7d6b5d"];
 const rest = "#8d8780";
 const sequence = scaleLinear<string>([0, 0.5, 1], ["#e2a93f", "#cd5a78", "#6f62cf"]);
 const steps = 6;

@@ -7,7 +7,9 @@ import type { Column } from "../../data/column.ts";
 import { own } from "../../data/page.ts";
 import { useApp } from "../../parts/context.ts";
 import { count, short } from "../../parts/text.ts";
-import { bestMetric, varies } from "../../query/rows.ts";
+import { spansDecades } from "../../query/axes.ts";
+import { varies } from "../../query/columns.ts";
+import { bestMetric } from "../../query/direction.ts";
 import { quoteName } from "../../query/where.ts";
 import { groupsBy, heightFor, Legend, Save, scaleOf, Select, useSize, type Scale } from "./chart.tsx";
 
@@ -22,9 +24,9 @@ interface Axis {
 
 type Range = [number, number];
 
-function usualAxes(columns: Column[], metric: Column | undefined, n: number): string[] {
+function usualAxes(columns: Column[], metric: Column | undefined, places: ArrayLike<number>): string[] {
   const params = columns.filter(({ kind, type }) => kind === "parameter" && type !== "mixed").slice(0, 200);
-  const told = params.filter((column) => varies(column, n) && (column.type !== "character" || column.levels.length <= 30)).slice(0, 6);
+  const told = params.filter((column) => varies(column, places) && (column.type !== "character" || column.levels.length <= 30)).slice(0, 6);
   return [...told, ...(metric ? [metric] : [])].map(({ label }) => label);
 }
 
@@ -51,8 +53,11 @@ export function Parallel() {
   const svg = useRef<SVGSVGElement>(null);
   const columns = ledger.columns();
   const metric = bestMetric(ledger, state);
-  const labels = state.axes.length ? state.axes : usualAxes([...columns.values()], metric, ledger.n);
-  const chosen = labels.map((label) => columns.get(label)).filter((column) => column !== undefined && column.type !== "mixed").slice(0, mostAxes) as Column[];
+  const labels = state.axes.length ? state.axes : usualAxes([...columns.values()], metric, rows.places);
+  const wanted = labels.map((label) => columns.get(label)).filter((column) => column !== undefined && column.type !== "mixed").slice(0, mostAxes) as Column[];
+  // An axis on which all runs stand at one place, or none, tells none of them apart.
+  const chosen = useMemo(() => wanted.filter((column) => varies(column, rows.places)), [rows, ledger.version, labels.join("\n")]);
+  const same = wanted.filter((column) => !chosen.includes(column));
   const named = columns.get(state.colour);
   const colour = named?.type === "mixed" ? undefined : named;
   const places = rows.places;
@@ -63,7 +68,7 @@ export function Parallel() {
     const room = Math.max(90, width - 2 * 60);
     const axes: Axis[] = chosen.map((column, i) => ({
       column, x: 60 + (chosen.length > 1 ? (i / (chosen.length - 1)) * room : room / 2),
-      scale: scaleOf(column, places, [height - bottom, top]),
+      scale: scaleOf(column, places, [height - bottom, top], spansDecades(column, places)),
     }));
     const step = Math.max(1, Math.ceil(places.length / mostLines));
     const drawn: number[] = [];
@@ -147,6 +152,8 @@ export function Parallel() {
         )}
       </div>
       {colour && <Legend groups={groups} title={colour.label} />}
+      {!chosen.length && <p class="nothing">Nothing differs between these runs that an axis could show.</p>}
+      {same.length > 0 && <p class="muted">Without axes, since they are the same in all runs here or missing: {same.map(({ label }) => label).join(", ")}.</p>}
       {drawn.length < places.length && <p class="muted">{count(drawn.length, "line")} of {places.length.toLocaleString("en")} are drawn, evenly chosen; the ranges count all runs.</p>}
       <div class="ranges">
         {axes.map((axis, i) => <Bounds key={axis.column.label} axis={axis} range={own(state.brushes, axis.column.label)} onChange={(range) => brush(axis.column.label, range)}
@@ -211,7 +218,8 @@ function pixelsOf(scale: Scale, [low, high]: Range, top: number, bottom: number)
   // Texts stand half a step apart from the ends of a range.
   const at = (value: number) => {
     if (!Number.isFinite(value)) return value > 0 ? top : bottom;
-    if (!scale.levels) return scale.pixel(value);
+    // What has no place on a logarithmic axis is below all that have.
+    if (!scale.levels) return Number.isNaN(scale.pixel(value)) ? bottom : scale.pixel(value);
     const [first, second] = [scale.value(top), scale.value(bottom)];
     return top + ((value - first) / (second - first)) * (bottom - top);
   };

@@ -5,16 +5,19 @@ import { useMemo, useRef, useState } from "preact/hooks";
 import type { Column } from "../../data/column.ts";
 import { useApp } from "../../parts/context.ts";
 import { cell, count, shortId } from "../../parts/text.ts";
-import { bestMetric, bestRun, varies } from "../../query/rows.ts";
+import { isChosen, spansDecades } from "../../query/axes.ts";
+import { varies, variesAlone } from "../../query/columns.ts";
+import { bestMetric } from "../../query/direction.ts";
+import { bestRun } from "../../query/rows.ts";
 import { Axes, Check, dots, groupsBy, heightFor, Legend, Save, scaleOf, Select, Tooltip, useSize, type Box } from "./chart.tsx";
 
 const mostJoined = 200;
 const reach = 24;
 
 /** The parameter that is most likely meant: a number that varies. */
-function likelyX(columns: Column[], n: number): Column | undefined {
+function likelyX(columns: Column[], places: ArrayLike<number>): Column | undefined {
   const params = columns.filter(({ kind }) => kind === "parameter");
-  return params.find((column) => column.numeric && varies(column, n)) ?? params.find((column) => varies(column, n)) ?? params[0];
+  return params.find((column) => column.numeric && varies(column, places)) ?? params.find((column) => varies(column, places)) ?? params[0];
 }
 
 export function Scatter() {
@@ -24,16 +27,17 @@ export function Scatter() {
   const [at, setAt] = useState(-1);
   const plottable = [...ledger.columns().values()].filter(({ type, name }) => type !== "mixed" && name !== "run_id");
   const columns = new Map(plottable.map((column) => [column.label, column]));
-  const x = columns.get(state.x) ?? likelyX(plottable, ledger.n) ?? ledger.began;
+  const places = rows.places;
+  const x = columns.get(state.x) ?? likelyX(plottable, places) ?? ledger.began;
   const y = columns.get(state.y) ?? bestMetric(ledger, state) ?? ledger.column("detail", "duration")!;
   const colour = columns.get(state.colour);
-  const places = rows.places;
+  const [logX, logY] = [x, y].map((column, i) => isChosen([state.logX, state.logY][i], () => spansDecades(column, places)));
   const height = heightFor(width);
   const frame: Box = { width, height, left: y.type === "character" ? 96 : 68, right: 18, top: 14, bottom: 48 };
 
   const plot = useMemo(() => {
-    const xScale = scaleOf(x, places, [frame.left, width - frame.right], state.logX);
-    const yScale = scaleOf(y, places, [height - frame.bottom, frame.top], state.logY);
+    const xScale = scaleOf(x, places, [frame.left, width - frame.right], logX);
+    const yScale = scaleOf(y, places, [height - frame.bottom, frame.top], logY);
     const xs = Float64Array.from(places, (place) => xScale.pixel(x.num[place]));
     const ys = Float64Array.from(places, (place) => yScale.pixel(y.num[place]));
     const { groups, of } = groupsBy(colour, places);
@@ -43,17 +47,18 @@ export function Scatter() {
     for (let i = 0; i < xs.length; i++) if (Number.isNaN(xs[i]) || Number.isNaN(ys[i])) missing++;
     const drawn = Uint32Array.from(places.keys()).filter((i) => !Number.isNaN(xs[i]) && !Number.isNaN(ys[i])).sort((a, b) => xs[a] - xs[b] || ys[a] - ys[b]);
     const distinct = new Set(Array.from(drawn, (i) => xs[i]));
-    const joined = !colour && x.numeric && drawn.length <= mostJoined && distinct.size === drawn.length;
+    const alone = () => variesAlone(x, ledger.of("parameter"), Array.from(drawn, (i) => places[i]));
+    const joined = !colour && x.numeric && drawn.length <= mostJoined && distinct.size === drawn.length && alone();
     const d = joined ? line<number>((i) => xs[i], (i) => ys[i])(drawn) : null;
     return { xScale, yScale, xs, ys, groups, paths, missing, drawn, d };
-  }, [places, ledger.version, x, y, colour, width, state.logX, state.logY]);
+  }, [places, ledger.version, x, y, colour, width, logX, logY]);
   const { xScale, yScale, xs, ys, groups, paths, missing, drawn } = plot;
 
   const best = useMemo(() => {
     const isDrawn = new Set(Array.from(drawn, (i) => places[i]));
     const place = bestRun(ledger, state, (place) => isDrawn.has(place));
     return place === null ? -1 : places.indexOf(place);
-  }, [plot, state.best, state.maximize]);
+  }, [plot, state.best, state.maximize, state.over]);
   const bestDrawn = best >= 0;
   const words = (i: number) => `${x.label} ${cell(x, places[i])}, ${y.label} ${cell(y, places[i])}`;
   const nearest = (event: PointerEvent | MouseEvent) => {
@@ -89,11 +94,11 @@ export function Scatter() {
   return (
     <>
       <div class="toolbar">
-        <Select label="Vertical" value={y.label} options={options} onChange={(y) => go({ y })} />
-        <Select label="Horizontal" value={x.label} options={options} onChange={(x) => go({ x })} />
+        <Select label="Vertical" value={y.label} options={options} onChange={(y) => go({ y, logY: "" })} />
+        <Select label="Horizontal" value={x.label} options={options} onChange={(x) => go({ x, logX: "" })} />
         <Select label="Colour" value={colour?.label ?? ""} options={[{ value: "", label: "one" }, ...options]} onChange={(colour) => go({ colour })} />
-        <Check label="Log horizontal" checked={state.logX} disabled={!x.numeric} onChange={(logX) => go({ logX })} />
-        <Check label="Log vertical" checked={state.logY} disabled={!y.numeric} onChange={(logY) => go({ logY })} />
+        <Check label="Log horizontal" checked={logX} disabled={!x.numeric} onChange={(on) => go({ logX: on ? "1" : "0" })} />
+        <Check label="Log vertical" checked={logY} disabled={!y.numeric} onChange={(on) => go({ logY: on ? "1" : "0" })} />
         <Save svg={svg} name={`${y.label}-by-${x.label}`} />
       </div>
       <div class="plot" ref={box} tabIndex={0} role="group" onKeyDown={onKeyDown}
@@ -117,7 +122,7 @@ export function Scatter() {
         {!drawn.length && <p class="nothing">No run has both {x.label} and {y.label}.</p>}
       </div>
       {colour && <Legend groups={groups} title={colour.label} />}
-      {missing > 0 && <p class="muted">{count(missing, "run")} {missing === 1 ? "has" : "have"} no place here: a value is missing{state.logX || state.logY ? ", infinite or not above zero" : " or infinite"}.</p>}
+      {missing > 0 && <p class="muted">{count(missing, "run")} {missing === 1 ? "has" : "have"} no place here: a value is missing{logX || logY ? ", infinite or not above zero" : " or infinite"}.</p>}
     </>
   );
 }

@@ -1,19 +1,19 @@
 // Which columns the table shows, and in which order.
 
 import { useRef, useState } from "preact/hooks";
-import { useApp } from "../parts/context.ts";
-import { Menu } from "../parts/menu.tsx";
-import { count } from "../parts/text.ts";
-import { shownColumns } from "../query/rows.ts";
+import { useApp } from "../../parts/context.ts";
+import { Menu } from "../../parts/menu.tsx";
+import { count } from "../../parts/text.ts";
 
 const mostListed = 200;
 
 export function Picker() {
-  const { ledger, state, go, say } = useApp();
+  const { ledger, shown: found, go, say } = useApp();
   const [search, setSearch] = useState("");
   const [dragged, setDragged] = useState<string | null>(null);
   const list = useRef<HTMLUListElement>(null);
-  const shown = shownColumns(ledger, state).map(({ label }) => label);
+  const shown = found.wanted.map(({ label }) => label);
+  const empty = new Set(found.hidden.map(({ label }) => label));
   const chosen = new Set(shown);
   const kindOf = (label: string) => {
     const { kind } = ledger.columns().get(label)!;
@@ -52,7 +52,7 @@ export function Picker() {
           onChange={() => go({ columns: visible ? shown.filter((other) => other !== label) : [...shown, label] }, true)} />
         <span>{label}</span>
       </label>
-      <span class="muted">{kindOf(label)}</span>
+      <span class="muted">{empty.has(label) ? "empty here" : kindOf(label)}</span>
       {visible && <span class="handle" aria-hidden="true">⠿</span>}
     </li>
   );
