@@ -271,7 +271,7 @@ valid_calls <- function(env = parent.frame()) {
     },
     share_ledger = function() list(ledger = ledger_postgres(no_server, "a"), role = "b", write = TRUE),
     verify_ledger = function() list(file = file, checkpoint = checkpoint_ledger(file)),
-    view_runs = function() list(file = file, path = new(".html"), live = FALSE, open = FALSE),
+    view_runs = function() list(file = file, path = new(".html"), context = TRUE, live = FALSE, port = NULL, open = FALSE),
     void_run = function() list(file = file, run_id = ids[[2]], reason = "so"),
     with_run = function() {
       list(
