@@ -6,6 +6,11 @@
 #' verifies. The page is one file that needs no network and no server: open it,
 #' send it, or embed it in a document.
 #'
+#' The page groups runs by any column, tag, experiment or parent, hides columns that no run
+#' shown has, and says which way the best run is better and why: by what the search of a run recorded, else
+#' by the name of the metric, else smaller; or as you choose. Its conditions are those of [read_runs()], as far as
+#' the page knows them; the `?` beside the field lists them, and what it doesn't know it refuses.
+#'
 #' With `live = TRUE` a server in an R process of its own shows the same page and
 #' follows the ledger: what is appended shows within a second. It answers this
 #' machine only, and only under the address that the call returns, which holds a

@@ -31,12 +31,23 @@ function position(sorted: Float64Array, value: number, after: boolean): number {
 }
 
 /** The ranks of numbers, equals with the mean of theirs. */
-export function ranks(values: Float64Array, sorted = values.slice().sort()): Float64Array {
-  return values.map((value) => (position(sorted, value, false) + position(sorted, value, true) + 1) / 2);
+export function ranks(values: Float64Array, sorted: Float64Array = values.slice().sort()): Float64Array {
+  const found = new Float64Array(values.length);
+  for (let i = 0; i < values.length; i++) {
+    const start = position(sorted, values[i], false);
+    const alone = sorted[start + 1] !== values[i];
+    found[i] = (start + (alone ? start + 1 : position(sorted, values[i], true)) + 1) / 2;
+  }
+  return found;
+}
+
+function mean(values: Float64Array): number {
+  let sum = 0;
+  for (let i = 0; i < values.length; i++) sum += values[i];
+  return sum / values.length;
 }
 
 function correlation(x: Float64Array, y: Float64Array): number {
-  const mean = (of: Float64Array) => of.reduce((sum, value) => sum + value, 0) / of.length;
   const [a, b] = [mean(x), mean(y)];
   let [xy, xx, yy] = [0, 0, 0];
   for (let i = 0; i < x.length; i++) {
@@ -52,14 +63,14 @@ export const spearman = (x: Float64Array, y: Float64Array) => correlation(ranks(
 
 /** The share of the variance of numbers that lies between categories, which are numbered from 0. */
 export function etaSquared(categories: Float64Array, y: Float64Array): number {
-  const mean = y.reduce((sum, value) => sum + value, 0) / y.length;
+  const middle = mean(y);
   const size = categories.reduce((most, category) => Math.max(most, category), 0) + 1;
   const [sums, counts] = [new Float64Array(size), new Float64Array(size)];
   let all = 0;
   for (let i = 0; i < y.length; i++) {
-    sums[categories[i]] += y[i] - mean;
+    sums[categories[i]] += y[i] - middle;
     counts[categories[i]]++;
-    all += (y[i] - mean) ** 2;
+    all += (y[i] - middle) ** 2;
   }
   return sums.reduce((total, sum, category) => (counts[category] ? total + (sum * sum) / counts[category] : total), 0) / all;
 }
@@ -73,25 +84,43 @@ function distinct(sorted: Float64Array): number {
 /** What a share would be if it were 0 where chance alone gives it, and 1 where it is whole. */
 const beyondChance = (share: number, byChance: number) => (byChance < 1 ? (share - byChance) / (1 - byChance) : 0);
 
-function effectOf(column: Column, metric: Column, places: Uint32Array): Effect {
-  const both = places.filter((place) => !Number.isNaN(column.num[place]) && Number.isFinite(metric.num[place]));
+/** Numbers of some runs, and their ranks once they are asked for. */
+class Numbers {
+  readonly values: Float64Array;
+  readonly sorted: Float64Array;
+  private ranked: Float64Array | null = null;
+
+  constructor({ num }: Column, places: Uint32Array) {
+    this.values = new Float64Array(places.length);
+    for (let i = 0; i < places.length; i++) this.values[i] = num[places[i]];
+    this.sorted = this.values.slice().sort();
+  }
+
+  get ranks(): Float64Array {
+    return (this.ranked ??= ranks(this.values, this.sorted));
+  }
+}
+
+/** `measured` are the metric's numbers of the runs that have it. */
+function effectOf(column: Column, metric: Column, runs: Uint32Array, measured: Numbers): Effect {
+  const both = runs.filter((place) => !Number.isNaN(column.num[place]));
   const n = both.length;
-  const [x, y] = [column, metric].map(({ num }) => new Float64Array(n).map((_, i) => num[both[i]]));
-  const [sortedX, sortedY] = [x.slice().sort(), y.slice().sort()];
-  const categories = distinct(sortedX);
+  const x = new Numbers(column, both);
+  const y = n === runs.length ? measured : new Numbers(metric, both);
+  const categories = distinct(x.sorted);
   const known = { column, n, categories };
   const constant = (caution: string): Effect => ({ ...known, measure: "constant", value: NaN, strength: -Infinity, caution });
   if (n === 0) return constant("no run has both");
   if (categories < 2) return constant(n === 1 ? "one run alone has both" : "it is the same in all runs");
-  if (sortedY[0] === sortedY[n - 1]) return constant("the metric is the same in all runs");
+  if (y.sorted[0] === y.sorted[n - 1]) return constant("the metric is the same in all runs");
   if (n < 3) return constant(`${n} runs alone say nothing`);
   const few = n < fewRuns ? [`only ${n} runs`] : [];
   if (column.numeric) {
-    const value = correlation(ranks(x, sortedX), ranks(y, sortedY));
+    const value = correlation(x.ranks, y.ranks);
     const strength = beyondChance(value ** 2, 1 / (n - 1));
     return { ...known, measure: "rank", value, strength, caution: [...few, ...(categories === 2 ? ["two values only"] : [])].join(", ") };
   }
-  const value = etaSquared(x, y);
+  const value = etaSquared(x.values, y.values);
   const crowded = categories > n / 3 ? [`${categories} categories for ${n} runs`] : [];
   return { ...known, measure: "share", value, strength: beyondChance(value, (categories - 1) / (n - 1)), caution: [...few, ...crowded].join(", ") };
 }
@@ -102,9 +131,10 @@ const mostParams = 500;
 export function effectsOn(ledger: Ledger, metric: Column, places: Uint32Array): Effect[] {
   const status = ledger.column("detail", "status")!;
   const finished = status.levels.indexOf("finished");
-  const runs = places.filter((place) => status.num[place] === finished);
+  const runs = places.filter((place) => status.num[place] === finished && Number.isFinite(metric.num[place]));
+  const measured = new Numbers(metric, runs);
   const params = ledger.of("parameter").filter(({ type }) => type !== "mixed").slice(0, mostParams);
-  const effects = params.map((column) => effectOf(column, metric, runs));
+  const effects = params.map((column) => effectOf(column, metric, runs, measured));
   const told = effects.filter(({ n, measure }) => n > 0 || measure !== "constant");
   return told.sort((a, b) => Number(a.caution !== "") - Number(b.caution !== "") || (a.strength === b.strength ? b.n - a.n : b.strength - a.strength));
 }
