@@ -19,11 +19,10 @@
 #'   and, where the search goes by iterations, `iter`. Candidates of [best_run()] are those of all
 #'   searches of the ledger: `where = parent == id` chooses one.
 #' - of the search: what it was given; `metrics`, the first of which decides, and
-#'   `maximize`, those of them that are better if they are larger, by which the page of [view_runs()] knows the best;
-#'   `resamples`, their
-#'   labels in the order of the steps (sorted as in the C locale, whatever the session's is); the
-#'   hash of the data; warnings and errors of single fits as notes. The search has no metrics, so
-#'   that it is never best itself.
+#'   `maximize`, those of them that are better if they are larger, by which the page of [view_runs()]
+#'   knows the best; `resamples`, their labels in the order of the steps (sorted as in the C locale,
+#'   whatever the session's is); the hash of the data; warnings and errors of single fits as notes.
+#'   The search has no metrics, so that it is never best itself.
 #'
 #' `fit_resamples()` has one candidate, and is one run. Who is out of a race early ends as
 #' interrupted, since the mean of a few resamples is none to choose by. Of a search that fails, is interrupted
