@@ -36,8 +36,8 @@
 #'   types, and vectors, make a list column. A series shows its last value. A
 #'   name that is both parameter and metric becomes `params.x` and `metrics.x`.
 #' @details
-#' What a session has read of a ledger it keeps in memory, up to about 256 MB, and next
-#' time it reads only what was appended.
+#' What a session has read of ledgers it keeps in memory, up to about 256 MB of runs, and as much
+#' of models and of series, and next time it reads only what was appended.
 #'
 #' Of a ledger of 16 MB or more (some 50,000 runs) it also leaves an index in
 #' `tools::R_user_dir("fitledger", "cache")`, so that a fresh session reads only the
