@@ -201,7 +201,8 @@ sql_text <- function(x) {
   } else if (is.logical(x)) {
     if (x) "true" else "false"
   } else if (is.numeric(x)) {
-    format(x, scientific = FALSE, trim = TRUE)
+    # Of whole numbers; `format()` would take a tenth of an append.
+    sprintf("%.0f", x)
   } else {
     text <- gsub("'", "''", gsub("\\", "\\\\", enc2utf8(x), fixed = TRUE), fixed = TRUE)
     paste0("E'", text, "'")
