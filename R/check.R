@@ -14,7 +14,9 @@ check_no_dots <- function(..., known = NULL, call = rlang::caller_env()) {
       arg = "...", call = call
     )
   }
-  near <- near_names(name[[1]], known)
+  # One that stands before `...` may be mistyped, too.
+  before <- setdiff(names(formals(sys.function(sys.parent()))), "...")
+  near <- near_names(name[[1]], unique(c(known, before)))
   abort(
     "argument", paste0("There is no argument `", name[[1]], "`."),
     if (length(near)) paste0("Did you mean ", or(near), "?") else named,

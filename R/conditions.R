@@ -159,6 +159,10 @@ unknown_hint <- function(what, name, known) {
     paste0("Did you mean ", or(near), "?")
   } else if (length(known)) {
     paste0("There is ", enumerate(known), ".")
+  } else if (what == "model") {
+    "None is registered yet: `register_model()` makes one of a run that stored its model."
+  } else if (what == "artifact") {
+    "The run left none. `log_fit()` stores a fit, `log_call()` with `artifact = \"model\"`, `log_run()` with `artifacts =`."
   }
 }
 

@@ -151,8 +151,9 @@ print.fitledger_lineage <- function(x, ...) {
   invisible(x)
 }
 
-# So many branches of one node are shown; the rest is counted.
+# So many branches of one node are shown, and so many packages in one line; the rest is counted.
 most_branches <- 20
+most_packages <- 8
 
 lineage_tree <- function(x, root) {
   utf8 <- cli::is_utf8_output()
@@ -231,7 +232,9 @@ wrap_branch <- function(text, first, rest) {
 node_words <- function(nodes) {
   nodes$id <- without_controls(nodes$id)
   if (nrow(nodes) > 1 || nodes$kind[[1]] == "package") {
-    return(paste(nodes$id, collapse = ", "))
+    more <- nrow(nodes) - most_packages
+    shown <- paste(utils::head(nodes$id, most_packages), collapse = ", ")
+    return(if (more > 1) paste0(shown, " and ", more, " more: `as.data.frame()` has them all") else paste(nodes$id, collapse = ", "))
   }
   name <- switch(nodes$kind,
     run = paste("run", nodes$id),

@@ -174,7 +174,29 @@ best_run <- function(file, metric, maximize = FALSE, ..., n = 1, where = NULL, c
   if (filtered) {
     table <- best_table(table$frame$run_id)
   }
+  if (missing(maximize)) {
+    tell_direction(file, table, metric)
+  }
   select_columns(table, columns, details = FALSE)
+}
+
+# The smallest is the best unless somebody says otherwise. Where the search of that run has recorded that larger is better, it
+# is the worst that is returned, and somebody should know.
+tell_direction <- function(file, table, metric) {
+  if (!"maximize" %in% table$names || !nrow(table$frame)) {
+    return(invisible())
+  }
+  parent <- read_run(file, table$frame$run_id[[1]])$parent
+  larger <- if (!is.null(parent)) read_run(file, parent)$params$maximize
+  if (metric %in% larger) {
+    rlang::inform(
+      c(
+        paste0("This is the smallest `", metric, "`, and the search recorded that larger is better."),
+        i = "Give `maximize = TRUE`; or `FALSE`, and nothing is said."
+      ),
+      class = c("fitledger_message_direction", "fitledger_message")
+    )
+  }
 }
 
 # The rows of the best numbers of a plain CSV, of finished runs where its column `status` says which they are.

@@ -482,12 +482,38 @@ read_version <- function(file, found, call = rlang::caller_env()) {
   }
   check_entry(found, what, file, call)
   if (endsWith(tolower(found$file), ".rds")) {
-    return(unpack_object(call_stored(native_read_object, file, found, what = what, call = call), what, call))
+    model <- unpack_object(call_stored(native_read_object, file, found, what = what, call = call), what, call)
+    load_predict(model, file, found$run_id)
+    return(model)
   }
   copy_artifact(file, found, what, call)
 }
 
 # A model as gates see it. It is read when somebody asks for it.
+# A session that has only read a model can't predict with it where nothing in it has loaded the package that knows its class:
+# of those that the run had, the first that registers a method is loaded.
+load_predict <- function(model, file, run_id) {
+  classes <- class(model)
+  knows <- function(class) !is.null(utils::getS3method("predict", class, optional = TRUE))
+  if (!is.object(model) || isS4(model) || any(vapply(classes, knows, NA))) {
+    return(invisible())
+  }
+  packages <- names(read_run(file, run_id)$session$packages)
+  for (package in Filter(Negate(isNamespaceLoaded), packages)) {
+    if (registers(package, "predict", classes)) {
+      requireNamespace(package, quietly = TRUE)
+      return(invisible())
+    }
+  }
+}
+
+# Whether an installed package has a method, as it was recorded when it was installed: nothing of it is loaded.
+registers <- function(package, generic, classes) {
+  path <- system.file("Meta", "nsInfo.rds", package = package)
+  methods <- if (nzchar(path)) tryCatch(readRDS(path)$S3methods, error = function(e) NULL)
+  is.matrix(methods) && any(methods[, 1] == generic & methods[, 2] %in% classes)
+}
+
 model_handle <- function(file, found, call = rlang::caller_env()) {
   fields <- c("name", "version", "run_id", "artifact", "params", "metrics", "signature")
   handle <- rlang::new_environment(found[fields])

@@ -684,3 +684,19 @@ test_that("processes that are killed while they promote leave a whole registry",
   expect_identical(history$previous[-1], head(history$version, -1))
   expect_identical(current(file), 3L)
 })
+
+test_that("a model predicts in a session that has loaded nothing for it", {
+  skip_on_cran()
+  skip_if_not_installed("ranger")
+  file <- local_ledger()
+  log_call(file, ranger::ranger(dist ~ speed, cars, num.trees = 5), artifact = "model")
+  register_model(file, "forest", last_run_id(file))
+  script <- withr::local_tempfile(lines = c(
+    "library(fitledger)",
+    paste0("model <- read_model(", code_of(file), ", 'forest/1')"),
+    "cat('predictions:', length(predict(model, cars[1:3, ])$predictions))"
+  ))
+  withr::local_envvar(R_LIBS = paste(.libPaths(), collapse = .Platform$path.sep))
+  said <- system2(file.path(R.home("bin"), "Rscript"), c("--vanilla", shQuote(script)), stdout = TRUE, stderr = TRUE)
+  expect_true("predictions: 3" %in% said, info = said)
+})

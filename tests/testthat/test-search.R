@@ -109,6 +109,23 @@ test_that("a search in blocks is the bare search", {
   }
 })
 
+test_that("who asks for the smallest of what is better if it is larger is told", {
+  skip_without_tune()
+  file <- local_ledger()
+  log_run(file, list(), list(accuracy = 0.1))
+  expect_no_message(best_run(file, "accuracy"))
+  metrics <- yardstick::metric_set(yardstick::accuracy, yardstick::brier_class)
+  folds <- withr::with_seed(1, rsample::vfold_cv(iris, 3))
+  log_search(file, tune::tune_grid(tree_workflow(Species ~ ., "classification"), folds, grid = depths(), metrics = metrics))
+  searched <- rlang::quo(!is.na(parent))
+  expect_message(best_run(file, "accuracy", where = !!searched), "larger is better", class = "fitledger_message_direction")
+  expect_no_message(best_run(file, "accuracy", maximize = FALSE, where = !!searched))
+  expect_no_message(best_run(file, "accuracy", maximize = TRUE, where = !!searched))
+  expect_no_message(best_run(file, "brier_class", where = !!searched))
+  # The best of all belongs to no search.
+  expect_no_message(best_run(file, "accuracy"))
+})
+
 test_that("candidates are there while the search runs", {
   skip_without_tune()
   file <- local_ledger()

@@ -6,6 +6,9 @@ use std::path::{Path, PathBuf};
 
 pub type Result<T> = std::result::Result<T, Error>;
 
+/// What to do after a conflict that may be gone by now.
+pub const LOOK_AGAIN: &str = "Nothing was changed. Look at it as it is now, then try again.";
+
 #[derive(Debug)]
 pub enum Error {
     /// There is no file at this path.
@@ -61,7 +64,11 @@ pub enum Error {
         hint: String,
     },
     /// Somebody else was faster, or what was asked for isn't so any more.
-    Conflict { path: PathBuf, what: String },
+    Conflict {
+        path: PathBuf,
+        what: String,
+        hint: &'static str,
+    },
     /// Nothing can be added to the run any more.
     Ended { run_id: String, how: &'static str },
     /// The ledger doesn't hold a run that began there.
@@ -309,9 +316,7 @@ impl Error {
             Error::Running { .. } => {
                 "Nothing was written. If its process is gone, `start_run(resume = , take_over = TRUE)` takes it over."
             }
-            Error::Conflict { .. } => {
-                "Nothing was changed. Look at it as it is now, then try again."
-            }
+            Error::Conflict { hint, .. } => hint,
             Error::DamagedIndex { .. } => {
                 "Ask again with `options(fitledger.cache = FALSE)`: the ledger itself is not concerned."
             }

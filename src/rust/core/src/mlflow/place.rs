@@ -9,7 +9,7 @@ use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use crate::error::{Error, Result};
+use crate::error::{Error, LOOK_AGAIN, Result};
 use crate::format::digest::{Digest, Hasher};
 use crate::ledger::objects::Progress;
 use crate::mlflow::store::StoreFolder;
@@ -164,6 +164,7 @@ fn swap(ours: &OpenFolder, (above, name): (&OpenFolder, &OsStr), to: &Path) -> R
     let conflict = |what: &str| Error::Conflict {
         path: to.to_owned(),
         what: format!("'{}' is {what}", to.display()),
+        hint: LOOK_AGAIN,
     };
     let there = match above.kind(name) {
         Err(e) if e.kind() == io::ErrorKind::NotFound => None,

@@ -5,7 +5,7 @@
 
 use std::path::Path;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, LOOK_AGAIN, Result};
 use crate::format::artifact::ArtifactEntry;
 use crate::format::event::{Event, EventKind};
 use crate::format::id::{RunId, Seq};
@@ -164,10 +164,13 @@ impl<'a> State<'a> {
                 self.check_expected(request, current)?;
                 let is_fit = |version| self.fit_version(model, version).is_ok();
                 let (version, undoes) = known.rollback(is_fit).ok_or_else(|| {
-                    self.conflict(format!(
-                        "There is no version that `{stage}` of `{}` could be rolled back to",
-                        model.name
-                    ))
+                    self.conflict_hinted(
+                        format!(
+                            "There is no version that `{stage}` of `{}` could be rolled back to",
+                            model.name
+                        ),
+                        "Nothing was changed. `stage_history()` says where the stage has been; `promote_model()` points it to any version.",
+                    )
                 })?;
                 let run_id = self.fit_version(model, version)?;
                 let event =
@@ -226,9 +229,14 @@ impl<'a> State<'a> {
     }
 
     fn conflict(self, what: String) -> Error {
+        self.conflict_hinted(what, LOOK_AGAIN)
+    }
+
+    fn conflict_hinted(self, what: String, hint: &'static str) -> Error {
         Error::Conflict {
             path: self.path.to_owned(),
             what,
+            hint,
         }
     }
 }
