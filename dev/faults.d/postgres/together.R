@@ -3,7 +3,8 @@
 # Of a decision on what somebody else has decided meanwhile, one is refused.
 outrun <- "fitledger_error_conflict"
 
-# What a client may write, each with a key in it; `mine` is what it remembers.
+# What a client may write, each with a key in it; `mine` is what it remembers. What an object prints is on record as well, where
+# no key is to stand again: there it is in bytes.
 deeds <- list(
   log = write_something, log = write_something, log = write_something,
   tag = function(ledger, key, mine) tag_run(ledger, pick(read_runs(ledger)$run_id), key = key),
@@ -15,11 +16,11 @@ deeds <- list(
   },
   end = function(ledger, key, mine) {
     run <- start_run(ledger, list())
-    log_artifact(run, "object", list(key))
+    log_artifact(run, "object", list(charToRaw(key)))
     end_run(run, stats::setNames(list(1), key), status = pick(c("finished", "failed", "interrupted")))
   },
   register = function(ledger, key, mine) {
-    run <- log_run(ledger, list(key = key), list(m = 1), artifacts = list(model = list(key)))
+    run <- log_run(ledger, list(key = key), list(m = 1), artifacts = list(model = list(charToRaw(key))))
     register_model(ledger, "shared", run)
     tryCatch(promote_model(ledger, "shared", 1), fitledger_error_conflict = identity)
     tryCatch(rollback_model(ledger, "shared"), fitledger_error_conflict = identity)
@@ -31,7 +32,7 @@ deeds <- list(
   import = function(ledger, key, mine) {
     from <- tempfile(fileext = ".csv")
     on.exit(unlink(c(from, paste0(from, ".objects")), recursive = TRUE))
-    log_run(from, list(key = key), list(m = 1), artifacts = list(model = list(key)))
+    log_run(from, list(key = key), list(m = 1), artifacts = list(model = list(charToRaw(key))))
     suppressMessages(import_runs(from, ledger))
   }
 )
