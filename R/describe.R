@@ -393,14 +393,38 @@ checked_description <- function(described) {
   rlang::inject(fit_description(!!!unclass(described)[known]))
 }
 
-# Evaluates what others wrote of a fit, of which nobody is to notice more than its value: the random stream stays as it
-# was, nothing is signalled or printed, nobody is asked whether to install what is missing, and packages that come out
-# aren't the session's.
+# Evaluates what others wrote of a fit, of which nobody is to notice more than its value: the random stream, the options
+# and the working directory stay as they were, nothing is signalled or printed, nobody is asked whether to install what
+# is missing, and packages that come out aren't the session's.
 undisturbed <- function(code) {
   stream <- current_stream()
-  on.exit(if (!identical(stream, current_stream())) restore_stream(stream))
-  utils::capture.output(
-    value <- brought_out(rlang::with_interactive(suppressMessages(suppressWarnings(code)), FALSE))
-  )
-  value
+  old <- options()
+  folder <- getwd()
+  messages <- sink.number("message")
+  nowhere <- file(nullfile(), "wb")
+  on.exit({
+    try(close(nowhere), silent = TRUE)
+    if (!identical(sink.number("message"), messages)) sink(if (messages != 2) getConnection(messages), type = "message")
+    if (!is.null(folder) && !identical(getwd(), folder)) try(setwd(folder), silent = TRUE)
+    restore_options(old)
+    if (!identical(stream, current_stream())) restore_stream(stream)
+  })
+  sunk(nowhere, brought_out(rlang::with_interactive(suppressMessages(suppressWarnings(code)), FALSE)))
+}
+
+# Evaluates code whose output goes to a connection. It may leave sinks behind; what it takes away is left away.
+sunk <- function(connection, code) {
+  before <- sink.number()
+  sink(connection)
+  on.exit(while (sink.number() > before) sink())
+  code
+}
+
+# Those that are new stay: packages that were loaded need theirs.
+restore_options <- function(old) {
+  now <- options()
+  if (!identical(now, old)) {
+    changed <- !vapply(names(old), function(name) identical(now[[name]], old[[name]]), NA)
+    options(old[changed])
+  }
 }

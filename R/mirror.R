@@ -318,7 +318,8 @@ send_draft <- function(result, native, ..., call) {
   for (try in seq_len(most_conflicts)) {
     draft <- attr(result, "draft", exact = TRUE)
     attr(result, "draft") <- NULL
-    if (is.null(draft) || append_rows(open, draft, call)) {
+    # Of what is imported, bytes that couldn't be had are left out, and named.
+    if (is.null(draft) || append_rows(open, draft, call, may_lack = is.list(result) && !is.null(result$left_out))) {
       return(result)
     }
     refresh_mirror(open, call)
@@ -335,9 +336,10 @@ send_draft <- function(result, native, ..., call) {
 
 # Appends rows; FALSE if they would have been decided otherwise by now. An interrupt waits until it is known what became of
 # them.
-append_rows <- function(open, draft, call) {
+append_rows <- function(open, draft, call, may_lack = FALSE) {
   for (sha256 in missing_objects(open, draft$objects, call)) {
-    send_object(open, sha256, object_path(open, sha256), call)
+    path <- object_path(open, sha256)
+    if (!may_lack || file.exists(path)) send_object(open, sha256, path, call)
   }
   if (nchar(draft$cells, "bytes") > most_bytes_at_once) {
     abort(

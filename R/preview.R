@@ -65,7 +65,7 @@ text_preview <- function(x, until) {
   printed <- undisturbed(printed_bytes(x, until))
   lines <- strsplit(plain_text(printed$bytes), "\n", fixed = TRUE)[[1]]
   lines <- sub("[ \t]+$", "", lines)
-  while (length(lines) && !nzchar(lines[[length(lines)]])) lines <- lines[-length(lines)]
+  lines <- utils::head(lines, max(which(nzchar(lines)), 0))
   if (!length(lines)) {
     return(NULL)
   }
@@ -81,14 +81,9 @@ text_preview <- function(x, until) {
 # The first bytes of what an object prints, more than are kept, as escape sequences don't count.
 printed_bytes <- function(x, until, most = 50 * most_preview_bytes) {
   connection <- file(open = "w+b")
-  before <- sink.number()
-  sink(connection)
-  on.exit({
-    while (sink.number() > before) sink()
-    try(close(connection), silent = TRUE)
-  })
-  is_part <- with_plain_output(with_own_device(is.object(x), NULL, in_time(show_beginning(x), until)))
-  while (sink.number() > before) sink()
+  on.exit(try(close(connection), silent = TRUE))
+  show <- function() in_time(show_beginning(x), until)
+  is_part <- sunk(connection, with_plain_output(with_own_device(is.object(x) || is.list(x), NULL, show())))
   seek(connection, 0, rw = "read")
   bytes <- readBin(connection, "raw", most)
   list(bytes = bytes, is_cut = is_part || length(bytes) == most)
@@ -117,18 +112,25 @@ beginning <- function(x) {
     x[seq_len(min(nrow(x), shown_of_table[[1]])), seq_len(min(ncol(x), shown_of_table[[2]])), drop = FALSE]
   } else if (is.atomic(x) && !is.object(x) && is.null(dim(x))) {
     x <- utils::head(x, 200)
-    if (is.character(x)) substr(x, 1, most_preview_bytes) else x
+    if (is.character(x)) first_characters(x, most_preview_bytes) else x
   } else {
     x
   }
+}
+
+# Texts that aren't valid are as they were.
+first_characters <- function(x, most) {
+  valid <- validEnc(x)
+  x[valid] <- substr(x[valid], 1, most)
+  x
 }
 
 # Evaluates what prints without colours, as wide as a page, and without opening a viewer or a browser.
 with_plain_output <- function(code) {
   nowhere <- function(...) invisible()
   old <- options(
-    width = 80, max.print = 200, cli.num_colors = 1L, cli.hyperlink = FALSE, crayon.enabled = FALSE, viewer = nowhere, browser = nowhere,
-    pager = nowhere, device = function(...) grDevices::pdf(NULL)
+    width = 80, max.print = 200, cli.num_colors = 1L, cli.hyperlink = FALSE, crayon.enabled = FALSE,
+    viewer = nowhere, browser = nowhere, pager = nowhere, device = function(...) grDevices::pdf(NULL)
   )
   on.exit(options(old))
   with_plain_numbers(code)

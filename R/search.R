@@ -50,6 +50,9 @@
 #' searched with `parallel_over = "everything"`, so that preprocessing is repeated for each block;
 #' `tune_bayes()` wants `control_bayes(seed = )`. `fit_resamples()` is one block. Races and annealing are
 #' on record, but what they have come to isn't all in their results: they can't be taken up again.
+#'
+#' What was stored is unpacked, which can run code that somebody put there, see [read_artifact()]: take up searches in
+#' ledgers that you trust.
 #' @returns The value of the call.
 #' @section Errors:
 #' Those of the call itself. Before it runs, `fitledger_error_argument` for what isn't one

@@ -227,7 +227,9 @@ view_app <- function(config) {
     },
     call = function(req) {
       tryCatch(answer_view(req, config), error = function(e) {
-        respond(503L, json = call_native(native_json, list(error = conditionMessage(e)), FALSE))
+        # The message may name paths, or values of the condition.
+        said <- if (config$context) conditionMessage(e) else "The ledger can't be shown now. `view_runs()` says why."
+        respond(503L, json = call_native(native_json, list(error = said), FALSE))
       })
     },
     onWSOpen = function(ws) ws$close()

@@ -12,12 +12,16 @@ note <- function(notes, text) {
   NULL
 }
 
-# An interrupt here only ends the piece of work that it meets.
+# An interrupt here only ends the piece of work that it meets. By the restart R leaves code for the console, also on an
+# error that no handler for errors sees.
 attempt <- function(code, what, notes) {
-  tryCatch(
-    code,
-    error = function(e) note(notes, paste0(what, ": ", rlang::cnd_message(e, prefix = FALSE))),
-    interrupt = function(e) note(notes, paste0(what, ": interrupted."))
+  withRestarts(
+    tryCatch(
+      code,
+      error = function(e) note(notes, paste0(what, ": ", rlang::cnd_message(e, prefix = FALSE))),
+      interrupt = function(e) note(notes, paste0(what, ": interrupted."))
+    ),
+    abort = function() note(notes, paste0(what, ": it was left without an error."))
   )
 }
 

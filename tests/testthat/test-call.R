@@ -466,6 +466,22 @@ test_that("neither an interrupt after the fit nor warnings as errors lose the va
   expect_identical(read_runs(file, details = TRUE)$status, rep("finished", 2))
 })
 
+test_that("what leaves the code of others for the console after the fit doesn't lose the value", {
+  odd <- structure(list(message = "odd", call = NULL), class = c("odd", "condition"))
+  f <- function() structure(list(1), class = "fitledger_odd")
+  for (leave in list(function(...) invokeRestart("abort"), function(...) stop(odd))) {
+    registerS3method("describe_fit", "fitledger_odd", leave, envir = asNamespace("fitledger"))
+    file <- local_ledger()
+    kept <- function(code) suppressWarnings(withRestarts(code, abort = function() "lost"), "fitledger_warning_not_recorded")
+    # R itself says what the condition has to say.
+    utils::capture.output(type = "message", {
+      for (metrics in list(leave, NULL)) expect_s3_class(kept(log_call(file, f(), metrics = metrics)), "fitledger_odd")
+      expect_s3_class(kept(log_fit(file, f())), "fitledger_odd")
+    })
+    expect_identical(read_runs(file, columns = "status")$status, rep("finished", 3))
+  }
+})
+
 test_that("the call finds its callers where they would be", {
   file <- local_ledger()
   grandparent <- function() parent.frame(2)

@@ -80,6 +80,17 @@ test_that("a ledger is begun by its first row, and by nothing else", {
   expect_identical(read_artifact(parent, child, "model"), cars)
 })
 
+test_that("runs are imported whose stored bytes are gone", {
+  team <- local_postgres()
+  file <- local_file()
+  id <- log_run(file, list(), list(m = 1), artifacts = list(gone = list(1), here = list(2)))
+  gone <- read_artifacts(file)$sha256[[1]]
+  unlink(file.path(paste0(file, ".objects"), substr(gone, 1, 2), gone))
+  expect_message(import_runs(file, team), "artifact 'gone' are not there")
+  expect_identical(read_artifact(team, id, "here"), list(2))
+  expect_error(read_artifact(team, id, "gone"), class = "fitledger_error_artifact")
+})
+
 test_that("nobody changes what is on record", {
   team <- local_postgres()
   log_run(team, list(), list(m = 1), artifacts = list(x = 1))

@@ -120,6 +120,60 @@ test_that("printing leaves the session as it was", {
   expect_identical(grDevices::dev.cur(), device)
 })
 
+test_that("options, the working directory, and where output goes stay as they were", {
+  local_patient_previews()
+  folder <- withr::local_tempdir()
+  withr::local_dir(folder)
+  withr::local_options(warn = 0, fitledger.test = "as it was")
+  seen <- function() list(options()[names(before)], getwd(), sink.number("message"), sink.number())
+  before <- options()
+  is <- seen()
+  preview <- preview_of(printing(function(x) {
+    options(warn = 2, fitledger.test = NULL, max.print = 3, stringsAsFactors = FALSE)
+    setwd(tempdir())
+    sink(stdout(), type = "message")
+    cat("printed\n")
+  }))
+  expect_identical(preview$text, "printed")
+  expect_identical(seen(), is)
+
+  # Sinks that aren't its own are taken away; none more is.
+  kept <- textConnection(NULL, "w")
+  withr::defer(close(kept))
+  sinks <- sink.number()
+  sink(kept)
+  expect_no_condition(preview_of(printing(function(x) {
+    sink()
+    sink()
+  })))
+  expect_identical(sink.number(), sinks + 1L)
+  sink()
+})
+
+test_that("a device that a part of a list opens is closed, and none of the session's is drawn on", {
+  local_patient_previews()
+  registerS3method("str", "fitledger_drawing", function(object, ...) {
+    graphics::plot(1)
+    cat("drawn\n")
+  }, envir = asNamespace("utils"))
+  object <- list(structure(list(1), class = "fitledger_drawing"))
+  before <- grDevices::dev.list()
+  expect_match(preview_of(object)$text, "drawn", fixed = TRUE)
+  expect_identical(grDevices::dev.list(), before)
+})
+
+test_that("texts that aren't valid have a preview, too", {
+  local_patient_previews()
+  expect_match(preview_of(c("\xff\xfe", "valid"))$text, "valid", fixed = TRUE)
+})
+
+test_that("many empty lines are tidied up in no time", {
+  local_patient_previews()
+  preview <- preview_of(printing(function(x) cat("first", strrep("\n", 99990))))
+  expect_identical(preview$text, "first")
+  expect_null(preview_of(printing(function(x) cat(strrep("\n", 99990)))))
+})
+
 test_that("a preview is text that no terminal and no browser takes for more", {
   local_patient_previews()
   noise <- as.raw(c(0x66, 0xff, 0xfe, 0x1b, 0x5b, 0x33, 0x31, 0x6d, 0x72, 0x65, 0x64, 0x1b, 0x5b, 0x30, 0x6d, 0x07, 0x0a))

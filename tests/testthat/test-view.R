@@ -480,6 +480,35 @@ test_that("a live page shows runs as they begin to hold a condition, and nothing
   expect_error(view_runs(file, live = TRUE, where = y > 1, open = FALSE), class = "fitledger_error_where")
 })
 
+test_that("no page without context names a path, whatever can't be read", {
+  # Of a name that is too long for the folder of what is stored the bytes can't be read.
+  folder <- withr::local_tempdir("a-folder-of-ours")
+  file <- file.path(folder, paste0(strrep("a", 246), ".csv"))
+  short <- local_file()
+  log_run(short, list(x = 1), list(m = 1), artifacts = list(text = list(1), file = system.file("DESCRIPTION", package = "fitledger")))
+  file.copy(short, file)
+  path <- view_runs(file, context = FALSE, open = FALSE)
+  page <- readChar(path, file.size(path), useBytes = TRUE)
+  expect_false(grepl("a-folder-of-ours", page, fixed = TRUE, useBytes = TRUE))
+  why <- lapply(shown(file, context = FALSE)$previews, `[[`, "why")
+  expect_match(unlist(why), "Its bytes can't be read", fixed = TRUE, all = FALSE)
+
+  skip_if_not_installed("httpuv")
+  secret <- "a-person-of-ours"
+  followed <- file.path(folder, "runs.csv")
+  file.copy(short, followed)
+  view <- local_view(followed, where = if (all(x < 2)) TRUE else stop(secret), context = FALSE)
+  expect_equal(told(view)$runs$n, 1)
+  log_run(followed, list(x = 2), list(m = 1))
+  answer <- request(view, paste0(view$path, "data"))
+  expect_equal(answer$status, 503)
+  expect_no_match(answer$body, secret, fixed = TRUE)
+  unlink(followed)
+  answer <- request(view, paste0(view$path, "data"))
+  expect_equal(answer$status, 503)
+  expect_no_match(answer$body, "a-folder-of-ours", fixed = TRUE)
+})
+
 test_that("a live view is used again only for the same question", {
   skip_if_not_installed("httpuv")
   file <- local_ledger()

@@ -105,6 +105,45 @@ test(`${hostile.length} hostile texts in every field run nothing and fetch nothi
   assert.deepEqual(wrong.filter((what) => !what.startsWith("request: file:")), []);
 });
 
+test("the largest and the smallest numbers that there are can be drawn", async () => {
+  const data = madeLedger(8);
+  const values = [1.7e308, -1.7e308, { na: true }, 5e-324, 0, 1, 1e308, 1e-310];
+  const numbers = (kind, name, from) => ({ kind, name, label: name, type: "double", values: values.map((_, i) => values[(i + from) % 8]).map((value) => (typeof value === "number" ? value : null)) });
+  data.runs.columns.push(
+    numbers("parameter", "p", 0), numbers("metric", "q", 1),
+    ...["tiny", "huge"].map((name, i) => ({ kind: "metric", name, label: name, type: "double", values: Array(8).fill([5e-324, 1.7e308][i]) })),
+  );
+  data.series = { 0: { q: { step: [-(2 ** 53), 0, 1, 2 ** 53], value: [1.7e308, -1.7e308, 0, 1], time: [1, 2, 3, 4] } } };
+  const browser = await launch();
+  const { page, wrong } = await open(browser, writePage(data));
+  const plots = [["p", "q"], ["tiny", "huge"], ["huge", "tiny"]].flatMap(([x, y]) => ["", "&logX=1&logY=1"].map((log) => `#view=plots&x=${x}&y=${y}&colour=${x}${log}`));
+  const views = [
+    ...plots, "#view=plots&plot=curves&metric=q", "#view=plots&plot=curves&metric=q&far=1&smooth=0.9", "#view=plots&plot=parallel&axes=p,q,tiny,huge&colour=q",
+    "#view=plots&plot=effects&best=q", "#view=plots&plot=effects&best=huge", `#view=run&id=${data.runs.id[0]}`, "#view=compare&selected=0-7", "#group=p&best=q", "#group=model&sort=q&means=1",
+  ];
+  for (const view of views) {
+    await page.evaluate((hash) => { location.hash = hash; }, view);
+    await page.evaluate(() => new Promise((resolve) => { requestAnimationFrame(() => requestAnimationFrame(resolve)); }));
+    const odd = await page.evaluate(() => [...document.querySelectorAll("svg *")].flatMap((element) => [...element.attributes]).filter(({ name, value }) => !/^(class|key|aria|title)/.test(name) && /NaN|Infinity|undefined/.test(value)).map(({ name, value }) => `${name}: ${value}`));
+    assert.deepEqual(odd, [], view);
+    assert.deepEqual(wrong, [], view);
+  }
+});
+
+test("a condition of any length is answered or refused", async () => {
+  const browser = await launch();
+  const { page, wrong } = await open(browser, writePage(madeLedger(3)));
+  for (const where of [Array(20000).fill("lambda > 0").join(" & "), `${Array(20000).fill("1").join("+")} > lambda`, `${"!".repeat(20000)}TRUE`, `${"(".repeat(20000)}TRUE`]) {
+    await page.evaluate((hash) => { location.hash = hash; }, `#where=${encodeURIComponent(where)}`);
+    await eventually(async () => assert.match(await page.locator("main").innerText(), /too long|too deeply/));
+    await page.evaluate(() => { location.hash = ""; });
+    await eventually(async () => assert.doesNotMatch(await page.locator("main").innerText(), /too long|too deeply/));
+  }
+  await page.evaluate((hash) => { location.hash = hash; }, `#where=${encodeURIComponent(`lambda %in% c(${Array(3000).fill("1").join()}) | ${Array(900).fill("lambda > 0").join(" & ")}`)}`);
+  await eventually(async () => assert.equal(await page.locator(".grid .body .row").count(), 3));
+  assert.deepEqual(wrong, []);
+});
+
 test("the policy stops what gets in all the same", async () => {
   const browser = await launch();
   const { page } = await open(browser, writePage(madeLedger(3)));

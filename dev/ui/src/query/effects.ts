@@ -61,8 +61,15 @@ function correlation(x: Float64Array, y: Float64Array): number {
 /** Spearman's rank correlation. */
 export const spearman = (x: Float64Array, y: Float64Array) => correlation(ranks(x), ranks(y));
 
+/** The numbers, in another unit where squares of them are no numbers, or nothing. */
+function squarable(numbers: Float64Array): Float64Array {
+  const most = numbers.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
+  return most > 1e100 || (most > 0 && most < 1e-100) ? numbers.map((value) => value / most) : numbers;
+}
+
 /** The share of the variance of numbers that lies between categories, which are numbered from 0. */
-export function etaSquared(categories: Float64Array, y: Float64Array): number {
+export function etaSquared(categories: Float64Array, numbers: Float64Array): number {
+  const y = squarable(numbers);
   const middle = mean(y);
   const size = categories.reduce((most, category) => Math.max(most, category), 0) + 1;
   const [sums, counts] = [new Float64Array(size), new Float64Array(size)];

@@ -63,6 +63,8 @@ const shapeNames: { [shape in Shape]: string } = {
 const and = (a: Cell, b: Cell) => (a === false || b === false ? false : a === null || b === null ? null : true);
 const or = (a: Cell, b: Cell) => (a === true || b === true ? true : a === null || b === null ? null : false);
 
+const mostOperators = 2000;
+
 class Parser {
   private tokens: Token[];
   private next = 0;
@@ -70,6 +72,9 @@ class Parser {
 
   constructor(source: string, private columns: Map<string, Column>) {
     this.tokens = tokens(source);
+    // Each rests on the one before it, as deep as there is room, and an address may come from anybody.
+    const operators = this.tokens.filter(({ kind, text }) => kind === "op" && !"(),".includes(text));
+    if (operators.length > mostOperators) throw new WhereError("This is too long.", operators[mostOperators].at);
   }
 
   condition(): Expression {

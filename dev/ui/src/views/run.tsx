@@ -7,6 +7,7 @@ import { LineageGraph } from "../parts/lineage_graph.tsx";
 import { Elapsed } from "../parts/remarks.tsx";
 import { bytes, cell, count, duration, imageUrl, plain, short, shortHash, time, whole } from "../parts/text.ts";
 import { nearest } from "../query/near.ts";
+import { ofNumbers } from "./plots/chart.tsx";
 
 export function RunPage() {
   const { ledger, state, rows, go, href } = useApp();
@@ -238,13 +239,13 @@ function Sparkline({ name, series }: { name: string; series?: Series }) {
   if (finite.length < 2) return null;
   const [low, high] = finite.reduce(([low, high], value) => [Math.min(low, value), Math.max(high, value)], [Infinity, -Infinity]);
   const [width, height] = [140, 22];
+  const y = ofNumbers([low, high], [height - 2, 2], { nice: false }).pixel;
   const step = Math.max(1, Math.floor(values.length / width));
   let d = "";
   for (let i = 0; i < values.length; i += step) {
     if (!Number.isFinite(values[i])) continue;
     const x = (i / (values.length - 1)) * width;
-    const y = high > low ? (1 - (values[i] - low) / (high - low)) * (height - 4) + 2 : height / 2;
-    d += `${d ? "L" : "M"}${x.toFixed(1)} ${y.toFixed(1)}`;
+    d += `${d ? "L" : "M"}${x.toFixed(1)} ${y(values[i]).toFixed(1)}`;
   }
   const label = `${name}: ${count(values.length, "point")}, from ${short(finite[0])} to ${short(finite.at(-1)!)}, lowest ${short(low)}, highest ${short(high)}`;
   return <svg class="sparkline" width={width} height={height} role="img" aria-label={label}><title>{label}</title><path d={d} /></svg>;

@@ -70,7 +70,10 @@ function withZero(limits: [number, number], from: number, to: number): Scale {
 
 export function ofNumbers([low, high]: [number, number], [from, to]: [number, number], { log = false, time = 0, nice = true } = {}): Scale {
   if (low > high) [low, high] = log ? [1, 10] : [0, 1];
-  if (low === high) [low, high] = log ? [low / 2, low * 2] : [low - (Math.abs(low) || 1) / 2, high + (Math.abs(high) || 1) / 2];
+  // No number is as large as the largest are apart: these are measured in a larger unit.
+  const unit = !log && Math.max(-low, high) > 1e300 ? 2 ** -64 : 1;
+  [low, high] = [low * unit, high * unit];
+  if (low === high) [low, high] = log ? [low / 2 || low, Math.min(low * 2, Number.MAX_VALUE)] : [low - (Math.abs(low) || 1) / 2, high + (Math.abs(high) || 1) / 2];
   const room = Math.max(2, Math.floor(Math.abs(to - from) / 80));
   const identity = (num: number) => num;
   if (time) {
@@ -82,13 +85,16 @@ export function ofNumbers([low, high]: [number, number], [from, to]: [number, nu
     };
   }
   const exact = log ? scaleLog([low, high], [from, to]) : scaleLinear([low, high], [from, to]);
-  const scale = nice ? exact.nice() : exact;
-  const all = scale.ticks(room);
+  const rounded = nice ? exact.copy().nice() : exact;
+  // There may be no rounder number beyond.
+  const scale = rounded.domain().every((end) => Number.isFinite(end / unit) && (!log || end > 0)) ? rounded : exact;
+  // Between the smallest numbers there is no room for steps.
+  const all = (log && low < 1e-300 ? [low, high] : scale.ticks(room)).filter((value) => Number.isFinite(value / unit));
   const decades = all.filter((value) => Number.isInteger(Math.log10(value) + 0) || Math.abs(Math.log10(value) % 1) < 1e-9);
   const ticks = log && all.length > 10 && decades.length > 1 ? decades : all;
   return {
-    pixel: (num) => (Number.isFinite(num) && (!log || num > 0) ? scale(num) : NaN), value: (pixel) => scale.invert(pixel),
-    levels: null, rank: identity, ticks: ticks.map((value) => ({ at: scale(value), label: short(value, 6) })),
+    pixel: (num) => (Number.isFinite(num) && (!log || num > 0) ? scale(num * unit) : NaN), value: (pixel) => scale.invert(pixel) / unit,
+    levels: null, rank: identity, ticks: ticks.map((value) => ({ at: scale(value), label: short(value / unit, 6) })),
   };
 }
 

@@ -3,6 +3,7 @@
 //! what they looked like when they were stored.
 
 use std::collections::HashSet;
+use std::error::Error as _;
 use std::io::{Cursor, Read};
 
 use base64::Engine;
@@ -114,7 +115,11 @@ fn of(entry: &ArtifactEntry, recorded: Option<&artifact::Preview>, objects: &Obj
         },
         Ok(bytes) => look(bytes, &extension),
         Err(Error::Artifact { damage, .. }) => none(&format!("Its bytes {}.", damage.text())),
-        Err(e) => none(&e.in_full()),
+        // The error names the path, which isn't for those who get the page.
+        Err(e) => match e.source() {
+            Some(cause) => none(&format!("Its bytes can't be read: {cause}.")),
+            None => none("Its bytes can't be read."),
+        },
     }
 }
 
