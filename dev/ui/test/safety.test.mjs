@@ -58,7 +58,7 @@ function hostileLedger(text) {
     [sha256]: { kind: "text", text }, [bytes("aa")]: { kind: "image", type: "image/png", base64: text }, [bytes("bb")]: { kind: "image", type: text, base64: "" },
     [bytes("cc")]: { kind: "table", names: [text], rows: [[text]], of: 2 }, [bytes("dd")]: { kind: "none", why: text },
   };
-  data.models = [{ model: text, version: 1, run: 0, artifact: text, sha256, registered: 0, stages: [text] }];
+  data.models = [{ model: text, version: 1, run: 0, run_id: text, artifact: text, sha256, registered: 0, stages: [text] }];
   data.stages = [{ model: text, stage: text, version: 1, previous: null, time: 0, who: text, event: "refuse", why: text, figures: { [text]: { t: "character", v: text } } }];
   data.omitted = [text];
   data.integrity = { status: "corrupt", rows: 1, row: 2, byte: 3, why: text, problems: [{ row: 1, kind: text, problem: text }] };
