@@ -7,7 +7,9 @@
 #' send it, or embed it in a document.
 #'
 #' The page groups runs by any column, tag, experiment or parent, hides columns that no run
-#' shown has, and says which way the best run is better and why: by what the search of a run recorded, else
+#' shown has, and puts the parameters that differ between the runs beside the metrics. The star is for the best run by the
+#' metric that you choose, else by the first one that the search of the runs was given, else by the first that one of them
+#' has. Which way is better it says, and why: by what the search of a run recorded, else
 #' by the name of the metric, else smaller; or as you choose. Its conditions are those of [read_runs()], as far as
 #' the page knows them; the `?` beside the field lists them, and what it doesn't know it refuses.
 #'

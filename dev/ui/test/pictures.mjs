@@ -12,7 +12,7 @@ test("pictures", async () => {
   const found = data.models.map(({ run }) => run);
   const networks = data.runs.id.map((_, place) => place).filter((place) => data.series[place]?.loss);
   const shots = {
-    "view-runs": `#where=is.na(span)&sort=test_rmse&selected=${found.join(".")}&columns=test_rmse&columns=train_rmse&columns=timestamp&columns=status&columns=learner&columns=lambda&columns=eta&columns=hidden&columns=${encodeURIComponent("tags.by")}&columns=duration`,
+    "view-runs": `#where=is.na(span)&sort=test_rmse&selected=${found.join(".")}&columns=test_rmse&columns=train_rmse&columns=learner&columns=lambda&columns=eta&columns=hidden&columns=timestamp&columns=status&columns=${encodeURIComponent("tags.by")}&columns=duration`,
     "view-curves": `#view=plots&plot=curves&selected=${networks.join(".")}&metric=test_loss&logY=1`,
   };
   for (const [name, hash] of Object.entries(shots)) {

@@ -38,6 +38,12 @@ export const shortHash = (text: string) =>
 /** The id of a run without its date and time, which stand beside it. */
 export const shortId = (id: string) => id.replace(/^\d{8}-\d{6}-(\w{12})$/, "$1");
 
+/** The same in so many characters, at least 12: ids of other forms tell the runs apart at their ends. */
+export function cutId(id: string, most: number): string {
+  const characters = [...shortId(id)];
+  return characters.length <= most ? characters.join("") : `${characters.slice(0, most - 12).join("")}…${characters.slice(-11).join("")}`;
+}
+
 /** What a user's column is, before its name. */
 export const described = ({ kind, label }: Column) => (kind === "parameter" || kind === "metric" || kind === "tag" ? `${kind} ${label}` : label);
 

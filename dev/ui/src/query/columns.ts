@@ -2,7 +2,7 @@
 
 import type { Column } from "../data/column.ts";
 import type { Ledger } from "../data/ledger.ts";
-import { bestMetric } from "./direction.ts";
+import { bestMetric, searchesOf } from "./direction.ts";
 import type { State } from "./state.ts";
 
 export interface Shown {
@@ -55,10 +55,30 @@ function usualColumns(ledger: Ledger, state: State, places: ArrayLike<number>): 
   const of = (kind: "run" | "detail", name: string) => ledger.column(kind, name)!;
   const [timestamp, status, duration] = [of("run", "timestamp"), of("detail", "status"), of("detail", "duration")];
   const params = telling(ledger, places);
-  // A narrow screen shows two or three of them.
-  return matchMedia("(max-width: 40rem)").matches
-    ? [...metrics, ...params, status, timestamp, duration]
-    : [...metrics, timestamp, status, ...params, duration];
+  const different = differing(ledger);
+  // What was tried stands beside what came of it.
+  return [
+    ...metrics, ...params.filter((column) => different.has(column)),
+    timestamp, status, ...params.filter((column) => !different.has(column)), duration,
+  ];
+}
+
+const remembered = new WeakMap<Ledger, { version: number; different: Set<Column> }>();
+
+/**
+ * The parameters that differ among the runs, whichever are shown, so that columns stay where they are. Void runs don't count,
+ * nor searches: how one searched isn't what was tried.
+ */
+function differing(ledger: Ledger): Set<Column> {
+  const known = remembered.get(ledger);
+  if (known?.version === ledger.version) return known.different;
+  const status = ledger.column("detail", "status")!;
+  const isVoid = status.levels.indexOf("void");
+  const searches = new Set(searchesOf(ledger).filter(({ place, metrics }) => !metrics.some((metric) => metric.has(place))).map(({ place }) => place));
+  const places = Uint32Array.from({ length: ledger.n }, (_, place) => place).filter((place) => status.num[place] !== isVoid && !searches.has(place));
+  const different = new Set(ledger.of("parameter").slice(0, lookedAt).filter((column) => varies(column, places)));
+  remembered.set(ledger, { version: ledger.version, different });
+  return different;
 }
 
 const fewParams = 6;

@@ -24,19 +24,35 @@ function textsOf(value: Json): string[] {
   return (Array.isArray(found) ? found : [found]).filter((text) => typeof text === "string");
 }
 
-/** What the searches of a ledger say of the metrics by which they chose: true where larger is better, null where they differ. */
-function saidBySearches(ledger: Ledger): Map<string, boolean | null> {
-  const said = new Map<string, boolean | null>();
-  const [metrics, maximize] = [ledger.column("parameter", "metrics"), ledger.column("parameter", "maximize")];
+/** A run that chose by metrics: of others, that belong to it, or of what it measured itself. */
+export interface Search {
+  place: number;
+  /** Those of its metrics that anything was measured by; the first decides. */
+  metrics: Column[];
+  /** The names of those that are better if they are larger. */
+  larger: Set<string>;
+}
+
+function findSearches(ledger: Ledger): Search[] {
+  const [named, maximize] = [ledger.column("parameter", "metrics"), ledger.column("parameter", "maximize")];
   const parents = new Set(ledger.column("detail", "parent")?.levels);
-  if (!metrics) return said;
-  for (let place = 0; place < ledger.n; place++) {
-    if (!metrics.has(place)) continue;
-    const larger = new Set(maximize ? textsOf(maximize.value(place)) : []);
-    for (const name of textsOf(metrics.value(place))) {
-      const measured = ledger.column("metric", name);
-      // Anybody may call a parameter so; a search has runs of its own, or is one.
-      if (!measured || (!parents.has(ledger.ids[place]) && !measured.has(place))) continue;
+  const found: Search[] = [];
+  for (let place = 0; named && place < ledger.n; place++) {
+    if (!named.has(place)) continue;
+    const isParent = parents.has(ledger.ids[place]);
+    const metrics = textsOf(named.value(place)).flatMap((name) => ledger.column("metric", name) ?? []);
+    // Anybody may call a parameter so; a search has runs of its own, or is one.
+    const own = metrics.filter((metric) => isParent || metric.has(place));
+    if (own.length) found.push({ place, metrics: own, larger: new Set(maximize ? textsOf(maximize.value(place)) : []) });
+  }
+  return found;
+}
+
+/** What searches say of the metrics by which they chose: true where larger is better, null where they differ. */
+function saidBy(searches: Search[]): Map<string, boolean | null> {
+  const said = new Map<string, boolean | null>();
+  for (const { metrics, larger } of searches) {
+    for (const { name } of metrics) {
       const before = said.get(name);
       said.set(name, before === undefined || before === larger.has(name) ? larger.has(name) : null);
     }
@@ -44,20 +60,24 @@ function saidBySearches(ledger: Ledger): Map<string, boolean | null> {
   return said;
 }
 
-const remembered = new WeakMap<Ledger, { version: number; said: Map<string, boolean | null> }>();
+const remembered = new WeakMap<Ledger, { version: number; searches: Search[]; said: Map<string, boolean | null> }>();
 
-function searches(ledger: Ledger) {
-  let known = remembered.get(ledger);
-  if (known?.version !== ledger.version) {
-    known = { version: ledger.version, said: saidBySearches(ledger) };
-    remembered.set(ledger, known);
+function known(ledger: Ledger) {
+  let all = remembered.get(ledger);
+  if (all?.version !== ledger.version) {
+    const searches = findSearches(ledger);
+    all = { version: ledger.version, searches, said: saidBy(searches) };
+    remembered.set(ledger, all);
   }
-  return known.said;
+  return all;
 }
+
+/** The searches of a ledger, in its order. */
+export const searchesOf = (ledger: Ledger): Search[] => known(ledger).searches;
 
 /** As it is known of a metric, whatever was chosen. */
 export function knownDirection(ledger: Ledger, metric: Column): Direction {
-  const said = searches(ledger).get(metric.name);
+  const said = known(ledger).said.get(metric.name);
   if (typeof said === "boolean") return { larger: said, why: "the search says so" };
   if (largerName.test(metric.name)) return { larger: true, why: "its name says so" };
   return { larger: false, why: "as is usual" };

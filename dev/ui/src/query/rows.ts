@@ -3,7 +3,7 @@
 import type { Column } from "../data/column.ts";
 import type { Ledger } from "../data/ledger.ts";
 import { numberOf } from "../data/page.ts";
-import { bestMetric, directionOf } from "./direction.ts";
+import { bestMetric, directionOf, searchesOf, type Search } from "./direction.ts";
 import type { Over, State } from "./state.ts";
 import { parseWhere, WhereError } from "./where.ts";
 
@@ -86,12 +86,30 @@ export function chooseRows(ledger: Ledger, state: State, { keep, error, voided }
   return { places: places.subarray(0, n), best, error, voided };
 }
 
-/** The metric that was chosen; else the first that one of the runs has, so that a condition on some of them has a best run. */
+/**
+ * The metric that was chosen. Else one that the runs have, so that a condition on some of them has a best run: of those by
+ * which the first search chose that they belong to, or of all, the first.
+ */
 export function chosenBest(ledger: Ledger, { best }: Pick<State, "best">, { keep }: Matching): string {
   const metrics = ledger.of("metric");
   if (metrics.some(({ label }) => label === best)) return best;
   const isFilled = (column: Column) => keep.some((kept, place) => kept === 1 && column.has(place));
-  return (metrics.slice(0, lookedAt).find(isFilled) ?? metrics[0])?.label ?? "";
+  const decisive = searchOf(ledger, keep)?.metrics.find(isFilled);
+  return (decisive ?? metrics.slice(0, lookedAt).find(isFilled) ?? metrics[0])?.label ?? "";
+}
+
+/** The first search that is among the runs, or to which one of them belongs. */
+function searchOf(ledger: Ledger, keep: Uint8Array): Search | undefined {
+  const searches = searchesOf(ledger);
+  const parent = ledger.column("detail", "parent");
+  if (!searches.length || !parent) return searches.find(({ place }) => keep[place] === 1);
+  const parents = new Set<number>();
+  for (let place = 0; place < keep.length; place++) {
+    const code = parent.num[place] ?? NaN;
+    if (keep[place] && !Number.isNaN(code)) parents.add(code);
+  }
+  const belongsTo = new Set([...parents].map((code) => parent.levels[code]));
+  return searches.find(({ place }) => keep[place] === 1 || belongsTo.has(ledger.ids[place]));
 }
 
 const lookedAt = 100;

@@ -5,7 +5,8 @@ import type { ComponentChild, TargetedMouseEvent } from "preact";
 import type { Column } from "../data/column.ts";
 import { useApp } from "../parts/context.ts";
 import { Elapsed, remarksOf } from "../parts/remarks.tsx";
-import { cell, count, described, short, shortId, time, whole } from "../parts/text.ts";
+import { cell, count, cutId, described, short, shortId, time, whole } from "../parts/text.ts";
+import { isFilled } from "../query/columns.ts";
 import { bestMetric, directionOf, inWords } from "../query/direction.ts";
 import { groupAt, groupRuns, lineOf, linesOf, orderGroups, type Group } from "../query/groups.ts";
 import { measureOf } from "../query/rows.ts";
@@ -105,10 +106,10 @@ function Table() {
       const { text, best = "" } = said(column, group);
       return best ? `${text} best ${best}` : text;
     });
-    return widths(columns, rows.places, texts);
+    return widths(columns, rows, texts);
   }, [columns, rows, said]);
   const view = useWindow(lines, ledger.version);
-  const { id, pins } = layOut(columns, wide, metric, view.width, grouped !== null);
+  const { id, idLength, pins } = layOut(columns, wide, metric, view.width, grouped !== null);
   const selected = useMemo(() => new Set(state.selected), [state.selected]);
   // A run by its place, a group by its key.
   const [active, setActive] = useState<number | string | null>(null);
@@ -225,9 +226,9 @@ function Table() {
           <input type="checkbox" tabIndex={-1} checked={selected.has(place)} aria-label={`Select run ${ledger.ids[place]}`} />
         </div>
         <div role="gridcell" class="id">
-          <a href={href({ view: "run", id: ledger.ids[place] })} tabIndex={-1} title={ledger.ids[place]}>{shortId(ledger.ids[place])}</a>
+          {best ? star : statusMarks[status] && <span class="mark" aria-hidden="true" title={status}>{statusMarks[status]}</span>}
+          <a href={href({ view: "run", id: ledger.ids[place] })} tabIndex={-1} title={ledger.ids[place]}>{cutId(ledger.ids[place], idLength)}</a>
           {grouped && names?.has(place) && <span class="muted">{cell(names, place)}</span>}
-          {best && star}
         </div>
         {columns.map((column, i) => gridcell(
           column, i, isStatus(column) ? [status, ...remarksOf(ledger, place).map(({ what, text }) => `${what}: ${text}`)].join("\n") : whole(column, place),
@@ -256,10 +257,10 @@ function Table() {
           <input type="checkbox" tabIndex={-1} checked={all} aria-label={`Select ${count(group.places.length, "run")} of ${called}`} />
         </div>
         <div role="gridcell" class="id">
+          {at === groupOfBest && star}
           <span class="fold" aria-hidden="true">{isOpen ? "▾" : "▸"}</span>
           <GroupName ledger={ledger} by={by} group={group} href={(id) => href({ view: "run", id })} />
           <span class="count" title={count(group.places.length, "run")}>{group.places.length.toLocaleString("en")}<span class="hidden"> runs</span></span>
-          {at === groupOfBest && star}
         </div>
         {columns.map((column, i) => {
           const { text, best, title, muted } = said(column, group);
@@ -306,6 +307,7 @@ function Summary({ grouped }: { grouped: { by: Column; groups: Group[]; open: Se
   if (rows.voided) parts.push(`${rows.voided.toLocaleString("en")} void left out`);
   const over = { last: "", min: " at its smallest", max: " at its largest", mean: " on average" }[state.over];
   const direction = metric && directionOf(ledger, metric, state);
+  const parent = ledger.column("detail", "parent");
   return (
     <p class="summary" role="status">
       <span>{parts.join(", ")}</span>
@@ -315,6 +317,9 @@ function Summary({ grouped }: { grouped: { by: Column; groups: Group[]; open: Se
           <a href={href({ view: "run", id: ledger.ids[rows.best] })}>{state.over === "last" ? cell(metric, rows.best) : short(measureOf(ledger, metric, state.over)(rows.best))}</a>{" "}
           <span class="why">({inWords(direction)})</span>
         </span>
+      )}
+      {!grouped && parent && isFilled(parent, rows.places) && (
+        <span><button type="button" class="link" onClick={() => go({ group: parent.label, open: [] })}>group by parent</button></span>
       )}
       {grouped && (
         <span>

@@ -2,9 +2,13 @@
 
 import type { Column } from "../../data/column.ts";
 import { cell } from "../../parts/text.ts";
+import type { Rows } from "../../query/rows.ts";
 
-/** In rem. */
+/** In rem, a character of a value, of a metric's, the best of which is bold, and of a label. */
 const characterWidth = 0.61;
+const boldWidth = 0.72;
+const labelWidth = 0.55;
+const arrowWidth = 1.1;
 const padding = 1.6;
 export const tickWidth = 2.4;
 /** Below so many pixels a screen is narrow, as in the style sheet. */
@@ -16,14 +20,16 @@ const sampled = 300;
 const mostOfValues = 28;
 const mostBeside = 38;
 
-/** Widths in rem, by what is in some of the rows; `more` has the texts that stand there beside values. */
-export function widths(columns: Column[], places: Uint32Array, more: (column: Column) => string[]): number[] {
+/** Widths in rem, by what is in some of the rows and in the best; `more` has the texts that stand there beside values. */
+export function widths(columns: Column[], { places, best }: Rows, more: (column: Column) => string[]): number[] {
   const step = Math.max(1, Math.floor(places.length / sampled));
   return columns.map((column) => {
-    let longest = column.label.length + 2;
+    let longest = Math.max(6, best === null ? 0 : cell(column, best).length);
     for (let i = 0; i < places.length; i += step) longest = Math.max(longest, cell(column, places[i]).length);
     const beside = more(column).reduce((most, text) => Math.max(most, text.length), 0);
-    return Math.max(6, Math.min(mostOfValues, longest), Math.min(mostBeside, beside)) * characterWidth + padding;
+    const label = Math.min(mostOfValues * characterWidth, column.label.length * labelWidth + arrowWidth);
+    const values = Math.min(mostOfValues, longest) * (column.kind === "metric" ? boldWidth : characterWidth);
+    return Math.max(label, values, Math.min(mostBeside, beside) * characterWidth) + padding;
   });
 }
 
@@ -38,6 +44,8 @@ export interface Pin {
 
 export interface Layout {
   id: number;
+  /** So many characters of a run's id have room. */
+  idLength: number;
   wide: number[];
   pins: (Pin | null)[];
 }
@@ -45,7 +53,7 @@ export interface Layout {
 /** Metrics stay in sight as far as they leave half of the table to the rest, the one by which runs compete before others. */
 export function layOut(columns: Column[], wide: number[], metric: Column | undefined, width: number, grouped: boolean): Layout {
   const isNarrow = width < narrow;
-  const id = isNarrow ? (grouped ? 10.5 : 9.2) : grouped ? 17 : 11.5;
+  const id = isNarrow ? (grouped ? 10.5 : 9.2) : grouped ? 17.5 : 11.5;
   const before = id + (isNarrow ? 0 : tickWidth);
   let room = (width / rem) * (isNarrow ? 0.65 : 0.6) - before;
   const pinned = new Set<number>();
@@ -60,5 +68,5 @@ export function layOut(columns: Column[], wide: number[], metric: Column | undef
   const pins = columns.map((_, i) => pinned.has(i)
     ? { left: before + sum(all.filter((other) => other < i)), right: sum(all.filter((other) => other > i)), begins: i === all[0] && i > 0, ends: i === all.at(-1) }
     : null);
-  return { id, wide, pins };
+  return { id, idLength: isNarrow ? 12 : 16, wide, pins };
 }

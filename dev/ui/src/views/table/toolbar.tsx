@@ -1,6 +1,7 @@
 // What is asked of the table: conditions, the best, groups, columns.
 
-import { useMemo } from "preact/hooks";
+import type { ComponentChildren } from "preact";
+import { useMemo, useState } from "preact/hooks";
 import { useApp } from "../../parts/context.ts";
 import { Menu } from "../../parts/menu.tsx";
 import { count, csv, download } from "../../parts/text.ts";
@@ -19,30 +20,36 @@ export function Toolbar() {
     const places = Uint32Array.from({ length: ledger.n }, (_, place) => place);
     download(csv([...ledger.columns().values()], places), `${name}-everything.csv`);
   };
+  // Where there is little room; what leaves out runs isn't hidden.
+  const [open, setOpen] = useState(state.search !== "");
   return (
     <div class="toolbar" role="search">
-      <Condition />
-      <label class="field">
-        <span>Search</span>
-        <input type="search" value={state.search} placeholder="any text"
-          onInput={(event) => go({ search: event.currentTarget.value }, true)} />
-      </label>
-      <Best />
-      <Groups />
-      <div class="buttons">
-        <label class="check">
-          <input type="checkbox" checked={state.void} onChange={(event) => go({ void: event.currentTarget.checked })} />
-          Void runs
+      <Condition>
+        <button type="button" class="unfold" aria-expanded={open} aria-controls="options" onClick={() => setOpen(!open)}>Options</button>
+      </Condition>
+      <div class={open ? "options open" : "options"} id="options">
+        <label class="field">
+          <span>Search</span>
+          <input type="search" value={state.search} placeholder="any text"
+            onInput={(event) => go({ search: event.currentTarget.value }, true)} />
         </label>
-        <Picker />
-        <Menu label="CSV">
-          <button type="button" onClick={() => download(csv([ledger.column("run", "run_id")!, ...shown.columns], rows.places), `${name}-shown.csv`)}>
-            What is shown: {count(rows.places.length, "run")}, {count(shown.columns.length + 1, "column")}
-          </button>
-          <button type="button" onClick={everything}>
-            Everything: {count(ledger.n, "run")}, {count(ledger.columns().size, "column")}
-          </button>
-        </Menu>
+        <Best />
+        <Groups />
+        <div class="buttons">
+          <label class="check">
+            <input type="checkbox" checked={state.void} onChange={(event) => go({ void: event.currentTarget.checked })} />
+            Void runs
+          </label>
+          <Picker />
+          <Menu label="CSV">
+            <button type="button" onClick={() => download(csv([ledger.column("run", "run_id")!, ...shown.columns], rows.places), `${name}-shown.csv`)}>
+              What is shown: {count(rows.places.length, "run")}, {count(shown.columns.length + 1, "column")}
+            </button>
+            <button type="button" onClick={everything}>
+              Everything: {count(ledger.n, "run")}, {count(ledger.columns().size, "column")}
+            </button>
+          </Menu>
+        </div>
       </div>
     </div>
   );
@@ -109,7 +116,7 @@ function Groups() {
   );
 }
 
-function Condition() {
+function Condition({ children }: { children: ComponentChildren }) {
   const { ledger, state, rows, go } = useApp();
   const example = useMemo(() => exampleCondition(ledger), [ledger]);
   const error = rows.error;
@@ -121,6 +128,7 @@ function Condition() {
           aria-invalid={error ? "true" : undefined} aria-describedby={error ? "where-error" : undefined}
           onInput={(event) => go({ where: event.currentTarget.value }, true)} />
         <Menu label="?" name="What conditions can say"><ConditionHelp /></Menu>
+        {children}
       </div>
     </div>
   );
