@@ -45,7 +45,7 @@
 #'
 #' With `where` the page holds only the runs for which the condition holds, void ones included
 #' unless it says otherwise. The others are not in it: not in the
-#' table, the plots, a comparison or the lineage, nor their artifacts. A run whose parent isn't shown shows none. Models
+#' table, the plots, a comparison or the lineage, nor their artifacts, nor what is wrong with these. A run whose parent isn't shown shows none. Models
 #' keep all their versions and say of which runs they are, also where the run isn't shown. A live
 #' page asks again as rows come, so that runs come and go as they begin or cease to hold
 #' the condition; the variables that it names stay as they were at the call.

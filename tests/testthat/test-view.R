@@ -480,6 +480,17 @@ test_that("a live page shows runs as they begin to hold a condition, and nothing
   expect_error(view_runs(file, live = TRUE, where = y > 1, open = FALSE), class = "fitledger_error_where")
 })
 
+test_that("what is wrong with runs that aren't shown isn't said", {
+  file <- local_file()
+  for (x in 1:2) log_run(file, list(x = x), list(m = 1), artifacts = rlang::set_names(list(list(x)), paste0("artifact-", x)))
+  unlink(paste0(file, ".objects"), recursive = TRUE)
+  problems <- function(...) vapply(shown(file, ...)$integrity$problems, `[[`, "", "problem")
+  expect_match(problems(), "artifact-1", all = FALSE)
+  expect_match(problems(), "artifact-2", all = FALSE)
+  expect_match(problems(where = x == 2), "artifact-2", all = FALSE)
+  expect_no_match(problems(where = x == 2), "artifact-1")
+})
+
 test_that("no page without context names a path, whatever can't be read", {
   # Of a name that is too long for the folder of what is stored the bytes can't be read.
   folder <- withr::local_tempdir("a-folder-of-ours")

@@ -224,7 +224,7 @@ impl Page {
             o.int("written", milliseconds(about.written));
             o.text("version", about.version);
             match about.integrity {
-                Some(report) => write_integrity(report, o.key("integrity")),
+                Some(report) => write_integrity(view, report, o.key("integrity")),
                 None => o.null("integrity"),
             }
             write_texts(&compare::KINDS, o.key("kinds"));

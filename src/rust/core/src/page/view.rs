@@ -37,6 +37,8 @@ pub(super) struct View {
     extent: Arc<Extent>,
     /// The ids of the runs that aren't shown.
     pub left_out: HashSet<String>,
+    /// The numbers of their rows, in order.
+    rows_left_out: Vec<u64>,
     /// What sessions say where the page doesn't: by it alone a run is known to be lost.
     held_back: HashMap<String, SessionContext>,
     pub ledger: String,
@@ -124,6 +126,11 @@ impl View {
         self.extent = extent.clone();
     }
 
+    /// Whether a row speaks of a run that isn't shown.
+    pub(super) fn leaves_out(&self, row: u64) -> bool {
+        self.rows_left_out.binary_search(&row).is_ok()
+    }
+
     /// Whether a running run's process is provably gone.
     pub(super) fn is_lost(&self, run: Run<'_>) -> bool {
         run.is_lost_by(|session: &Session| {
@@ -187,6 +194,8 @@ impl Fold for View {
     fn apply(&mut self, row: &Row<'_>) -> std::result::Result<(), Refusal> {
         if self.extent.leaves_out(row) {
             self.left_out.insert(row.run_id.to_owned());
+            memory::reserve(&mut self.rows_left_out, 1);
+            self.rows_left_out.push(row.seq.0);
             return self.registry.apply(row);
         }
         if !self.extent.without_context {
@@ -208,6 +217,7 @@ impl Fold for View {
             + size_of::<Point>() * self.points.len()
             + self.previews.bytes
             + size_of::<String>() * self.left_out.len()
+            + size_of::<u64>() * self.rows_left_out.len()
     }
 
     fn read(file: &LedgerFile) -> Result<Folded<View>> {
