@@ -226,7 +226,6 @@ test_that("what is recorded and said of numbers doesn't depend on the session's 
     for (i in 1:3) register_model(file, "price", id)
     damaged <- local_file()
     lines <- readLines(file_of(file))
-    lines[[3]] <- sub("context", "Context", sub("0.5", "0.6", lines[[3]], fixed = TRUE), fixed = TRUE)
     lines[[4]] <- sub("1.5", "2.5", lines[[4]], fixed = TRUE)
     writeLines(lines, damaged)
     said <- lapply(expression(
