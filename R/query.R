@@ -187,7 +187,8 @@ tell_direction <- function(file, table, metric) {
     return(invisible())
   }
   parent <- read_run(file, table$frame$run_id[[1]])$parent
-  larger <- if (!is.null(parent)) read_run(file, parent)$params$maximize
+  # An import may have brought the run without its parent.
+  larger <- if (!is.null(parent)) tryCatch(read_run(file, parent)$params$maximize, fitledger_error_unknown = function(e) NULL)
   if (metric %in% larger) {
     rlang::inform(
       c(

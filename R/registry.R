@@ -489,7 +489,6 @@ read_version <- function(file, found, call = rlang::caller_env()) {
   copy_artifact(file, found, what, call)
 }
 
-# A model as gates see it. It is read when somebody asks for it.
 # A session that has only read a model can't predict with it where nothing in it has loaded the package that knows its class:
 # of those that the run had, the first that registers a method is loaded.
 load_predict <- function(model, file, run_id) {
@@ -514,6 +513,7 @@ registers <- function(package, generic, classes) {
   is.matrix(methods) && any(methods[, 1] == generic & methods[, 2] %in% classes)
 }
 
+# A model as gates see it. It is read when somebody asks for it.
 model_handle <- function(file, found, call = rlang::caller_env()) {
   fields <- c("name", "version", "run_id", "artifact", "params", "metrics", "signature")
   handle <- rlang::new_environment(found[fields])
