@@ -86,22 +86,10 @@ test_that("what one types here in place of MLflow's calls does that", {
   expect_identical(getOption("fitledger.experiment"), "ridge")
 })
 
-# All calls of code, whatever they stand in.
-calls_in <- function(code) {
-  if (is.expression(code) || is.list(code)) {
-    return(unlist(lapply(code, calls_in)))
-  }
-  if (!is.call(code)) {
-    return(NULL)
-  }
-  parts <- Filter(function(part) !identical(part, quote(expr = )), as.list(code))
-  c(list(code), unlist(lapply(parts, calls_in)))
-}
-
 # That calls of ours have arguments of theirs.
 expect_our_calls <- function(text) {
   exports <- getNamespaceExports("fitledger")
-  for (code in calls_in(parse(text = text, keep.source = FALSE))) {
+  for (code in calls_in(as.list(parse(text = text, keep.source = FALSE)))) {
     head <- code[[1]]
     name <- if (is.symbol(head)) as.character(head) else if (rlang::is_call(head, "::") && identical(head[[2]], quote(fitledger))) as.character(head[[3]])
     if (!is.null(name) && name %in% exports) {
