@@ -536,3 +536,13 @@ test_that("a restoring that finds no run says so", {
   expect_identical(bytes(file), before)
   expect_no_message(restore_run(file, read_runs(file, void = TRUE), "right"))
 })
+
+test_that("what a search recorded of its metrics is held against who asks for the best without saying which way", {
+  file <- local_ledger()
+  search <- log_run(file, list(maximize = c("accuracy", "auc")), list())
+  for (accuracy in c(0.5, 0.7)) log_run(file, list(), list(accuracy = accuracy, loss = 1 - accuracy), parent = search)
+  expect_message(best_run(file, "accuracy"), "smallest `accuracy`.*larger is better", class = "fitledger_message_direction")
+  expect_no_message(best_run(file, "accuracy", FALSE))
+  expect_no_message(best_run(file, "accuracy", maximize = TRUE))
+  expect_no_message(best_run(file, "loss"))
+})
