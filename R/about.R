@@ -3,7 +3,9 @@
 # As it is recorded, in the order in which it stands in a row; NULL where nothing is said.
 about_run <- function(file, name = NULL, experiment = NULL, parent = NULL, seed = NULL,
                       call = rlang::caller_env()) {
-  experiment <- experiment %||% getOption("fitledger.experiment")
+  if (is.null(experiment)) {
+    experiment <- getOption("fitledger.experiment")
+  }
   if (is.null(parent) && length(enclosing$runs)) {
     parent <- enclosing_run(file)
   } else if (!is.null(parent)) {

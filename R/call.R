@@ -487,12 +487,12 @@ values_of <- function(result, fun, what, notes) {
 sort_arguments <- function(arguments, redact, notes) {
   sorted <- list(params = list(), data = list())
   rows <- unlist(lapply(arguments, function(argument) if (is_table(argument$value)) dim_of(argument$value)[[1]]))
-  for (name in names(arguments)) {
-    place <- paste0("The argument `", name, "`")
-    entry <- attempt(sort_argument(arguments[[name]], name, rows, redact, notes), place, notes)
-    sorted$params <- c(sorted$params, entry$param)
-    sorted$data <- c(sorted$data, entry$data)
+  sort <- function(name) {
+    entry <- sort_argument(arguments[[name]], name, rows, redact, notes)
+    sorted$params[names(entry$param)] <<- entry$param
+    sorted$data[names(entry$data)] <<- entry$data
   }
+  attempt_each(names(arguments), sort, function(name) paste0("The argument `", name, "`"), notes)
   sorted
 }
 

@@ -68,11 +68,14 @@ share_promises <- function(names, frame) {
 
 # Functions stand in these calls as themselves, since an argument may have their name.
 given_names <- function(fun, frame) {
-  is_missing <- function(name) {
-    tryCatch(eval(as.call(list(base::missing, as.name(name))), frame), error = function(e) FALSE)
-  }
   names <- setdiff(names(formals(fun)), "...")
-  names[!vapply(names, is_missing, logical(1))]
+  asked <- lapply(names, function(name) as.call(list(base::missing, as.name(name))))
+  are_missing <- function(asked) unlist(eval(as.call(c(base::list, asked)), frame))
+  # R has no answer for some; then each is asked for itself.
+  missing <- tryCatch(are_missing(asked), error = function(e) {
+    vapply(asked, function(one) tryCatch(are_missing(list(one)), error = function(e) FALSE), NA)
+  })
+  names[!as.logical(missing)]
 }
 
 with_first_line <- function(fun, first_line, code = body(fun)) {
@@ -253,6 +256,7 @@ captured_arguments <- function(capture, value) {
 
 frame_arguments <- function(capture) {
   formals <- formals(capture$fun)
+  readable <- readable_names(setdiff(names(formals), c("...", capture$given)), capture$frame)
   arguments <- list()
   for (name in names(formals)) {
     if (name == "...") {
@@ -260,7 +264,7 @@ frame_arguments <- function(capture) {
     } else if (name %in% capture$given) {
       arguments[[name]] <- given_argument(name, capture$received)
     } else {
-      arguments[[name]] <- default_argument(name, formals, capture$frame)
+      arguments[[name]] <- default_argument(name, formals, if (name %in% readable) capture$frame)
     }
   }
   arguments
@@ -301,13 +305,17 @@ with_value <- function(argument, quosure) {
   argument
 }
 
-# Without a default there is something to say only if the function made up a value.
+# Those of a frame's names whose values can be read without evaluating anything.
+readable_names <- function(names, frame) {
+  names <- intersect(names, names(frame))
+  names[!rlang::env_binding_are_active(frame, names) & !rlang::env_binding_are_lazy(frame, names)]
+}
+
+# Without a default there is something to say only if the function made up a value. `frame` is NULL where that can't be read.
 default_argument <- function(name, formals, frame) {
   no_default <- identical(formals[[name]], quote(expr = ))
   found <- if (no_default) list(given = FALSE) else argument(formals[[name]], given = FALSE)
-  readable <- exists(name, frame, inherits = FALSE) && !rlang::env_binding_are_active(frame, name) &&
-    !rlang::env_binding_are_lazy(frame, name) && !identical(frame[[name]], quote(expr = ))
-  if (!"value" %in% names(found) && readable) {
+  if (!"value" %in% names(found) && !is.null(frame) && !identical(frame[[name]], quote(expr = ))) {
     found["value"] <- list(frame[[name]])
   }
   if (!no_default || "value" %in% names(found)) found

@@ -28,6 +28,10 @@ check_path <- function(x, arg, call = rlang::caller_env()) {
   if (missing(x)) {
     abort_argument(arg, "a path", call = call)
   }
+  # Nearly all are, and every call of ours asks.
+  if (native_is_plain_path(x)) {
+    return(x)
+  }
   if (!is.character(x) || length(x) != 1 || is.na(x) || !nzchar(x) || !is_text(x)) {
     abort_argument(arg, "a path", x, call = call)
   }

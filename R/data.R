@@ -213,7 +213,7 @@ value_type <- function(x) {
 
 # The dimensions of a value, whose class may have a method for them that fails.
 dim_of <- function(x) {
-  tryCatch(dim(x), error = function(e) NULL)
+  if (is.object(x)) tryCatch(dim(x), error = function(e) NULL) else dim(x)
 }
 
 column_labels <- function(names) {

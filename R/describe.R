@@ -123,8 +123,11 @@ check_frame <- function(x, arg, call = rlang::caller_env()) {
 }
 
 described_values <- function(x, arg, metric = FALSE, call = rlang::caller_env()) {
+  if (is.null(x) || identical(x, list())) {
+    return(list())
+  }
   notes <- new_notes()
-  values <- named_elements(x %||% list(), arg, notes)
+  values <- named_elements(x, arg, notes)
   if (!length(notes$text)) {
     with_own_names(values, arg, notes)
   }

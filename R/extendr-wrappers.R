@@ -19,6 +19,12 @@ native_store_folder <- function(request, from, on_progress) .Call(wrap__native_s
 #' @noRd
 native_hash_file <- function(from, on_progress) .Call(wrap__native_hash_file, from, on_progress)
 
+#' Whether something is a path that says the same in every encoding and stands for no user's home, so that nothing is to be
+#' checked, translated or expanded. It is far shorter than any system's longest.
+#'
+#' @noRd
+native_is_plain_path <- function(x) .Call(wrap__native_is_plain_path, x)
+
 #' Whether a path leads to a regular file.
 #'
 #' @noRd
@@ -130,8 +136,8 @@ native_import <- function(request, from, dry_run, on_progress) .Call(wrap__nativ
 #' @noRd
 native_trace <- function(file, kind, id, partial, down) .Call(wrap__native_trace, file, kind, id, partial, down)
 
-#' Buffers the values of a step: 0, or 1 when they have to be written now. 2 where nothing was buffered, since the run
-#' is no live run of this process.
+#' Buffers the values of a step: 0, or 1 when they have to be written now. Where nothing was buffered 2, since the run is no
+#' live run of this process or one of a ledger in a database, or 3, since the step is none.
 #'
 #' @noRd
 native_buffer_push <- function(run, metrics, step) .Call(wrap__native_buffer_push, run, metrics, step)
@@ -180,13 +186,13 @@ native_began_in <- function(run_id) .Call(wrap__native_began_in, run_id)
 
 #' Appends one event of a run, after the values that are buffered for it; the run's id.
 #'
-#' A `run` or `start` without an id gets one; `about` is what it is called and belongs to, and its seed: a named list, in
-#' the order of [`ABOUT`]. Parameters, metrics, artifacts and the end of a run are refused unless the
-#' run is open, as it is under the lock. `take_over` is for a `resume`: whether a running run may be taken from its
-#' process.
+#' `row` is `list(event, run_id, params, metrics, artifacts, about, tags, sealed, more, take_over)`. A `run` or `start`
+#' without an id gets one; `about` is what it is called and belongs to, and its seed: a named list, in the order of
+#' [`ABOUT`]. Parameters, metrics, artifacts and the end of a run are refused unless the run is open, as it is under the
+#' lock. `take_over` is for a `resume`: whether a running run may be taken from its process.
 #'
 #' @noRd
-native_log_event <- function(request, event, run_id, params, metrics, artifacts, about, tags, sealed, more, take_over) .Call(wrap__native_log_event, request, event, run_id, params, metrics, artifacts, about, tags, sealed, more, take_over)
+native_log_event <- function(request, row) .Call(wrap__native_log_event, request, row)
 
 #' Appends the same remark on each of some runs, in one write: tags, a note, that they are void or aren't.
 #'

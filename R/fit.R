@@ -159,6 +159,9 @@ described_outcome <- function(described, call, notes) {
 
 # Points of series, in rows that have room for them.
 log_series <- function(file, run_id, series, notes, most = 1e5) {
+  if (!nrow(series)) {
+    return(invisible())
+  }
   stretches <- split(series, (seq_len(nrow(series)) - 1) %/% most)
   for (points in stretches) {
     attempt(

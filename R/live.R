@@ -172,13 +172,14 @@ log_values <- function(run, values, step, call = rlang::caller_env()) {
   if (is.null(step)) {
     return(log_event_native(path_of(run$file), "log", run$run_id, NULL, values, call = call))
   }
-  check_step(step, call)
-  # 0: buffered, 1: to be written now, 2: it is no live run of this process, which buffers nothing of it.
-  due <- if (is_ledger(run$file)) 2 else call_native(native_buffer_push, run, values, step, call = call)
+  # 0: buffered, 1: to be written now, 2: nothing of the run is buffered in this process, 3: the step is none.
+  due <- call_native(native_buffer_push, run, values, step, call = call)
   if (due == 1) {
-    call_native(native_buffer_write, path_of(run$file), run$run_id, call = call)
+    call_native(native_buffer_write, run$file, run$run_id, call = call)
   } else if (due == 2) {
     call_native(native_log_step, append_request(path_of(run$file)), run$run_id, values, step, call = call)
+  } else if (due == 3) {
+    refuse_step(step, call)
   }
 }
 
@@ -250,14 +251,12 @@ elements_of <- function(x, arg, call = rlang::caller_env()) {
   rlang::set_names(elements, names)
 }
 
-check_step <- function(step, call = rlang::caller_env()) {
-  if (is.object(step) || !is.numeric(step) || length(step) != 1 || !is.finite(step) || step != trunc(step)) {
-    hint <- if (inherits(step, "integer64")) "Convert it: `as.numeric(step)`."
-    abort_argument("step", "a whole number", step, hint, call = call)
-  }
-  if (abs(step) > 2^53) {
+refuse_step <- function(step, call) {
+  if (is.numeric(step) && !is.object(step) && length(step) == 1 && is.finite(step) && step == trunc(step)) {
     abort_argument("step", "a whole number of at most 2^53, up to which doubles tell each from the next", step, call = call)
   }
+  hint <- if (inherits(step, "integer64")) "Convert it: `as.numeric(step)`."
+  abort_argument("step", "a whole number", step, hint, call = call)
 }
 
 check_run <- function(x, call = rlang::caller_env()) {

@@ -148,11 +148,8 @@ append_request <- function(file) {
 log_event_native <- function(file, event, run_id, params = NULL, metrics = NULL, artifacts = NULL,
                              about = NULL, tags = NULL, sealed = NULL, more = NULL, take_over = FALSE,
                              call = rlang::caller_env()) {
-  call_native(
-    native_log_event, append_request(file), event, run_id, params, metrics, artifacts, about, tags, sealed, more,
-    take_over,
-    call = call
-  )
+  row <- list(event, run_id, params, metrics, artifacts, about, tags, sealed, more, take_over)
+  call_native(native_log_event, append_request(file), row, call = call)
 }
 
 # Appends the same remark on each of some runs, in one write; their ids.

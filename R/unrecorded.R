@@ -25,6 +25,21 @@ attempt <- function(code, what, notes) {
   )
 }
 
+# The same for each of some: one that fails keeps none of the others. `what` is a function of one. To prepare for what may
+# happen takes longer than most of the work, so that it is done once for all that go well.
+attempt_each <- function(x, work, what, notes) {
+  at <- 0
+  while (at < length(x)) {
+    attempt(
+      while (at < length(x)) {
+        at <- at + 1
+        work(x[[at]])
+      },
+      what(x[[at]]), notes
+    )
+  }
+}
+
 warn_of <- function(notes, head = "The call is done, but not all of it is on record.") {
   if (length(notes$text)) {
     warn("not_recorded", c(head, rlang::set_names(notes$text, rep("x", length(notes$text)))))

@@ -64,7 +64,7 @@ test_that("compare_session() says what differs today", {
   context$r <- "3.6.3"
   old <- local_file()
   target <- list(old, 1e9, call_native(native_json, context, FALSE), NULL, NULL, TRUE, FALSE, FALSE)
-  id <- native_log_event(target, "run", NULL, list(), list(), NULL, NULL, NULL, NULL, NULL, FALSE)
+  id <- native_log_event(target, list("run", NULL, list(), list(), NULL, NULL, NULL, NULL, NULL, FALSE))
   compared <- compare_session(old, id)
   expect_identical(compared$field, c("R", "cli", "gone"))
   expect_identical(compared$then, c("3.6.3", "0.9.0", "1.2.3"))
@@ -136,7 +136,7 @@ test_that("a session that says something else of its code is read all the same",
   file <- local_file()
   odd <- list(git = 5L, script = "x", script_sha256 = 7L, code = "none", platform = R.version$platform)
   target <- list(file, 1e9, call_native(native_json, odd, FALSE), NULL, NULL, TRUE, FALSE, FALSE)
-  id <- native_log_event(target, "run", NULL, list(), list(), NULL, NULL, NULL, NULL, NULL, FALSE)
+  id <- native_log_event(target, list("run", NULL, list(), list(), NULL, NULL, NULL, NULL, NULL, FALSE))
   expect_identical(nrow(compare_session(file, id)), 0L)
   expect_identical(nrow(verify_ledger(file)$problems), 0L)
 })

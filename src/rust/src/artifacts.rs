@@ -69,6 +69,22 @@ fn native_store_file(request: Robj, from: Robj, on_progress: Robj) -> Robj {
     })
 }
 
+/// Whether something is a path that says the same in every encoding and stands for no user's home, so that nothing is to be
+/// checked, translated or expanded. It is far shorter than any system's longest.
+///
+/// @noRd
+#[extendr]
+fn native_is_plain_path(x: Robj) -> Robj {
+    const LONGEST: usize = 1000;
+    guard(|| {
+        let path = R::of(&x).borrowed_string();
+        Ok(Robj::from(path.is_some_and(|path| {
+            let is_short = (1..=LONGEST).contains(&path.len());
+            is_short && path.is_ascii() && !path.starts_with('~')
+        })))
+    })
+}
+
 /// Whether a path leads to a regular file.
 ///
 /// @noRd
@@ -262,6 +278,7 @@ extendr_module! {
     fn native_store_file;
     fn native_store_folder;
     fn native_hash_file;
+    fn native_is_plain_path;
     fn native_is_regular;
     fn native_read_object;
     fn native_copy_object;

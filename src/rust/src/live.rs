@@ -464,26 +464,32 @@ fn native_check_new_artifact(file: Robj, run_id: Robj, name: Robj) -> Robj {
     })
 }
 
-/// Buffers the values of a step: 0, or 1 when they have to be written now. 2 where nothing was buffered, since the run
-/// is no live run of this process.
+/// Buffers the values of a step: 0, or 1 when they have to be written now. Where nothing was buffered 2, since the run is no
+/// live run of this process or one of a ledger in a database, or 3, since the step is none.
 ///
 /// @noRd
 #[extendr]
 fn native_buffer_push(run: Robj, metrics: Robj, step: Robj) -> Robj {
     guard(|| {
+        const ELSEWHERE: i32 = 2;
+        const NO_STEP: i32 = 3;
+        let Some(step) = whole(R::of(&step)) else {
+            return Ok(Robj::from(NO_STEP));
+        };
         let run = R::of(&run);
         let text = |name: &str| run.named(name).and_then(R::borrowed_string);
-        let ledger = text("file").ok_or_else(|| Failure::argument("file"))?;
+        let Some(ledger) = text("file") else {
+            return Ok(Robj::from(ELSEWHERE));
+        };
         let id = text("run_id").and_then(|id| RunId::new(&id));
         let id = id.ok_or_else(|| Failure::argument("run_id"))?;
         let metrics = from_r::metrics(R::of(&metrics), "metrics")?;
-        let step = whole(R::of(&step)).ok_or_else(|| Failure::argument("step"))?;
         let (now, at) = (Instant::now(), Timestamp::now().seconds());
         Ok(Robj::from(
             match push(Path::new(&*ledger), &id, metrics, step, at, now) {
                 Pushed::Kept => 0,
                 Pushed::Due => 1,
-                Pushed::Elsewhere => 2,
+                Pushed::Elsewhere => ELSEWHERE,
             },
         ))
     })
@@ -695,10 +701,16 @@ fn run_id_of(run_id: &Robj) -> Result<RunId, Failure> {
     id.ok_or_else(|| Failure::argument("run_id"))
 }
 
+/// A step, unless it has a class, which may mean another number.
 fn whole(step: R) -> Option<i64> {
+    /// R's missing integer.
+    const NA: i64 = i32::MIN as i64;
+    if step.len() != 1 || step.has_class() {
+        return None;
+    }
     match step.ty() {
-        SEXPTYPE::INTSXP if step.len() == 1 => Some(i64::from(step.integers()[0])),
-        SEXPTYPE::REALSXP if step.len() == 1 => whole_number(step.doubles()[0]),
+        SEXPTYPE::INTSXP => Some(i64::from(step.integers()[0])).filter(|&step| step != NA),
+        SEXPTYPE::REALSXP => whole_number(step.doubles()[0]),
         _ => None,
     }
 }

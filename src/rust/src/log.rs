@@ -26,44 +26,33 @@ use crate::view_cache::guard_views;
 
 /// Appends one event of a run, after the values that are buffered for it; the run's id.
 ///
-/// A `run` or `start` without an id gets one; `about` is what it is called and belongs to, and its seed: a named list, in
-/// the order of [`ABOUT`]. Parameters, metrics, artifacts and the end of a run are refused unless the
-/// run is open, as it is under the lock. `take_over` is for a `resume`: whether a running run may be taken from its
-/// process.
+/// `row` is `list(event, run_id, params, metrics, artifacts, about, tags, sealed, more, take_over)`. A `run` or `start`
+/// without an id gets one; `about` is what it is called and belongs to, and its seed: a named list, in the order of
+/// [`ABOUT`]. Parameters, metrics, artifacts and the end of a run are refused unless the run is open, as it is under the
+/// lock. `take_over` is for a `resume`: whether a running run may be taken from its process.
 ///
 /// @noRd
 #[extendr]
-#[allow(clippy::too_many_arguments, reason = "the cells of a row")]
-fn native_log_event(
-    request: Robj,
-    event: Robj,
-    run_id: Robj,
-    params: Robj,
-    metrics: Robj,
-    artifacts: Robj,
-    about: Robj,
-    tags: Robj,
-    sealed: Robj,
-    more: Robj,
-    take_over: Robj,
-) -> Robj {
+fn native_log_event(request: Robj, row: Robj) -> Robj {
     guard_views(|| {
-        let params = from_r::object(&from_r::pairs(R::of(&params), "params")?);
-        let metrics = from_r::object(&from_r::metrics(R::of(&metrics), "metrics")?);
-        let artifacts = Object::from(&from_r::own_json(R::of(&artifacts))?);
-        let about = from_r::pairs(R::of(&about), "about")?;
-        let tags = from_r::pairs(R::of(&tags), "tags")?;
-        let sealed = from_r::metrics(R::of(&sealed), "sealed")?;
-        let more = Object::from(&from_r::own_json(R::of(&more))?);
+        let cells = R::of(&row).cells().ok_or_else(|| Failure::argument("row"))?;
+        let [event, run_id, params, metrics, artifacts, about, tags, sealed, more, take_over] = cells;
+        let params = from_r::object(&from_r::pairs(params, "params")?);
+        let metrics = from_r::object(&from_r::metrics(metrics, "metrics")?);
+        let artifacts = Object::from(&from_r::own_json(artifacts)?);
+        let about = from_r::pairs(about, "about")?;
+        let tags = from_r::pairs(tags, "tags")?;
+        let sealed = from_r::metrics(sealed, "sealed")?;
+        let more = Object::from(&from_r::own_json(more)?);
         let context = context(&about, &tags, &sealed, &more);
-        let kind = event_kind(R::of(&event)).ok_or_else(|| Failure::argument("event"))?;
+        let kind = event_kind(event).ok_or_else(|| Failure::argument("event"))?;
         let mut request = AppendRequest::of(&request)?;
         request.create = kind.begins_run();
 
         let (now, mut entropy) = (Timestamp::now(), Entropy::new());
-        let id = match R::of(&run_id).is_null() {
+        let id = match run_id.is_null() {
             false => {
-                let id = R::of(&run_id).string().and_then(|id| RunId::new(&id));
+                let id = run_id.string().and_then(|id| RunId::new(&id));
                 id.ok_or_else(|| Failure::argument("run_id"))?
             }
             true => RunId::generate(now, &mut |bytes| entropy.fill(bytes)),
@@ -76,7 +65,7 @@ fn native_log_event(
             context,
             ..Event::new(kind)
         };
-        let take_over = R::of(&take_over).is_true();
+        let take_over = take_over.is_true();
         let remarks = live::append(&request, &mut entropy, now, event, take_over)?;
         Ok(with_remarks(Robj::from(id.as_str()), remarks))
     })

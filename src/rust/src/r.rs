@@ -117,6 +117,12 @@ impl R {
         R(unsafe { VECTOR_ELT(self.0, i as _) })
     }
 
+    /// The elements of a list of so many.
+    pub fn cells<const N: usize>(self) -> Option<[R; N]> {
+        let is_list = self.ty() == SEXPTYPE::VECSXP && self.len() == N;
+        is_list.then(|| std::array::from_fn(|i| self.element(i)))
+    }
+
     /// The element of a list that has a name.
     pub fn named(self, name: &str) -> Option<R> {
         let names = self.names().filter(|_| self.ty() == SEXPTYPE::VECSXP)?;
@@ -203,6 +209,10 @@ impl R {
     fn attribute(self, symbol: SEXP) -> Option<R> {
         let value = R(unsafe { Rf_getAttrib(self.0, symbol) });
         (!value.is_null()).then_some(value)
+    }
+
+    pub fn has_class(self) -> bool {
+        self.attribute(unsafe { R_ClassSymbol }).is_some()
     }
 
     pub fn classes(self) -> Vec<String> {

@@ -346,7 +346,11 @@ mod imp {
 
     /// Whether the system would give so many bytes of memory. They are asked of it, not of the
     /// allocator, which would go about its work differently from then on, and given back untouched.
+    /// That takes longer than a row takes to write: little is given where nothing limits it.
     pub fn has_room(bytes: usize) -> bool {
+        if bytes <= LITTLE_BYTES && !is_memory_limited() {
+            return true;
+        }
         // SAFETY: a mapping of our own, of which nothing is read or written.
         unsafe {
             let (protection, flags) = (
@@ -356,6 +360,37 @@ mod imp {
             let start = libc::mmap(std::ptr::null_mut(), bytes, protection, flags, -1, 0);
             start != libc::MAP_FAILED && libc::munmap(start, bytes) == 0
         }
+    }
+
+    /// What a system that promises more memory than it has always promises.
+    const LITTLE_BYTES: usize = 64 << 20;
+
+    /// Whether something limits what this process is promised. A limit may be set at any time.
+    fn is_memory_limited() -> bool {
+        static IS_STRICT: std::sync::OnceLock<bool> = std::sync::OnceLock::new();
+        let has_limit = |resource| {
+            let mut limit = libc::rlimit {
+                rlim_cur: 0,
+                rlim_max: 0,
+            };
+            // SAFETY: the pointer is that of `limit`.
+            let asked = unsafe { libc::getrlimit(resource, &mut limit) };
+            asked != 0 || limit.rlim_cur != libc::RLIM_INFINITY
+        };
+        has_limit(libc::RLIMIT_AS)
+            || has_limit(libc::RLIMIT_DATA)
+            || *IS_STRICT.get_or_init(promises_no_more_than_it_has)
+    }
+
+    #[cfg(target_os = "linux")]
+    fn promises_no_more_than_it_has() -> bool {
+        let mode = std::fs::read_to_string("/proc/sys/vm/overcommit_memory");
+        mode.is_ok_and(|mode| mode.trim() == "2")
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn promises_no_more_than_it_has() -> bool {
+        false
     }
 
     pub fn host() -> Option<String> {

@@ -30,8 +30,8 @@ pub(in crate::ledger) struct Key(PathBuf);
 #[derive(Clone)]
 pub(in crate::ledger) struct Known {
     file: FileId,
-    /// The file system was looked at.
-    network_checked: bool,
+    /// It was looked at where the file lies, and it may be written to.
+    place_checked: bool,
     /// Up to here the rows were looked through: they are numbered without gaps, and we understand all that we must.
     pub looked: Option<Position>,
     /// The one that this process wrote last. Its row is one of those that were looked through, and stands as long as they do.
@@ -106,15 +106,15 @@ impl Memory {
         self.notices.push(notice);
     }
 
-    /// Looks once at where a ledger lies.
-    pub(super) fn check_network(&mut self, key: &Key, store: &impl Store) -> Result<()> {
+    /// Looks once at where a ledger lies, and what it is.
+    pub(super) fn check_place(&mut self, key: &Key, store: &impl Store) -> Result<()> {
+        if self.known(key, store.id()).place_checked {
+            return Ok(());
+        }
         let path = store.path();
         if store.is_mirror() {
             let path = path.to_owned();
             return Err(Error::Mirror { path });
-        }
-        if self.known(key, store.id()).network_checked {
-            return Ok(());
         }
         match store.network().map_err(|e| Error::io(path, "look at", e))? {
             Some(Network::Other(system)) if !self.allow_network => {
@@ -126,7 +126,7 @@ impl Memory {
             Some(Network::Nfs4) => self.network.push(nfs_warning(path)),
             _ => {}
         }
-        self.known(key, store.id()).network_checked = true;
+        self.known(key, store.id()).place_checked = true;
         Ok(())
     }
 
@@ -140,6 +140,8 @@ impl Memory {
         if let Some(known) = self.known.get_mut(&key) {
             let (looked, session, last_run) = before.unwrap_or_default();
             known.looked = looked;
+            // Who drafts may; who would write to the mirror itself may not.
+            known.place_checked = false;
             let after = Drafted {
                 session: std::mem::replace(&mut known.session, session),
                 last_run: std::mem::replace(&mut known.last_run, last_run),
@@ -213,7 +215,7 @@ impl Memory {
     pub(in crate::ledger) fn known(&mut self, key: &Key, file: FileId) -> &mut Known {
         let fresh = |looked| Known {
             file,
-            network_checked: false,
+            place_checked: false,
             looked,
             session: None,
             folder_synced: false,

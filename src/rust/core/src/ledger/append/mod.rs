@@ -103,7 +103,7 @@ where
         had_rows
     };
     let mut store = lock_current(open, path, look, how.since, how.give_up)?;
-    let written = memory.check_network(&key, &store).and_then(|()| {
+    let written = memory.check_place(&key, &store).and_then(|()| {
         let known = memory.known(&key, store.id());
         write_locked(&mut store, known, ahead, how, decide)
     });
@@ -138,7 +138,7 @@ pub fn begin<S: Store>(
 ) -> Result<()> {
     let key = Memory::key(path);
     let mut store = lock_current(open, path, |_| false, how.since, how.give_up)?;
-    let begun = memory.check_network(&key, &store).and_then(|()| {
+    let begun = memory.check_place(&key, &store).and_then(|()| {
         let known = memory.known(&key, store.id());
         let room = find_room(&store, known, None, how)?;
         if room.is_birth() {
