@@ -27,6 +27,10 @@ results <- as.data.frame(testthat::test_dir(
   "tests/testthat",
   filter = filter, package = "fitledger", load_package = "installed", reporter = "progress", stop_on_failure = FALSE
 ))
+# Seconds of the files that take longest.
+took <- sort(tapply(results$real, results$file, sum), decreasing = TRUE)
+took <- utils::head(took[took > 10], 8)
+cat(paste0(sub("^test-(.*)[.]R$", "\\1", names(took)), " ", round(took), " s", collapse = ", "), "\n", sep = "")
 bad <- results$failed > 0 | results$error
 writeLines(paste(sum(!bad & !results$skipped), sum(bad)), arguments[[1]])
 quit(status = any(bad))

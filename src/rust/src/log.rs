@@ -35,8 +35,21 @@ use crate::view_cache::guard_views;
 #[extendr]
 fn native_log_event(request: Robj, row: Robj) -> Robj {
     guard_views(|| {
-        let cells = R::of(&row).cells().ok_or_else(|| Failure::argument("row"))?;
-        let [event, run_id, params, metrics, artifacts, about, tags, sealed, more, take_over] = cells;
+        let cells = R::of(&row)
+            .cells()
+            .ok_or_else(|| Failure::argument("row"))?;
+        let [
+            event,
+            run_id,
+            params,
+            metrics,
+            artifacts,
+            about,
+            tags,
+            sealed,
+            more,
+            take_over,
+        ] = cells;
         let params = from_r::object(&from_r::pairs(params, "params")?);
         let metrics = from_r::object(&from_r::metrics(metrics, "metrics")?);
         let artifacts = Object::from(&from_r::own_json(artifacts)?);
