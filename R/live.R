@@ -252,7 +252,7 @@ elements_of <- function(x, arg, call = rlang::caller_env()) {
 }
 
 refuse_step <- function(step, call) {
-  if (is.numeric(step) && !is.object(step) && length(step) == 1 && is.finite(step) && step == trunc(step)) {
+  if (!is.object(step) && is.numeric(step) && length(step) == 1 && is.finite(step) && step == trunc(step)) {
     abort_argument("step", "a whole number of at most 2^53, up to which doubles tell each from the next", step, call = call)
   }
   hint <- if (inherits(step, "integer64")) "Convert it: `as.numeric(step)`."

@@ -13,7 +13,9 @@ test_that("no argument crashes R: each call gives a value or a failure", {
     as.raw(1), 1i, quote(x), mean, globalenv(), iris, structure(list(), class = "fitledger_failure")
   )
   withr::local_dir(withr::local_tempdir())
-  for (name in native_functions()) {
+  # Asks whether something is of a kind.
+  takes_all <- "native_is_plain_path"
+  for (name in setdiff(native_functions(), takes_all)) {
     call <- get(name, asNamespace("fitledger"))
     count <- length(formals(call))
     outcomes <- list()

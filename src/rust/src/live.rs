@@ -477,11 +477,12 @@ fn native_buffer_push(run: Robj, metrics: Robj, step: Robj) -> Robj {
             return Ok(Robj::from(NO_STEP));
         };
         let run = R::of(&run);
-        let text = |name: &str| run.named(name).and_then(R::borrowed_string);
-        let Some(ledger) = text("file") else {
+        let file = run.named("file").ok_or_else(|| Failure::argument("file"))?;
+        let Some(ledger) = file.borrowed_string() else {
             return Ok(Robj::from(ELSEWHERE));
         };
-        let id = text("run_id").and_then(|id| RunId::new(&id));
+        let id = run.named("run_id").and_then(R::borrowed_string);
+        let id = id.and_then(|id| RunId::new(&id));
         let id = id.ok_or_else(|| Failure::argument("run_id"))?;
         let metrics = from_r::metrics(R::of(&metrics), "metrics")?;
         let (now, at) = (Instant::now(), Timestamp::now().seconds());
