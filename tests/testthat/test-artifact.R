@@ -335,7 +335,7 @@ test_that("an archive that somebody else made stays in its folder, or is refused
     expect_false(file.exists(outside), info = i)
     # The page says why it shows nothing.
     page <- view_runs(file, open = FALSE)
-    expect_match(paste(readLines(page), collapse = ""), "The folder can't be unpacked", info = i)
+    expect_match(paste(readLines(page), collapse = ""), "The folder can't be unpacked", fixed = TRUE, info = i)
   }
 })
 
