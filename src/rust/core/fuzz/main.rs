@@ -13,6 +13,9 @@ static TARGET: LazyLock<fn(&[u8])> = LazyLock::new(|| {
         "json" => targets::json,
         "ledger" => targets::ledger,
         "checkpoint" => targets::checkpoint,
+        "plain" => targets::plain,
+        "yaml" => targets::yaml,
+        "archive" => targets::archive,
         _ => panic!("FUZZ_TARGET: there is no target `{name}`"),
     }
 });

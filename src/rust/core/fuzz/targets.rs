@@ -3,7 +3,8 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::io::Cursor;
+use std::path::{Component, Path, PathBuf};
 use std::sync::Mutex;
 use std::time::Instant;
 
@@ -14,10 +15,12 @@ use fitledger_core::format::event::{Event, EventKind};
 use fitledger_core::format::id::RunId;
 use fitledger_core::format::json::Json;
 use fitledger_core::format::object::Object;
+use fitledger_core::format::plain::{self, Column};
 use fitledger_core::format::row::{self, HEADER, Row};
 use fitledger_core::format::time::Timestamp;
 use fitledger_core::format::value::Value;
-use fitledger_core::ledger::{self, Append, FileStore, Memory, Session, Tail};
+use fitledger_core::ledger::{self, Append, FileStore, Memory, Session, Tail, folder};
+use fitledger_core::mlflow::yaml::{self, Mapping};
 use fitledger_core::views::checkpoint::Checkpoint;
 use fitledger_core::views::fold;
 use fitledger_core::views::registry::Registry;
@@ -221,4 +224,56 @@ pub fn checkpoint(bytes: &[u8]) {
     let lines: Vec<&str> = text.split('\n').take(3).collect();
     assert_eq!(canonical, lines.join("\n") + "\n");
     assert_eq!(Checkpoint::parse(&canonical), Ok(checkpoint));
+}
+
+/// A plain CSV that is read has a value or a reason for each cell, whichever way its columns are taken.
+pub fn plain(bytes: &[u8]) {
+    let table = match plain::parse(bytes) {
+        Ok(table) => table,
+        Err(e) => return assert!(e.line >= 1 && !e.why.is_empty()),
+    };
+    let columns = table.names().count();
+    for column in 0..columns {
+        let values = match table.column(column) {
+            Column::Logical(values) => values.len(),
+            Column::Integer(values) => values.len(),
+            Column::Double(values) => values.len(),
+            Column::Text(values) => values.len(),
+        };
+        assert_eq!(values, table.rows());
+        let lines = 1..=table
+            .rows()
+            .checked_sub(1)
+            .map_or(1, |last| table.line(last));
+        if let Err(e) = table.metric(column) {
+            assert!(lines.contains(&e.line));
+        }
+        match table.times(column) {
+            Ok(times) => assert_eq!(times.len(), table.rows()),
+            Err(e) => assert!(lines.contains(&e.line)),
+        }
+    }
+}
+
+/// What is read of a `meta.yaml` is the same once it is written as we write it.
+pub fn yaml(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else {
+        return;
+    };
+    for value in yaml::scalars(text).unwrap_or_default().into_values() {
+        let written = Mapping::new().text("value", &value);
+        let again = yaml::scalars(written.as_str()).expect("it is a mapping");
+        assert_eq!(again["value"], value);
+    }
+}
+
+/// What an archive is listed to hold stays in its folder: relative names, none of which leads up.
+pub fn archive(bytes: &[u8]) {
+    let Ok(entries) = folder::list(&mut Cursor::new(bytes)) else {
+        return;
+    };
+    for entry in entries {
+        let mut parts = Path::new(&entry.name).components();
+        assert!(parts.all(|part| matches!(part, Component::Normal(_))));
+    }
 }

@@ -40,3 +40,18 @@ fn ledgers() {
 fn checkpoints() {
     replay("checkpoint", targets::checkpoint);
 }
+
+#[test]
+fn plain_csvs() {
+    replay("plain", targets::plain);
+}
+
+#[test]
+fn yaml() {
+    replay("yaml", targets::yaml);
+}
+
+#[test]
+fn archives() {
+    replay("archive", targets::archive);
+}

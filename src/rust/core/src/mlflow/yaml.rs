@@ -85,8 +85,8 @@ fn any_pair(text: &str, indent: usize) -> Option<(String, Scalar, &str)> {
         }
         _ => {
             let (line, _) = split_line(text);
-            let colon = line.find(": ").or_else(|| line.len().checked_sub(1));
-            let colon = colon.filter(|&colon| line[colon..].starts_with(':'))?;
+            let at_end = || line.strip_suffix(':').map(str::len);
+            let colon = line.find(": ").or_else(at_end)?;
             (line[..colon].to_owned(), &text[colon + 1..])
         }
     };
