@@ -325,7 +325,7 @@ with_metrics <- function(results, metrics) {
 reporting <- function(metrics, search, workflow_id) {
   report <- list(
     run = search$run, experiment = search$experiment, folder = search$folder, steps = search$steps,
-    unfinished = search$unfinished, stream = search$stream,
+    unfinished = search$unfinished, finished = search$finished, stream = search$stream,
     params = c(if (!is.null(workflow_id)) list(workflow = workflow_id), search$params[[workflow_id %||% 1]]),
     options = options()[grepl("^fitledger\\.", names(options()))], pid = Sys.getpid()
   )
@@ -369,7 +369,7 @@ report_measured <- function(report, data, measured) {
     measured <- with_metric_names(measured)
     rows <- columns_of(measured)[tuned]
     keys <- candidate_keys(rows, nrow(measured), report$params$workflow)
-    for (key in unique(keys)) {
+    for (key in setdiff(keys, report$finished)) {
       of_key <- which(keys == key)
       params <- override(report$params, lapply(rows, function(column) column[[of_key[[1]]]]))
       run <- if (length(tuned) || !is.null(report$params$workflow)) candidate_run(report, key, params) else report$run
@@ -418,6 +418,8 @@ candidate_run <- function(report, key, params) {
   path <- file.path(place, "run.rds")
   if (dir.create(place, showWarnings = FALSE)) {
     run <- tryCatch(begin_candidate(report, key, params), error = function(e) NULL)
+    # Also where the others can't be told, for lack of room.
+    assign(place, run, seen_candidates)
     unfinished <- paste0(path, ".", Sys.getpid())
     saveRDS(run, unfinished)
     file.rename(unfinished, path)
@@ -454,8 +456,10 @@ begin_candidate <- function(report, key, params) {
 # The runs that were begun since this was asked last, by the keys of their candidates.
 begun_candidates <- function(search) {
   places <- dir(search$folder, full.names = TRUE)
+  runs <- lapply(places, function(place) {
+    seen_candidates[[place]] %||% tryCatch(suppressWarnings(readRDS(file.path(place, "run.rds"))), error = function(e) NULL)
+  })
   rm(list = intersect(places, names(seen_candidates)), envir = seen_candidates)
-  runs <- lapply(file.path(places, "run.rds"), function(path) if (file.exists(path)) readRDS(path))
   unlink(places, recursive = TRUE)
   Filter(Negate(is.null), rlang::set_names(runs, basename(places)))
 }
