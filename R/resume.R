@@ -156,8 +156,11 @@ unfinished_search <- function(file, name, plan, call = rlang::caller_env()) {
   if (last$status == "running") {
     abort(
       "running", paste0("A search named `", name, "` is running, as far as can be told."),
-      "If its process is gone, on another machine, say, end it: `end_run(start_run(file, resume = id, take_over = TRUE), status = \"interrupted\")`.",
-      call = call
+      paste0(
+        "If it isn't, because its process is gone, on another machine, say, or its end could not be recorded, end it: ",
+        "`end_run(start_run(file, resume = \"", last$run_id, "\", take_over = TRUE), status = \"interrupted\")`."
+      ),
+      run_id = last$run_id, call = call
     )
   }
   facts <- union(names(last$facts), names(plan$facts))
