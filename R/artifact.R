@@ -209,7 +209,7 @@ check_bytes <- function(bytes, most, name, call) {
 store_object <- function(file, x, name, most = Inf, call = rlang::caller_env(), until = no_preview) {
   path <- tempfile()
   on.exit(unlink(path))
-  save_object(x, path, name, call)
+  save_object(x, path, paste0("The artifact `", name, "`"), call)
   size <- file.size(path)
   check_bytes(size, most, name, call)
   parts <- object_parts(x, name)
@@ -230,15 +230,16 @@ store_object <- function(file, x, name, most = Inf, call = rlang::caller_env(), 
   )
 }
 
-# As `saveRDS()` does, which says nothing of what is lost when it closes the file, on a disk that is full.
-save_object <- function(x, path, name, call = rlang::caller_env()) {
+# As `saveRDS()` does to a temporary file, but that says nothing of what is lost when it closes the file, on a disk that is
+# full. `what` begins the error.
+save_object <- function(x, path, what, call = rlang::caller_env()) {
   failed <- function(e = NULL) {
     if (!is.null(e) && is_time_limit(e)) {
       stop(e)
     }
     abort(
-      "io", paste0("The artifact `", name, "` can't be saved as an R object."),
-      paste0("R saves it in its temporary folder first, '", dirname(path), "': is that there, and has it room?"),
+      "io", paste0(what, " can't be saved as an R object."),
+      paste0("That is done in R's temporary folder: is '", dirname(path), "' there, and has it room?"),
       path = dirname(path), parent = e, call = call
     )
   }

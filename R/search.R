@@ -566,7 +566,7 @@ store_results <- function(run, results, name = "results") {
   } else {
     path <- tempfile()
     on.exit(unlink(path))
-    save_object(kept, path, name)
+    save_object(kept, path, paste0("The artifact `", name, "`"))
     store_file(ledger, path, paste0(name, ".rds"), NULL)
   }
   log_event_native(ledger, "log", run$run_id, artifacts = rlang::set_names(list(artifact), name))
