@@ -110,8 +110,8 @@ log_search <- function(file, call, ..., name = NULL, resume = FALSE, data = NULL
     record_search(search, given)
     evaluate_reporting(search, search_call, given)
   })
-  ended <- TRUE
   end_search(search, c(list(status = "finished"), drawn_from(stream)), result$value)
+  ended <- TRUE
   if (result$visible) result$value else invisible(result$value)
 }
 
