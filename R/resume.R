@@ -241,6 +241,7 @@ run_in_blocks <- function(search, plan) {
   is_finished <- children$status == "finished"
   search$finished <- children$keys[is_finished]
   search$unfinished <- as.list(rlang::set_names(children$run_id, children$keys)[!is_finished])
+  search$measured <- if (!all(is_finished)) point_keys(read_metrics(run$file, children$run_id[!is_finished]))
   if ("search" %in% read_artifacts(run$file, run)$artifact) {
     rlang::inform(
       paste0("Taking up the search ", run$run_id, ": ", counted(length(search$finished), "candidate"), " done."),

@@ -151,6 +151,7 @@ check_is_search <- function(about, call = rlang::caller_env()) {
 # and `run_in_blocks()` what an earlier process has done:
 #
 # - `unfinished`: ids of runs of candidates that it began and did not finish, by the candidates' keys
+# - `measured`: the points of their series, which are not to be logged again
 # - `finished`: the keys of candidates that are not to be logged again; NULL for a search that isn't run in blocks
 new_search <- function(run, experiment) {
   search <- new.env(parent = emptyenv())
@@ -325,7 +326,7 @@ with_metrics <- function(results, metrics) {
 reporting <- function(metrics, search, workflow_id) {
   report <- list(
     run = search$run, experiment = search$experiment, folder = search$folder, steps = search$steps,
-    unfinished = search$unfinished, finished = search$finished, stream = search$stream,
+    unfinished = search$unfinished, finished = search$finished, measured = search$measured, stream = search$stream,
     params = c(if (!is.null(workflow_id)) list(workflow = workflow_id), search$params[[workflow_id %||% 1]]),
     options = options()[grepl("^fitledger\\.", names(options()))], pid = Sys.getpid()
   )
@@ -375,7 +376,9 @@ report_measured <- function(report, data, measured) {
       run <- if (length(tuned) || !is.null(report$params$workflow)) candidate_run(report, key, params) else report$run
       values <- rlang::set_names(as.list(as.numeric(measured[[".estimate"]][of_key])), measured$.metric[of_key])
       if (!is.null(run)) {
-        log_metrics(run, values, step = step)
+        keys_of_points <- point_keys(list(run_id = run$run_id, step = step, metric = names(values)))
+        values <- values[!keys_of_points %in% report$measured]
+        if (length(values)) log_metrics(run, values, step = step)
       }
     }
     if (Sys.getpid() != report$pid) {
@@ -383,6 +386,9 @@ report_measured <- function(report, data, measured) {
     }
   })))
 }
+
+# By which points of series are told from each other.
+point_keys <- function(points) paste(points$run_id, points$step, points$metric, recycle0 = TRUE)
 
 # The runs of candidates that this process has seen begun, by their places.
 seen_candidates <- new.env(parent = emptyenv())

@@ -324,6 +324,7 @@ test_that("a search that was killed is taken up where it was", {
     runs <- read_runs(file, columns = c("status", "parent"))
     expect_identical(unique(runs$status), "finished")
     expect_identical(nrow(runs), 1L + length(unique(whole$results[[1]]$.config)))
+    expect_identical(anyDuplicated(read_metrics(file)[c("run_id", "metric", "step")]), 0L)
     expect_identical(verify_ledger(file)$status, "ok")
     # A finished search is never returned in place of a new one.
     expect_identical(run_search(file, search)$fits, whole$fits)
