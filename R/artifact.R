@@ -288,8 +288,7 @@ store_folder <- function(file, path, name, keep, most, call) {
     )
   }
   if (is.finite(most)) {
-    inside <- list.files(path, all.files = TRUE, full.names = TRUE, recursive = TRUE)
-    check_bytes(sum(file.size(inside), na.rm = TRUE), most, name, call)
+    check_bytes(call_native(native_folder_size, path, call = call), most, name, call)
   }
   on_progress <- progress_bar("Storing", size = NA)
   stored <- call_native(native_store_folder, append_request(file), path, on_progress, call = call)
