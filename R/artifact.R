@@ -209,7 +209,7 @@ check_bytes <- function(bytes, most, name, call) {
 store_object <- function(file, x, name, most = Inf, call = rlang::caller_env(), until = no_preview) {
   path <- tempfile()
   on.exit(unlink(path))
-  saveRDS(x, path)
+  save_object(x, path, paste0("The artifact `", name, "`"), call)
   size <- file.size(path)
   check_bytes(size, most, name, call)
   parts <- object_parts(x, name)
@@ -228,6 +228,43 @@ store_object <- function(file, x, name, most = Inf, call = rlang::caller_env(), 
     if (length(outcome)) list(outcome = as.list(as_utf8(outcome))),
     if (!is.null(preview)) list(preview = preview)
   )
+}
+
+# As `saveRDS()` does to a temporary file, but that says nothing of what is lost when it closes the file, on a disk that is
+# full. `what` begins the error.
+save_object <- function(x, path, what, call = rlang::caller_env()) {
+  failed <- function(e = NULL) {
+    if (!is.null(e) && is_time_limit(e)) {
+      stop(e)
+    }
+    abort(
+      "io", paste0(what, " can't be saved as an R object."),
+      paste0("That is done in R's temporary folder: is '", dirname(path), "' there, and has it room?"),
+      path = dirname(path), parent = e, call = call
+    )
+  }
+  tryCatch(saveRDS(x, path), error = failed)
+  if (!is_whole_gz(path)) {
+    failed()
+  }
+}
+
+# Whether a compressed file comes to its end, where it says how long its content is, modulo 2^32.
+is_whole_gz <- function(path) {
+  size <- file.size(path)
+  # Of a file that isn't compressed R would read the content as it stands.
+  if (is.na(size) || size < 18) {
+    return(FALSE)
+  }
+  ending <- file(path, "rb")
+  on.exit(close(ending))
+  seek(ending, size - 4)
+  said <- readBin(ending, "integer", 1, endian = "little") %% 2^32
+  content <- gzfile(path, "rb")
+  on.exit(close(content), add = TRUE)
+  read <- 0
+  while (length(part <- readBin(content, "raw", 2^20))) read <- read + length(part)
+  read %% 2^32 == said
 }
 
 store_file <- function(file, path, label, call) {
@@ -251,8 +288,7 @@ store_folder <- function(file, path, name, keep, most, call) {
     )
   }
   if (is.finite(most)) {
-    inside <- list.files(path, all.files = TRUE, full.names = TRUE, recursive = TRUE)
-    check_bytes(sum(file.size(inside), na.rm = TRUE), most, name, call)
+    check_bytes(call_native(native_folder_size, path, call = call), most, name, call)
   }
   on_progress <- progress_bar("Storing", size = NA)
   stored <- call_native(native_store_folder, append_request(file), path, on_progress, call = call)

@@ -113,7 +113,8 @@ log_call <- function(file, call, metrics = describe_fit, ..., params = NULL, art
       describe_failure(e, calls, redact)
     }
   )
-  ended <- TRUE
+  # Who is called away from here on, by an interrupt or a time limit, leaves a call that has come to its end.
+  left$how <- list(status = "finished")
   drawn <- drawn_from(stream)
   params <- override(params, values_of(result, params_of, "params", notes))
   record_arguments(run, capture, result$value, about, params, data, redact, notes)
@@ -124,6 +125,7 @@ log_call <- function(file, call, metrics = describe_fit, ..., params = NULL, art
   described$sealed <- override(described$sealed, values_of(result, sealed, "sealed", notes))
   call <- if (length(described$packages)) call_on_record(about, capture)
   end_described(path_of(run$file), run$run_id, described, notes, call, drawn = drawn)
+  ended <- TRUE
   if (result$visible) result$value else invisible(result$value)
 }
 

@@ -14,6 +14,11 @@ native_store_file <- function(request, from, on_progress) .Call(wrap__native_sto
 #' @noRd
 native_store_folder <- function(request, from, on_progress) .Call(wrap__native_store_folder, request, from, on_progress)
 
+#' How many bytes the files of a folder hold that can be stored.
+#'
+#' @noRd
+native_folder_size <- function(from) .Call(wrap__native_folder_size, from)
+
 #' Hashes a file: `list(sha256, size)`.
 #'
 #' @noRd

@@ -354,8 +354,9 @@ within_run <- function(run, code, stream = begin_stream()) {
   left <- new_leaving()
   on.exit(if (!ended) end_within(run, c(left$how, drawn_from(stream))))
   value <- watched(left, within_parent(run, withVisible(code)))
+  left$how <- list(status = "finished")
+  end_within(run, c(left$how, drawn_from(stream)))
   ended <- TRUE
-  end_within(run, c(list(status = "finished"), drawn_from(stream)))
   if (value$visible) value$value else invisible(value$value)
 }
 

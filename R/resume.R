@@ -149,15 +149,18 @@ dispatched_in <- function(calls) {
 
 # The id of the last search of a name that did not come to its end, and is the same; NULL if there is none.
 unfinished_search <- function(file, name, plan, call = rlang::caller_env()) {
-  last <- last_search(file, name)
+  last <- last_search(file, name, call)
   if (is.null(last) || last$status == "finished") {
     return(NULL)
   }
   if (last$status == "running") {
     abort(
       "running", paste0("A search named `", name, "` is running, as far as can be told."),
-      "If its process is gone, on another machine, say, end it: `end_run(start_run(file, resume = id, take_over = TRUE), status = \"interrupted\")`.",
-      call = call
+      paste0(
+        "If it isn't, because its process is gone, on another machine, say, or its end could not be recorded, end it: ",
+        "`end_run(start_run(file, resume = \"", last$run_id, "\", take_over = TRUE), status = \"interrupted\")`."
+      ),
+      run_id = last$run_id, call = call
     )
   }
   facts <- union(names(last$facts), names(plan$facts))
@@ -173,17 +176,43 @@ unfinished_search <- function(file, name, plan, call = rlang::caller_env()) {
 }
 
 # Of the last search of a name its `run_id`, `status` and `facts`. What else has that name is no search, nor need an artifact
-# of another run be facts.
-last_search <- function(file, name) {
+# of another run be facts. Where they are lost nobody can tell whether it is the same search, which matters only as long as
+# it isn't finished.
+last_search <- function(file, name, call = rlang::caller_env()) {
   runs <- tryCatch(runs_about(file, c("name", "status")), fitledger_error_not_found = function(e) NULL)
   ids <- runs$run_id[runs$name %in% name]
   artifacts <- if (length(ids)) read_artifacts(file, ids)
   for (id in rev(intersect(ids, artifacts$run_id[artifacts$artifact == "search" & artifacts$stored]))) {
-    facts <- read_artifact(file, id, "search")
-    if (is.list(facts) && "the function" %in% names(facts)) {
-      return(list(run_id = id, status = runs$status[match(id, runs$run_id)], facts = facts))
+    status <- runs$status[match(id, runs$run_id)]
+    facts <- tryCatch(facts_on_record(file, id), fitledger_error_artifact = function(e) {
+      if (status == "finished") NULL else abort_lost_search(name, id, e, call)
+    })
+    if (is.null(facts) || is.list(facts) && "the function" %in% names(facts)) {
+      return(list(run_id = id, status = status, facts = facts))
     }
   }
+}
+
+# What stands under the name of the facts, `FALSE` if that is no object.
+facts_on_record <- function(file, run_id) {
+  file <- check_ledger(file, "file")
+  artifact <- tryCatch(find_artifact(file, run_id, "search"), fitledger_error_artifact = function(e) NULL)
+  if (is.null(artifact) || !endsWith(tolower(artifact$file), ".rds")) {
+    return(FALSE)
+  }
+  bytes <- artifact_bytes(file, artifact, "search")
+  tryCatch(unpack_object(bytes, "search"), fitledger_error_artifact = function(e) FALSE)
+}
+
+abort_lost_search <- function(name, run_id, e, call) {
+  abort(
+    "artifact", paste0("Whether the search `", name, "` can be taken up can't be told: what the run `", run_id, "` recorded of it can't be read."),
+    c(
+      "Put the stored bytes back, if there is a copy of them.",
+      "To begin the search anew, declare that run void, `void_run(file, run_id, reason)`, or give the search another name."
+    ),
+    run_id = run_id, parent = e, call = call
+  )
 }
 
 # The runs of candidates that an earlier process began, with the keys of the candidates.
@@ -212,6 +241,7 @@ run_in_blocks <- function(search, plan) {
   is_finished <- children$status == "finished"
   search$finished <- children$keys[is_finished]
   search$unfinished <- as.list(rlang::set_names(children$run_id, children$keys)[!is_finished])
+  search$measured <- if (!all(is_finished)) point_keys(read_metrics(run$file, children$run_id[!is_finished]))
   if ("search" %in% read_artifacts(run$file, run)$artifact) {
     rlang::inform(
       paste0("Taking up the search ", run$run_id, ": ", counted(length(search$finished), "candidate"), " done."),
@@ -230,15 +260,32 @@ run_in_blocks <- function(search, plan) {
     i <- i + 1
     name <- paste0("block-", i)
     at <- match(name, stored$artifact)
-    is_new <- is.na(at)
-    results[[i]] <- if (is_new) {
+    kept <- if (!is.na(at)) block_on_record(run$file, stored$run_id[[at]], name)
+    results[[i]] <- if (is.null(kept)) {
       plan$run_block(i, results, function(given) call_search(search, plan$about, given))
     } else {
-      with_splits(read_artifact(run$file, stored$run_id[[at]], name), plan$given$resamples)
+      with_splits(kept, plan$given$resamples)
     }
-    attempt(finish_block(search, results[[i]], if (is_new) name), "Candidates", search$notes)
+    attempt(finish_block(search, results[[i]], if (is.na(at)) name), "Candidates", search$notes)
   }
   plan$together(results)
+}
+
+# The results of a block that was run before; NULL if they can't be read, so that it has to be run again.
+block_on_record <- function(file, run_id, name) {
+  why <- "they are no results of a search."
+  results <- tryCatch(read_artifact(file, run_id, name), fitledger_error_artifact = function(e) {
+    why <<- rlang::cnd_message(e)
+    NULL
+  })
+  if (inherits(results, c("tune_results", "workflow_set"))) {
+    return(results)
+  }
+  rlang::inform(
+    printable_lines(c(paste0("The results `", name, "` of the run ", run_id, " can't be read, so that its candidates are fitted again."), x = why)),
+    class = c("fitledger_message_again", "fitledger_message")
+  )
+  NULL
 }
 
 # The candidates of a block are done. `name`: of its results, which are to be stored. One without new candidates is run

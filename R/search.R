@@ -110,8 +110,8 @@ log_search <- function(file, call, ..., name = NULL, resume = FALSE, data = NULL
     record_search(search, given)
     evaluate_reporting(search, search_call, given)
   })
-  ended <- TRUE
   end_search(search, c(list(status = "finished"), drawn_from(stream)), result$value)
+  ended <- TRUE
   if (result$visible) result$value else invisible(result$value)
 }
 
@@ -151,6 +151,7 @@ check_is_search <- function(about, call = rlang::caller_env()) {
 # and `run_in_blocks()` what an earlier process has done:
 #
 # - `unfinished`: ids of runs of candidates that it began and did not finish, by the candidates' keys
+# - `measured`: the points of their series, which are not to be logged again
 # - `finished`: the keys of candidates that are not to be logged again; NULL for a search that isn't run in blocks
 new_search <- function(run, experiment) {
   search <- new.env(parent = emptyenv())
@@ -325,7 +326,7 @@ with_metrics <- function(results, metrics) {
 reporting <- function(metrics, search, workflow_id) {
   report <- list(
     run = search$run, experiment = search$experiment, folder = search$folder, steps = search$steps,
-    unfinished = search$unfinished, stream = search$stream,
+    unfinished = search$unfinished, finished = search$finished, measured = search$measured, stream = search$stream,
     params = c(if (!is.null(workflow_id)) list(workflow = workflow_id), search$params[[workflow_id %||% 1]]),
     options = options()[grepl("^fitledger\\.", names(options()))], pid = Sys.getpid()
   )
@@ -369,13 +370,15 @@ report_measured <- function(report, data, measured) {
     measured <- with_metric_names(measured)
     rows <- columns_of(measured)[tuned]
     keys <- candidate_keys(rows, nrow(measured), report$params$workflow)
-    for (key in unique(keys)) {
+    for (key in setdiff(keys, report$finished)) {
       of_key <- which(keys == key)
       params <- override(report$params, lapply(rows, function(column) column[[of_key[[1]]]]))
       run <- if (length(tuned) || !is.null(report$params$workflow)) candidate_run(report, key, params) else report$run
       values <- rlang::set_names(as.list(as.numeric(measured[[".estimate"]][of_key])), measured$.metric[of_key])
       if (!is.null(run)) {
-        log_metrics(run, values, step = step)
+        keys_of_points <- point_keys(list(run_id = run$run_id, step = step, metric = names(values)))
+        values <- values[!keys_of_points %in% report$measured]
+        if (length(values)) log_metrics(run, values, step = step)
       }
     }
     if (Sys.getpid() != report$pid) {
@@ -383,6 +386,9 @@ report_measured <- function(report, data, measured) {
     }
   })))
 }
+
+# By which points of series are told from each other.
+point_keys <- function(points) paste(points$run_id, points$step, points$metric, recycle0 = TRUE)
 
 # The runs of candidates that this process has seen begun, by their places.
 seen_candidates <- new.env(parent = emptyenv())
@@ -418,6 +424,8 @@ candidate_run <- function(report, key, params) {
   path <- file.path(place, "run.rds")
   if (dir.create(place, showWarnings = FALSE)) {
     run <- tryCatch(begin_candidate(report, key, params), error = function(e) NULL)
+    # Also where the others can't be told, for lack of room.
+    assign(place, run, seen_candidates)
     unfinished <- paste0(path, ".", Sys.getpid())
     saveRDS(run, unfinished)
     file.rename(unfinished, path)
@@ -454,8 +462,10 @@ begin_candidate <- function(report, key, params) {
 # The runs that were begun since this was asked last, by the keys of their candidates.
 begun_candidates <- function(search) {
   places <- dir(search$folder, full.names = TRUE)
+  runs <- lapply(places, function(place) {
+    seen_candidates[[place]] %||% tryCatch(suppressWarnings(readRDS(file.path(place, "run.rds"))), error = function(e) NULL)
+  })
   rm(list = intersect(places, names(seen_candidates)), envir = seen_candidates)
-  runs <- lapply(file.path(places, "run.rds"), function(path) if (file.exists(path)) readRDS(path))
   unlink(places, recursive = TRUE)
   Filter(Negate(is.null), rlang::set_names(runs, basename(places)))
 }
@@ -562,7 +572,7 @@ store_results <- function(run, results, name = "results") {
   } else {
     path <- tempfile()
     on.exit(unlink(path))
-    saveRDS(kept, path)
+    save_object(kept, path, paste0("The artifact `", name, "`"))
     store_file(ledger, path, paste0(name, ".rds"), NULL)
   }
   log_event_native(ledger, "log", run$run_id, artifacts = rlang::set_names(list(artifact), name))

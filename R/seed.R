@@ -31,8 +31,10 @@ store_stream <- function(file, stream, call = rlang::caller_env()) {
   store_artifacts(file, list(random_stream = stream), keep = FALSE, call, until = no_preview)
 }
 
+# R passes over what has that name and is no state of a generator.
 current_stream <- function() {
-  globalenv()[[".Random.seed"]]
+  stream <- globalenv()[[".Random.seed"]]
+  if (is.integer(stream) && length(stream)) stream
 }
 
 # Sets a seed, if there is one, and remembers how the stream was before.

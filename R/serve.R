@@ -91,14 +91,14 @@ is_gone <- function(process) {
 # `shown`: the ledger's `file`, and `where` and `context` as `view_runs()` has them.
 start_view <- function(shown, port, call, patience = 60) {
   folder <- tempfile("view-")
-  dir.create(folder, mode = "0700")
+  dir.create(folder, showWarnings = FALSE, mode = "0700")
   started <- FALSE
   on.exit(if (!started) unlink(folder, recursive = TRUE))
   token <- call_native(native_token, call = call)
   libraries <- unique(c(dirname(getNamespaceInfo("fitledger", "path")), .libPaths()))
-  saveRDS(
+  save_object(
     c(shown, list(port = port, token = token, libraries = libraries, session = this_process())),
-    file.path(folder, "config.rds")
+    file.path(folder, "config.rds"), "What the live view is to show", call
   )
   log <- file.path(folder, "log.txt")
   script <- system.file("view", "serve.R", package = "fitledger", mustWork = TRUE)
@@ -148,7 +148,8 @@ wait_for_state <- function(path, patience) {
     }
     Sys.sleep(0.02)
   }
-  readRDS(path)
+  # Cut short on a disk that is full.
+  tryCatch(readRDS(path), error = function(e) list(error = paste0("What it said can't be read: ", conditionMessage(e))))
 }
 
 #' Stop live views

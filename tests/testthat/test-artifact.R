@@ -287,6 +287,8 @@ test_that("what a folder can't be stored with is named before anything is stored
   skip_on_os("windows")
   plants <- list(
     list("link", function(path) file.symlink("graph.txt", path), "a symbolic link"),
+    # Who follows these is never done.
+    list("link", function(path) file.symlink(".", paste0(path, c("", 2, 3))), "a symbolic link"),
     list("variables/pipe", function(path) system2("mkfifo", shQuote(path)), "a pipe"),
     list("a\\b", function(path) writeLines("", path), "a backslash"),
     list("a\tb", function(path) writeLines("", path), "a control character")
@@ -411,6 +413,42 @@ test_that("without a working folder all that names whole paths works", {
     function() view_runs(file, "runs.html", open = FALSE)
   )
   for (call in relative) expect_error(call(), class = "fitledger_error")
+})
+
+test_that("an object that can't be saved whole is no artifact, and costs no fit", {
+  skip_on_cran()
+  skip_on_os("windows")
+  file <- local_file()
+  deep <- Reduce(function(x, i) list(x), 1:50000, 1)
+  expect_error(log_run(file, list(), list(), artifacts = list(x = deep)), class = "fitledger_error_io")
+  expect_warning(
+    fit <- with_run(file, list(), function(run) {
+      log_artifact(run, "x", deep)
+      "the fit"
+    }),
+    class = "fitledger_warning_not_recorded"
+  )
+  expect_identical(fit, "the fit")
+
+  # Of what doesn't compress, objects as small and as large as what R loses in silence, and more.
+  small <- local_file()
+  code <- c(
+    "options(fitledger.context = character())",
+    "library(fitledger)",
+    sprintf("file <- %s", deparse(small)),
+    "for (n in c(100, 1900, 2500, 5000, 50000)) {",
+    "  x <- runif(n)",
+    "  said <- tryCatch({ log_run(file, list(n = n), list(), artifacts = list(x = x)); 'stored' }, fitledger_error_io = function(e) 'refused')",
+    "  fit <- suppressWarnings(with_run(file, list(n = n, live = TRUE), function(run) { log_artifact(run, 'x', x); 'the fit' }))",
+    "  cat(n, said, fit, '\\n')",
+    "}",
+    "unlink(tempdir(), recursive = TRUE)",
+    "cat(suppressWarnings(with_run(file, list(n = 0), function(run) { log_artifact(run, 'x', 1:3); 'the fit' })))"
+  )
+  script <- withr::local_tempfile(lines = code)
+  said <- system2("sh", c("-c", shQuote(sprintf("trap '' XFSZ; ulimit -f 16; exec '%s/bin/Rscript' %s", R.home(), shQuote(script)))), stdout = TRUE)
+  expect_identical(trimws(said), c("100 stored the fit", paste(c(1900, 2500, 5000, 50000), "refused the fit"), "the fit"))
+  for (id in read_artifacts(small)$run_id) expect_length(read_artifact(small, id, "x"), 100)
 })
 
 test_that("too little memory is an error, and R lives on", {

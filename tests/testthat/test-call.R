@@ -466,6 +466,23 @@ test_that("neither an interrupt after the fit nor warnings as errors lose the va
   expect_identical(read_runs(file, details = TRUE)$status, rep("finished", 2))
 })
 
+test_that("a time limit that comes after the fit leaves no run that seems to go on", {
+  file <- local_ledger()
+  slow <- function() {
+    Sys.sleep(0.3)
+    1
+  }
+  withr::defer(setTimeLimit())
+  for (try in 1:5) {
+    setTimeLimit(elapsed = 0.1, transient = TRUE)
+    suppressWarnings(try(log_call(file, slow()), silent = TRUE))
+    setTimeLimit(elapsed = 0.1, transient = TRUE)
+    suppressWarnings(try(with_run(file, list(), function(run) slow()), silent = TRUE))
+    setTimeLimit()
+  }
+  expect_false("running" %in% read_runs(file, details = TRUE)$status)
+})
+
 test_that("what leaves the code of others for the console after the fit doesn't lose the value", {
   odd <- structure(list(message = "odd", call = NULL), class = c("odd", "condition"))
   f <- function() structure(list(1), class = "fitledger_odd")

@@ -324,6 +324,7 @@ test_that("a search that was killed is taken up where it was", {
     runs <- read_runs(file, columns = c("status", "parent"))
     expect_identical(unique(runs$status), "finished")
     expect_identical(nrow(runs), 1L + length(unique(whole$results[[1]]$.config)))
+    expect_identical(anyDuplicated(read_metrics(file)[c("run_id", "metric", "step")]), 0L)
     expect_identical(verify_ledger(file)$status, "ok")
     # A finished search is never returned in place of a new one.
     expect_identical(run_search(file, search)$fits, whole$fits)
@@ -354,6 +355,56 @@ test_that("a search is found again among other runs of its name", {
   expect_match(conditionMessage(taken_up[[1]]), left, fixed = TRUE)
   expect_identical(read_run(file, left)$status, "finished")
   expect_identical(nrow(read_runs(file, where = details.parent == left)), 3L)
+})
+
+test_that("what was stored of a search and can't be read stops nothing, or it is said what to do", {
+  skip_without_tune()
+  file <- local_file()
+  folds <- three_folds()
+  fits <- 0
+  count <- function(fit) {
+    fits <<- fits + 1
+    if (fits == 8) invokeRestart("leave")
+    "a fit"
+  }
+  control <- tune::control_grid(extract = count, parallel_over = "everything")
+  search <- function() {
+    set.seed(1)
+    log_search(file, tune::tune_grid(tree_workflow(), folds, grid = depths(), control = control), name = "it", resume = TRUE)
+  }
+  broken <- file.path(withr::local_tempdir(), "search.rds")
+  writeLines("no object", broken)
+  log_run(file, list(), list(), name = "it", artifacts = list(search = broken))
+  last_search_of <- function() utils::tail(read_artifacts(file)$run_id[read_artifacts(file)$artifact == "search"], 1)
+  damage <- function(name) {
+    artifacts <- read_artifacts(file)
+    path <- utils::tail(artifacts$path[artifacts$artifact == name], 1)
+    Sys.chmod(path, "644")
+    writeLines("something else", path)
+  }
+
+  withRestarts(suppressMessages(search()), leave = function() NULL)
+  left <- last_search_of()
+  fits <- 100
+  damage("block-1")
+  said <- conditions_of(quote(results <- search()), environment())
+  expect_true("fitledger_message_again" %in% unlist(lapply(said, class)))
+  expect_identical(fits, 106)
+  whole <- withr::with_seed(1, tune::tune_grid(tree_workflow(), folds, grid = depths(), control = control))
+  expect_identical(tune::collect_metrics(results), tune::collect_metrics(whole))
+  runs <- read_runs(file, where = parent %in% left | run_id == left, columns = "status")
+  expect_identical(runs$status, rep("finished", 4))
+
+  fits <- 6
+  withRestarts(suppressMessages(search()), leave = function() NULL)
+  left <- last_search_of()
+  damage("search")
+  e <- expect_error(search(), class = "fitledger_error_artifact")
+  expect_match(conditionMessage(e), "void_run", fixed = TRUE)
+  void_run(file, left, "its bytes are lost")
+  fits <- 100
+  suppressMessages(search())
+  expect_identical(fits, 109)
 })
 
 test_that("candidates are told from each other by factors, too", {

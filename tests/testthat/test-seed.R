@@ -100,3 +100,17 @@ test_that("start_run() says that the stream isn't as its seed leaves it", {
   expect_identical(.Random.seed, before)
   expect_no_message(with_run(file, list(), function(run) 1, seed = 4))
 })
+
+test_that("what is called .Random.seed and is no state of R's costs no fit", {
+  file <- local_ledger()
+  withr::local_preserve_seed()
+  for (odd in list("text", 10403, integer(), list(1), NULL)) {
+    assign(".Random.seed", odd, globalenv())
+    expect_length(suppressWarnings(log_call(file, stats::runif(3))), 3)
+    assign(".Random.seed", odd, globalenv())
+    expect_length(suppressWarnings(with_run(file, list(), function(run) runif(3))), 3)
+    assign(".Random.seed", odd, globalenv())
+    expect_length(suppressWarnings(with_run(file, list(), function(run) runif(3), seed = 1)), 3)
+  }
+  expect_identical(unique(read_runs(file, details = TRUE)$status), "finished")
+})

@@ -722,6 +722,15 @@ test_that("where no server can start the error says why", {
   expect_match(readRDS(file.path(folder, "state.rds"))$error, ".")
   expect_null(readRDS(file.path(folder, "state.rds"))$port)
 
+  writeLines("cut short", file.path(folder, "state.rds"))
+  expect_match(wait_for_state(file.path(folder, "state.rds"), 0)$error, "can't be read", fixed = TRUE)
+  code <- sprintf(
+    "library(fitledger); unlink(tempdir(), TRUE); tryCatch(view_runs('%s', live = TRUE, open = FALSE), fitledger_error_io = function(e) cat('io'))",
+    file
+  )
+  said <- system2(file.path(R.home("bin"), "Rscript"), c("-e", shQuote(code)), stdout = TRUE, stderr = FALSE)
+  expect_identical(said, "io")
+
   plain <- local_file()
   writeLines(c('"run_id","timestamp","x"', '"a","2026-11-23T04:20:47Z",1'), plain)
   expect_error(view_runs(plain, live = TRUE), "import_runs", class = "fitledger_error_argument")

@@ -144,6 +144,15 @@ test("a condition of any length is answered or refused", async () => {
   assert.deepEqual(wrong, []);
 });
 
+test("an address that selects a million runs is answered on a view of thousands of links", async () => {
+  const data = madeLedger(6);
+  data.models = Array.from({ length: 12000 }, (_, i) => ({ model: "price", version: i + 1, run: 0, run_id: data.runs.id[0], artifact: "model", sha256: "ab".repeat(32), registered: 0, stages: [] }));
+  const browser = await launch();
+  const { page, wrong } = await open(browser, writePage(data), "#view=models&selected=0-999999");
+  assert.equal(await page.locator("tbody tr").count(), 12000);
+  assert.deepEqual(wrong, []);
+});
+
 test("the policy stops what gets in all the same", async () => {
   const browser = await launch();
   const { page } = await open(browser, writePage(madeLedger(3)));

@@ -113,6 +113,14 @@ fn native_store_folder(request: Robj, from: Robj, on_progress: Robj) -> Robj {
     })
 }
 
+/// How many bytes the files of a folder hold that can be stored.
+///
+/// @noRd
+#[extendr]
+fn native_folder_size(from: Robj) -> Robj {
+    guard(|| Ok(Robj::from(Folder::look(&path(&from)?)?.bytes() as f64)))
+}
+
 /// Hashes a file: `list(sha256, size)`.
 ///
 /// @noRd
@@ -277,6 +285,7 @@ extendr_module! {
     mod artifacts;
     fn native_store_file;
     fn native_store_folder;
+    fn native_folder_size;
     fn native_hash_file;
     fn native_is_plain_path;
     fn native_is_regular;

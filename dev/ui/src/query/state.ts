@@ -62,8 +62,13 @@ const plots: string[] = ["scatter", "parallel", "curves", "effects"];
 const overs: string[] = ["last", "min", "max", "mean"];
 const choices = ["maximize", "logX", "logY"] as const;
 
+/** As often as there are links on a view, each of which says what is selected. */
+const texts = new WeakMap<number[], string>();
+
 /** 1, 2, 3, 7 as `1-3.7`. */
 const ranges = (places: number[]) => {
+  const known = texts.get(places);
+  if (known !== undefined) return known;
   const sorted = [...places].sort((a, b) => a - b);
   const parts: string[] = [];
   for (let i = 0; i < sorted.length; i++) {
@@ -71,7 +76,9 @@ const ranges = (places: number[]) => {
     while (sorted[i + 1] === sorted[i] + 1) i++;
     parts.push(sorted[i] === from ? `${from}` : `${from}-${sorted[i]}`);
   }
-  return parts.join(".");
+  const text = parts.join(".");
+  texts.set(places, text);
+  return text;
 };
 
 const fromRanges = (text: string): number[] => {

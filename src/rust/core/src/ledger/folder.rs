@@ -71,6 +71,15 @@ impl Folder<'_> {
         Ok(Folder { tree, entries })
     }
 
+    /// How much its files hold.
+    pub fn bytes(&self) -> u64 {
+        let size = |entry: &Entry| match entry.content {
+            Content::Folder => 0,
+            Content::File { size, .. } => size,
+        };
+        self.entries.iter().map(size).fold(0, u64::saturating_add)
+    }
+
     pub fn put(
         &self,
         objects: &Objects,
