@@ -123,7 +123,7 @@ share_ledger <- function(ledger, role, ..., write = TRUE) {
 # ---- Connections ------------------------------------------------------------
 
 # The version of `inst/postgres/setup.sql`.
-setup_version <- "1"
+setup_version <- "2"
 
 # What is known of ledgers that this process has used, each an environment: `ledger`, `pid`, `link`, `address`, and what
 # `mirror.R` keeps. A link is the connection that ledgers share which connect alike. A forked child begins its own, and leaves
@@ -194,25 +194,6 @@ drop_connection <- function(open) {
   open$link$connection <- NULL
 }
 
-# An argument as it stands in a call, written so that it doesn't matter what the server makes of backslashes.
-sql_text <- function(x) {
-  if (is.raw(x)) {
-    paste0("E'\\\\x", call_native(native_hex, x), "'::bytea")
-  } else if (is.logical(x)) {
-    if (x) "true" else "false"
-  } else if (is.numeric(x)) {
-    # Of whole numbers; `format()` would take a tenth of an append.
-    sprintf("%.0f", x)
-  } else {
-    text <- gsub("'", "''", gsub("\\", "\\\\", enc2utf8(x), fixed = TRUE), fixed = TRUE)
-    paste0("E'", text, "'")
-  }
-}
-
-sql_array <- function(x) {
-  structure(paste0("ARRAY[", paste(vapply(x, sql_text, ""), collapse = ","), "]::text[]"), class = "fitledger_sql")
-}
-
 # How long a lost connection is tried to be had again, in seconds: a server that is started again takes a moment.
 longest_outage <- 15
 
@@ -230,9 +211,14 @@ query_texts <- function(open, fun, ..., call = rlang::caller_env()) {
   strsplit(joined, "\x1f", fixed = TRUE)[[1]]
 }
 
+# Appends rows; the parts of the answer. It is a procedure, which may wait for the disk in a transaction of its own.
+ask_append <- function(open, ..., call) {
+  joined <- ask(open, paste0("CALL ", sql_call(open, "append", open$ledger$name, ..., NULL)), call)
+  strsplit(joined, "\x1f", fixed = TRUE)[[1]]
+}
+
 sql_call <- function(open, fun, ...) {
-  arguments <- vapply(list(...), function(x) if (inherits(x, "fitledger_sql")) unclass(x) else sql_text(x), "")
-  paste0("\"", open$ledger$schema, "\".", fun, "(", paste(arguments, collapse = ", "), ")")
+  paste0("\"", open$ledger$schema, "\".", fun, "(", call_native(native_sql, list(...)), ")")
 }
 
 ask <- function(open, sql, call) {
@@ -384,7 +370,7 @@ part_bytes <- 4 * 2^20
 
 # Which of some objects the database doesn't have.
 missing_objects <- function(open, sha256, call) {
-  if (length(sha256)) query_texts(open, "missing_objects", open$ledger$name, sql_array(sha256), call = call)
+  if (length(sha256)) query_texts(open, "missing_objects", open$ledger$name, as.list(sha256), call = call)
 }
 
 # Sends the bytes of an object, in parts. Others see it once all are there. A server that crashed meanwhile may have lost parts
