@@ -189,10 +189,12 @@ END $$;
 -- Makes the transaction that calls it wait until what it has written is on disk, and warn if it stops waiting, whatever the
 -- session says.
 CREATE FUNCTION @schema@.wait_for_disk() RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+  -- An expression, unlike PERFORM, takes no query.
+  was text := set_config('client_min_messages', 'warning', true);
 BEGIN
-  PERFORM set_config('client_min_messages', 'warning', true);
   IF current_setting('synchronous_commit') <> 'remote_apply' THEN
-    PERFORM set_config('synchronous_commit', 'on', true);
+    was := set_config('synchronous_commit', 'on', true);
   END IF;
 END $$;
 
@@ -304,14 +306,16 @@ BEGIN
       RETURN ARRAY[CASE WHEN EXISTS (SELECT FROM @schema@.ledgers WHERE name = name_) THEN 'forbidden' ELSE 'unknown' END];
     END IF;
   END IF;
-  SELECT
-    (SELECT seq FROM @schema@.rows WHERE ledger = l.ledger AND request = request_),
-    CASE WHEN seen_seq = l.seq THEN l.hash ELSE (SELECT @schema@.hash_of(line) FROM @schema@.rows WHERE ledger = l.ledger AND seq = seen_seq) END
-  INTO known, seen;
-  IF known IS NOT NULL THEN
+  SELECT seq INTO known FROM @schema@.rows WHERE ledger = l.ledger AND request = request_;
+  IF FOUND THEN
     RETURN ARRAY['ok', known::text, (known + cardinality(all_) - 1)::text, (
       SELECT @schema@.hash_of(line) FROM @schema@.rows WHERE ledger = l.ledger AND seq = known + cardinality(all_) - 1
     ), 'pending'];
+  END IF;
+  IF seen_seq = l.seq THEN
+    seen := l.hash;
+  ELSE
+    SELECT @schema@.hash_of(line) INTO seen FROM @schema@.rows WHERE ledger = l.ledger AND seq = seen_seq;
   END IF;
   IF seen IS DISTINCT FROM seen_hash THEN
     RETURN ARRAY['unseen'];
@@ -325,14 +329,14 @@ BEGIN
     cells := string_to_array(one, E'\x1f');
     why := CASE
       WHEN cardinality(cells) <> 7 THEN 'it has not seven cells'
-      WHEN replace(one, E'\x1f', '') ~ E'[\x01-\x1f]' THEN 'it has control characters'
+      WHEN one ~ E'[\x01-\x1e]' THEN 'it has control characters'
       WHEN cells[1] !~ '^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}[.][0-9]{6}Z$' THEN 'its time is none'
       WHEN cells[2] <> ALL (events) THEN 'its event is not one that may be written'
       WHEN cells[3] !~ '^([0-9A-Za-z][0-9A-Za-z._-]*)?$' OR length(cells[3]) > 128 THEN 'its run id is none'
-      WHEN cells[4] <> '' AND (left(cells[4], 1) <> '{' OR cells[4]::jsonb IS NULL)
-        OR cells[5] <> '' AND (left(cells[5], 1) <> '{' OR cells[5]::jsonb IS NULL)
-        OR cells[6] <> '' AND (left(cells[6], 1) <> '{' OR cells[6]::jsonb IS NULL)
-        OR cells[7] <> '' AND (left(cells[7], 1) <> '{' OR cells[7]::jsonb IS NULL)
+      -- What isn't JSON is refused by the cast.
+      WHEN left(cells[4], 1) || left(cells[5], 1) || left(cells[6], 1) || left(cells[7], 1) !~ '^[{]*$' OR num_nulls(
+        nullif(cells[4], '')::jsonb, nullif(cells[5], '')::jsonb, nullif(cells[6], '')::jsonb, nullif(cells[7], '')::jsonb
+      ) IS NULL
         THEN 'a cell of JSON is no object'
     END;
     l.seq := l.seq + 1;

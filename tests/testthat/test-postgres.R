@@ -643,7 +643,7 @@ test_that("an object that a crash of the server takes back is sent again", {
   postgres_sql("ALTER ROLE hasty_sender SET synchronous_commit = off")
   share_ledger(team, "hasty_sender")
   # Before each of these the server crashes once.
-  for (before in c("put_part(bigint, int, bytea)", "end_upload(bigint, int)", "append(text, text, bigint, text, bigint, text)")) {
+  for (before in c("put_part(bigint, int, bytea)", "end_upload(bigint, int)", "append_rows(text, text, bigint, text, bigint, text)")) {
     name <- sub("[(].*", "", before)
     n <- lengths(strsplit(before, ","))
     type <- postgres_sql("SELECT pg_get_function_result('slow_upload.", before, "'::regprocedure)")[[1]]
