@@ -353,10 +353,8 @@ append_rows <- function(open, draft, call, may_lack = FALSE) {
   told <- FALSE
   suspendInterrupts({
     repeat {
-      answer <- ask_append(
-        open, draft$request, open$head$seq, open$head$hash, if (draft$is_decided) draft$after else 0, draft$cells, waits,
-        call = call
-      )
+      decided_on <- if (draft$is_decided) draft$after else 0
+      answer <- ask_append(open, draft$request, open$head, decided_on, draft$cells, waits, call)
       if (answer[[1]] != "locked") {
         break
       }

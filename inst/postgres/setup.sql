@@ -263,8 +263,8 @@ END $$;
 -- that was known when the rows were decided: they are appended only if none that came since concerns the same run, or, for
 -- what becomes of models, a model or the end of a run.
 --
--- `ok, first, last, hash, settled`; else why nothing was appended: `conflict`, `unseen`, `forbidden`, `unknown`,
--- `in_transaction`; `locked` where others hold the lock for long. `pending` in the place of `settled` where others were at
+-- `ok, first, last, hash, settled`; else why nothing was appended: `conflict`, `unseen`, `forbidden`, `unknown`;
+-- `locked` where others hold the lock for long. `pending` in the place of `settled` where others were at
 -- it, or the request was known: then the rows may not be on disk yet.
 CREATE FUNCTION @schema@.append_rows(
   name_ text, request_ text, seen_seq bigint, seen_hash text, decided_on bigint, rows_ text
@@ -286,9 +286,6 @@ DECLARE
     'session', 'run', 'start', 'resume', 'log', 'end', 'note', 'void', 'reveal', 'register', 'promote', 'refuse'
   ];
 BEGIN
-  IF now() <> statement_timestamp() THEN
-    RETURN ARRAY['in_transaction'];
-  END IF;
   SELECT * INTO l FROM @schema@.ledgers x WHERE x.name = name_ AND @schema@.may(x, true) FOR NO KEY UPDATE SKIP LOCKED;
   IF FOUND THEN
     PERFORM @schema@.wait_for_disk();
@@ -358,18 +355,26 @@ BEGIN
   RETURN ARRAY['ok', first::text, l.seq::text, l.hash, settled];
 END $$;
 
--- The same, as one text, the parts of the answer separated by U+001F; with `to_wait`, what was appended is on disk when this
--- has returned. It waits in a transaction of its own where others were at it, which only a procedure can that says neither whose
--- rights it has nor where names are looked up: so all of its names are qualified. It can't be inside a transaction.
+-- The same, as one text, the parts of the answer separated by U+001F. When it answers, what it has appended is committed, and on
+-- disk, too, if `to_wait`: where others were at it, it waits in a transaction of its own. Only a procedure can, and one that
+-- says neither whose rights it has nor where names are looked up: so all of its names are qualified. Inside a transaction
+-- COMMIT is an error; who may be in one says by `outside` whether they are, and is told without.
 CREATE PROCEDURE @schema@.append(
-  name_ text, request_ text, seen_seq bigint, seen_hash text, decided_on bigint, rows_ text, to_wait boolean, INOUT answer text
+  name_ text, request_ text, seen_seq bigint, seen_hash text, decided_on bigint, rows_ text, to_wait boolean, outside boolean,
+  INOUT answer text
 ) LANGUAGE plpgsql AS $$
 DECLARE
-  answers pg_catalog.text[] := @schema@.append_rows(name_, request_, seen_seq, seen_hash, decided_on, rows_);
+  answers pg_catalog.text[];
 BEGIN
+  IF NOT outside THEN
+    answer := 'in_transaction';
+    RETURN;
+  END IF;
+  answers := @schema@.append_rows(name_, request_, seen_seq, seen_hash, decided_on, rows_);
+  COMMIT;
   IF to_wait AND answers[5] OPERATOR(pg_catalog.=) 'pending' THEN
-    COMMIT;
     PERFORM @schema@.flush();
+    COMMIT;
     answers[5] := 'settled';
   END IF;
   answer := pg_catalog.array_to_string(answers, E'\x1f');

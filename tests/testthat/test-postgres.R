@@ -589,7 +589,7 @@ test_that("what a role's sessions are set to changes nothing", {
     # What is refused is refused under it, too.
     connection <- postgres_connect(role)()
     row <- paste0("2026-11-23T04:20:47.123456Z\x1frun\x1fa-1\x1f\x1f\x1f\x1f{\"a\":\"\n\"}")
-    sql <- paste0("CALL fitledger.append('", team$name, "', 'r', 1, fitledger.hash_at('", team$name, "', 1), 0, E'", gsub("\n", "\\n", row, fixed = TRUE), "', true, NULL)")
+    sql <- paste0("CALL fitledger.append('", team$name, "', 'r', 1, fitledger.hash_at('", team$name, "', 1), 0, E'", gsub("\n", "\\n", row, fixed = TRUE), "', true, true, NULL)")
     expect_error(suppressMessages(DBI::dbGetQuery(connection, sql, immediate = TRUE)), "control characters")
     DBI::dbDisconnect(connection)
   }
