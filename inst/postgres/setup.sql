@@ -199,7 +199,8 @@ BEGIN
 END $$;
 
 -- The same for all that was committed before. A transaction that wrote nothing to the log would not wait.
-CREATE FUNCTION @schema@.flush() RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+CREATE FUNCTION @schema@.flush() RETURNS void LANGUAGE plpgsql
+SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
   PERFORM @schema@.wait_for_disk();
   PERFORM pg_logical_emit_message(true, 'fitledger', '');

@@ -557,8 +557,11 @@ test_that("a call that waits for others says so, and goes on", {
   team <- local_postgres()
   log_run(team, list(), list(m = 1))
   said <- withr::local_tempfile()
-  job <- while_others_write(team, quote(withCallingHandlers(
-    log_run(team, list(), list(m = 2)),
+  postgres_role("waiter")
+  share_ledger(team, "waiter")
+  as_waiter <- ledger_postgres(postgres_connect("waiter"), team$name)
+  job <- while_others_write(as_waiter, quote(withCallingHandlers(
+    log_run(as_waiter, list(), list(m = 2)),
     fitledger_message_waiting = function(m) {
       writeLines(conditionMessage(m), said)
       rlang::cnd_muffle(m)
