@@ -213,7 +213,7 @@ DECLARE
   ledger_ int;
 BEGIN
   SELECT ledger INTO ledger_ FROM @schema@.ledgers l WHERE name = name_ AND @schema@.may(l, false);
-  up_to := least(up_to, after + 65536);
+  up_to := least(up_to, after + 32768);
   WHILE up_to > after + 1 AND most_bytes < (
     SELECT sum(length(line) + 1) FROM @schema@.rows WHERE ledger = ledger_ AND seq > after AND seq <= up_to
   ) LOOP
