@@ -283,9 +283,9 @@ ask_once <- function(open, sql, call, values) {
 }
 
 # A statement that is asked again and again, with values for what it leaves open. A connection has one at a time, and forgets
-# it with any other question.
+# it with any other question, which may be somebody else's where `connect()` gives a connection that they have, too.
 get_prepared <- function(link, sql, values) {
-  if (!identical(link$prepared$sql, sql)) {
+  if (!identical(link$prepared$sql, sql) || !DBI::dbIsValid(link$prepared$result)) {
     forget_prepared(link)
     link$prepared <- list(sql = sql, result = DBI::dbSendQuery(link$connection, sql))
   }

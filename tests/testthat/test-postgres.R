@@ -390,6 +390,23 @@ test_that("a connection that comes lost is an error, and the next one is used", 
   expect_identical(read_runs(team)$m, c(1, 3))
 })
 
+test_that("a function may give a connection that is used for other questions, too", {
+  connection <- postgres_connect()()
+  withr::defer(DBI::dbDisconnect(connection))
+  name <- basename(tempfile("ledger-"))
+  team <- ledger_postgres(function() connection, name)
+  for (i in 1:3) {
+    log_run(team, list(), list(m = i))
+    log_run(team, list(), list(m = i))
+    suppressWarnings(DBI::dbGetQuery(connection, "SELECT 1"))
+  }
+  # Nothing is logged that could be taken back.
+  suppressWarnings(DBI::dbExecute(connection, "BEGIN", immediate = TRUE))
+  expect_error(log_run(team, list(), list(m = 4)), class = "fitledger_error_database")
+  DBI::dbExecute(connection, "ROLLBACK", immediate = TRUE)
+  expect_identical(read_runs(team)$m, c(1, 1, 2, 2, 3, 3))
+})
+
 test_that("a connection inside a transaction is refused", {
   skip_without_postgres()
   connection <- postgres_connect()()
