@@ -166,7 +166,11 @@ fn push_literal(sql: &mut String, x: R) -> Result<(), Failure> {
             for part in text.split_inclusive(['\'', '\\']) {
                 sql.push_str(part);
                 // Either is doubled.
-                if let Some(last) = part.chars().next_back().filter(|last| "'\\".contains(*last)) {
+                if let Some(last) = part
+                    .chars()
+                    .next_back()
+                    .filter(|last| "'\\".contains(*last))
+                {
                     sql.push(last);
                 }
             }
