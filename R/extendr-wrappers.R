@@ -231,10 +231,11 @@ native_metric <- function(x, arg_path) .Call(wrap__native_metric, x, arg_path)
 #' @noRd
 native_set_call_head <- function(call, head) .Call(wrap__native_set_call_head, call, head)
 
-#' Bytes in hexadecimal digits.
+#' The arguments of a call in SQL, each as a literal: whole numbers, `TRUE` or `FALSE`, `NULL`, bytes, a text, or a list of
+#' texts, which is an array. Written so that it doesn't matter what the server makes of backslashes.
 #'
 #' @noRd
-native_hex <- function(bytes) .Call(wrap__native_hex, bytes)
+native_sql <- function(arguments) .Call(wrap__native_sql, arguments)
 
 #' The last row of a mirror: `list(seq, hash)`; `NULL` where there is none.
 #'
@@ -251,10 +252,11 @@ native_mirror_extend <- function(file, rows) .Call(wrap__native_mirror_extend, f
 #' @noRd
 native_mirror_hash <- function(file, seq) .Call(wrap__native_mirror_hash, file, seq)
 
-#' What was drafted last on top of a mirror stands in the database.
+#' What was drafted last on top of a mirror stands in the database: as it was drafted, if those are the `rows`, which then are
+#' appended as by `native_mirror_extend()`; else `NULL`.
 #'
 #' @noRd
-native_appended <- function(file) .Call(wrap__native_appended, file)
+native_appended <- function(file, rows) .Call(wrap__native_appended, file, rows)
 
 #' The hashes of all stored bytes that a ledger names.
 #'

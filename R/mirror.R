@@ -348,51 +348,38 @@ append_rows <- function(open, draft, call, may_lack = FALSE) {
       call = call
     )
   }
-  request <- call_native(native_token, call = call)
   # On a session's row all rest that are of it.
   waits <- !identical(getOption("fitledger.sync"), "none") || grepl("^[^\x1f]*\x1fsession\x1f", draft$cells)
   told <- FALSE
   suspendInterrupts({
-    # A server that crashed before the rows were on its disk has lost them: then they are sent again.
     repeat {
-      answer <- query_texts(
-        open, "append", open$ledger$name, request, open$head$seq, open$head$hash,
-        if (draft$is_decided) draft$after else 0, draft$cells,
-        call = call
-      )
-      if (answer[[1]] == "locked") {
-        told <- told || tell_waiting(open)
-        # Nothing of it is on its way now.
-        allowInterrupts(Sys.sleep(0.01))
-        next
-      }
-      if (answer[[1]] == "conflict") {
-        return(FALSE)
-      }
-      check_outside(answer[[1]], call)
-      switch(answer[[1]],
-        forbidden = abort_forbidden(open, call),
-        unseen = {
-          refresh_mirror(open, call)
-          abort("database", "The database does not have the rows that this machine has seen.", call = call)
-        },
-        unknown = abort_gone(open, call)
-      )
-      last <- list(seq = as.numeric(answer[[3]]), hash = answer[[4]])
-      check_durable(open, call)
-      settled <- answer[[5]] == "settled" || (waits && settle(open, last, call))
-      if (settled || !waits) {
+      decided_on <- if (draft$is_decided) draft$after else 0
+      answer <- ask_append(open, draft$request, open$head, decided_on, draft$cells, waits, call)
+      if (answer[[1]] != "locked") {
         break
       }
+      told <- told || tell_waiting(open)
+      # Nothing of it is on its way now.
+      allowInterrupts(Sys.sleep(0.01))
     }
+    if (answer[[1]] == "conflict") {
+      return(FALSE)
+    }
+    check_outside(answer[[1]], call)
+    switch(answer[[1]],
+      forbidden = abort_forbidden(open, call),
+      unseen = {
+        refresh_mirror(open, call)
+        abort("database", "The database does not have the rows that this machine has seen.", call = call)
+      },
+      unknown = abort_gone(open, call)
+    )
+    check_durable(open, call)
+    last <- list(seq = as.numeric(answer[[3]]), hash = answer[[4]])
     first <- as.numeric(answer[[2]])
-    call_native(native_appended, open$path, call = call)
-    if (settled) {
-      # The rows as they were drafted, if nobody was faster.
-      if (first == draft$after + 1 && last$hash == hash_of_last(draft$rows)) {
-        open$head <- call_native(native_mirror_extend, open$path, draft$rows, call = call)
-      }
-    }
+    # The rows as they were drafted, if nobody was faster. Not before they are on disk.
+    as_drafted <- answer[[5]] == "settled" && first == draft$after + 1 && last$hash == hash_of_last(draft$rows)
+    open$head <- call_native(native_appended, open$path, if (as_drafted) draft$rows, call = call) %||% open$head
   })
   if (last$seq - open$head$seq > most_rows_behind) {
     refresh_mirror(open, call)
@@ -411,13 +398,6 @@ tell_waiting <- function(open) {
 # The hash that the last of some rows states, behind which is a line feed.
 hash_of_last <- function(rows) {
   rawToChar(rows[length(rows) - 64:1])
-}
-
-# Waits until rows are on the server's disk; FALSE if a crash was faster, and they are lost.
-settle <- function(open, last, call) {
-  settled <- query(open, "settle", open$ledger$name, last$seq, last$hash, call = call)
-  check_durable(open, call)
-  settled == "true"
 }
 
 # The server warns where it stops waiting for the server that follows it. Of nothing else it warns in these questions.

@@ -1,4 +1,4 @@
--- fitledger's ledgers in a PostgreSQL database, version 1.
+-- fitledger's ledgers in a PostgreSQL database, version 2.
 --
 -- The rows of a ledger are those of its file, byte for byte: the database gives out their numbers and computes their
 -- hashes, under a lock on the ledger's head. What has been written is not changed: nobody but the owner of the schema has
@@ -13,7 +13,7 @@ CREATE SCHEMA @schema@;
 REVOKE ALL ON SCHEMA @schema@ FROM PUBLIC;
 
 CREATE TABLE @schema@.version (version int NOT NULL);
-INSERT INTO @schema@.version VALUES (1);
+INSERT INTO @schema@.version VALUES (2);
 
 -- The head of each ledger: the number and the hash of its last row.
 CREATE TABLE @schema@.ledgers (
@@ -94,18 +94,18 @@ CREATE TRIGGER goes_on BEFORE UPDATE ON @schema@.ledgers FOR EACH ROW EXECUTE FU
 
 -- Whether whoever is logged in may read a ledger, or write to it.
 --
--- What an append calls is in plpgsql, whose plans are kept for the session: of a function in SQL that can't be taken into
--- its caller each call is parsed and planned anew, which took more than the append itself. This and the three after it are
--- called by functions alone that say where names are looked up.
-CREATE FUNCTION @schema@.may(ledger_ int, to_write boolean) RETURNS boolean LANGUAGE plpgsql STABLE AS $$
+-- What an append calls is in plpgsql, whose plans are kept for the session, or in SQL that is taken into its caller, which says
+-- no more of itself than of what it calls (`convert_to()` is no more than STABLE): of other functions in SQL each call is parsed
+-- and planned anew, which took more than the append itself. This and the three after it are called by functions alone that
+-- say where names are looked up.
+CREATE FUNCTION @schema@.may(l @schema@.ledgers, to_write boolean) RETURNS boolean LANGUAGE plpgsql STABLE AS $$
 BEGIN
-  PERFORM FROM @schema@.ledgers l WHERE l.ledger = ledger_ AND l.owner = session_user;
-  IF FOUND THEN
+  IF l.owner = session_user THEN
     RETURN true;
   END IF;
   RETURN EXISTS (
     SELECT FROM @schema@.rights r JOIN pg_catalog.pg_roles p ON p.rolname = r.role
-    WHERE r.ledger = ledger_ AND (r.may_write OR NOT to_write) AND pg_has_role(session_user, p.oid, 'MEMBER')
+    WHERE r.ledger = l.ledger AND (r.may_write OR NOT to_write) AND pg_has_role(session_user, p.oid, 'MEMBER')
   );
 END $$;
 
@@ -118,12 +118,12 @@ CREATE FUNCTION @schema@.row_body(seq bigint, cells text[]) RETURNS text LANGUAG
     || ',' || CASE cells[7] WHEN '' THEN '' ELSE '"' || replace(cells[7], '"', '""') || '"' END
 $$;
 
-CREATE FUNCTION @schema@.row_hash(previous text, body text) RETURNS text LANGUAGE sql IMMUTABLE AS $$
+CREATE FUNCTION @schema@.row_hash(previous text, body text) RETURNS text LANGUAGE sql STABLE AS $$
   SELECT encode(sha256(convert_to(previous || body, 'UTF8')), 'hex')
 $$;
 
 -- The hash cell of a row.
-CREATE FUNCTION @schema@.hash_of(line bytea) RETURNS text LANGUAGE sql IMMUTABLE AS $$
+CREATE FUNCTION @schema@.hash_of(line bytea) RETURNS text LANGUAGE sql STABLE AS $$
   SELECT convert_from(substr(line, length(line) - 63), 'UTF8')
 $$;
 
@@ -168,7 +168,7 @@ BEGIN
   IF NOT FOUND THEN
     RETURN ARRAY['unknown'];
   END IF;
-  IF NOT @schema@.may(l.ledger, false) THEN
+  IF NOT @schema@.may(l, false) THEN
     RETURN ARRAY['forbidden'];
   END IF;
   IF now() <> statement_timestamp() THEN
@@ -179,7 +179,7 @@ BEGIN
     PERFORM @schema@.flush();
   END IF;
   RETURN ARRAY[
-    'ok', l.id, l.seq::text, l.hash, coalesce(has, ''), @schema@.may(l.ledger, true)::text, follows::text,
+    'ok', l.id, l.seq::text, l.hash, coalesce(has, ''), @schema@.may(l, true)::text, follows::text,
     CASE WHEN current_setting('fsync') = 'off' THEN 'fsync = off'
       WHEN current_setting('full_page_writes') = 'off' THEN 'full_page_writes = off' ELSE '' END,
     (SELECT version::text FROM @schema@.version)
@@ -189,31 +189,43 @@ END $$;
 -- Makes the transaction that calls it wait until what it has written is on disk, and warn if it stops waiting, whatever the
 -- session says.
 CREATE FUNCTION @schema@.wait_for_disk() RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+  -- An expression, unlike PERFORM, takes no query.
+  was text := set_config('client_min_messages', 'warning', true);
 BEGIN
-  PERFORM set_config('client_min_messages', 'warning', true);
   IF current_setting('synchronous_commit') <> 'remote_apply' THEN
-    PERFORM set_config('synchronous_commit', 'on', true);
+    was := set_config('synchronous_commit', 'on', true);
   END IF;
 END $$;
 
 -- The same for all that was committed before. A transaction that wrote nothing to the log would not wait.
-CREATE FUNCTION @schema@.flush() RETURNS void LANGUAGE plpgsql AS $$
+CREATE FUNCTION @schema@.flush() RETURNS void LANGUAGE plpgsql
+SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
   PERFORM @schema@.wait_for_disk();
   PERFORM pg_logical_emit_message(true, 'fitledger', '');
 END $$;
 
--- Rows after one, up to another or as many as make some bytes, with their line feeds.
-CREATE FUNCTION @schema@.read_rows(name_ text, after bigint, up_to bigint, most_bytes bigint) RETURNS bytea LANGUAGE sql STABLE
+-- Rows after one, with their line feeds: up to another, or fewer, so that they take no more than some bytes, if one row doesn't.
+CREATE FUNCTION @schema@.read_rows(name_ text, after bigint, up_to bigint, most_bytes bigint) RETURNS bytea LANGUAGE plpgsql STABLE
 SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-  SELECT string_agg(line || E'\\x0a'::bytea, ''::bytea ORDER BY seq)
-  FROM (
-    SELECT r.seq, r.line, sum(length(r.line) + 1) OVER (ORDER BY r.seq) AS bytes, row_number() OVER (ORDER BY r.seq) AS nth
-    FROM @schema@.rows r JOIN @schema@.ledgers l USING (ledger)
-    WHERE l.name = name_ AND r.seq > after AND r.seq <= least(up_to, after + 65536) AND @schema@.may(l.ledger, false)
-  ) AS part
-  WHERE bytes <= most_bytes OR nth = 1
-$$;
+DECLARE
+  ledger_ int;
+BEGIN
+  SELECT ledger INTO ledger_ FROM @schema@.ledgers l WHERE name = name_ AND @schema@.may(l, false);
+  up_to := least(up_to, after + 32768);
+  WHILE up_to > after + 1 AND most_bytes < (
+    SELECT sum(length(line) + 1) FROM @schema@.rows WHERE ledger = ledger_ AND seq > after AND seq <= up_to
+  ) LOOP
+    up_to := after + (up_to - after) / 2;
+  END LOOP;
+  -- In the order of the index: an ORDER BY of the aggregate would sort the rows anew.
+  RETURN (
+    SELECT string_agg(line, E'\\x0a'::bytea) || E'\\x0a'::bytea FROM (
+      SELECT line FROM @schema@.rows WHERE ledger = ledger_ AND seq > after AND seq <= up_to ORDER BY seq
+    ) AS part
+  );
+END $$;
 
 -- The hash of a row, NULL if it isn't there.
 CREATE FUNCTION @schema@.hash_at(name_ text, seq_ bigint) RETURNS text LANGUAGE plpgsql STABLE
@@ -221,7 +233,7 @@ SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
   RETURN (
     SELECT @schema@.hash_of(r.line) FROM @schema@.rows r JOIN @schema@.ledgers l USING (ledger)
-    WHERE l.name = name_ AND r.seq = seq_ AND @schema@.may(l.ledger, false)
+    WHERE l.name = name_ AND r.seq = seq_ AND @schema@.may(l, false)
   );
 END $$;
 
@@ -252,18 +264,18 @@ END $$;
 -- that was known when the rows were decided: they are appended only if none that came since concerns the same run, or, for
 -- what becomes of models, a model or the end of a run.
 --
--- `ok, first, last, hash, settled`; else why nothing was appended: `conflict`, `unseen`, `forbidden`, `unknown`,
--- `in_transaction`; `locked` where others hold the lock for long. `settled` is empty where others were at it: then the rows
--- are on disk once `settle()` has returned.
-CREATE FUNCTION @schema@.append(
+-- `ok, first, last, hash, settled`; else why nothing was appended: `conflict`, `unseen`, `forbidden`, `unknown`;
+-- `locked` where others hold the lock for long. `pending` in the place of `settled` where others were at
+-- it, or the request was known: then the rows may not be on disk yet.
+CREATE FUNCTION @schema@.append_rows(
   name_ text, request_ text, seen_seq bigint, seen_hash text, decided_on bigint, rows_ text
 ) RETURNS text[] LANGUAGE plpgsql
-SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '2s' AS $$
 DECLARE
   l @schema@.ledgers;
   known bigint;
   seen text;
-  settled text := '';
+  settled text := 'settled';
   one text;
   cells text[];
   why text;
@@ -275,20 +287,16 @@ DECLARE
     'session', 'run', 'start', 'resume', 'log', 'end', 'note', 'void', 'reveal', 'register', 'promote', 'refuse'
   ];
 BEGIN
-  IF now() <> statement_timestamp() THEN
-    RETURN ARRAY['in_transaction'];
-  END IF;
-  -- Who waits longer tells their user, and comes again.
-  PERFORM set_config('lock_timeout', '2s', true);
-  SELECT * INTO l FROM @schema@.ledgers x WHERE x.name = name_ AND @schema@.may(x.ledger, true) FOR NO KEY UPDATE SKIP LOCKED;
+  SELECT * INTO l FROM @schema@.ledgers x WHERE x.name = name_ AND @schema@.may(x, true) FOR NO KEY UPDATE SKIP LOCKED;
   IF FOUND THEN
     PERFORM @schema@.wait_for_disk();
-    settled := 'settled';
   ELSE
     -- Others are at it: nobody is to wait for the disk under the lock.
+    settled := 'pending';
     PERFORM set_config('synchronous_commit', 'off', true);
+    -- Who waits for it longer than `lock_timeout` tells their user, and comes again.
     BEGIN
-      SELECT * INTO l FROM @schema@.ledgers x WHERE x.name = name_ AND @schema@.may(x.ledger, true) FOR NO KEY UPDATE;
+      SELECT * INTO l FROM @schema@.ledgers x WHERE x.name = name_ AND @schema@.may(x, true) FOR NO KEY UPDATE;
     EXCEPTION WHEN lock_not_available THEN
       RETURN ARRAY['locked'];
     END;
@@ -296,14 +304,16 @@ BEGIN
       RETURN ARRAY[CASE WHEN EXISTS (SELECT FROM @schema@.ledgers WHERE name = name_) THEN 'forbidden' ELSE 'unknown' END];
     END IF;
   END IF;
-  SELECT
-    (SELECT seq FROM @schema@.rows WHERE ledger = l.ledger AND request = request_),
-    (SELECT @schema@.hash_of(line) FROM @schema@.rows WHERE ledger = l.ledger AND seq = seen_seq)
-  INTO known, seen;
-  IF known IS NOT NULL THEN
+  SELECT seq INTO known FROM @schema@.rows WHERE ledger = l.ledger AND request = request_;
+  IF FOUND THEN
     RETURN ARRAY['ok', known::text, (known + cardinality(all_) - 1)::text, (
       SELECT @schema@.hash_of(line) FROM @schema@.rows WHERE ledger = l.ledger AND seq = known + cardinality(all_) - 1
-    ), ''];
+    ), 'pending'];
+  END IF;
+  IF seen_seq = l.seq THEN
+    seen := l.hash;
+  ELSE
+    SELECT @schema@.hash_of(line) INTO seen FROM @schema@.rows WHERE ledger = l.ledger AND seq = seen_seq;
   END IF;
   IF seen IS DISTINCT FROM seen_hash THEN
     RETURN ARRAY['unseen'];
@@ -317,14 +327,14 @@ BEGIN
     cells := string_to_array(one, E'\x1f');
     why := CASE
       WHEN cardinality(cells) <> 7 THEN 'it has not seven cells'
-      WHEN replace(one, E'\x1f', '') ~ E'[\x01-\x1f]' THEN 'it has control characters'
+      WHEN one ~ E'[\x01-\x1e]' THEN 'it has control characters'
       WHEN cells[1] !~ '^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}[.][0-9]{6}Z$' THEN 'its time is none'
       WHEN cells[2] <> ALL (events) THEN 'its event is not one that may be written'
-      WHEN cells[3] !~ '^([0-9A-Za-z][0-9A-Za-z._-]{0,127})?$' THEN 'its run id is none'
-      WHEN cells[4] <> '' AND (left(cells[4], 1) <> '{' OR cells[4]::jsonb IS NULL)
-        OR cells[5] <> '' AND (left(cells[5], 1) <> '{' OR cells[5]::jsonb IS NULL)
-        OR cells[6] <> '' AND (left(cells[6], 1) <> '{' OR cells[6]::jsonb IS NULL)
-        OR cells[7] <> '' AND (left(cells[7], 1) <> '{' OR cells[7]::jsonb IS NULL)
+      WHEN cells[3] !~ '^([0-9A-Za-z][0-9A-Za-z._-]*)?$' OR length(cells[3]) > 128 THEN 'its run id is none'
+      -- What isn't JSON is refused by the cast.
+      WHEN left(cells[4], 1) || left(cells[5], 1) || left(cells[6], 1) || left(cells[7], 1) !~ '^[{]*$' OR num_nulls(
+        nullif(cells[4], '')::jsonb, nullif(cells[5], '')::jsonb, nullif(cells[6], '')::jsonb, nullif(cells[7], '')::jsonb
+      ) IS NULL
         THEN 'a cell of JSON is no object'
     END;
     l.seq := l.seq + 1;
@@ -346,12 +356,29 @@ BEGIN
   RETURN ARRAY['ok', first::text, l.seq::text, l.hash, settled];
 END $$;
 
--- Waits until a row that was appended is on disk; false if it isn't there.
-CREATE FUNCTION @schema@.settle(name_ text, seq_ bigint, hash_ text) RETURNS boolean LANGUAGE plpgsql
-SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+-- The same, as one text, the parts of the answer separated by U+001F. When it answers, what it has appended is committed, and on
+-- disk, too, if `to_wait`: where others were at it, it waits in a transaction of its own. Only a procedure can, and one that
+-- says neither whose rights it has nor where names are looked up: so all of its names are qualified. Inside a transaction
+-- COMMIT is an error; who may be in one says by `outside` whether they are, and is told without.
+CREATE PROCEDURE @schema@.append(
+  name_ text, request_ text, seen_seq bigint, seen_hash text, decided_on bigint, rows_ text, to_wait boolean, outside boolean,
+  INOUT answer text
+) LANGUAGE plpgsql AS $$
+DECLARE
+  answers pg_catalog.text[];
 BEGIN
-  PERFORM @schema@.flush();
-  RETURN @schema@.hash_at(name_, seq_) IS NOT DISTINCT FROM hash_;
+  IF NOT outside THEN
+    answer := 'in_transaction';
+    RETURN;
+  END IF;
+  answers := @schema@.append_rows(name_, request_, seen_seq, seen_hash, decided_on, rows_);
+  COMMIT;
+  IF to_wait AND answers[5] OPERATOR(pg_catalog.=) 'pending' THEN
+    PERFORM @schema@.flush();
+    COMMIT;
+    answers[5] := 'settled';
+  END IF;
+  answer := pg_catalog.array_to_string(answers, E'\x1f');
 END $$;
 
 -- Which of some objects have no complete upload that whoever asks can rely on: one that was hashed here, or their own. Else
@@ -362,7 +389,7 @@ SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
   WHERE NOT EXISTS (
     SELECT FROM @schema@.uploads u JOIN @schema@.ledgers l USING (ledger)
     WHERE l.name = name_ AND u.sha256 = wanted AND u.parts IS NOT NULL AND (u.checked OR u.by_user = session_user)
-      AND @schema@.may(l.ledger, false)
+      AND @schema@.may(l, false)
   )
 $$;
 
@@ -372,8 +399,8 @@ DECLARE
   ledger_ int;
   upload_ bigint;
 BEGIN
-  SELECT ledger INTO ledger_ FROM @schema@.ledgers WHERE name = name_;
-  IF NOT FOUND OR NOT @schema@.may(ledger_, true) THEN
+  SELECT ledger INTO ledger_ FROM @schema@.ledgers l WHERE name = name_ AND @schema@.may(l, true);
+  IF NOT FOUND THEN
     RETURN NULL;
   END IF;
   -- A number that a crash takes back would be given to somebody else's, too.
@@ -433,13 +460,13 @@ SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
   SELECT coalesce(array_agg(x ORDER BY u.checked DESC, u.upload, is_parts), '{}')
   FROM @schema@.uploads u JOIN @schema@.ledgers l USING (ledger),
     LATERAL (VALUES (u.upload::text, false), (u.parts::text, true)) AS v (x, is_parts)
-  WHERE l.name = name_ AND u.sha256 = sha256_ AND u.parts IS NOT NULL AND @schema@.may(l.ledger, false)
+  WHERE l.name = name_ AND u.sha256 = sha256_ AND u.parts IS NOT NULL AND @schema@.may(l, false)
 $$;
 
 CREATE FUNCTION @schema@.get_part(upload_ bigint, part_ int) RETURNS bytea LANGUAGE sql STABLE
 SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-  SELECT p.bytes FROM @schema@.parts p JOIN @schema@.uploads u USING (upload)
-  WHERE p.upload = upload_ AND p.part = part_ AND @schema@.may(u.ledger, false)
+  SELECT p.bytes FROM @schema@.parts p JOIN @schema@.uploads u USING (upload) JOIN @schema@.ledgers l USING (ledger)
+  WHERE p.upload = upload_ AND p.part = part_ AND @schema@.may(l, false)
 $$;
 
 -- Lets a role, and whoever is a member of it, read a ledger, or write to it, too. For the ledger's owner.
@@ -458,8 +485,8 @@ BEGIN
   END IF;
   EXECUTE format('GRANT USAGE ON SCHEMA @schema@ TO %I', role_);
   EXECUTE format(
-    'GRANT EXECUTE ON FUNCTION @schema@.look, @schema@.read_rows, @schema@.hash_at, @schema@.append, '
-    '@schema@.settle, @schema@.missing_objects, @schema@.begin_upload, @schema@.put_part, @schema@.end_upload, '
+    'GRANT EXECUTE ON ROUTINE @schema@.look, @schema@.read_rows, @schema@.hash_at, @schema@.append, @schema@.append_rows, '
+    '@schema@.flush, @schema@.missing_objects, @schema@.begin_upload, @schema@.put_part, @schema@.end_upload, '
     '@schema@.uploads_of, @schema@.get_part TO %I', role_
   );
   INSERT INTO @schema@.rights VALUES (ledger_, role_, may_write_)
@@ -467,4 +494,4 @@ BEGIN
   RETURN true;
 END $$;
 
-REVOKE EXECUTE ON ALL FUNCTIONS IN SCHEMA @schema@ FROM PUBLIC;
+REVOKE EXECUTE ON ALL ROUTINES IN SCHEMA @schema@ FROM PUBLIC;

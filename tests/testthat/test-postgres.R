@@ -106,7 +106,7 @@ test_that("nobody changes what is on record", {
     "ALTER TABLE fitledger.rows ADD x int", "DROP SCHEMA fitledger CASCADE", "INSERT INTO fitledger.rows VALUES (1, 1, '')",
     "UPDATE fitledger.ledgers SET seq = 1", "DROP FUNCTION fitledger.look", "DELETE FROM fitledger.parts",
     "SELECT fitledger.begin_ledger('mine', repeat('0', 32), '2026-11-23T04:20:47.123456Z')",
-    paste0("SELECT fitledger.may((SELECT 1), true)"), "CREATE TABLE fitledger.x (y int)",
+    "SELECT fitledger.may(NULL, true)", "CREATE TABLE fitledger.x (y int)",
     "SELECT set_config('synchronous_commit', 'off', false), fitledger.wait_for_disk()"
   )) {
     expect_error(DBI::dbExecute(connection, sql, immediate = TRUE), "permission denied|must be owner", info = sql)
@@ -154,7 +154,7 @@ test_that("rows that others could not read are refused by the database", {
   good <- c("2026-11-23T04:20:47.123456Z", "run", "a-1", "", "{\"m\":1.0}", "", "{\"session\":\"x\"}")
   append <- function(cells, request = basename(tempfile()), seen = head) {
     row <- gsub("'", "''", paste(cells, collapse = "\x1f"))
-    postgres_sql("SELECT array_to_string(fitledger.append('", team$name, "', '", request, "', ", seen$seq, ", '", seen$hash, "', 0, '", row, "'), ' ')")[[1]]
+    postgres_sql("SELECT array_to_string(fitledger.append_rows('", team$name, "', '", request, "', ", seen$seq, ", '", seen$hash, "', 0, '", row, "'), ' ')")[[1]]
   }
   bad <- list(
     replace(good, 1, "yesterday"), replace(good, 2, "upgrade!"), replace(good, 2, "ledger"), replace(good, 2, "recovered"),
@@ -390,6 +390,24 @@ test_that("a connection that comes lost is an error, and the next one is used", 
   expect_identical(read_runs(team)$m, c(1, 3))
 })
 
+test_that("a function may give a connection that is used for other questions, too", {
+  skip_without_postgres()
+  connection <- postgres_connect()()
+  withr::defer(DBI::dbDisconnect(connection))
+  name <- basename(tempfile("ledger-"))
+  team <- ledger_postgres(function() connection, name)
+  for (i in 1:3) {
+    log_run(team, list(), list(m = i))
+    log_run(team, list(), list(m = i))
+    suppressWarnings(DBI::dbGetQuery(connection, "SELECT 1"))
+  }
+  # Nothing is logged that could be taken back.
+  suppressWarnings(DBI::dbExecute(connection, "BEGIN", immediate = TRUE))
+  expect_error(log_run(team, list(), list(m = 4)), class = "fitledger_error_database")
+  DBI::dbExecute(connection, "ROLLBACK", immediate = TRUE)
+  expect_identical(read_runs(team)$m, rep(1:3, each = 2))
+})
+
 test_that("a connection inside a transaction is refused", {
   skip_without_postgres()
   connection <- postgres_connect()()
@@ -557,8 +575,11 @@ test_that("a call that waits for others says so, and goes on", {
   team <- local_postgres()
   log_run(team, list(), list(m = 1))
   said <- withr::local_tempfile()
-  job <- while_others_write(team, quote(withCallingHandlers(
-    log_run(team, list(), list(m = 2)),
+  postgres_role("waiter")
+  share_ledger(team, "waiter")
+  as_waiter <- ledger_postgres(postgres_connect("waiter"), team$name)
+  job <- while_others_write(as_waiter, quote(withCallingHandlers(
+    log_run(as_waiter, list(), list(m = 2)),
     fitledger_message_waiting = function(m) {
       writeLines(conditionMessage(m), said)
       rlang::cnd_muffle(m)
@@ -589,7 +610,7 @@ test_that("what a role's sessions are set to changes nothing", {
     # What is refused is refused under it, too.
     connection <- postgres_connect(role)()
     row <- paste0("2026-11-23T04:20:47.123456Z\x1frun\x1fa-1\x1f\x1f\x1f\x1f{\"a\":\"\n\"}")
-    sql <- paste0("SELECT fitledger.append('", team$name, "', 'r', 1, fitledger.hash_at('", team$name, "', 1), 0, E'", gsub("\n", "\\n", row, fixed = TRUE), "')::text")
+    sql <- paste0("CALL fitledger.append('", team$name, "', 'r', 1, fitledger.hash_at('", team$name, "', 1), 0, E'", gsub("\n", "\\n", row, fixed = TRUE), "', true, true, NULL)")
     expect_error(suppressMessages(DBI::dbGetQuery(connection, sql, immediate = TRUE)), "control characters")
     DBI::dbDisconnect(connection)
   }
@@ -603,8 +624,8 @@ test_that("rows that a crash of the server takes back before they are on disk ar
   team <- local_postgres(schema = "slow_disk")
   log_run(team, list(), list(m = 1))
   postgres_sql(
-    "ALTER FUNCTION slow_disk.settle RENAME TO settle_now; CREATE FUNCTION slow_disk.settle(text, bigint, text) RETURNS boolean ",
-    "LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep(2); RETURN slow_disk.settle_now($1, $2, $3); END'"
+    "ALTER FUNCTION slow_disk.flush RENAME TO flush_now; CREATE FUNCTION slow_disk.flush() RETURNS void ",
+    "LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep(2); PERFORM slow_disk.flush_now(); END'"
   )
   job <- while_others_write(team, quote(log_run(team, list(), list(m = 2))))
   wait_until(is_waiting("wait_event = 'PgSleep'"), "rows to be there, and not on disk")
@@ -643,7 +664,7 @@ test_that("an object that a crash of the server takes back is sent again", {
   postgres_sql("ALTER ROLE hasty_sender SET synchronous_commit = off")
   share_ledger(team, "hasty_sender")
   # Before each of these the server crashes once.
-  for (before in c("put_part(bigint, int, bytea)", "end_upload(bigint, int)", "append(text, text, bigint, text, bigint, text)")) {
+  for (before in c("put_part(bigint, int, bytea)", "end_upload(bigint, int)", "append_rows(text, text, bigint, text, bigint, text)")) {
     name <- sub("[(].*", "", before)
     n <- lengths(strsplit(before, ","))
     type <- postgres_sql("SELECT pg_get_function_result('slow_upload.", before, "'::regprocedure)")[[1]]

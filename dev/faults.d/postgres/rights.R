@@ -43,7 +43,7 @@ rights <- function() {
     share_ledger(ledger, "writer")
   })
   functions <- postgres_sql(
-    "SELECT proname::text AS name, ARRAY(SELECT format_type(t, NULL) FROM unnest(proargtypes) AS t)::text AS types FROM pg_proc ",
+    "SELECT proname::text AS name, ARRAY(SELECT format_type(t, NULL) FROM unnest(proargtypes) AS t)::text AS types, prokind = 'p' AS is_procedure FROM pg_proc ",
     "WHERE pronamespace = 'fitledger'::regnamespace"
   )
   types <- strsplit(gsub("[{}\"]", "", functions$types), ",")
@@ -74,14 +74,15 @@ rights <- function() {
           "CREATE TEMP TABLE IF NOT EXISTS ledgers (ledger int, name text, id text, seq bigint, hash text, owner text)",
           "CREATE TEMP TABLE IF NOT EXISTS rows (ledger int)", "SET search_path = pg_temp, fitledger",
           "CREATE OR REPLACE FUNCTION pg_temp.sha256(bytea) RETURNS bytea LANGUAGE sql AS 'SELECT ''\\x00''::bytea'",
-          "CREATE OR REPLACE FUNCTION pg_temp.may(int, boolean) RETURNS boolean LANGUAGE sql AS 'SELECT true'"
+          "CREATE OR REPLACE FUNCTION pg_temp.may(fitledger.ledgers, boolean) RETURNS boolean LANGUAGE sql AS 'SELECT true'"
         )) {
           answers(sql)
         }
       }
       i <- sample.int(nrow(functions), 1)
       values <- vapply(types[[i]], hostile_value, "", c(ledger$name, other$name, objects, role, id))
-      answer <- answers(paste0("SELECT fitledger.", functions$name[[i]], "(", paste(values, collapse = ", "), ")::text"))
+      call <- paste0("fitledger.", functions$name[[i]], "(", paste(values, collapse = ", "), ")")
+      answer <- answers(if (functions$is_procedure[[i]]) paste("CALL", call) else paste0("SELECT ", call, "::text"))
       if (role == "stranger" && !inherits(answer, "error")) say("missed", role, " may: ", functions$name[[i]])
       if (!inherits(answer, "error") && any(grepl("sesame|736573616d65", unlist(answer)))) {
         say("missed", role, " sees another ledger by ", functions$name[[i]])

@@ -11,7 +11,7 @@ use extendr_ffi::SEXPTYPE;
 use fitledger_core::Error;
 use fitledger_core::format::digest::Digest;
 use fitledger_core::format::event::Event;
-use fitledger_core::format::id::RunId;
+use fitledger_core::format::id::{self, RunId};
 use fitledger_core::format::object::Object;
 use fitledger_core::format::run_context::RunContext;
 use fitledger_core::format::session_context::SessionContext;
@@ -457,15 +457,18 @@ struct RowsToSend {
 }
 
 impl RowsToSend {
-    /// `list(cells, rows, after, is_decided, objects)`: the cells as the database takes them; the rows as they stand in the
-    /// file if they follow the mirror's last row, and its number; the hashes of the stored bytes that they name.
+    /// `list(request, cells, rows, after, is_decided, objects)`: a random name of this append; the cells as the database takes
+    /// them; the rows as they stand in the file if they follow the mirror's last row, and its number; the hashes of the stored
+    /// bytes that they name.
     fn into_robj(self) -> Robj {
         let cells = String::from_utf8(mirror::cells(&self.rows)).expect("rows are UTF-8");
         let objects = stored::digests(mirror::drafted(&self.rows));
         let objects: Vec<String> = objects.iter().map(Digest::to_string).collect();
         let first = mirror::drafted(&self.rows).next();
         let after = first.map_or(0, |row| row.seq.0 - 1);
+        let request = id::ledger_id(&mut |bytes| Entropy::new().fill(bytes));
         list!(
+            request = request,
             cells = cells,
             rows = to_r::bytes(&self.rows),
             after = after as f64,

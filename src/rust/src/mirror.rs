@@ -1,6 +1,9 @@
 //! Mirrors of ledgers that are kept in a database.
 
+use std::path::Path;
+
 use extendr_api::prelude::*;
+use extendr_ffi::SEXPTYPE;
 use fitledger_core::format::digest::Digest;
 use fitledger_core::format::id::{self, Seq};
 use fitledger_core::format::time::Timestamp;
@@ -33,20 +36,20 @@ fn native_mirror_head(file: Robj) -> Robj {
 /// @noRd
 #[extendr]
 fn native_mirror_extend(file: Robj, rows: Robj) -> Robj {
-    guard(|| {
-        let path = path(&file)?;
-        let rows = R::of(&rows);
-        if rows.ty() != extendr_ffi::SEXPTYPE::RAWSXP {
-            return Err(Failure::argument("rows"));
-        }
-        let end = mirror::extend(&path, rows.bytes(), &mut r::patience(&path))?;
-        append_request::looked_through(&path, end);
-        Ok(list!(
-            seq = end.head.seq.0 as f64,
-            hash = end.head.hash.to_string()
-        )
-        .into())
-    })
+    guard(|| extend(&path(&file)?, R::of(&rows)))
+}
+
+fn extend(path: &Path, rows: R) -> Result<Robj, Failure> {
+    if rows.ty() != SEXPTYPE::RAWSXP {
+        return Err(Failure::argument("rows"));
+    }
+    let end = mirror::extend(path, rows.bytes(), &mut r::patience(path))?;
+    append_request::looked_through(path, end);
+    Ok(list!(
+        seq = end.head.seq.0 as f64,
+        hash = end.head.hash.to_string()
+    )
+    .into())
 }
 
 /// The hash of a row of a mirror; `NULL` where it isn't there.
@@ -62,14 +65,19 @@ fn native_mirror_hash(file: Robj, seq: Robj) -> Robj {
     })
 }
 
-/// What was drafted last on top of a mirror stands in the database.
+/// What was drafted last on top of a mirror stands in the database: as it was drafted, if those are the `rows`, which then are
+/// appended as by `native_mirror_extend()`; else `NULL`.
 ///
 /// @noRd
 #[extendr]
-fn native_appended(file: Robj) -> Robj {
+fn native_appended(file: Robj, rows: Robj) -> Robj {
     guard(|| {
-        append_request::appended(&path(&file)?);
-        Ok(Robj::from(()))
+        let file = path(&file)?;
+        append_request::appended(&file);
+        match rows.is_null() {
+            true => Ok(Robj::from(())),
+            false => extend(&file, R::of(&rows)),
+        }
     })
 }
 
@@ -103,24 +111,78 @@ fn native_new_ledger() -> Robj {
     })
 }
 
-/// Bytes in hexadecimal digits.
+/// The arguments of a call in SQL, each as a literal: whole numbers, `TRUE` or `FALSE`, `NULL`, bytes, a text, or a list of
+/// texts, which is an array. Written so that it doesn't matter what the server makes of backslashes.
 ///
 /// @noRd
 #[extendr]
-fn native_hex(bytes: Robj) -> Robj {
+fn native_sql(arguments: Robj) -> Robj {
     guard(|| {
-        const DIGITS: &[u8; 16] = b"0123456789abcdef";
-        let bytes = R::of(&bytes).bytes();
-        memory::ensure(2 * bytes.len());
-        let digits = bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]);
-        let digits: Vec<u8> = digits.map(|digit| DIGITS[usize::from(digit)]).collect();
-        Ok(Robj::from(String::from_utf8(digits).expect("digits")))
+        let arguments = R::of(&arguments);
+        let mut sql = String::new();
+        for i in 0..arguments.len() {
+            if i > 0 {
+                sql.push_str(", ");
+            }
+            push_literal(&mut sql, arguments.element(i))?;
+        }
+        Ok(Robj::from(sql))
     })
+}
+
+fn push_literal(sql: &mut String, x: R) -> Result<(), Failure> {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    match x.ty() {
+        SEXPTYPE::NILSXP => sql.push_str("NULL"),
+        SEXPTYPE::RAWSXP => {
+            memory::ensure(2 * x.len());
+            sql.reserve(2 * x.len());
+            sql.push_str("E'\\\\x");
+            for byte in x.bytes() {
+                sql.push(char::from(DIGITS[usize::from(byte >> 4)]));
+                sql.push(char::from(DIGITS[usize::from(byte & 15)]));
+            }
+            sql.push_str("'::bytea");
+        }
+        SEXPTYPE::LGLSXP => sql.push_str(if x.is_true() { "true" } else { "false" }),
+        SEXPTYPE::INTSXP if x.len() == 1 => sql.push_str(&x.integers()[0].to_string()),
+        SEXPTYPE::REALSXP if x.len() == 1 => sql.push_str(&format!("{:.0}", x.doubles()[0])),
+        SEXPTYPE::VECSXP => {
+            sql.push_str("ARRAY[");
+            for i in 0..x.len() {
+                if i > 0 {
+                    sql.push(',');
+                }
+                push_literal(sql, x.element(i))?;
+            }
+            sql.push_str("]::text[]");
+        }
+        _ => {
+            let text = x.borrowed_string();
+            let text = text.ok_or_else(|| Failure::argument("arguments"))?;
+            memory::ensure(2 * text.len());
+            sql.reserve(text.len() + 3);
+            sql.push_str("E'");
+            for part in text.split_inclusive(['\'', '\\']) {
+                sql.push_str(part);
+                // Either is doubled.
+                if let Some(last) = part
+                    .chars()
+                    .next_back()
+                    .filter(|last| "'\\".contains(*last))
+                {
+                    sql.push(last);
+                }
+            }
+            sql.push('\'');
+        }
+    }
+    Ok(())
 }
 
 extendr_module! {
     mod mirror;
-    fn native_hex;
+    fn native_sql;
     fn native_mirror_head;
     fn native_mirror_extend;
     fn native_mirror_hash;

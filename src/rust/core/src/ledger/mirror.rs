@@ -3,6 +3,7 @@
 //! It is a ledger like any other, so that all questions are asked of it. But rows come into it only from where the ledger is
 //! kept, each checked against the chain as it arrives; what is to be appended there is drafted on top of it.
 
+use std::cmp::Ordering;
 use std::io;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -55,14 +56,15 @@ fn extend_locked(store: &mut FileStore, rows: &[u8]) -> Result<Position> {
     for line in fresh_from {
         let line = line.strip_suffix(b"\n").unwrap_or(line);
         let next = position.head.seq.next();
-        let row = RawRow::parse(line).map_err(|_| differs(next))?;
-        if row.seq == position.head.seq && row.hash != position.head.hash {
-            return Err(differs(row.seq));
-        }
-        if row.seq <= position.head.seq {
-            continue;
-        }
-        let checked = check_row(line, Some(position.head)).map_err(|_| differs(next))?;
+        let Ok(checked) = check_row(line, Some(position.head)) else {
+            let row = RawRow::parse(line).map_err(|_| differs(next))?;
+            match row.seq.cmp(&position.head.seq) {
+                Ordering::Less => continue,
+                Ordering::Equal if row.hash == position.head.hash => continue,
+                Ordering::Equal => return Err(differs(row.seq)),
+                Ordering::Greater => return Err(differs(next)),
+            }
+        };
         new.extend_from_slice(line);
         new.push(b'\n');
         position = Position {
@@ -167,8 +169,9 @@ impl DraftStore {
     }
 }
 
-/// So many bytes are looked through at a time for the last line feed.
-const LOOK_BYTES: u64 = 1 << 16;
+/// So many bytes are looked through at first for the last line feed, which most often is the last byte.
+const LOOK_BYTES: u64 = 1 << 8;
+const MOST_LOOK_BYTES: u64 = 1 << 16;
 
 impl Store for DraftStore {
     fn path(&self) -> &Path {
@@ -203,14 +206,16 @@ impl Store for DraftStore {
     fn size(&self) -> io::Result<u64> {
         let mut end = self.mirror.size()?;
         let mut block = Vec::new();
+        let mut bytes = LOOK_BYTES;
         while end > 0 {
-            let start = end.saturating_sub(LOOK_BYTES);
+            let start = end.saturating_sub(bytes);
             block.resize((end - start) as usize, 0);
             let read = self.mirror.read_at(&mut block, start)?;
             if let Some(at) = memchr::memrchr(b'\n', &block[..read]) {
                 return Ok(start + at as u64 + 1);
             }
             end = start;
+            bytes = (2 * bytes).min(MOST_LOOK_BYTES);
         }
         Ok(0)
     }
