@@ -292,10 +292,13 @@ note_seen <- function(open, seen) {
     open$seen <- seen
     dir.create(dirname(open$seen_path), FALSE, TRUE, "0700")
     temporary <- tempfile("seen-", dirname(open$seen_path))
+    lines <- c(seen$id, format(seen$seq, scientific = FALSE), seen$hash)
+    # On a disk that is full R says nothing of what is lost as a file is closed.
     try(silent = TRUE, {
-      writeLines(c(seen$id, format(seen$seq, scientific = FALSE), seen$hash), temporary)
-      file.rename(temporary, open$seen_path)
+      writeLines(lines, temporary)
+      if (identical(readLines(temporary, warn = FALSE), lines)) file.rename(temporary, open$seen_path)
     })
+    unlink(temporary)
   }
   invisible()
 }
@@ -305,9 +308,10 @@ note_seen <- function(open, seen) {
 # So often is decided anew, where others write of the same run or model meanwhile.
 most_conflicts <- 20
 
-# So many rows of others may have come since what a decision rests on, before the mirror is refreshed. The database looks
-# through them.
+# So many rows of others may have come before the mirror is refreshed: a decision rests on those that it has, and the
+# database looks through the others. Who logs what rests on no other row needn't read what others log.
 most_rows_behind <- 200
+most_rows_unread <- 10000
 
 # A value of PostgreSQL's takes at most 1 GiB, as does a question; quotes are doubled in it.
 most_bytes_at_once <- 2^28
@@ -381,7 +385,7 @@ append_rows <- function(open, draft, call, may_lack = FALSE) {
     as_drafted <- answer[[5]] == "settled" && first == draft$after + 1 && last$hash == hash_of_last(draft$rows)
     open$head <- call_native(native_appended, open$path, if (as_drafted) draft$rows, call = call) %||% open$head
   })
-  if (last$seq - open$head$seq > most_rows_behind) {
+  if (last$seq - open$head$seq > if (draft$is_decided) most_rows_behind else most_rows_unread) {
     refresh_mirror(open, call)
   }
   TRUE
