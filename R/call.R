@@ -47,7 +47,8 @@
 #' @inheritParams with_run
 #' @param sealed As `metrics`, for metrics that are sealed: see [reveal_run()].
 #' @param redact Names of arguments that are recorded as redacted: neither their
-#'   values nor their code.
+#'   values nor their code. So is what the function itself worked out for an argument that
+#'   wasn't given, since it may be made of them.
 #' @returns The value of the call, visibly or not as without us.
 #' @section Errors:
 #' Those of the call itself. Before it runs, `fitledger_error_argument` for what
@@ -383,6 +384,20 @@ is_redacted <- function(name, code, redact) {
   )
 }
 
+# What the function worked out for an argument that nobody gave it, it may have worked out from what is redacted.
+may_be_made_of <- function(argument, redact) {
+  is_constant <- "code" %in% names(argument) && !is.call(argument$code) && !is.symbol(argument$code)
+  length(redact) > 0 && isFALSE(argument$given) && "value" %in% names(argument) && !is_constant
+}
+
+# A method may have another name for what its generic has as a redacted argument. Then it is any that the generic doesn't have.
+redact_in_method <- function(redact, generic, method) {
+  names <- names(formals(generic))
+  own <- names(formals(method))
+  is_lost <- any(redact %in% setdiff(names, own))
+  if (is_lost) union(redact, setdiff(own, c(names, "..."))) else redact
+}
+
 redacted_params <- function(params, redact) {
   hidden <- vapply(names(params), function(name) name %in% redact, logical(1))
   params[hidden] <- list(redacted)
@@ -418,7 +433,8 @@ record_arguments <- function(run, capture, value, about, params, data, redact, n
   what <- "The arguments"
   arguments <- attempt(captured_arguments(capture, value), what, notes)
   capture$formula <- arguments[["formula"]]$value
-  sorted <- attempt(sort_arguments(arguments, redact, notes), what, notes)
+  hidden <- redact_in_method(redact, capture$called, capture$fun)
+  sorted <- attempt(sort_arguments(arguments, hidden, notes), what, notes)
   data <- override(sorted$data, data)
   more <- c(
     if (!is.null(capture$method)) list(call = call_on_record(about, capture)),
@@ -504,7 +520,7 @@ sort_argument <- function(argument, name, rows, redact, notes) {
   if (name %in% reserved_names) {
     return(note(notes, reserved(name)))
   }
-  if (is_redacted(name, argument$code, redact)) {
+  if (is_redacted(name, argument$code, redact) || may_be_made_of(argument, redact)) {
     return(as_param(redacted))
   }
   if (!"value" %in% names(argument) || rlang::is_missing(value)) {

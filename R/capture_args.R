@@ -4,6 +4,7 @@
 #
 # A capture is an environment of
 # - `call`: the call to evaluate, whose head is the copy until it begins to run
+# - `called`: the function that was called
 # - `fun`, `frame`: the function that ran, and its frame
 # - `received`: the promises of the arguments, which stay what they are when the function
 #   gives its variables other values
@@ -15,6 +16,7 @@
 
 capture_call <- function(expr, fun, caller) {
   capture <- new.env(parent = emptyenv())
+  capture$called <- fun
   capture$fun <- fun
   capture$expr <- expr
   capture$caller <- caller

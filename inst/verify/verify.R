@@ -72,6 +72,7 @@ verify <- function(file, checkpoint = NULL) {
   kept <- if (!is.null(checkpoint)) readLines(checkpoint, warn = FALSE)
   form <- "^fitledger/1 [0-9a-f]{32}\n[1-9][0-9]{0,14}\n[0-9a-f]{64}(\n|$)"
   if (!is.null(kept) && !grepl(form, paste(kept, collapse = "\n"))) stop(checkpoint, " is no checkpoint")
+  if (sum(startsWith(as.character(kept), "fitledger/1 ")) > 1) stop(checkpoint, " holds several checkpoints")
   if (!file.exists(file) || dir.exists(file)) stop("there is no file ", file)
   bytes <- readBin(file, "raw", file.size(file))
   header <- charToRaw(paste0(HEADER, "\n"))

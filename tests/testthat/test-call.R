@@ -613,6 +613,42 @@ test_that("redaction reaches what is handed on, what is made of it, and what err
   expect_error(log_call(file, fails(1, 2), redact = "token", artifact = "m"), class = "fitledger_error_argument")
 })
 
+test_that("redaction reaches what the function makes of it in arguments that nobody gave", {
+  file <- local_file()
+  chain <- function(token, auth = paste("Bearer", token), header = c(Authorization = auth)) header
+  log_call(file, chain("s3cr3t-token"), redact = "token")
+  closure <- function(token, auth = make(), tries = 3, modes = c("a", "b")) {
+    make <- function() paste("Bearer", token)
+    modes <- match.arg(modes)
+    auth
+  }
+  log_call(file, closure("s3cr3t-token"), redact = "token")
+  made_up <- function(token, auth, x = list(), header = -1) {
+    if (missing(auth)) auth <- paste("Bearer", token)
+    x$token <- token
+    header <- auth
+  }
+  log_call(file, made_up("s3cr3t-token"), redact = "token")
+  expect_false(any(grepl("s3cr3t", readLines(file), fixed = TRUE)))
+  # What was given, and a constant, are what they are.
+  log_call(file, closure("s3cr3t-token", modes = "b"), redact = "token")
+  params <- read_run(file, last_run_id(file))$params
+  expect_identical(params[c("tries", "modes")], list(tries = 3, modes = "b"))
+})
+
+test_that("redaction reaches an argument that a method calls otherwise than its generic", {
+  file <- local_file()
+  generic <- function(x, token) UseMethod("generic")
+  generic.default <- function(x, password, ...) x
+  secret <- "s3cr3t-token"
+  log_call(file, generic(1, "s3cr3t-token"), redact = "token")
+  log_call(file, generic(1, secret), redact = "token")
+  handed_on <- function(...) log_call(file, generic(...), redact = "token")
+  handed_on(1, secret)
+  expect_false(any(grepl("s3cr3t", readLines(file), fixed = TRUE)))
+  expect_identical(read_runs(file, columns = "x")$x, c(1, 1, 1))
+})
+
 test_that("what is redacted is nowhere", {
   file <- local_file()
   client <- function(x, api_key, ...) if (x) stop("key ", api_key, " is refused") else x

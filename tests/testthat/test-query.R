@@ -546,3 +546,17 @@ test_that("what a search recorded of its metrics is held against who asks for th
   expect_no_message(best_run(file, "accuracy", maximize = TRUE))
   expect_no_message(best_run(file, "loss"))
 })
+
+test_that("the mean of a series with an infinite point is R's", {
+  file <- local_ledger()
+  all_losses <- list(c(2, 4), c(Inf, 1), c(1, Inf, 3), c(-Inf, -Inf), c(Inf, Inf, 2), c(5, 6), c(Inf, -Inf))
+  for (losses in all_losses) {
+    with_run(file, list(), function(run) {
+      for (step in seq_along(losses)) log_metrics(run, loss = losses[[step]], step = step)
+    })
+  }
+  means <- vapply(all_losses, mean, numeric(1))
+  best <- best_run(file, "loss", n = 9, over = "mean")
+  expect_identical(best$loss, sort(means))
+  expect_identical(best$run_id, read_runs(file)$run_id[order(means, na.last = NA)])
+})

@@ -164,3 +164,15 @@ test_that("any of the tools will do", {
   withr::local_path(withr::local_tempdir(), action = "replace")
   expect_error(verify(good), "there is no sha256sum, shasum or openssl")
 })
+
+test_that("several checkpoints at once are refused, since a later one would be passed by", {
+  good <- logged()
+  first <- joined(lines_of(good)[1:13])
+  file <- local_copy(first)
+  both <- c(checkpoint_of(first), checkpoint_of(good))
+  expect_error(verify_ledger(file, both), "another checkpoint", class = "fitledger_error_argument")
+  texts <- c(checkpoint_ledger(file), checkpoint_ledger(local_copy(good)))
+  expect_error(verify_ledger(file, texts), "another checkpoint", class = "fitledger_error_argument")
+  kept <- withr::local_tempfile(lines = both)
+  expect_error(base_verifier()$verify(file, kept), "several checkpoints")
+})

@@ -39,7 +39,8 @@ impl fmt::Display for BadLine {
 
 impl Checkpoint {
     /// Reads the three lines. What follows them, extensions up to a blank line and signatures
-    /// after it, is left to those who know it.
+    /// after it, is left to those who know it. Of several checkpoints a later one would be passed by
+    /// with it, and what only that one covers would be missed: they are refused.
     pub fn parse(text: &str) -> std::result::Result<Checkpoint, BadLine> {
         let mut lines = text.split('\n');
         let mut line = |line, wants| lines.next().ok_or(BadLine { line, wants });
@@ -60,6 +61,11 @@ impl Checkpoint {
         let wants = "the 64 hex digits of the last row's hash";
         let bad = BadLine { line: 3, wants };
         let hash = Digest::from_hex(line(3, wants)?.as_bytes()).ok_or(bad)?;
+        if let Some(after) = lines.position(|line| line.starts_with(ORIGIN)) {
+            let wants = "an extension or a signature, not another checkpoint: give one at a time";
+            let line = 4 + after;
+            return Err(BadLine { line, wants });
+        }
         Ok(Checkpoint {
             ledger: ledger.to_owned(),
             head: Head {
@@ -105,6 +111,8 @@ mod tests {
     #[test]
     fn the_grammar_is_strict() {
         for (line, bad) in [
+            (4, text().repeat(2)),
+            (6, format!("{}extension\n\n{}", text(), text())),
             (1, text().replace("/1", "/2")),
             (1, text().replace("fitledger", " fitledger")),
             (1, text().replacen("01", "0A", 1)),

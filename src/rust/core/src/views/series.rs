@@ -180,6 +180,8 @@ impl Points {
             *known = match over {
                 Over::Min => known.min(value),
                 Over::Max => known.max(value),
+                // From an infinite mean there is no distance to a value.
+                Over::Mean if known.is_infinite() => *known + value,
                 Over::Mean => *known + (value - *known) / *count,
             };
         }
