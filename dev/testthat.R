@@ -30,7 +30,7 @@ results <- as.data.frame(testthat::test_dir(
 # Seconds of the files that take longest.
 took <- sort(tapply(results$real, results$file, sum), decreasing = TRUE)
 took <- utils::head(took[took > 10], 8)
-cat(paste0(sub("^test-(.*)[.]R$", "\\1", names(took)), " ", round(took), " s", collapse = ", "), "\n", sep = "")
+if (length(took)) cat(paste0(sub("^test-(.*)[.]R$", "\\1", names(took)), " ", round(took), " s", collapse = ", "), "\n", sep = "")
 bad <- results$failed > 0 | results$error
 writeLines(paste(sum(!bad & !results$skipped), sum(bad)), arguments[[1]])
 quit(status = any(bad))

@@ -129,7 +129,8 @@ const summaries: { [over in Exclude<Over, "last">]: (values: number[]) => number
   min: (values) => values.reduce((a, b) => Math.min(a, b)),
   max: (values) => values.reduce((a, b) => Math.max(a, b)),
   // As the core adds them up, so that equal runs stay equal.
-  mean: (values) => values.reduce((mean, value, i) => mean + (value - mean) / (i + 1)),
+  // From an infinite mean there is no distance to a value.
+  mean: (values) => values.reduce((mean, value, i) => mean + (Math.abs(mean) === Infinity ? value : (value - mean) / (i + 1))),
 };
 
 /** As best_run(): finished runs only, the first of equals. */
