@@ -259,7 +259,8 @@ is_whole_gz <- function(path) {
   ending <- file(path, "rb")
   on.exit(close(ending))
   seek(ending, size - 4)
-  said <- readBin(ending, "integer", 1, endian = "little") %% 2^32
+  # Four bytes, the lowest first. As an integer of R's one number of bytes would be missing.
+  said <- sum(as.integer(readBin(ending, "raw", 4)) * 256^(0:3))
   content <- gzfile(path, "rb")
   on.exit(close(content), add = TRUE)
   read <- 0

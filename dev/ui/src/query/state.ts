@@ -62,7 +62,7 @@ const plots: string[] = ["scatter", "parallel", "curves", "effects"];
 const overs: string[] = ["last", "min", "max", "mean"];
 const choices = ["maximize", "logX", "logY"] as const;
 
-/** As often as there are links on a view, each of which says what is selected. */
+/** Selections as links say them. Each link of a view has the same one, which may be long: it is written once. */
 const texts = new WeakMap<number[], string>();
 
 /** 1, 2, 3, 7 as `1-3.7`. */
