@@ -330,6 +330,23 @@ test_that("a mirror that was damaged is fetched anew, and torn ones go on", {
   }
 })
 
+test_that("what was seen stays noted where what is seen now can't be written whole", {
+  skip_on_os("windows")
+  seen <- withr::local_tempfile(lines = c("id", "7", "hash"))
+  script <- withr::local_tempfile(lines = c(
+    paste0("open <- list2env(list(seen_path = ", deparse(seen), "))"),
+    "fitledger:::note_seen(open, list(id = 'id', seq = 8, hash = 'another'))",
+    "cat(open$head$seq)"
+  ))
+  limits <- c("trap '' XFSZ; ulimit -f 0; ", "")
+  for (limit in limits) {
+    said <- system2("sh", c("-c", shQuote(paste0(limit, "exec '", R.home("bin"), "/Rscript' --vanilla ", shQuote(script)))), stdout = TRUE)
+    expect_identical(said, "8")
+    expect_identical(readLines(seen)[[2]], if (nzchar(limit)) "7" else "8")
+    expect_length(list.files(dirname(seen), "^seen-"), 0)
+  }
+})
+
 test_that("nobody writes to a mirror", {
   team <- local_postgres()
   log_run(team, list(), list(m = 1))
