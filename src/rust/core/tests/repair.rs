@@ -16,7 +16,7 @@ use fitledger_core::format::time::Timestamp;
 use fitledger_core::ledger::{self, Append, FileStore, Memory, Session};
 use fitledger_core::platform::sys;
 use fitledger_core::views::registry::Registry;
-use fitledger_core::views::repair::{Carried, repair};
+use fitledger_core::views::repair::{Carried, LeftOut, repair};
 use fitledger_core::views::runs::Runs;
 use fitledger_core::views::verify::{Status, verify};
 
@@ -446,6 +446,19 @@ fn rows_that_a_tool_has_sorted_are_found_by_the_chain() {
         let mut left = left.filter(|row| row.event.as_deref() != Some("ledger"));
         assert_eq!(left.next(), None);
     }
+    // Where one is gone, too, what stands behind it in the chain comes behind what stands before it.
+    let note = Event {
+        context: Object::new().text("text", "seen"),
+        ..event(EventKind::Note, "r0")
+    };
+    log_as(&path, "ann", vec![note, run("last")]);
+    let mut all = lines(&path);
+    all.remove(6);
+    all[1..].reverse();
+    fs::write(&path, all.join("\n") + "\n").unwrap();
+    let carried = repaired(&path);
+    let lost = |row: &LeftOut| row.event.as_deref() == Some("note");
+    assert!(!carried.left_out.iter().any(lost), "{:?}", carried.left_out);
     // A row that is damaged, too, costs itself alone.
     let mut all = old.clone();
     let damaged = all[6].split(',').nth(3).unwrap().to_owned();
@@ -492,6 +505,67 @@ fn a_damaged_session_costs_no_run() {
     assert_eq!(user_of(&path, "a"), None);
     assert_eq!(carried.left_out.len(), 1);
     assert_eq!(carried.left_out[0].event.as_deref(), Some("session"));
+}
+
+#[test]
+fn a_session_whose_row_shows_nothing_costs_no_run() {
+    let folder = Folder::new("session-gone");
+    let path = folder.ledger();
+    log_as(&path, "ann", ["a", "b"].map(run).to_vec());
+    let whole = lines(&path);
+    // The cell that names it begins with {""id"":"" and its id.
+    let id = whole[2].find("{\"\"id\"\":\"\"").unwrap() + 11;
+    let other = match &whole[2][id..=id] {
+        "a" => "b",
+        _ => "a",
+    };
+    let mut changed = whole.clone();
+    changed[2].replace_range(id..=id, other);
+    let mut unreadable = whole.clone();
+    unreadable[2] = "\0".repeat(whole[2].len());
+    let mut gone = whole.clone();
+    gone.remove(2);
+    for (name, damaged) in [
+        ("changed", changed),
+        ("unreadable", unreadable),
+        ("gone", gone),
+    ] {
+        fs::write(&path, damaged.join("\n") + "\n").unwrap();
+        repaired(&path);
+        // What follows a row that isn't there has lost what shows that it is the one that was written.
+        let expected = match name {
+            "changed" => &["a", "b"][..],
+            _ => &["b"],
+        };
+        assert_eq!(ids(&path), expected, "{name}");
+        assert_eq!(user_of(&path, "b"), None, "{name}");
+    }
+}
+
+#[test]
+fn a_row_that_names_a_session_that_never_was_is_not_carried_over() {
+    let folder = Folder::new("no-session");
+    let path = folder.ledger();
+    log_as(&path, "ann", ["a", "b"].map(run).to_vec());
+    let mut all = lines(&path);
+    let hash = Digest::from_hex(&all[4].as_bytes()[all[4].len() - 64..]).unwrap();
+    let body = all[4].replacen("4,", "5,", 1).replacen(",b,", ",c,", 1);
+    let at = body.find("\"\"session\"\":\"\"").unwrap() + 15;
+    let body = format!("{}{}{}", &body[..at], "0".repeat(12), &body[at + 12..]);
+    let body = &body[..body.len() - 65];
+    all.push(format!("{body},{}", chain::link(&hash, body.as_bytes())));
+    // Nothing is lost: a line was put in.
+    let first = all[3].clone();
+    all.insert(4, first);
+    fs::write(&path, all.join("\n") + "\n").unwrap();
+    let carried = repaired(&path);
+    assert_eq!(ids(&path), ["a", "b"]);
+    let left_out: Vec<_> = carried
+        .left_out
+        .iter()
+        .map(|out| out.run_id.as_deref())
+        .collect();
+    assert!(left_out.contains(&Some("c")), "{left_out:?}");
 }
 
 #[test]

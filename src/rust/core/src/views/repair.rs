@@ -1,6 +1,6 @@
 //! Repairing a damaged ledger: what holds behind the damage is carried over.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::Path;
 
 use crate::error::Result;
@@ -49,18 +49,24 @@ pub fn repair(
 
 /// Copies the rows that hold behind the damage.
 pub fn carry(wreck: &Wreck<'_>, draft: &mut Draft, how: &mut Append<'_>) -> Result<Carried> {
-    let lines = in_order(wreck.good, lines(wreck.rest));
+    let validated = wreck.good.validate();
+    let last = validated.tail.head().seq;
+    let lines = in_order(wreck.good, last, lines(wreck.rest));
     let first = lines.first().map(|(_, line)| *line);
     let source_id = wreck.good.id().or_else(|| ledger_id(first?));
     let mut chain = Chain::of(wreck.good);
     let start = wreck.good.size();
     let good = wreck.good;
-    let invalid = good.validate().invalid;
-    let mut copier = Copier::behind_damage(good, &invalid, source_id, wreck.session, draft)?;
+    let mut copier =
+        Copier::behind_damage(good, &validated.invalid, source_id, wreck.session, draft)?;
     let mut carried = Carried::default();
     let mut known = HashSet::new();
     let mut budget = Budget::default();
     let mut behind = lines.iter().copied();
+    let mut lost = Lost {
+        last,
+        is_any: false,
+    };
     while let Some((at, line)) = behind.next() {
         let room = budget.take(line.len());
         room.map_err(|OutOfMemory| good.out_of_memory())?;
@@ -70,13 +76,16 @@ pub fn carry(wreck: &Wreck<'_>, draft: &mut Draft, how: &mut Append<'_>) -> Resu
             Err(_) => chain.mend(line, behind.clone().map(|(_, line)| line)),
         };
         let line = mended.as_deref().inspect(|_| held = Ok(())).unwrap_or(line);
+        lost.look_at(seq_of(line).filter(|_| held.is_ok()));
         let read = match &held {
             Ok(()) => read_row(line, None).map_err(|damage| damage.to_string()),
             Err(why) => Err((*why).to_owned()),
         };
         let copied = match read {
             Ok(RowRead::Valid(row)) => {
-                assume_lost_session(&mut copier, &row, wreck.rest)?;
+                if lost.is_any {
+                    assume_lost_session(&mut copier, &row)?;
+                }
                 match copier.copy(&row, how.random) {
                     Ok(Copied::Now | Copied::WithoutParent | Copied::TagsAlone(_)) => {
                         carried.rows += 1;
@@ -135,9 +144,11 @@ fn lines(rest: &[u8]) -> impl Iterator<Item = (usize, &[u8])> + Clone {
 }
 
 /// Lines in the order of the chain: a row that stands before the one that it follows, as where a tool has sorted them,
-/// comes behind that, and what follows it along; one that is damaged, by its number. All others stay as they stand.
+/// comes behind that, and what follows it along; where that is damaged or gone, by its number. All others stay as they
+/// stand. `last` is the number of the last row before the damage.
 fn in_order<'l>(
     good: &Ledger,
+    last: Seq,
     lines: impl Iterator<Item = (usize, &'l [u8])>,
 ) -> Vec<(usize, &'l [u8])> {
     let mut chain = Chain::of(good);
@@ -156,7 +167,7 @@ fn in_order<'l>(
         .iter()
         .map(|(_, line)| RawRow::parse(line).ok())
         .collect();
-    let mut by_seq: HashMap<Seq, Vec<usize>> = HashMap::new();
+    let mut by_seq: BTreeMap<Seq, Vec<usize>> = BTreeMap::new();
     for (i, row) in rows.iter().enumerate() {
         if let Some(row) = row {
             by_seq.entry(row.seq).or_default().push(i);
@@ -176,7 +187,10 @@ fn in_order<'l>(
             .map_or(&[][..], Vec::as_slice);
         let near = i.checked_sub(1).into_iter();
         let mut near = near.chain(numbered.iter().copied().take(Chain::MOST));
-        let first = numbered.first().copied();
+        // Behind the rows before the damage nothing is missing.
+        let lower = by_seq.range(..row.seq).next_back();
+        let lower = lower.filter(|_| row.seq.0 > last.0 + 1);
+        let first = lower.and_then(|(_, lower)| lower.first().copied());
         let before = near.find(leads_here).or(first.filter(|&first| first > i));
         if let Some(before) = before.filter(|&before| before > i || is_moved[before]) {
             followers.entry(before).or_default().push(i);
@@ -226,16 +240,27 @@ fn leads_on<'l>(mut hash: Digest, mut seq: Seq, ahead: impl Iterator<Item = &'l 
     false
 }
 
-/// A row may name a session whose own row is in the damage: that it is there shows the damaged row.
-fn assume_lost_session(copier: &mut Copier<'_>, row: &Row<'_>, rest: &[u8]) -> Result<()> {
-    let Some(id) = RunContext::session_of(row.context) else {
-        return Ok(());
-    };
-    let own = format!("{{\"\"id\"\":\"\"{id}\"\"");
-    if !copier.knows_session(&id) && memchr::memmem::find(rest, own.as_bytes()).is_some() {
-        copier.assume_session(&id, row)?;
+/// Whether rows are lost, so that one of them may have been a session's.
+struct Lost {
+    /// The highest number so far of a row that holds.
+    last: Seq,
+    is_any: bool,
+}
+
+impl Lost {
+    /// Is told of each line; `held` is the number of one that holds.
+    fn look_at(&mut self, held: Option<Seq>) {
+        self.is_any |= held.is_none_or(|seq| seq.0 > self.last.0 + 1);
+        self.last = self.last.max(held.unwrap_or_default());
     }
-    Ok(())
+}
+
+/// A row names a session, and writers begin it before they name it: where that row isn't, it is lost.
+fn assume_lost_session(copier: &mut Copier<'_>, row: &Row<'_>) -> Result<()> {
+    match RunContext::session_of(row.context) {
+        Some(id) if !copier.knows_session(&id) => copier.assume_session(&id, row),
+        _ => Ok(()),
+    }
 }
 
 /// The id of a ledger whose first row is damaged, if that still shows it.
