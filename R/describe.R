@@ -418,8 +418,9 @@ undisturbed <- function(code) {
 # Evaluates code whose output goes to a connection. It may leave sinks behind; what it takes away is left away.
 sunk <- function(connection, code) {
   before <- sink.number()
-  sink(connection)
+  # Ahead of the sink: an interrupt between the two would leave one to a connection that is closed, and R without output.
   on.exit(while (sink.number() > before) sink())
+  sink(connection)
   code
 }
 

@@ -29,7 +29,8 @@ lasting_ledger <- function(x, path) {
   if (is_ledger(x)) x else path
 }
 
-# The ledger in a database that a path mirrors, if it does.
+# The ledger in a database that a path mirrors, if it does. Where there are several, each with a connection of its own, the one
+# that was used last: another one's connection may be closed.
 mirrored <- function(path) {
   for (open in opened$ledgers) {
     if (identical(open$path, path) && open$pid == Sys.getpid()) {
@@ -86,15 +87,23 @@ abort_gone <- function(open, call) {
   abort("not_found", paste0("There is no ledger `", open$ledger$name, "` in the database any more."), path = open$path, call = call)
 }
 
-# Where mirrors are: in the user's cache, or, where that can't be, for this session only.
+# Where mirrors are: in the user's cache, or, where that can't be, for this session only. What others could have put there isn't
+# believed.
 mirror_folder <- function(key) {
   for (cache in c(tools::R_user_dir("fitledger", "cache"), tempdir())) {
     folder <- file.path(cache, "mirrors", key)
-    if (dir.exists(folder) || suppressWarnings(dir.create(folder, recursive = TRUE, mode = "0700"))) {
+    if ((dir.exists(folder) || suppressWarnings(dir.create(folder, recursive = TRUE, mode = "0700"))) && is_private(folder)) {
       return(folder)
     }
   }
   folder
+}
+
+# Whether a folder is this user's, and nobody else writes to it.
+is_private <- function(folder) {
+  info <- file.info(folder, tempdir())
+  others_write <- bitwAnd(as.integer(info$mode[[1]]), strtoi("022", 8)) != 0
+  .Platform$OS.type == "windows" || isTRUE(info$uid[[1]] == info$uid[[2]] && !others_write)
 }
 
 # Where the ledger is, as `look()` in the database says: NULL if there is none.
@@ -143,6 +152,7 @@ check_outside <- function(status, call) {
 
 # Adds the rows to the mirror that have come since, each checked as it arrives.
 refresh_mirror <- function(open, call = rlang::caller_env()) {
+  dir.create(dirname(open$path), FALSE, TRUE, "0700")
   head <- mirror_head(open)
   seen <- read_seen(open)
   look <- look_at(open, head$seq, call)
@@ -163,6 +173,15 @@ refresh_mirror <- function(open, call = rlang::caller_env()) {
   has <- if (known$seq == head$seq) look$has else query(open, "hash_at", open$ledger$name, known$seq, call = call)
   if (known$seq > 0 && !identical(has, known$hash)) {
     return(settle_difference(open, known, call))
+  }
+  if (known$seq > head$seq) {
+    # What the database says of a row need not be what it gives.
+    fetch_rows(open, open$path, head, known$seq, call)
+    if (!identical(call_native(native_mirror_hash, open$path, known$seq, call = call), known$hash)) {
+      file.rename(open$path, file.path(dirname(open$path), "differs.csv"))
+      abort_forked(open, known$seq, NULL, call)
+    }
+    head <- mirror_head(open)
   }
   note_seen(open, c(look["id"], fetch_rows(open, open$path, head, look$seq, call)))
 }
@@ -202,6 +221,21 @@ set_mirror_aside <- function(open) {
   )
 }
 
+# Fetches a mirror anew that has less than this process left there, as where somebody emptied the cache; whether it did.
+mend_mirror <- function(open, call) {
+  # What fails in mending isn't mended.
+  if (isTRUE(open$is_mending)) {
+    return(FALSE)
+  }
+  open$is_mending <- TRUE
+  on.exit(open$is_mending <- FALSE)
+  if (mirror_head(open)$seq >= open$head$seq) {
+    return(FALSE)
+  }
+  refresh_mirror(open, call)
+  TRUE
+}
+
 # Before a ledger is verified. What is damaged in its mirror says nothing of the ledger; and all rows are asked for anew, since
 # one that was changed in the database, but for the hash that it states, shows by itself alone. A server that follows another
 # one may have fewer of them.
@@ -213,17 +247,21 @@ check_mirror <- function(ledger, call = rlang::caller_env()) {
   }
   again <- tempfile(fileext = ".csv")
   on.exit(unlink(again))
-  tryCatch(
-    fetch_rows(open, again, list(seq = 0, hash = ""), min(open$head$seq, open$ends), call),
+  last <- tryCatch(
+    fetch_rows(open, again, list(seq = 0, hash = ""), min(open$head$seq, open$ends), call)$seq,
     fitledger_error_forked = function(e) abort_forked(open, e$row, NULL, call)
   )
+  of_row <- function(path) function(seq) call_native(native_mirror_hash, path, seq, call = call)
+  if (last > 0 && !identical(of_row(again)(last), of_row(open$path)(last))) {
+    abort_forked(open, first_difference(last, of_row(open$path), of_row(again)), NULL, call)
+  }
 }
 
 # The database has fewer rows than this machine has seen. A server that follows another one may be late.
 check_behind <- function(open, look, known, call) {
   hash <- if (file.exists(open$path)) call_native(native_mirror_hash, open$path, look$seq, call = call)
   if (!is.null(hash) && hash != look$hash) {
-    abort_forked(open, first_difference(open, look$seq, call), NULL, call)
+    abort_forked(open, first_rewritten(open, look$seq, call), NULL, call)
   }
   if (look$follows != "true") {
     abort(
@@ -245,19 +283,25 @@ settle_difference <- function(open, known, call) {
     set_mirror_aside(open)
     return(refresh_mirror(open, call))
   }
-  abort_forked(open, if (there) first_difference(open, known$seq, call) else known$seq, NULL, call)
+  abort_forked(open, if (there) first_rewritten(open, known$seq, call) else known$seq, NULL, call)
 }
 
 # The first row that is another one in the database. Where two rows are equal, all rows before them are: each hash covers them.
-first_difference <- function(open, differs, call) {
+# `ours` and `theirs` give the hash of a row.
+first_difference <- function(differs, ours, theirs) {
   equal <- 0
   while (differs - equal > 1) {
     middle <- floor((equal + differs) / 2)
-    ours <- call_native(native_mirror_hash, open$path, middle, call = call)
-    theirs <- query(open, "hash_at", open$ledger$name, middle, call = call)
-    if (identical(ours, theirs)) equal <- middle else differs <- middle
+    if (identical(ours(middle), theirs(middle))) equal <- middle else differs <- middle
   }
   differs
+}
+
+first_rewritten <- function(open, differs, call) {
+  first_difference(
+    differs, function(seq) call_native(native_mirror_hash, open$path, seq, call = call),
+    function(seq) query(open, "hash_at", open$ledger$name, seq, call = call)
+  )
 }
 
 abort_forked <- function(open, row, what, call) {
@@ -278,8 +322,9 @@ abort_forked <- function(open, row, what, call) {
 # What was seen of a ledger outlasts the mirror, which is in a cache: the id of the ledger, and the last row.
 read_seen <- function(open) {
   if (is.null(open$seen) && file.exists(open$seen_path)) {
-    lines <- readLines(open$seen_path, warn = FALSE)
-    if (length(lines) == 3) {
+    lines <- tryCatch(readLines(open$seen_path, warn = FALSE), error = function(e) NULL, warning = function(w) NULL)
+    # What a disk made of it says nothing of the database.
+    if (grepl("^[0-9a-f]{32}\n[0-9]{1,15}\n[0-9a-f]{64}$", paste(lines, collapse = "\n"))) {
       open$seen <- list(id = lines[[1]], seq = as.numeric(lines[[2]]), hash = lines[[3]])
     }
   }
@@ -358,7 +403,7 @@ append_rows <- function(open, draft, call, may_lack = FALSE) {
   suspendInterrupts({
     repeat {
       decided_on <- if (draft$is_decided) draft$after else 0
-      answer <- ask_append(open, draft$request, open$head, decided_on, draft$cells, waits, call)
+      answer <- ask_append_surely(open, draft$request, open$head, decided_on, draft$cells, waits, call)
       if (answer[[1]] != "locked") {
         break
       }
@@ -383,12 +428,18 @@ append_rows <- function(open, draft, call, may_lack = FALSE) {
     first <- as.numeric(answer[[2]])
     # The rows as they were drafted, if nobody was faster. Not before they are on disk.
     as_drafted <- answer[[5]] == "settled" && first == draft$after + 1 && last$hash == hash_of_last(draft$rows)
-    open$head <- call_native(native_appended, open$path, if (as_drafted) draft$rows, call = call) %||% open$head
+    # They are on record: that this machine's disk is full is the next question's affair.
+    open$head <- or_else(call_native(native_appended, open$path, if (as_drafted) draft$rows, call = call)) %||% open$head
   })
   if (last$seq - open$head$seq > if (draft$is_decided) most_rows_behind else most_rows_unread) {
-    refresh_mirror(open, call)
+    or_else(refresh_mirror(open, call))
   }
   TRUE
+}
+
+# The value of code; NULL where it fails with an error of ours.
+or_else <- function(code) {
+  tryCatch(code, fitledger_error = function(e) NULL)
 }
 
 tell_waiting <- function(open) {
@@ -407,12 +458,17 @@ hash_of_last <- function(rows) {
 # The server warns where it stops waiting for the server that follows it. Of nothing else it warns in these questions.
 check_durable <- function(open, call) {
   if (!is.null(open$warned)) {
-    abort(
-      "durability_unknown", "The server stopped waiting for the server that follows it.",
-      "What was written is on record, but may be lost if the server is.",
-      path = open$path, parent = simpleError(open$warned), call = call
+    abort_not_durable(
+      open, simpleError(open$warned), "The server stopped waiting for the server that follows it.", "if the server is", call
     )
   }
+}
+
+abort_not_durable <- function(open, parent, what, lost, call) {
+  abort(
+    "durability_unknown", what, paste0("What was written is on record, but may be lost ", lost, "."),
+    path = open$path, parent = parent, call = call
+  )
 }
 
 object_path <- function(open, sha256) {
@@ -426,6 +482,9 @@ brought <- function(failure, request, call) {
   open <- if (is.character(path)) mirrored(path)
   if (is.null(open)) {
     return(FALSE)
+  }
+  if (!is.null(open$head) && startsWith(failure$path %||% "", open$path) && mend_mirror(open, call)) {
+    return(TRUE)
   }
   if (is_failure(failure, "not_begun")) {
     begin_ledger(open, call)

@@ -125,16 +125,20 @@ share_ledger <- function(ledger, role, ..., write = TRUE) {
 # The version of `inst/postgres/setup.sql`.
 setup_version <- "2"
 
-# What is known of ledgers that this process has used, each an environment: `ledger`, `pid`, `link`, `address`, and what
-# `mirror.R` keeps. A link is the connection that ledgers share which connect alike. A forked child begins its own, and leaves
+# What is known of ledgers that this process has used, the last one first, each an environment: `ledger`, `pid`, `link`,
+# `address`, and what `mirror.R` keeps. A link is the connection that ledgers share which connect alike. A forked child begins its own, and leaves
 # its parent's connections alone: they stay referenced here, since their end would say goodbye to the server for the
 # parent, too.
 opened <- new.env(parent = emptyenv())
 opened$ledgers <- list()
 
 known_ledger <- function(ledger) {
-  for (open in opened$ledgers) {
+  for (i in seq_along(opened$ledgers)) {
+    open <- opened$ledgers[[i]]
     if (open$pid == Sys.getpid() && identical(open$ledger, ledger)) {
+      if (i > 1) {
+        opened$ledgers <- c(opened$ledgers[i], opened$ledgers[-i])
+      }
       return(open)
     }
   }
@@ -142,7 +146,7 @@ known_ledger <- function(ledger) {
   open$ledger <- ledger
   open$pid <- Sys.getpid()
   open$link <- link_of(ledger$connect)
-  opened$ledgers <- c(opened$ledgers, list(open))
+  opened$ledgers <- c(list(open), opened$ledgers)
   open
 }
 
@@ -228,6 +232,29 @@ ask_append <- function(open, request, seen, decided_on, cells, waits, call) {
   strsplit(joined, "\x1f", fixed = TRUE)[[1]]
 }
 
+# The same, of rows that may be on record although the question failed: what it took too long for, under a `statement_timeout`, or
+# was cancelled in, may have been the wait for the disk. So it is asked again, without that wait.
+ask_append_surely <- function(open, request, seen, decided_on, cells, waits, call) {
+  tryCatch(
+    ask_append(open, request, seen, decided_on, cells, waits, call),
+    fitledger_error_database = function(refused) {
+      if (is.null(open$link$connection)) {
+        stop(refused)
+      }
+      again <- tryCatch(
+        ask_append(open, request, seen, decided_on, cells, FALSE, call),
+        fitledger_error_database = function(e) stop(refused)
+      )
+      if (again[[1]] == "ok" && waits) {
+        tryCatch(query(open, "flush", call = call), fitledger_error_database = function(e) {
+          abort_not_durable(open, e, "The server was kept from waiting for its disk.", "if it crashes now", call)
+        })
+      }
+      again
+    }
+  )
+}
+
 sql_call <- function(open, fun, ...) {
   paste0("\"", open$ledger$schema, "\".", fun, "(", call_native(native_sql, list(...)), ")")
 }
@@ -252,7 +279,8 @@ ask <- function(open, sql, call, values = NULL) {
 }
 
 # One question. An interrupt would leave its answer on the way, and the next question get it. What the server warns of
-# meanwhile is kept in `warned`: RPostgres makes a message of it, which begins with how grave it is.
+# meanwhile is kept in `warned`: RPostgres makes a message of it, which begins with how grave it is. R's warnings are its own,
+# as of an answer that somebody has left open on the connection, or an interrupt.
 ask_once <- function(open, sql, call, values) {
   connection <- connection_of(open, call)
   get <- function(sql) {
@@ -260,17 +288,17 @@ ask_once <- function(open, sql, call, values) {
     DBI::dbGetQuery(connection, sql, immediate = TRUE)[[1]][[1]]
   }
   open$warned <- NULL
-  heard <- function(condition, restart) {
-    if (!grepl("^(DEBUG|LOG|INFO|NOTICE)", conditionMessage(condition))) {
-      open$warned <- conditionMessage(condition)
+  heard <- function(message) {
+    if (!grepl("^(DEBUG|LOG|INFO|NOTICE)", conditionMessage(message))) {
+      open$warned <- conditionMessage(message)
     }
-    invokeRestart(restart)
+    invokeRestart("muffleMessage")
   }
   answer <- withCallingHandlers(
     if (is.null(values)) get(sql) else get_prepared(open$link, sql, values),
     interrupt = function(e) drop_connection(open),
-    message = function(m) heard(m, "muffleMessage"),
-    warning = function(w) heard(w, "muffleWarning")
+    message = heard,
+    warning = function(w) invokeRestart("muffleWarning")
   )
   # Some of it says goodbye, after a whole answer.
   if (!is.null(open$warned)) {

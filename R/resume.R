@@ -340,7 +340,11 @@ plan_resamples <- function(given) {
 # Candidates that differ in what a fit has all values of are one fit.
 plan_grid <- function(given) {
   workflow <- workflow_of(given)
-  grid <- grid_of(given, workflow)
+  grid <- if (nrow(tune::tune_args(workflow))) grid_of(given, workflow)
+  # What has one candidate, or none, is one block, and what tune says of it the user's.
+  if (!NROW(grid)) {
+    return(plan_resamples(given))
+  }
   stream <- current_stream()
   given$control <- given$control %||% tune::control_grid()
   given$control$parallel_over <- "everything"
@@ -393,8 +397,9 @@ bind_candidates <- function(results, key) {
   for (column in intersect(c(".metrics", ".notes", ".predictions", ".extracts"), names(whole))) {
     whole[[column]] <- lapply(seq_along(whole[[column]]), function(row) {
       parts <- Filter(Negate(is.null), lapply(results, function(block) block[[column]][[row]]))
+      # Of a resample in which every fit failed there are no rows, and no columns.
       bound <- do.call(rbind, parts)
-      if (column == ".notes" || is.null(bound)) {
+      if (column == ".notes" || !NROW(bound)) {
         return(bound)
       }
       bound$.config <- key$.config[match(candidate_keys(columns_of(bound)[tuned], nrow(bound)), of_key)]

@@ -396,7 +396,8 @@ seen_candidates <- new.env(parent = emptyenv())
 # Candidates are told from each other by the values of what is tuned, in all processes alike. In a grid these may be factors,
 # of which tune makes texts.
 candidate_keys <- function(columns, rows, workflow_id = NULL) {
-  columns <- columns[order(names(columns), method = "radix")]
+  # One of nothing has no names.
+  columns <- columns[order(as.character(names(columns)), method = "radix")]
   value_at <- function(column, row) {
     value <- column[[row]]
     if (is.numeric(value)) as.numeric(value) else if (is.factor(value)) as.character(value) else value

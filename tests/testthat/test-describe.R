@@ -451,3 +451,13 @@ test_that("a workflow is described by its fit, its preprocessor and what it pred
   by_names <- parsnip::fit(workflows::add_model(by_names, spec), mtcars)
   expect_identical(unclass(describe_fit(by_names)$params$predictors), "c(wt, hp)")
 })
+
+test_that("R has its output again, whenever an interrupt comes", {
+  skip_on_cran()
+  # One that comes as soon as output goes elsewhere.
+  suppressMessages(trace("sink", exit = quote(if (!missing(file) && !is.null(file)) rlang::interrupt()), print = FALSE, where = baseenv()))
+  withr::defer(suppressMessages(untrace("sink", where = baseenv())))
+  before <- sink.number()
+  expect_identical(tryCatch(undisturbed(1), interrupt = function(e) "interrupted"), "interrupted")
+  expect_identical(sink.number(), before)
+})

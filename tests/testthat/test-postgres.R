@@ -750,6 +750,177 @@ test_that("a wait for the server that follows is not given up without a word", {
   }
 })
 
+test_that("a mirror that was lost or damaged while R runs costs no row", {
+  team <- local_postgres()
+  harm <- list(
+    function(path) unlink(dirname(path), recursive = TRUE),
+    function(path) writeLines(character(), path),
+    function(path) writeLines("garbage", path),
+    function(path) writeLines(readLines(path)[-1], path),
+    function(path) cat("9,x\n", file = path, append = TRUE),
+    function(path) writeBin(raw(file.size(path)), path)
+  )
+  n <- 0
+  for (harm_it in harm) {
+    another_machine()
+    run <- start_run(team)
+    log_run(team, list(), list(m = n <- n + 1))
+    read_runs(team)
+    path <- open_ledger(team)$path
+    harm_it(path)
+    suppressMessages(log_run(team, list(), list(m = n <- n + 1)))
+    harm_it(path)
+    suppressMessages(log_run(team, list(), list(m = n <- n + 1), artifacts = list(x = list(n))))
+    harm_it(path)
+    suppressMessages(end_run(run, list(m = n <- n + 1)))
+    expect_identical(sort(suppressMessages(read_runs(team))$m), as.numeric(seq_len(n)))
+    expect_identical(suppressMessages(verify_ledger(team))$status, "ok")
+  }
+})
+
+test_that("a row that is on record is acknowledged, whatever becomes of the mirror", {
+  team <- local_postgres(schema = "slow_hash")
+  log_run(team, list(), list(m = 1))
+  path <- open_ledger(team)$path
+  postgres_sql(
+    "ALTER FUNCTION slow_hash.row_hash RENAME TO hash_now; CREATE FUNCTION slow_hash.row_hash(previous text, body text) RETURNS text ",
+    "LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep(2); RETURN slow_hash.hash_now(previous, body); END'"
+  )
+  job <- parallel::mcparallel(silent = TRUE, {
+    wait_until(is_waiting("wait_event = 'PgSleep'"), "rows to be on their way")
+    # As on a disk that is full, nothing can be written there.
+    unlink(dirname(path), recursive = TRUE)
+    writeLines("", dirname(path))
+  })
+  expect_type(log_run(team, list(), list(m = 2)), "character")
+  parallel::mccollect(job)
+  expect_false(dir.exists(dirname(path)))
+  unlink(dirname(path))
+  log_run(team, list(), list(m = 3))
+  expect_identical(read_runs(team)$m, c(1, 2, 3))
+})
+
+test_that("a folder in which others could have put a mirror is not used", {
+  skip_on_os("windows")
+  team <- local_postgres()
+  log_run(team, list(), list(m = 1))
+  another_machine()
+  path <- open_ledger(team)$path
+  Sys.chmod(dirname(path), "0777", use_umask = FALSE)
+  writeLines(sub("\"\"m\"\":1", "\"\"m\"\":2", readLines(path), fixed = TRUE), path)
+  new_session()
+  expect_identical(read_runs(team)$m, 1)
+  expect_true(startsWith(normalizePath(open_ledger(team)$path), normalizePath(tempdir())))
+})
+
+test_that("what was noted of a ledger and can't be read says nothing of the database", {
+  team <- local_postgres()
+  log_run(team, list(), list(m = 1))
+  for (lines in list(c("a", "b", "c"), c("", "", ""), strrep("0", 32))) {
+    writeLines(lines, open_ledger(team)$seen_path)
+    new_session()
+    expect_identical(expect_silent(read_runs(team))$m, 1)
+  }
+})
+
+test_that("a server that gives other rows than it says it has is found out", {
+  another_machine()
+  team <- local_postgres(schema = "two_faced")
+  for (i in 1:4) log_run(team, list(i = i), list(m = i))
+  before <- read_runs(team)
+  postgres_sql(
+    "ALTER TABLE two_faced.rows DISABLE TRIGGER ALL; ALTER TABLE two_faced.ledgers DISABLE TRIGGER ALL; ",
+    "CREATE TABLE two_faced.old AS SELECT * FROM two_faced.rows; DO $do$ DECLARE r record; h text; body text; BEGIN ",
+    "SELECT two_faced.hash_of(line) INTO h FROM two_faced.rows WHERE seq = 2; FOR r IN SELECT * FROM two_faced.rows WHERE seq > 2 ORDER BY seq LOOP ",
+    "body := replace(convert_from(substr(r.line, 1, length(r.line) - 65), 'UTF8'), '\"\"m\"\":2', '\"\"m\"\":0'); h := two_faced.row_hash(h, body); ",
+    "UPDATE two_faced.rows SET line = convert_to(body || ',' || h, 'UTF8') WHERE seq = r.seq; END LOOP; ",
+    "UPDATE two_faced.ledgers SET hash = h; END $do$; ",
+    "CREATE OR REPLACE FUNCTION two_faced.hash_at(name_ text, seq_ bigint) RETURNS text LANGUAGE sql SECURITY DEFINER AS ",
+    "'SELECT two_faced.hash_of(line) FROM two_faced.old WHERE seq = seq_'; ",
+    "CREATE OR REPLACE FUNCTION two_faced.look(name_ text, seq_ bigint) RETURNS text[] LANGUAGE sql SECURITY DEFINER AS $$ ",
+    "SELECT ARRAY['ok', id, seq::text, hash, coalesce(two_faced.hash_at(name_, seq_), ''), 'true', 'false', '', '", setup_version, "'] ",
+    "FROM two_faced.ledgers WHERE name = name_ $$"
+  )
+  new_session()
+  expect_identical(read_runs(team), before)
+  expect_identical(expect_error(verify_ledger(team), class = "fitledger_error_forked")$row, 4)
+  # What was seen is known where the mirror went with the cache.
+  unlink(Sys.getenv("R_USER_CACHE_DIR"), recursive = TRUE)
+  new_session()
+  for (i in 1:2) {
+    expect_error(read_runs(team), class = "fitledger_error_forked")
+    expect_error(log_run(team, list(), list(m = 9)), class = "fitledger_error_forked")
+  }
+})
+
+test_that("a call has a connection of its own ledger where others of the same name are closed", {
+  skip_without_postgres()
+  name <- basename(tempfile("ledger-"))
+  run <- NULL
+  for (i in 1:3) {
+    connection <- postgres_connect()()
+    team <- ledger_postgres(connection, name)
+    log_run(team, list(), list(m = i), artifacts = list(x = list(i)))
+    run <- start_run(team)
+    log_metrics(run, m = 10 * i)
+    end_run(run)
+    DBI::dbDisconnect(connection)
+  }
+  expect_identical(read_runs(ledger_postgres(postgres_connect(), name))$m, c(1, 10, 2, 20, 3, 30))
+})
+
+test_that("an answer that somebody left open on a connection is no fault of the server's", {
+  skip_without_postgres()
+  connection <- postgres_connect()()
+  withr::defer(DBI::dbDisconnect(connection))
+  team <- ledger_postgres(connection, basename(tempfile("ledger-")))
+  log_run(team, list(), list(m = 1))
+  left_open <- function() suppressWarnings(DBI::dbSendQuery(connection, "SELECT generate_series(1, 10)"))
+  left <- left_open()
+  expect_type(log_run(team, list(), list(m = 2)), "character")
+  left <- left_open()
+  expect_identical(read_runs(team)$m, c(1, 2))
+})
+
+test_that("a call that is cut short once its rows are committed says that they are on record", {
+  team <- local_postgres(schema = "cut_short")
+  postgres_role("in_a_hurry")
+  share_ledger(team, "in_a_hurry")
+  hurried <- ledger_postgres(postgres_connect("in_a_hurry"), team$name, schema = team$schema)
+  log_run(hurried, list(), list(m = 1))
+  postgres_sql(
+    "ALTER FUNCTION cut_short.flush RENAME TO flush_now; CREATE SEQUENCE cut_short.calls; CREATE FUNCTION cut_short.flush() RETURNS void ",
+    "LANGUAGE plpgsql SECURITY DEFINER AS 'BEGIN IF nextval(''cut_short.calls'') <= 1 THEN PERFORM pg_sleep(60); END IF; ",
+    "PERFORM cut_short.flush_now(); END'; GRANT EXECUTE ON FUNCTION cut_short.flush TO in_a_hurry"
+  )
+  # The rows of a call that waited for others are committed before it waits for the disk.
+  cut <- function(code, times) {
+    holds <- withr::local_tempfile()
+    job <- parallel::mcparallel(silent = TRUE, {
+      connection <- postgres_connect()()
+      DBI::dbExecute(connection, "BEGIN")
+      DBI::dbExecute(connection, "SELECT FROM cut_short.ledgers FOR UPDATE")
+      writeLines("", holds)
+      wait_until(is_waiting("wait_event_type = 'Lock'"), "a call to wait for the lock")
+      DBI::dbExecute(connection, "COMMIT")
+      for (i in seq_len(times)) {
+        wait_until(is_waiting("wait_event = 'PgSleep'"), "rows to be there, and not on disk")
+        postgres_sql("SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE wait_event = 'PgSleep'")
+      }
+    })
+    wait_until(file.exists(holds), "the lock to be held")
+    result <- tryCatch(code, error = identity)
+    parallel::mccollect(job)
+    result
+  }
+  expect_type(cut(log_run(hurried, list(), list(m = 2)), 1), "character")
+  expect_identical(read_runs(hurried)$m, c(1, 2))
+  postgres_sql("CREATE OR REPLACE FUNCTION cut_short.flush() RETURNS void LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep(60); END'")
+  expect_s3_class(cut(log_run(hurried, list(), list(m = 3)), 2), "fitledger_error_durability_unknown")
+  postgres_sql("DROP FUNCTION cut_short.flush; ALTER FUNCTION cut_short.flush_now RENAME TO flush")
+  expect_identical(read_runs(team)$m, c(1, 2, 3))
+})
+
 test_that("an object that isn't what its name says keeps nobody from storing the real one", {
   team <- local_postgres()
   log_run(team, list(), list(m = 1))

@@ -109,6 +109,34 @@ test_that("a search in blocks is the bare search", {
   }
 })
 
+test_that("a resample in which every fit fails, and a grid of one candidate or none, are what the bare call has", {
+  skip_without_tune("recipes")
+  file <- local_ledger()
+  folds <- three_folds()
+  # A recipe that fails where the largest isn't among those that it is trained on.
+  recipe <- recipes::step_mutate(recipes::recipe(mpg ~ wt + hp, mtcars), z = if (length(mpg) > 12 && max(mpg) < 33.5) stop("too small") else wt)
+  failing <- workflows::workflow(recipe, parsnip::decision_tree("regression", "rpart", tree_depth = tune::tune(), min_n = tune::tune()))
+  plain <- workflows::workflow(mpg ~ wt, parsnip::linear_reg())
+  searches <- list(
+    quote(tune::tune_grid(failing, folds, grid = depths(), control = tune::control_grid(save_pred = TRUE, parallel_over = "everything"))),
+    quote(tune::tune_grid(failing, folds, grid = depths()[1, ], control = tune::control_grid(save_pred = TRUE, parallel_over = "everything"))),
+    quote(tune::tune_grid(plain, folds, control = tune::control_grid(save_pred = TRUE)))
+  )
+  quietly <- function(code) suppressMessages(suppressWarnings(code))
+  for (search in searches) {
+    bare <- quietly(outcome(eval(search)))
+    name <- rlang::hash(search)
+    logged <- quietly(outcome(rlang::inject(log_search(file, !!search, name = name, resume = TRUE))))
+    expect_identical(logged, bare)
+  }
+  # What is tuned by nothing is a candidate, too.
+  quietly(rlang::inject(log_search(file, !!searches[[3]])))
+  expect_identical(utils::tail(read_runs(file)$rmse, 1), bare$metrics$mean[bare$metrics$.metric == "rmse"])
+  nothing <- quote(tune::tune_grid(tree_workflow(), folds, grid = depths()[0, ]))
+  said <- tryCatch(quietly(eval(nothing)), error = conditionMessage)
+  expect_error(quietly(rlang::inject(log_search(file, !!nothing, name = "nothing", resume = TRUE))), said, fixed = TRUE)
+})
+
 test_that("who asks for the smallest of what is better if it is larger is told", {
   skip_without_tune()
   file <- local_ledger()
