@@ -109,9 +109,9 @@ BEGIN
   );
 END $$;
 
--- A row's bytes: its cells joined, then its hash. JSON is quoted as CSV.
-CREATE FUNCTION @schema@.row_body(seq bigint, cells text[]) RETURNS text LANGUAGE sql IMMUTABLE AS $$
-  SELECT seq::text || ',' || cells[1] || ',' || cells[2] || ',' || cells[3]
+-- A row's bytes from the comma behind its number up to the one before its hash. JSON is quoted as CSV.
+CREATE FUNCTION @schema@.row_body(cells text[]) RETURNS text LANGUAGE sql IMMUTABLE AS $$
+  SELECT ',' || cells[1] || ',' || cells[2] || ',' || cells[3]
     || ',' || CASE cells[4] WHEN '' THEN '' ELSE '"' || replace(cells[4], '"', '""') || '"' END
     || ',' || CASE cells[5] WHEN '' THEN '' ELSE '"' || replace(cells[5], '"', '""') || '"' END
     || ',' || CASE cells[6] WHEN '' THEN '' ELSE '"' || replace(cells[6], '"', '""') || '"' END
@@ -145,7 +145,7 @@ BEGIN
   IF FOUND THEN
     RETURN known;
   END IF;
-  body := @schema@.row_body(1, ARRAY[time_, 'ledger', '', '', '', '', '{"format":1,"id":"' || id_ || '"}']);
+  body := '1' || @schema@.row_body(ARRAY[time_, 'ledger', '', '', '', '', '{"format":1,"id":"' || id_ || '"}']);
   hash_ := @schema@.row_hash(encode(sha256(convert_to(header, 'UTF8')), 'hex'), body);
   INSERT INTO @schema@.ledgers (name, id, seq, hash) VALUES (name_, id_, 1, hash_) RETURNING ledger INTO ledger_;
   INSERT INTO @schema@.rows (ledger, seq, line) VALUES (ledger_, 1, convert_to(body || ',' || hash_, 'UTF8'));
@@ -255,8 +255,85 @@ BEGIN
   );
 END $$;
 
--- Appends rows, of which each is its seven cells after the number, separated by U+001F, and the rows by U+001E; JSON cells
--- are not quoted.
+-- Rows that are to be appended, each as its seven cells after the number, separated by U+001F, JSON not quoted: their bytes
+-- from the comma behind the number up to the one before the hash.
+CREATE FUNCTION @schema@.check_rows(rows_ text[]) RETURNS text[] LANGUAGE plpgsql STABLE AS $$
+DECLARE
+  one text;
+  cells text[];
+  why text;
+  n int := 0;
+  bodies text[];
+  events constant text[] := ARRAY[
+    'session', 'run', 'start', 'resume', 'log', 'end', 'note', 'void', 'reveal', 'register', 'promote', 'refuse'
+  ];
+BEGIN
+  FOREACH one IN ARRAY rows_ LOOP
+    n := n + 1;
+    cells := string_to_array(one, E'\x1f');
+    why := CASE
+      WHEN cardinality(cells) <> 7 THEN 'it has not seven cells'
+      WHEN one ~ E'[\x01-\x1e]' THEN 'it has control characters'
+      WHEN cells[1] !~ '^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}[.][0-9]{6}Z$' THEN 'its time is none'
+      WHEN cells[2] <> ALL (events) THEN 'its event is not one that may be written'
+      WHEN cells[3] !~ '^([0-9A-Za-z][0-9A-Za-z._-]*)?$' OR length(cells[3]) > 128 THEN 'its run id is none'
+      -- What isn't JSON is refused by the cast.
+      WHEN left(cells[4], 1) || left(cells[5], 1) || left(cells[6], 1) || left(cells[7], 1) !~ '^[{]*$' OR num_nulls(
+        nullif(cells[4], '')::jsonb, nullif(cells[5], '')::jsonb, nullif(cells[6], '')::jsonb, nullif(cells[7], '')::jsonb
+      ) IS NULL
+        THEN 'a cell of JSON is no object'
+    END;
+    IF why IS NOT NULL THEN
+      RAISE EXCEPTION 'fitledger: row % of the append is refused: %', n, why USING ERRCODE = 'data_exception';
+    END IF;
+    bodies[n] := @schema@.row_body(cells);
+  END LOOP;
+  RETURN bodies;
+END $$;
+
+-- Appends rows to a ledger whose head is locked.
+CREATE FUNCTION @schema@.append_to(
+  l @schema@.ledgers, request_ text, seen_seq bigint, seen_hash text, decided_on bigint, rows_ text[], bodies text[], settled text
+) RETURNS text[] LANGUAGE plpgsql AS $$
+DECLARE
+  known bigint;
+  seen text;
+  body text;
+  first constant bigint := l.seq + 1;
+BEGIN
+  SELECT seq INTO known FROM @schema@.rows WHERE ledger = l.ledger AND request = request_;
+  IF FOUND THEN
+    RETURN ARRAY['ok', known::text, (known + cardinality(rows_) - 1)::text, (
+      SELECT @schema@.hash_of(line) FROM @schema@.rows WHERE ledger = l.ledger AND seq = known + cardinality(rows_) - 1
+    ), 'pending'];
+  END IF;
+  IF seen_seq = l.seq THEN
+    seen := l.hash;
+  ELSE
+    SELECT @schema@.hash_of(line) INTO seen FROM @schema@.rows WHERE ledger = l.ledger AND seq = seen_seq;
+  END IF;
+  IF seen IS DISTINCT FROM seen_hash THEN
+    RETURN ARRAY['unseen'];
+  END IF;
+  IF decided_on <> 0 AND decided_on < l.seq AND @schema@.concerned(l.ledger, decided_on, rows_) THEN
+    RETURN ARRAY['conflict'];
+  END IF;
+  FOR n IN 1 .. cardinality(bodies) LOOP
+    l.seq := l.seq + 1;
+    body := l.seq || bodies[n];
+    -- Of 16 MiB a comma, the hash and the line feed take 66 bytes. Nobody could read a longer one, nor what follows it.
+    IF octet_length(body) > 16 * 1024 * 1024 - 66 THEN
+      RAISE EXCEPTION 'fitledger: row % of the append is refused: it takes more than 16 MiB', n USING ERRCODE = 'data_exception';
+    END IF;
+    l.hash := @schema@.row_hash(l.hash, body);
+    INSERT INTO @schema@.rows (ledger, seq, line, request)
+    VALUES (l.ledger, l.seq, convert_to(body || ',' || l.hash, 'UTF8'), CASE n WHEN 1 THEN request_ END);
+  END LOOP;
+  UPDATE @schema@.ledgers SET seq = l.seq, hash = l.hash WHERE ledger = l.ledger;
+  RETURN ARRAY['ok', first::text, l.seq::text, l.hash, settled];
+END $$;
+
+-- Appends rows, as `check_rows()` takes them, separated by U+001E.
 --
 -- `request_` is a random name of this append: known already, it is done, and what it gave is given again. That alone makes
 -- an append happen once: the backend of a client that is gone may still wait for the lock. `seen_` is a row that the client
@@ -273,87 +350,28 @@ CREATE FUNCTION @schema@.append_rows(
 SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '2s' AS $$
 DECLARE
   l @schema@.ledgers;
-  known bigint;
-  seen text;
-  settled text := 'settled';
-  one text;
-  cells text[];
-  why text;
-  body text;
-  first bigint;
-  n int := 0;
   all_ constant text[] := string_to_array(rows_, E'\x1e');
-  events constant text[] := ARRAY[
-    'session', 'run', 'start', 'resume', 'log', 'end', 'note', 'void', 'reveal', 'register', 'promote', 'refuse'
-  ];
+  -- Under the lock, for which others wait, is only what needs it.
+  bodies constant text[] := @schema@.check_rows(all_);
 BEGIN
   SELECT * INTO l FROM @schema@.ledgers x WHERE x.name = name_ AND @schema@.may(x, true) FOR NO KEY UPDATE SKIP LOCKED;
   IF FOUND THEN
     PERFORM @schema@.wait_for_disk();
-  ELSE
-    -- Others are at it: nobody is to wait for the disk under the lock.
-    settled := 'pending';
-    PERFORM set_config('synchronous_commit', 'off', true);
-    -- Who waits for it longer than `lock_timeout` tells their user, and comes again.
-    BEGIN
-      SELECT * INTO l FROM @schema@.ledgers x WHERE x.name = name_ AND @schema@.may(x, true) FOR NO KEY UPDATE;
-    EXCEPTION WHEN lock_not_available THEN
-      RETURN ARRAY['locked'];
-    END;
-    IF NOT FOUND THEN
-      RETURN ARRAY[CASE WHEN EXISTS (SELECT FROM @schema@.ledgers WHERE name = name_) THEN 'forbidden' ELSE 'unknown' END];
+    RETURN @schema@.append_to(l, request_, seen_seq, seen_hash, decided_on, all_, bodies, 'settled');
+  END IF;
+  -- Others are at it: nobody is to wait for the disk under the lock.
+  PERFORM set_config('synchronous_commit', 'off', true);
+  -- Who waits for it longer than `lock_timeout` tells their user, and comes again. What is locked in the block, a transaction
+  -- inside of the other one, is changed in it, too: else it would be locked by two.
+  BEGIN
+    SELECT * INTO l FROM @schema@.ledgers x WHERE x.name = name_ AND @schema@.may(x, true) FOR NO KEY UPDATE;
+    IF FOUND THEN
+      RETURN @schema@.append_to(l, request_, seen_seq, seen_hash, decided_on, all_, bodies, 'pending');
     END IF;
-  END IF;
-  SELECT seq INTO known FROM @schema@.rows WHERE ledger = l.ledger AND request = request_;
-  IF FOUND THEN
-    RETURN ARRAY['ok', known::text, (known + cardinality(all_) - 1)::text, (
-      SELECT @schema@.hash_of(line) FROM @schema@.rows WHERE ledger = l.ledger AND seq = known + cardinality(all_) - 1
-    ), 'pending'];
-  END IF;
-  IF seen_seq = l.seq THEN
-    seen := l.hash;
-  ELSE
-    SELECT @schema@.hash_of(line) INTO seen FROM @schema@.rows WHERE ledger = l.ledger AND seq = seen_seq;
-  END IF;
-  IF seen IS DISTINCT FROM seen_hash THEN
-    RETURN ARRAY['unseen'];
-  END IF;
-  IF decided_on <> 0 AND decided_on < l.seq AND @schema@.concerned(l.ledger, decided_on, all_) THEN
-    RETURN ARRAY['conflict'];
-  END IF;
-  first := l.seq + 1;
-  FOREACH one IN ARRAY all_ LOOP
-    n := n + 1;
-    cells := string_to_array(one, E'\x1f');
-    why := CASE
-      WHEN cardinality(cells) <> 7 THEN 'it has not seven cells'
-      WHEN one ~ E'[\x01-\x1e]' THEN 'it has control characters'
-      WHEN cells[1] !~ '^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}[.][0-9]{6}Z$' THEN 'its time is none'
-      WHEN cells[2] <> ALL (events) THEN 'its event is not one that may be written'
-      WHEN cells[3] !~ '^([0-9A-Za-z][0-9A-Za-z._-]*)?$' OR length(cells[3]) > 128 THEN 'its run id is none'
-      -- What isn't JSON is refused by the cast.
-      WHEN left(cells[4], 1) || left(cells[5], 1) || left(cells[6], 1) || left(cells[7], 1) !~ '^[{]*$' OR num_nulls(
-        nullif(cells[4], '')::jsonb, nullif(cells[5], '')::jsonb, nullif(cells[6], '')::jsonb, nullif(cells[7], '')::jsonb
-      ) IS NULL
-        THEN 'a cell of JSON is no object'
-    END;
-    l.seq := l.seq + 1;
-    IF why IS NULL THEN
-      body := @schema@.row_body(l.seq, cells);
-      -- Of 16 MiB a comma, the hash and the line feed take 66 bytes. Nobody could read a longer one, nor what follows it.
-      IF octet_length(body) > 16 * 1024 * 1024 - 66 THEN
-        why := 'it takes more than 16 MiB';
-      END IF;
-    END IF;
-    IF why IS NOT NULL THEN
-      RAISE EXCEPTION 'fitledger: row % of the append is refused: %', n, why USING ERRCODE = 'data_exception';
-    END IF;
-    l.hash := @schema@.row_hash(l.hash, body);
-    INSERT INTO @schema@.rows (ledger, seq, line, request)
-    VALUES (l.ledger, l.seq, convert_to(body || ',' || l.hash, 'UTF8'), CASE n WHEN 1 THEN request_ END);
-  END LOOP;
-  UPDATE @schema@.ledgers SET seq = l.seq, hash = l.hash WHERE ledger = l.ledger;
-  RETURN ARRAY['ok', first::text, l.seq::text, l.hash, settled];
+  EXCEPTION WHEN lock_not_available THEN
+    RETURN ARRAY['locked'];
+  END;
+  RETURN ARRAY[CASE WHEN EXISTS (SELECT FROM @schema@.ledgers WHERE name = name_) THEN 'forbidden' ELSE 'unknown' END];
 END $$;
 
 -- The same, as one text, the parts of the answer separated by U+001F. When it answers, what it has appended is committed, and on
