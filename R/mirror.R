@@ -212,7 +212,7 @@ mirror_head <- function(open) {
 
 set_mirror_aside <- function(open) {
   aside <- tempfile("damaged-", dirname(open$path), ".csv")
-  if (!file.rename(open$path, aside)) {
+  if (!suppressWarnings(file.rename(open$path, aside))) {
     abort("io", paste0("The mirror '", open$path, "' is damaged, and can't be moved aside."), "Remove it: it is fetched anew.", path = open$path)
   }
   rlang::inform(
