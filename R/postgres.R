@@ -126,9 +126,9 @@ share_ledger <- function(ledger, role, ..., write = TRUE) {
 setup_version <- "2"
 
 # What is known of ledgers that this process has used, the last one first, each an environment: `ledger`, `pid`, `link`,
-# `address`, and what `mirror.R` keeps. A link is the connection that ledgers share which connect alike. A forked child begins its own, and leaves
-# its parent's connections alone: they stay referenced here, since their end would say goodbye to the server for the
-# parent, too.
+# `address`, and what `mirror.R` keeps. A link is the connection that ledgers share which connect alike. A forked child begins
+# its own, and leaves its parent's connections alone: they stay referenced here, since their end would say goodbye to the
+# server for the parent, too.
 opened <- new.env(parent = emptyenv())
 opened$ledgers <- list()
 
