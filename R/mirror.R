@@ -312,7 +312,8 @@ abort_forked <- function(open, row, what, call) {
       what %||% "Somebody rewrote the record there."
     ),
     c(
-      paste0("What this machine has seen is in '", open$path, "'."),
+      # A mirror may be gone, and what was seen noted alone.
+      if (file.exists(open$path)) paste0("What this machine has seen is in '", open$path, "'."),
       "`vignette(\"teams\")` says how to find out what happened, and how to go on."
     ),
     path = open$path, row = row, call = call
@@ -429,16 +430,16 @@ append_rows <- function(open, draft, call, may_lack = FALSE) {
     # The rows as they were drafted, if nobody was faster. Not before they are on disk.
     as_drafted <- answer[[5]] == "settled" && first == draft$after + 1 && last$hash == hash_of_last(draft$rows)
     # They are on record: that this machine's disk is full is the next question's affair.
-    open$head <- or_else(call_native(native_appended, open$path, if (as_drafted) draft$rows, call = call)) %||% open$head
+    open$head <- or_null(call_native(native_appended, open$path, if (as_drafted) draft$rows, call = call)) %||% open$head
   })
   if (last$seq - open$head$seq > if (draft$is_decided) most_rows_behind else most_rows_unread) {
-    or_else(refresh_mirror(open, call))
+    or_null(refresh_mirror(open, call))
   }
   TRUE
 }
 
 # The value of code; NULL where it fails with an error of ours.
-or_else <- function(code) {
+or_null <- function(code) {
   tryCatch(code, fitledger_error = function(e) NULL)
 }
 
