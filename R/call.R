@@ -90,20 +90,21 @@ log_call <- function(file, call, metrics = describe_fit, ..., params = NULL, art
   about <- describe_call(expr, fun, redact, caller)
 
   said <- about_run(file, name, experiment, parent, if (!is_stream(seed)) seed)
-  run <- begin_call(file, override(learner(about), redacted_params(params, redact)), data, seed, tags, about, said)
   capture <- capture_call(expr, fun, caller)
   stream <- begin_stream(seed)
   on.exit(end_stream(stream), add = TRUE)
   notes <- new_notes()
-  ended <- FALSE
   left <- new_leaving()
+  run <- NULL
+  ended <- FALSE
+  # Set before the run begins, since an interrupt may come as soon as it is on record.
   on.exit(add = TRUE, {
-    if (!ended) {
-      record_arguments(run, capture, NULL, about, params, data, redact, notes)
-      attempt(finish(run, NULL, c(left$how, drawn_from(stream))), "The end of the run", notes)
+    if (!is.null(run) && !ended) {
+      end_early(run, capture, c(left$how, drawn_from(stream)), about, params, data, redact, notes)
     }
     warn_of(notes)
   })
+  run <- begin_call(file, override(learner(about), redacted_params(params, redact)), data, seed, tags, about, said)
   result <- watched(
     left,
     rlang::eval_bare(as.call(list(base::withVisible, capture$call)), caller),
@@ -426,6 +427,12 @@ begin_call <- function(file, params, data, seed, tags, about, said, call = rlang
     log_event_native(file, "log", run_id, artifacts = stream, call = call)
   }
   structure(list(file = file, run_id = run_id), class = "fitledger_run")
+}
+
+# Of a call that gave no value. An interrupt while the arguments are recorded doesn't keep the run from its end.
+end_early <- function(run, capture, how, about, params, data, redact, notes) {
+  on.exit(attempt(finish(run, NULL, how), "The end of the run", notes))
+  record_arguments(run, capture, NULL, about, params, data, redact, notes)
 }
 
 # From here on there may be a value, and nothing throws: what fails is noted for one warning at the end.

@@ -328,12 +328,12 @@ with_run <- function(file, params, fun, ..., data = NULL, seed = NULL, tags = NU
     abort_argument("fun", "a function of the run", fun)
   }
   seed <- check_seed(seed)
-  run <- suppress_other_stream(start_run(
-    file, params,
-    data = data, seed = seed, tags = tags, name = name, experiment = experiment, parent = parent
-  ))
   stream <- begin_stream(seed)
   on.exit(end_stream(stream))
+  run <- start_run(
+    file, params,
+    data = data, seed = seed, tags = tags, name = name, experiment = experiment, parent = parent
+  )
   within_run(run, fun(run), stream)
 }
 

@@ -88,10 +88,6 @@ tell_other_stream <- function(seed) {
   }
 }
 
-suppress_other_stream <- function(code) {
-  withCallingHandlers(code, fitledger_message_seed = function(m) tryInvokeRestart("muffleMessage"))
-}
-
 start_stream <- function(seed) {
   if (is_stream(seed)) restore_stream(seed) else set.seed(seed)
 }

@@ -87,6 +87,7 @@ interrupts <- function() {
     begun <- tempfile()
     file.create(begun)
     out <- tempfile()
+    errors <- tempfile()
     script <- tempfile(fileext = ".R")
     # Whatever is loaded lazily is loaded first: where R 4.2 is interrupted at that, the function may stay
     # "under evaluation" for good.
@@ -101,7 +102,7 @@ interrupts <- function() {
       file = script, sep = "\n", append = TRUE
     )
     system2("sh", c("-c", shQuote(paste(
-      shQuote(file.path(R.home("bin"), "R")), "--vanilla --no-echo --interactive --no-readline <", script, "2> /dev/null; echo ended $?"
+      shQuote(file.path(R.home("bin"), "R")), "--vanilla --no-echo --interactive --no-readline <", script, "2>", errors, "; echo ended $?"
     ))), stdout = out, wait = FALSE)
     ended <- function() any(grepl("^ended", lines_of(out)))
     wait_until(ended() || length(lines_of(busy)) == 1, "R to begin")
@@ -126,7 +127,7 @@ interrupts <- function() {
     })
     said <- lines_of(out)
     if (!all(c("done", "ended 0") %in% said)) say("crashes round", round, "R says", utils::tail(said, 3))
-    if (!"works" %in% said) say("other round", round, "R can't log any more")
+    if (!"works" %in% said) say("other round", round, "R can't log any more:", utils::tail(lines_of(errors), 5))
     go_on(round)
   }
   say("measured", seen, "calls ended by an interrupt")

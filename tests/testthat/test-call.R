@@ -455,6 +455,23 @@ test_that("the end is on record even if the metrics can't be", {
   expect_identical(read_runs(file, columns = "b")$b, c(NA, NA, 2, NA))
 })
 
+test_that("a call that is interrupted again while its arguments are recorded has come to an end", {
+  file <- local_ledger()
+  run <- start_run(file)
+  notes <- new_notes()
+  capture <- capture_call(quote(lm(dist ~ speed, cars)), lm, environment())
+  again <- FALSE
+  interrupt <- function() {
+    again <<- TRUE
+    rlang::interrupt()
+  }
+  how <- list(status = "interrupted")
+  tryCatch(end_early(run, capture, how, NULL, NULL, NULL, redact = interrupt(), notes), interrupt = function(e) NULL)
+  expect_true(again)
+  expect_identical(read_runs(file, details = TRUE)$status, "interrupted")
+  expect_identical(notes$text, character())
+})
+
 test_that("neither an interrupt after the fit nor warnings as errors lose the value", {
   file <- local_ledger()
   f <- function() "the fit"

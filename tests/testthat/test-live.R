@@ -626,6 +626,41 @@ test_that("what was reported is in the file, without another call", {
   expect_identical(verify_ledger(file)$status, "ok")
 })
 
+test_that("the last value of a series counts, also where the clock was set back", {
+  skip_without_sha256()
+  file <- local_file()
+  run <- start_run(file)
+  log_metrics(run, loss = 9, step = 1)
+  end_run(run, status = "failed")
+  # As if all had been written an hour from now, by a clock that was put right since.
+  text <- readLines(file)
+  time <- regmatches(text, regexpr("time\"\":\\[[0-9.]+", text))
+  seconds <- floor(as.numeric(sub(".*\\[", "", time)))
+  later <- paste0("time\"\":[", format(seconds + 3600, digits = 17), ".5")
+  bytes <- replaced(readBin(file, "raw", 1e5), time, later)
+  forged <- local_copy(resealed(bytes))
+  expect_identical(verify_ledger(forged)$status, "ok")
+
+  run <- start_run(forged, resume = run$run_id)
+  log_metrics(run, loss = 1, step = 2)
+  expect_identical(read_runs(forged)$loss, 1)
+  log_metrics(run, loss = 2, step = 3)
+  end_run(run)
+  expect_identical(read_runs(forged)$loss, 2)
+  expect_identical(read_metrics(forged)$value, c(9, 1, 2))
+  expect_false(is.unsorted(read_metrics(forged)$time))
+  expect_identical(verify_ledger(forged)$status, "ok")
+
+  # And where another process reports to the run.
+  forged <- local_copy(resealed(bytes))
+  run <- start_run(forged, resume = run$run_id)
+  run_apart(c(
+    "library(fitledger)", sprintf("run <- structure(list(file = '%s', run_id = '%s'), class = 'fitledger_run')", forged, run$run_id),
+    "log_metrics(run, loss = 1, step = 2)", "cat('done\\n')"
+  ))
+  expect_identical(read_runs(forged)$loss, 1)
+})
+
 # Whether a value of a series stands in the file, whatever this process knows.
 stands_there <- function(file, name) {
   any(grepl(paste0("\"\"", name, "\"\":"), readLines(file, warn = FALSE), fixed = TRUE))

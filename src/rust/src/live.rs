@@ -29,6 +29,7 @@ use fitledger_core::platform::threads;
 use fitledger_core::views::live::{
     By, Watch, begun, check_new_artifacts, check_open, check_session, is_of_session, resume,
 };
+use fitledger_core::views::runs::Runs;
 use fitledger_core::views::series::Buffer;
 
 use crate::append_request::{AppendRequest, Entropy, Remarks, began_last, with_remarks};
@@ -77,18 +78,30 @@ struct LiveRun {
     /// sessions in which this process has begun or resumed it.
     sessions: Vec<String>,
     buffer: Buffer,
+    /// When something was reported last, in seconds since 1970.
+    reported: f64,
     /// The thread couldn't write: a call of R's is to try, and to say why.
     is_refused: bool,
 }
 
 impl LiveRuns {
     /// From here on, until it ends, values of a run may be buffered in this process, unless that is a forked child.
-    fn begin(&mut self, id: RunId, request: &AppendRequest, position: Position, remarks: &Remarks) {
+    /// `reported`: when something was reported of it last, in seconds since 1970.
+    fn begin(
+        &mut self,
+        id: RunId,
+        request: &AppendRequest,
+        reported: Option<f64>,
+        position: Position,
+        remarks: &Remarks,
+    ) {
         if HOME.load(Ordering::Relaxed) == std::process::id() {
             let known = self.remove(&id, request.path());
-            let (mut sessions, buffer) = known
-                .map(|run| (run.sessions, run.buffer))
-                .unwrap_or_default();
+            let reported = reported.unwrap_or(f64::NEG_INFINITY);
+            let (mut sessions, buffer, reported) = match known {
+                Some(run) => (run.sessions, run.buffer, run.reported.max(reported)),
+                None => (Vec::new(), Buffer::default(), reported),
+            };
             sessions.extend(remarks.drafted_session());
             let run = LiveRun {
                 request: request.kept(),
@@ -96,6 +109,7 @@ impl LiveRuns {
                 watch: Arc::new(Mutex::new(Watch::new(id.to_string(), position))),
                 sessions,
                 buffer,
+                reported,
                 is_refused: false,
             };
             self.by_id.entry(id).or_default().push(run);
@@ -156,6 +170,13 @@ impl LiveRuns {
 }
 
 impl LiveRun {
+    /// The time of what is reported at `now`, in seconds since 1970: not before what was reported already, so that the last
+    /// value counts as the last also where the clock was set back.
+    fn report_at(&mut self, now: f64) -> f64 {
+        self.reported = self.reported.max(now);
+        self.reported
+    }
+
     /// Whether it is the one of this ledger, also where the file was renamed meanwhile. Of runs with the same id only: a file
     /// that is gone may have left its number to another's.
     fn is_in(&self, ledger: &Path) -> bool {
@@ -211,21 +232,40 @@ pub fn append(
     request: &AppendRequest,
     entropy: &mut Entropy,
     now: Timestamp,
+    event: Event,
+    take_over: bool,
+) -> Result<Remarks, Failure> {
+    append_with(request, entropy, now, event, None, take_over)
+}
+
+/// The same of an event that has `points` for its metrics.
+fn append_with(
+    request: &AppendRequest,
+    entropy: &mut Entropy,
+    now: Timestamp,
     mut event: Event,
+    points: Option<Buffer>,
     take_over: bool,
 ) -> Result<Remarks, Failure> {
     let id = event.run_id.clone().expect("an event of a run");
     let is_change = match event.kind {
         EventKind::Log => {
-            !(event.params.is_empty() && event.metrics.is_empty() && event.artifacts.is_empty())
+            let has_values = !(event.params.is_empty() && event.metrics.is_empty());
+            has_values || points.is_some() || !event.artifacts.is_empty()
         }
         kind => matches!(kind, EventKind::Resume | EventKind::End),
     };
     let artifacts = event.artifacts.names();
+    let metrics_since = |reported: Option<f64>| {
+        points.map(|mut points| {
+            points.not_before(reported.unwrap_or(f64::NEG_INFINITY));
+            points.cell()
+        })
+    };
     match event.kind {
         EventKind::Start => {
             let (position, remarks) = request.append_decided(entropy, |_| Ok([(now, event)]))?;
-            LIVE.lock().begin(id, request, position, &remarks);
+            LIVE.lock().begin(id, request, None, position, &remarks);
             Ok(remarks)
         }
         EventKind::Run => request.append(entropy, [(now, event)]),
@@ -240,6 +280,7 @@ pub fn append(
         }
         EventKind::Resume => {
             let mut runs = RUNS.lend(request.path().to_owned())?;
+            let mut reported = None;
             let (position, remarks) = request.append_decided(entropy, |read_since| {
                 runs.catch_up(read_since)?;
                 let sessions = own_sessions(&id, request.path());
@@ -255,13 +296,21 @@ pub fn append(
                 if let Some(session) = resume(runs.view(), id.as_str(), by)? {
                     event.context = event.context.text(TAKES, &session);
                 }
+                reported = last_report(runs.view(), &id)?;
                 Ok([(now, event)])
             })?;
-            LIVE.lock().begin(id, request, position, &remarks);
+            LIVE.lock().begin(id, request, reported, position, &remarks);
             Ok(remarks)
         }
         // Of a run in a database nothing is held back.
         kind if !request.is_draft() && is_ours(&id, request.path()) => {
+            let mut live = LIVE.lock();
+            let run = live.find(&id, request.path());
+            let reported = run.map(|run| run.report_at(now.seconds()));
+            drop(live);
+            if let Some(metrics) = metrics_since(reported) {
+                event.metrics = metrics;
+            }
             let mut runs = match artifacts.is_empty() {
                 true => None,
                 false => Some(RUNS.lend(request.path().to_owned())?),
@@ -293,11 +342,19 @@ pub fn append(
                     check_session(runs.view(), id.as_str(), &sessions)?;
                 }
                 check_new_artifacts(runs.view(), id.as_str(), &artifacts)?;
+                if let Some(metrics) = metrics_since(last_report(runs.view(), &id)?) {
+                    event.metrics = metrics;
+                }
                 Ok([(now, event)])
             });
             written.map(|(_, remarks)| remarks)
         }
     }
+}
+
+fn last_report(runs: &Runs, id: &RunId) -> fitledger_core::Result<Option<f64>> {
+    let run = begun(runs, id.as_str())?.row;
+    Ok(runs.last_report(run)?)
 }
 
 /// Values that were taken from a run's buffer, until it is known whether they are in the ledger.
@@ -518,6 +575,7 @@ fn push(
     let Some(run) = live.find(id, ledger) else {
         return Pushed::Elsewhere;
     };
+    let at = run.report_at(at);
     for (name, value) in metrics {
         run.buffer.push(&name, step, value, at, now);
     }
@@ -603,13 +661,13 @@ fn log_points(
     }
     let event = Event {
         run_id: Some(run_id_of(run_id)?),
-        metrics: values.cell(),
         ..Event::new(EventKind::Log)
     };
     let mut request = AppendRequest::of(request)?;
     request.create = false;
     request.sync = false;
-    let remarks = append(&request, &mut Entropy::new(), now, event, false)?;
+    let mut entropy = Entropy::new();
+    let remarks = append_with(&request, &mut entropy, now, event, Some(values), false)?;
     Ok(with_remarks(Robj::from(true), remarks))
 }
 

@@ -630,6 +630,17 @@ impl Runs {
         Ok(self.at(row))
     }
 
+    /// When a value of a run was reported last, in seconds since 1970. What is to count as later must not be reported before.
+    pub fn last_report(&self, run: usize) -> Result<Option<f64>> {
+        self.reported.load(&[run])?;
+        let times = self.reported.iter().filter_map(|times| times.get(run));
+        let seconds = times.filter_map(|time| match time {
+            Value::Double(seconds) => Some(seconds),
+            _ => None,
+        });
+        Ok(seconds.max_by(f64::total_cmp))
+    }
+
     /// The ids of the runs that belong to a run, in their order.
     pub fn children(&self, parent: usize) -> Result<Vec<&str>> {
         self.parents.load_cells()?;

@@ -60,6 +60,12 @@ impl Buffer {
         self.values += 1;
     }
 
+    /// Has nothing reported before a time, in seconds since 1970.
+    pub fn not_before(&mut self, earliest: f64) {
+        let times = self.series.iter_mut().flat_map(|series| &mut series.times);
+        times.for_each(|at| *at = at.max(earliest));
+    }
+
     /// Whether there is no room for more.
     pub fn is_full(&self) -> bool {
         self.values >= MAX_BUFFERED_VALUES
@@ -286,6 +292,19 @@ mod tests {
             buffer.push("loss", step, Value::Double(0.1), 3.0, later);
         }
         assert!(buffer.is_full());
+    }
+
+    #[test]
+    fn what_a_buffer_holds_can_be_moved_up_to_a_time() {
+        let now = Instant::now();
+        let mut buffer = Buffer::default();
+        buffer.push("loss", 1, Value::Int(1), 1.0, now);
+        buffer.push("loss", 2, Value::Int(2), 3.0, now);
+        buffer.not_before(2.0);
+        assert_eq!(
+            String::from_utf8(buffer.cell().pairs().to_vec()).unwrap(),
+            r#""loss":{"step":[1,2],"value":[1,2],"time":[2.0,3.0]}"#
+        );
     }
 
     #[test]
