@@ -1,7 +1,8 @@
 # With what the rows are made: looked at in each call, recorded when it changed.
 
+# What is remembered stands there together with what it was worked out from, by one assignment: an interrupt may come between
+# any two, and what was half remembered would be believed by each call that follows.
 session_memory <- new.env(parent = emptyenv())
-session_memory$version <- 0
 
 context_groups <- c("user", "host", "script", "git", "packages")
 
@@ -79,12 +80,12 @@ NULL
 # The session and the number of its version, which grows with each change.
 current_session <- function(file, call = rlang::caller_env(3)) {
   option <- getOption("fitledger.context", context_groups)
-  if (!identical(option, session_memory$option)) {
+  if (!identical(option, session_memory$chosen$option)) {
     check_context(option, call)
-    session_memory$option <- option
-    session_memory$records <- rlang::set_names(as.list(context_words %in% option), context_words)
+    records <- rlang::set_names(as.list(context_words %in% option), context_words)
+    session_memory$chosen <- list(option = option, records = records)
   }
-  records <- session_memory$records
+  records <- session_memory$chosen$records
   in_folder <- records$git || records$script
   folder <- if (in_folder) getwd()
   script <- if (records$script || records$git) current_script()
@@ -100,14 +101,16 @@ current_session <- function(file, call = rlang::caller_env(3)) {
     folder,
     if (in_folder) call_native(native_git_look, folder, file, records$git, once)
   )
-  if (!identical(key, session_memory$key)) {
-    session_memory$context <- call_native(native_json, session_context(records), FALSE)
-    session_memory$lockfile <- if (records$packages) lockfile_text()
-    session_memory$code <- if (records$code) kept_code(records)
-    session_memory$key <- key
-    session_memory$version <- session_memory$version + 1
+  if (!identical(key, session_memory$current$key)) {
+    session_memory$current <- list(
+      key = key,
+      context = call_native(native_json, session_context(records), FALSE),
+      lockfile = if (records$packages) lockfile_text(),
+      code = if (records$code) kept_code(records),
+      version = (session_memory$current$version %||% 0) + 1
+    )
   }
-  session_memory
+  session_memory$current
 }
 
 check_context <- function(option, call) {
@@ -183,8 +186,7 @@ brought_out <- function(code) {
 # attached, or imported by one of these packages. Each call asks, so that it is worked out only when something changed.
 session_packages <- function() {
   seen <- list(loadedNamespaces(), session_memory$brought, search())
-  if (!identical(seen, session_memory$seen)) {
-    session_memory$seen <- seen
+  if (!identical(seen, session_memory$used$seen)) {
     packages <- setdiff(seen[[1]], setdiff(seen[[2]], sub("^package:", "", seen[[3]])))
     repeat {
       imported <- unlist(lapply(packages, function(package) names(getNamespaceImports(package))))
@@ -192,9 +194,9 @@ session_packages <- function() {
       if (!length(more)) break
       packages <- c(packages, more)
     }
-    session_memory$used <- sort(packages, method = "radix")
+    session_memory$used <- list(seen = seen, packages = sort(packages, method = "radix"))
   }
-  session_memory$used
+  session_memory$used$packages
 }
 
 package_context <- function() {

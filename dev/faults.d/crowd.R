@@ -115,7 +115,9 @@ interrupts <- function() {
           tools::pskill(process, tools::SIGINT)
           Sys.sleep(0.001)
         }
-        ended() || (interrupted() >= 300 && acked_after(before) >= 50)
+        # Enough lines have to be left to see whether R still logs without interrupts, also where no call is fast enough
+        # to come between two of them.
+        ended() || interrupted() >= 4000 || (interrupted() >= 300 && acked_after(before) >= 50)
       },
       "300 calls to be interrupted, and 50 rows to be acknowledged"
     )

@@ -320,3 +320,54 @@ test_that("a script that is sourced is recorded by its base name outside a repos
   ))
   expect_identical(sessions(file)[[1]]$script, "train.R")
 })
+
+test_that("an interrupt anywhere while the session is looked at leaves nothing half remembered", {
+  file <- local_file()
+  memory <- as.list(session_memory, all.names = TRUE)
+  forget <- function() rm(list = ls(session_memory, all.names = TRUE), envir = session_memory)
+  withr::defer({
+    forget()
+    list2env(memory, session_memory)
+  })
+  # The package's functions, before whose nth call of one of base R's an interrupt comes.
+  looking <- c(
+    "current_session", "session_context", "session_packages", "package_context", "host_context", "started_script",
+    "lockfile_text", "package_record", "describe_package"
+  )
+  ours <- mget(looking, asNamespace("fitledger"))
+  env <- new.env(parent = asNamespace("fitledger"))
+  called <- unique(unlist(lapply(ours, function(f) all.names(body(f)))))
+  calls <- 0
+  at <- Inf
+  for (name in setdiff(called, c("environment", "parent.frame"))) {
+    base <- get0(name, baseenv(), mode = "function")
+    if (typeof(base) %in% c("closure", "builtin") && grepl("^[[:alpha:]]", name)) {
+      env[[name]] <- local({
+        base <- base
+        function(...) {
+          calls <<- calls + 1
+          if (calls == at) rlang::interrupt()
+          base(...)
+        }
+      })
+    }
+  }
+  for (name in looking) {
+    env[[name]] <- rlang::set_env(ours[[name]], env)
+  }
+  forget()
+  said <- c("context", "lockfile", "code")
+  expected <- env$current_session(file)[said]
+  all_calls <- calls
+  expect_gt(all_calls, 50)
+  for (i in seq_len(all_calls)) {
+    forget()
+    calls <- 0
+    at <- i
+    expect_identical(tryCatch(env$current_session(file), interrupt = function(e) "interrupted"), "interrupted")
+    at <- Inf
+    if (!identical(current_session(file)[said], expected)) {
+      fail(paste("After an interrupt at call", i, "the session says something else."))
+    }
+  }
+})
