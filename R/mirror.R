@@ -364,7 +364,10 @@ most_bytes_at_once <- 2^28
 
 # Sends the rows that a call has drafted. Where they rest on what somebody has changed meanwhile, the call is made again.
 send_draft <- function(result, native, ..., call) {
-  open <- open_ledger(mirrored(..1[[1]])$ledger, call)
+  open <- mirrored(..1[[1]])
+  if (is.null(open$head)) {
+    open <- open_ledger(open$ledger, call)
+  }
   for (try in seq_len(most_conflicts)) {
     draft <- attr(result, "draft", exact = TRUE)
     attr(result, "draft") <- NULL
@@ -387,7 +390,7 @@ send_draft <- function(result, native, ..., call) {
 # Appends rows; FALSE if they would have been decided otherwise by now. An interrupt waits until it is known what became of
 # them.
 append_rows <- function(open, draft, call, may_lack = FALSE) {
-  for (sha256 in missing_objects(open, draft$objects, call)) {
+  for (sha256 in if (length(draft$objects)) missing_objects(open, draft$objects, call)) {
     path <- object_path(open, sha256)
     if (!may_lack || file.exists(path)) send_object(open, sha256, path, call)
   }
@@ -430,7 +433,10 @@ append_rows <- function(open, draft, call, may_lack = FALSE) {
     # The rows as they were drafted, if nobody was faster. Not before they are on disk.
     as_drafted <- answer[[5]] == "settled" && first == draft$after + 1 && last$hash == hash_of_last(draft$rows)
     # They are on record: that this machine's disk is full is the next question's affair.
-    open$head <- or_null(call_native(native_appended, open$path, if (as_drafted) draft$rows, call = call)) %||% open$head
+    head <- native_appended(open$path, if (as_drafted) draft$rows)
+    if (!is.null(head) && !inherits(head, "fitledger_failure")) {
+      open$head <- head
+    }
   })
   if (last$seq - open$head$seq > if (draft$is_decided) most_rows_behind else most_rows_unread) {
     or_null(refresh_mirror(open, call))

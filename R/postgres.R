@@ -219,15 +219,15 @@ query_texts <- function(open, fun, ..., call = rlang::caller_env()) {
 # Appends rows; the parts of the answer. On a connection of our own it is a statement that is prepared once, and then takes
 # half of what a question costs. Another one may be inside a transaction: the times are equal in the first question of one, but
 # for a prepared statement's.
-ask_append <- function(open, request, seen, decided_on, cells, waits, call) {
-  whole <- function(x) sprintf("%.0f", x)
-  values <- list(open$ledger$name, request, whole(seen$seq), seen$hash, whole(decided_on), cells, waits)
+ask_append <- function(open, request, seen, decided_on, cells, waits, call, refused = abort_refused) {
+  rows <- sprintf("%.0f", c(seen$seq, decided_on))
+  values <- list(open$ledger$name, request, rows[[1]], seen$hash, rows[[2]], cells, waits)
   append <- paste0("CALL \"", open$ledger$schema, "\".append(")
   joined <- if (is.function(open$ledger$connect)) {
-    ask(open, paste0(append, "$1, $2, $3, $4, $5, $6, $7, true, NULL)"), call, values)
+    ask(open, paste0(append, "$1, $2, $3, $4, $5, $6, $7, true, NULL)"), call, values, refused)
   } else {
     outside <- "pg_catalog.now() OPERATOR(pg_catalog.=) pg_catalog.statement_timestamp()"
-    ask(open, paste0(append, call_native(native_sql, values), ", ", outside, ", NULL)"), call)
+    ask(open, paste0(append, call_native(native_sql, values), ", ", outside, ", NULL)"), call, refused = refused)
   }
   strsplit(joined, "\x1f", fixed = TRUE)[[1]]
 }
@@ -235,32 +235,25 @@ ask_append <- function(open, request, seen, decided_on, cells, waits, call) {
 # The same, of rows that may be on record although the question failed: what it took too long for, under a `statement_timeout`, or
 # was cancelled in, may have been the wait for the disk. So it is asked again, without that wait.
 ask_append_surely <- function(open, request, seen, decided_on, cells, waits, call) {
-  tryCatch(
-    ask_append(open, request, seen, decided_on, cells, waits, call),
-    fitledger_error_database = function(refused) {
-      if (is.null(open$link$connection)) {
-        stop(refused)
-      }
-      again <- tryCatch(
-        ask_append(open, request, seen, decided_on, cells, FALSE, call),
-        fitledger_error_database = function(e) stop(refused)
-      )
-      if (again[[1]] == "ok" && waits) {
-        tryCatch(query(open, "flush", call = call), fitledger_error_database = function(e) {
-          abort_not_durable(open, e, "The server was kept from waiting for its disk.", "if it crashes now", call)
-        })
-      }
-      again
+  ask_append(open, request, seen, decided_on, cells, waits, call, refused = function(refusal, call) {
+    give_up <- function(again, call) abort_refused(refusal, call)
+    again <- ask_append(open, request, seen, decided_on, cells, FALSE, call, refused = give_up)
+    if (again[[1]] == "ok" && waits) {
+      tryCatch(query(open, "flush", call = call), fitledger_error_database = function(e) {
+        abort_not_durable(open, e, "The server was kept from waiting for its disk.", "if it crashes now", call)
+      })
     }
-  )
+    paste(again, collapse = "\x1f")
+  })
 }
 
 sql_call <- function(open, fun, ...) {
   paste0("\"", open$ledger$schema, "\".", fun, "(", call_native(native_sql, list(...)), ")")
 }
 
-ask <- function(open, sql, call, values = NULL) {
-  began <- Sys.time()
+# The answer to a question. What the database refuses, `refused` answers: with the error of the driver, or what it gives instead.
+ask <- function(open, sql, call, values = NULL, refused = abort_refused) {
+  began <- NULL
   repeat {
     answer <- tryCatch(ask_once(open, sql, call, values), error = identity)
     if (!inherits(answer, "error")) {
@@ -269,13 +262,20 @@ ask <- function(open, sql, call, values = NULL) {
     if (inherits(answer, "fitledger_error")) {
       stop(answer)
     }
-    forget_prepared(open$link)
+    if (was_closed(open$link)) {
+      next
+    }
     if (identical(backend_of(open$link$connection), open$link$backend)) {
-      abort("database", "The database refused.", parent = answer, call = call)
+      return(refused(answer, call))
     }
     drop_connection(open)
+    began <- began %||% Sys.time()
     reconnect(open, began, answer, call)
   }
+}
+
+abort_refused <- function(refusal, call) {
+  abort("database", "The database refused.", parent = refusal, call = call)
 }
 
 # One question. An interrupt would leave its answer on the way, and the next question get it. What the server warns of
@@ -312,13 +312,25 @@ ask_once <- function(open, sql, call, values) {
 
 # A statement that is asked again and again, with values for what it leaves open. A connection has one at a time, and forgets
 # it with any other question, which may be somebody else's where `connect()` gives a connection that they have, too.
+#
+# The methods of DBI's generics are called themselves: to check the class of what they give, as these do, takes as long as a
+# fifth of all that R does for an append.
 get_prepared <- function(link, sql, values) {
-  if (!identical(link$prepared$sql, sql) || !DBI::dbIsValid(link$prepared$result)) {
+  if (!identical(link$prepared$sql, sql)) {
     forget_prepared(link)
-    link$prepared <- list(sql = sql, result = DBI::dbSendQuery(link$connection, sql))
+    result <- DBI::dbSendQuery(link$connection, sql)
+    link$prepared <- list(
+      sql = sql, result = result,
+      bind = methods::selectMethod(DBI::dbBind, class(result)), fetch = methods::selectMethod(DBI::dbFetch, class(result))
+    )
   }
-  DBI::dbBind(link$prepared$result, values)
-  DBI::dbFetch(link$prepared$result)[[1]][[1]]
+  prepared <- link$prepared
+  prepared$bind(prepared$result, values)
+  answer <- .subset2(prepared$fetch(prepared$result), 1)[[1]]
+  if (is.null(prepared$was_asked)) {
+    link$prepared$was_asked <- TRUE
+  }
+  answer
 }
 
 forget_prepared <- function(link) {
@@ -326,6 +338,14 @@ forget_prepared <- function(link) {
     try(suppressWarnings(DBI::dbClearResult(link$prepared$result)), silent = TRUE)
     link$prepared <- NULL
   }
+}
+
+# Forgets a statement; whether somebody else has closed it since it was asked last, so that it has to be prepared anew.
+was_closed <- function(link) {
+  prepared <- link$prepared
+  closed <- isTRUE(prepared$was_asked) && !DBI::dbIsValid(prepared$result)
+  forget_prepared(link)
+  closed
 }
 
 # The process of the server that serves a connection, NA if there is none. RPostgres makes a broken connection anew by itself
@@ -431,7 +451,7 @@ part_bytes <- 4 * 2^20
 
 # Which of some objects the database doesn't have.
 missing_objects <- function(open, sha256, call) {
-  if (length(sha256)) query_texts(open, "missing_objects", open$ledger$name, as.list(sha256), call = call)
+  query_texts(open, "missing_objects", open$ledger$name, as.list(sha256), call = call)
 }
 
 # Sends the bytes of an object, in parts. Others see it once all are there. A server that crashed meanwhile may have lost parts
