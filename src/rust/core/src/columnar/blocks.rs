@@ -12,8 +12,9 @@ use crate::format::json::Json;
 use crate::format::time::Timestamp;
 use crate::platform::{memory, sys};
 
-/// How many values a block of an array has, but for the last one.
-pub const BLOCK: usize = 1 << 16;
+/// How many values a block of an array has, but for the last one. Who wants one value reads and hashes its block, and so for
+/// each column of one run; who opens an index reads where its blocks are and what they hash to.
+pub const BLOCK: usize = 1 << 13;
 
 /// A value that is kept in bytes of a fixed number.
 pub trait Fixed: Copy {
