@@ -32,5 +32,6 @@ took <- sort(tapply(results$real, results$file, sum), decreasing = TRUE)
 took <- utils::head(took[took > 10], 8)
 if (length(took)) cat(paste0(sub("^test-(.*)[.]R$", "\\1", names(took)), " ", round(took), " s", collapse = ", "), "\n", sep = "")
 bad <- results$failed > 0 | results$error
+cat(sprintf("Failed: %s: %s\n", results$file[bad], results$test[bad]), sep = "")
 writeLines(paste(sum(!bad & !results$skipped), sum(bad)), arguments[[1]])
 quit(status = any(bad))
