@@ -55,7 +55,7 @@ carried_ledger <- function(ledger, call) {
     )
   }
   if (identical(environment(ledger$connect), globalenv())) {
-    environment(ledger$connect) <- carried_variables(names_in(ledger$connect), list(globalenv()))
+    environment(ledger$connect) <- carried_variables(names_of_code(ledger$connect), list(globalenv()))
   }
   ledger
 }
@@ -75,7 +75,7 @@ carried_variables <- function(names, envs) {
       if (is.function(fun) && identical(environment(fun), globalenv())) {
         environment(fun) <- own
         assign(name, fun, own)
-        carry(names_in(fun), list(globalenv()))
+        carry(names_of_code(fun), list(globalenv()))
       } else {
         assign(name, fun, own)
       }
@@ -85,7 +85,7 @@ carried_variables <- function(names, envs) {
   own
 }
 
-names_in <- function(fun) {
+names_of_code <- function(fun) {
   all.names(as.call(c(as.name("{"), body(fun), unname(formals(fun)))))
 }
 

@@ -135,6 +135,15 @@ test_that("who has no right is told so", {
   log_run(other, list(), list())
   expect_error(read_runs(ledger_postgres(postgres_connect("reader"), other$name)), "no right to read", class = "fitledger_error_database")
   expect_error(log_run(ledger_postgres(postgres_connect("reader"), "nobody's"), list(), list()), "you may not begin one", class = "fitledger_error_database")
+  # Who may, and is refused for another reason, is told that one.
+  reads_only <- function() {
+    connection <- postgres_connect()()
+    DBI::dbExecute(connection, "SET default_transaction_read_only = on", immediate = TRUE)
+    connection
+  }
+  error <- expect_error(log_run(ledger_postgres(reads_only, "not yet"), list(), list()), class = "fitledger_error_database")
+  expect_no_match(conditionMessage(error), "may not", fixed = TRUE)
+  expect_match(conditionMessage(error$parent), "read-only", fixed = TRUE)
   for (role in c("nobody", "public", "current_user")) {
     expect_error(share_ledger(team, role), class = "fitledger_error_database")
   }
