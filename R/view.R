@@ -106,8 +106,9 @@
 view_runs <- function(file, path = NULL, ..., where = NULL, context = TRUE, live = FALSE, port = NULL,
                       open = interactive()) {
   check_no_dots(..., known = c("where", "context", "live", "port", "open"))
-  ledger <- file
-  file <- check_ledger(file, "file")
+  checked <- check_ledger(file, "file")
+  ledger <- lasting_ledger(file, checked)
+  file <- checked
   where <- enquo(where)
   check_flag(context, "context")
   check_flag(live, "live")
@@ -124,7 +125,7 @@ view_runs <- function(file, path = NULL, ..., where = NULL, context = TRUE, live
     )
   }
   write_buffered(file)
-  shown <- if (live) live_view(lasting_ledger(ledger, file), file, where, context, port) else write_page(file, path, where, context)
+  shown <- if (live) live_view(ledger, file, where, context, port) else write_page(file, path, where, context)
   if (open) {
     show_page(shown)
   }
