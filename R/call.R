@@ -95,10 +95,12 @@ log_call <- function(file, call, metrics = describe_fit, ..., params = NULL, art
   on.exit(end_stream(stream), add = TRUE)
   notes <- new_notes()
   left <- new_leaving()
+  begun <- begun_from_now(file)
   run <- NULL
   ended <- FALSE
   # Set before the run begins, since an interrupt may come as soon as it is on record.
   on.exit(add = TRUE, {
+    run <- run %||% begun()
     if (!is.null(run) && !ended) {
       end_early(run, capture, c(left$how, drawn_from(stream)), about, params, data, redact, notes)
     }

@@ -358,6 +358,11 @@ native_read_series <- function(file, run_ids, metrics) .Call(wrap__native_read_s
 #' @noRd
 native_last_run <- function(file) .Call(wrap__native_last_run, file)
 
+#' The id of the run that this process began last in a ledger, whatever is there by now; `NULL` for none.
+#'
+#' @noRd
+native_last_begun <- function(file) .Call(wrap__native_last_begun, file)
+
 #' The ids of all runs, void ones included, in their order.
 #'
 #' @noRd

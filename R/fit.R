@@ -110,10 +110,11 @@ made_by <- function(fit, caller) {
 log_described <- function(file, described, artifacts, about, tags, call, data, notes) {
   params <- recordable(described$params, "params", notes)
   data <- if (length(data)) list(data = data)
+  begun <- begun_from_now(file)
   if (nrow(described$series)) {
     run_id <- attempt(
       log_event_native(file, "start", NULL, params, about = about, tags = tags, more = data), "The run", notes
-    )
+    ) %||% begun()$run_id
     if (!is.null(run_id)) {
       end_described(file, run_id, described, notes, call, artifacts)
     }
@@ -124,7 +125,7 @@ log_described <- function(file, described, artifacts, about, tags, call, data, n
   run_id <- attempt(
     log_event_native(file, "run", NULL, params, outcome$metrics, artifacts, about, tags, outcome$sealed, more),
     "The run", notes
-  )
+  ) %||% begun()$run_id
   if (!is.null(run_id)) {
     log_notes(file, run_id, described$notes, notes)
   }

@@ -75,11 +75,36 @@ start_run <- function(file, params = list(), ..., data = NULL, seed = NULL, tags
     tell_other_stream(seed)
   }
   about <- if (is.null(resume)) about_run(file, name, experiment, parent, if (is.null(stream)) seed)
+  begun <- begun_from_now(file)
+  is_handed_out <- FALSE
+  on.exit(if (!is_handed_out) end_unheard(begun))
   run_id <- log_event_native(file, event, resume, params, about = about, tags = tags, more = more, take_over = take_over)
   if (!is.null(stream)) {
     log_event_native(file, "log", run_id, artifacts = stream)
   }
+  is_handed_out <- TRUE
   structure(list(file = ledger, run_id = run_id), class = "fitledger_run")
+}
+
+# Tells which run this process has begun in a ledger from now on, NULL for none: an interrupt that came while the row was
+# written shows once it is on record, and before who began the run has its id.
+begun_from_now <- function(path) {
+  before <- call_native(native_last_begun, path)
+  function() {
+    last <- call_native(native_last_begun, path)
+    if (!identical(last, before)) structure(list(file = path, run_id = last), class = "fitledger_run")
+  }
+}
+
+# Ends a run that was begun and that nobody has got hold of. Several may see to it.
+end_unheard <- function(begun) {
+  run <- begun()
+  if (!is.null(run)) {
+    notes <- new_notes()
+    end <- function() tryCatch(finish(run, NULL, list(status = "interrupted")), fitledger_error_ended = function(e) NULL)
+    attempt(end(), "The end of the run", notes)
+    warn_of(notes, "A run has begun, and who began it was kept from hearing of it.")
+  }
 }
 
 # What a run is called, belongs to and began with doesn't change when it is resumed.
@@ -330,11 +355,22 @@ with_run <- function(file, params, fun, ..., data = NULL, seed = NULL, tags = NU
   seed <- check_seed(seed)
   stream <- begin_stream(seed)
   on.exit(end_stream(stream))
+  begun <- begun_from_now(absolute_path(check_ledger(file, "file", create = TRUE)))
+  is_seen_to <- FALSE
+  on.exit(if (!is_seen_to) end_unheard(begun), add = TRUE)
   run <- start_run(
     file, params,
     data = data, seed = seed, tags = tags, name = name, experiment = experiment, parent = parent
   )
-  within_run(run, fun(run), stream)
+  # Evaluated where the run's end is seen to.
+  within_run(
+    run,
+    {
+      is_seen_to <- TRUE
+      fun(run)
+    },
+    stream
+  )
 }
 
 #' @param data A live run.

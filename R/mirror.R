@@ -227,8 +227,8 @@ mend_mirror <- function(open, call) {
   if (isTRUE(open$is_mending)) {
     return(FALSE)
   }
-  open$is_mending <- TRUE
   on.exit(open$is_mending <- FALSE)
+  open$is_mending <- TRUE
   if (mirror_head(open)$seq >= open$head$seq) {
     return(FALSE)
   }
@@ -335,7 +335,6 @@ read_seen <- function(open) {
 note_seen <- function(open, seen) {
   open$head <- seen[c("seq", "hash")]
   if (!identical(open$seen, seen)) {
-    open$seen <- seen
     dir.create(dirname(open$seen_path), FALSE, TRUE, "0700")
     temporary <- tempfile("seen-", dirname(open$seen_path))
     lines <- c(seen$id, format(seen$seq, scientific = FALSE), seen$hash)
@@ -345,6 +344,8 @@ note_seen <- function(open, seen) {
       if (identical(readLines(temporary, warn = FALSE), lines)) file.rename(temporary, open$seen_path)
     })
     unlink(temporary)
+    # Not before: an interrupt would keep it from being noted for good.
+    open$seen <- seen
   }
   invisible()
 }

@@ -427,12 +427,22 @@ create_schema <- function(open, call) {
   }
 }
 
+may_begin <- function(open, call) {
+  fun <- paste0("\"", open$ledger$schema, "\".begin_ledger(", paste(rep("pg_catalog.text", 3), collapse = ", "), ")")
+  answer <- or_null(ask(open, paste0("SELECT pg_catalog.has_function_privilege('", fun, "', 'EXECUTE')::text"), call))
+  !identical(answer, "false")
+}
+
 # Begins the ledger, unless somebody else was faster.
 begin_ledger <- function(open, call = rlang::caller_env()) {
   new <- call_native(native_new_ledger)
   tryCatch(
     query(open, "begin_ledger", open$ledger$name, new$id, new$time, call = call),
     fitledger_error_database = function(e) {
+      # What can't be done now says nothing of rights.
+      if (is.null(open$link$connection) || may_begin(open, call)) {
+        stop(e)
+      }
       abort(
         "database", paste0("There is no ledger `", open$ledger$name, "` in the database, and you may not begin one."),
         "Ask the owner of the schema to begin it, and to share it by `share_ledger()`.",

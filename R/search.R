@@ -84,6 +84,21 @@ log_search <- function(file, call, ..., name = NULL, resume = FALSE, data = NULL
   plan <- if (resume) plan_search(about, with_values(expr, caller), name)
   previous <- if (resume) unfinished_search(lasting_ledger(file, path), name, plan)
   said <- about_run(path, name, experiment, parent, if (!is_stream(seed)) seed)
+  begun <- begun_from_now(path)
+  left <- new_leaving()
+  search <- NULL
+  ended <- FALSE
+  # Set before the run begins, since an interrupt may come as soon as it is on record.
+  on.exit(add = TRUE, {
+    if (is.null(search)) {
+      end_unheard(begun)
+    } else {
+      if (!ended) {
+        end_search(search, c(left$how, drawn_from(stream)))
+      }
+      warn_of(search$notes)
+    }
+  })
   run <- if (is.null(previous)) {
     begin_call(path, learner(about), data_versions(data), seed, tags, about, said)
   } else {
@@ -92,14 +107,6 @@ log_search <- function(file, call, ..., name = NULL, resume = FALSE, data = NULL
   run$file <- lasting_ledger(file, path)
 
   search <- new_search(run, said$experiment)
-  left <- new_leaving()
-  ended <- FALSE
-  on.exit(add = TRUE, {
-    if (!ended) {
-      end_search(search, c(left$how, drawn_from(stream)))
-    }
-    warn_of(search$notes)
-  })
   result <- watched(left, if (resume) {
     record_search(search, plan$given)
     withVisible(run_in_blocks(search, plan))
@@ -552,7 +559,10 @@ add_series <- function(run, series, notes) {
 # A search that is over, as a run with its candidates.
 log_searched <- function(file, described, artifacts, about, tags, call, data, notes) {
   more <- if (length(data)) list(data = data)
-  run_id <- attempt(log_event_native(file, "start", NULL, about = about, tags = tags, more = more), "The run", notes)
+  begun <- begun_from_now(file)
+  run_id <- attempt(
+    log_event_native(file, "start", NULL, about = about, tags = tags, more = more), "The run", notes
+  ) %||% begun()$run_id
   if (is.null(run_id)) {
     return(invisible())
   }

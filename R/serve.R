@@ -5,7 +5,8 @@
 # The views of this session, by their addresses.
 views <- new.env(parent = emptyenv())
 
-live_view <- function(file, where, context, port, call = rlang::caller_env()) {
+# `file` is the ledger's: of one in a database the mirror's, which the server has to bring up to date itself.
+live_view <- function(ledger, file, where, context, port, call = rlang::caller_env()) {
   check_package("httpuv", "`live = TRUE`", call)
   result <- native_run_ids(file)
   if (is_failure(result, "plain_csv")) {
@@ -18,9 +19,13 @@ live_view <- function(file, where, context, port, call = rlang::caller_env()) {
   signal_failure(result, call)
   # What can't be answered is said here, where it was written.
   chosen_runs(file, where, call)
-  shown <- list(file = absolute_path(file), where = carried_condition(where), context = context)
+  file <- absolute_path(file)
+  shown <- list(
+    ledger = if (is_ledger(ledger)) carried_ledger(ledger, call) else file,
+    where = carried_condition(where), context = context
+  )
   # Two environments are never identical, but what is in them may be.
-  key <- rlang::hash(list(shown$file, rlang::quo_get_expr(shown$where), as.list(rlang::quo_get_env(shown$where), sorted = TRUE), context))
+  key <- rlang::hash(list(file, rlang::quo_get_expr(shown$where), as.list(rlang::quo_get_env(shown$where), sorted = TRUE), context))
   for (known in as.list(views)) {
     if (!is_serving(known)) {
       if (known$process == Sys.getpid()) unlink(known$folder, recursive = TRUE)
@@ -37,6 +42,26 @@ live_view <- function(file, where, context, port, call = rlang::caller_env()) {
 # A condition that another process can evaluate: what it names goes with it, as it is now, but for what every R has.
 carried_condition <- function(where) {
   expr <- rlang::quo_squash(where)
+  rlang::new_quosure(expr, carried_variables(all.names(expr), envs_of(where)))
+}
+
+# The same of a ledger in a database.
+carried_ledger <- function(ledger, call) {
+  if (!is.function(ledger$connect)) {
+    abort(
+      "argument", "A live view has a connection of its own, and `connect` of this ledger is one that is open.",
+      "Give `ledger_postgres()` a function that connects; or leave `live` out.",
+      arg = "live", call = call
+    )
+  }
+  if (identical(environment(ledger$connect), globalenv())) {
+    environment(ledger$connect) <- carried_variables(names_of_code(ledger$connect), list(globalenv()))
+  }
+  ledger
+}
+
+# An environment with what some names mean in others, and what functions among that name in the workspace.
+carried_variables <- function(names, envs) {
   own <- rlang::new_environment(parent = globalenv())
   carry <- function(names, envs) {
     for (name in setdiff(names, ls(own, all.names = TRUE))) {
@@ -50,14 +75,18 @@ carried_condition <- function(where) {
       if (is.function(fun) && identical(environment(fun), globalenv())) {
         environment(fun) <- own
         assign(name, fun, own)
-        carry(all.names(as.call(c(as.name("{"), body(fun), unname(formals(fun))))), list(globalenv()))
+        carry(names_of_code(fun), list(globalenv()))
       } else {
         assign(name, fun, own)
       }
     }
   }
-  carry(all.names(expr), envs_of(where))
-  rlang::new_quosure(expr, own)
+  carry(names, envs)
+  own
+}
+
+names_of_code <- function(fun) {
+  all.names(as.call(c(as.name("{"), body(fun), unname(formals(fun)))))
 }
 
 # The environments in which the parts of a condition were written.
@@ -88,7 +117,7 @@ is_gone <- function(process) {
   call_native(native_is_gone, process$boot, process$pids, process$started, process$pid)
 }
 
-# `shown`: the ledger's `file`, and `where` and `context` as `view_runs()` has them.
+# `shown`: the `ledger`, or its file, and `where` and `context` as `view_runs()` has them.
 start_view <- function(shown, port, call, patience = 60) {
   folder <- tempfile("view-")
   dir.create(folder, showWarnings = FALSE, mode = "0700")
@@ -193,6 +222,8 @@ ask_again <- 5
 
 serve_view <- function(folder) {
   config <- readRDS(file.path(folder, "config.rds"))
+  # Whether it can be reached is said where the view was asked for.
+  check_ledger(config$ledger, "file")
   asked <- config$port
   config$port <- asked %||% httpuv::randomPort()
   config$last <- new.env(parent = emptyenv())
@@ -277,7 +308,7 @@ answer_view <- function(req, config) {
     return(respond(200L, page = paste0(page$before, live, page$after), head = req$REQUEST_METHOD == "HEAD"))
   }
   since <- sub("^[?]since=", "", req$QUERY_STRING)
-  file <- check_ledger(config$file, "file")
+  file <- check_ledger(config$ledger, "file")
   data <- native_page_data(
     file, if (nzchar(since)) since, asked_remarks(config$where, config$context), followed_runs(file, config), config$context
   )

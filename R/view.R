@@ -73,7 +73,8 @@
 #'   *Pages for others*.
 #' @param context `FALSE` to leave out what the ledger says of people and machines; see
 #'   *Pages for others*.
-#' @param live `TRUE` to follow the ledger. Takes the package httpuv.
+#' @param live `TRUE` to follow the ledger. Takes the package httpuv; a ledger in a database is asked over a
+#'   connection of the server's own, so that its `connect` must be a function.
 #' @param port Of a live view, the port at which the server listens: a whole number from 1 to
 #'   65535. `NULL` for any that is free.
 #' @param open Whether to show the page: in RStudio's viewer if it is there,
@@ -105,7 +106,9 @@
 view_runs <- function(file, path = NULL, ..., where = NULL, context = TRUE, live = FALSE, port = NULL,
                       open = interactive()) {
   check_no_dots(..., known = c("where", "context", "live", "port", "open"))
-  file <- check_ledger(file, "file")
+  checked <- check_ledger(file, "file")
+  ledger <- lasting_ledger(file, checked)
+  file <- checked
   where <- enquo(where)
   check_flag(context, "context")
   check_flag(live, "live")
@@ -122,7 +125,7 @@ view_runs <- function(file, path = NULL, ..., where = NULL, context = TRUE, live
     )
   }
   write_buffered(file)
-  shown <- if (live) live_view(file, where, context, port) else write_page(file, path, where, context)
+  shown <- if (live) live_view(ledger, file, where, context, port) else write_page(file, path, where, context)
   if (open) {
     show_page(shown)
   }

@@ -130,6 +130,36 @@ test_that("an error that is caught inside, and a warning, are no failure", {
   expect_identical(status(file), c("finished", "finished"))
 })
 
+test_that("a run that was begun as an interrupt came has come to an end", {
+  skip_unless_file()
+  # What is said of a torn tail is said once the row is on record, and before the call has heard of it.
+  interrupted <- function(call) {
+    file <- local_file(environment())
+    log_run(file, list(), list(a = 1))
+    cat("4,2026-11-23T04", file = file, append = TRUE)
+    caught <- tryCatch(
+      withCallingHandlers(call(file), fitledger_message = function(m) rlang::interrupt()),
+      interrupt = function(e) "interrupt"
+    )
+    list(caught, read_runs(file, void = TRUE, details = TRUE)$status, nrow(read_runs(file)))
+  }
+  expected <- list("interrupt", c("finished", "interrupted"), 2L)
+  expect_identical(interrupted(function(file) start_run(file, list(b = 1))), expected)
+  expect_identical(interrupted(function(file) with_run(file, list(b = 1), function(run) stop("never called"))), expected)
+  expect_identical(interrupted(function(file) log_call(file, lm(dist ~ speed, cars))), expected)
+})
+
+test_that("what was begun is told from what others begin, and from what was there", {
+  file <- local_ledger()
+  log_run(file, list(), list(a = 1))
+  path <- path_of(file)
+  begun <- begun_from_now(path)
+  expect_null(begun())
+  log_tags(start_run(file), b = "x")
+  expect_identical(begun()$run_id, last_run_id(file))
+  expect_null(begun_from_now(path)())
+})
+
 test_that("an interrupt and a jump out are recorded as such", {
   file <- local_ledger()
   caught <- tryCatch(with_run(file, list(), function(run) rlang::interrupt()), interrupt = function(e) "interrupt")

@@ -135,6 +135,15 @@ test_that("who has no right is told so", {
   log_run(other, list(), list())
   expect_error(read_runs(ledger_postgres(postgres_connect("reader"), other$name)), "no right to read", class = "fitledger_error_database")
   expect_error(log_run(ledger_postgres(postgres_connect("reader"), "nobody's"), list(), list()), "you may not begin one", class = "fitledger_error_database")
+  # Who may, and is refused for another reason, is told that one.
+  reads_only <- function() {
+    connection <- postgres_connect()()
+    DBI::dbExecute(connection, "SET default_transaction_read_only = on", immediate = TRUE)
+    connection
+  }
+  error <- expect_error(log_run(ledger_postgres(reads_only, "not yet"), list(), list()), class = "fitledger_error_database")
+  expect_no_match(conditionMessage(error), "may not", fixed = TRUE)
+  expect_match(conditionMessage(error$parent), "read-only", fixed = TRUE)
   for (role in c("nobody", "public", "current_user")) {
     expect_error(share_ledger(team, role), class = "fitledger_error_database")
   }
@@ -977,10 +986,50 @@ test_that("functions that somebody has planted are not called", {
   expect_identical(postgres_sql("SELECT count(*)::int FROM public.told")[[1]], 0L)
 })
 
-test_that("a live view shows a ledger in a database", {
+test_that("a page shows a ledger in a database, and a live view follows what others log there", {
   skip_if_not_installed("httpuv")
   team <- local_postgres()
   log_run(team, list(a = 1), list(m = 1))
   page <- view_runs(team, withr::local_tempfile(fileext = ".html"), open = FALSE)
   expect_match(readChar(page, file.size(page), useBytes = TRUE), team$name, fixed = TRUE)
+  view <- local_view(team, where = a < 3)
+  expect_equal(told(view)$runs$n, 1)
+  # Their mirror is another one, and ours isn't looked at meanwhile.
+  log_elsewhere <- function(a) {
+    another_machine()
+    log_run(team, list(a = a), list(m = 2))
+  }
+  log_elsewhere(2)
+  log_elsewhere(3)
+  expect_equal(told(view)$runs$n, 2)
+  expect_equal(told(view)$seq, 7)
+  expect_identical(view_runs(team, where = a < 3, live = TRUE, open = FALSE), paste0("http://127.0.0.1:", view$port, view$path))
+})
+
+test_that("how a live view connects goes with it, or is said to be missing", {
+  skip_if_not_installed("httpuv")
+  team <- local_postgres()
+  log_run(team, list(a = 1), list(m = 1))
+  withr::defer(rm("connect_to_team", envir = globalenv()))
+  assign("connect_to_team", team$connect, globalenv())
+  through <- ledger_postgres(rlang::new_function(list(), quote(connect_to_team()), globalenv()), team$name)
+  view <- local_view(through)
+  expect_equal(told(view)$runs$n, 1)
+  connection <- team$connect()
+  withr::defer(DBI::dbDisconnect(connection))
+  error <- expect_error(
+    view_runs(ledger_postgres(connection, team$name), live = TRUE, open = FALSE),
+    "has a connection of its own", class = "fitledger_error_argument"
+  )
+  expect_identical(error$arg, "live")
+  suppressMessages(stop_view())
+  may_connect <- TRUE
+  once <- function() {
+    if (!may_connect) stop("not today")
+    team$connect()
+  }
+  short <- ledger_postgres(once, team$name)
+  read_runs(short)
+  may_connect <- FALSE
+  expect_error(view_runs(short, live = TRUE, open = FALSE), "Can't connect", class = "fitledger_error_server")
 })

@@ -277,6 +277,25 @@ test_that("a set of workflows is one search", {
   expect_true(all(is.finite(runs$rmse)))
 })
 
+test_that("a search that begins as an interrupt comes has come to an end", {
+  skip_without_tune()
+  skip_unless_file()
+  file <- local_file()
+  log_run(file, list(), list(a = 1))
+  # What is said of it is said once the search is on record.
+  cat("4,2026-11-23T04", file = file, append = TRUE)
+  folds <- three_folds()
+  caught <- tryCatch(
+    withCallingHandlers(
+      log_search(file, tune::tune_grid(tree_workflow(), folds, grid = depths())),
+      fitledger_message = function(m) rlang::interrupt()
+    ),
+    interrupt = function(e) "interrupt"
+  )
+  expect_identical(caught, "interrupt")
+  expect_identical(read_runs(file, details = TRUE)$status, c("finished", "interrupted"))
+})
+
 test_that("who is out of a race is not chosen", {
   skip_without_tune("finetune", "lme4")
   file <- local_ledger()

@@ -478,6 +478,17 @@ fn native_last_run(file: Robj) -> Robj {
     })
 }
 
+/// The id of the run that this process began last in a ledger, whatever is there by now; `NULL` for none.
+///
+/// @noRd
+#[extendr]
+fn native_last_begun(file: Robj) -> Robj {
+    guard_views(|| {
+        let ours = last_run(&path(&file)?);
+        Ok(ours.map_or_else(|| Robj::from(()), |id| Robj::from(id.as_str())))
+    })
+}
+
 /// A failure unless the ledger has all of these runs.
 ///
 /// @noRd
@@ -563,6 +574,7 @@ extendr_module! {
     fn native_best_of;
     fn native_read_series;
     fn native_last_run;
+    fn native_last_begun;
     fn native_run_ids;
     fn native_check_runs;
     fn native_sealed;
