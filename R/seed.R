@@ -89,7 +89,7 @@ tell_other_stream <- function(seed) {
 # The state that a seed sets. The stream stays as it is.
 stream_of <- function(seed) {
   before <- current_stream()
-  on.exit(restore_stream(before))
+  on.exit(suspendInterrupts(restore_stream(before)))
   set.seed(seed)
   current_stream()
 }
@@ -110,7 +110,7 @@ restore_stream <- function(stream) {
 with_stream <- function(stream, code) {
   before <- current_stream()
   if (!identical(before, stream)) {
-    on.exit(restore_stream(before))
+    on.exit(suspendInterrupts(restore_stream(before)))
     restore_stream(stream)
   }
   code
