@@ -142,8 +142,13 @@ capture_method <- function(capture, generic, object, frame, caller) {
   was_there <- exists(found$name, caller, inherits = FALSE)
   before <- caller[[found$name]]
   capture$put_back <- function() {
+    if (was_there) {
+      assign(found$name, before, caller)
+    } else if (exists(found$name, caller, inherits = FALSE)) {
+      rm(list = found$name, envir = caller)
+    }
+    # Only now, since an interrupt may come in between.
     capture$put_back <- NULL
-    if (was_there) assign(found$name, before, caller) else rm(list = found$name, envir = caller)
   }
   first_line <- function() {
     if (!is.null(capture$put_back)) {

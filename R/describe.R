@@ -405,21 +405,23 @@ undisturbed <- function(code) {
   folder <- getwd()
   messages <- sink.number("message")
   nowhere <- file(nullfile(), "wb")
-  on.exit({
+  # Who interrupts twice interrupts this, too, and the session would stay disturbed.
+  on.exit(suspendInterrupts({
     try(close(nowhere), silent = TRUE)
     if (!identical(sink.number("message"), messages)) sink(if (messages != 2) getConnection(messages), type = "message")
     if (!is.null(folder) && !identical(getwd(), folder)) try(setwd(folder), silent = TRUE)
     restore_options(old)
     if (!identical(stream, current_stream())) restore_stream(stream)
-  })
+  }))
   sunk(nowhere, brought_out(rlang::with_interactive(suppressMessages(suppressWarnings(code)), FALSE)))
 }
 
 # Evaluates code whose output goes to a connection. It may leave sinks behind; what it takes away is left away.
 sunk <- function(connection, code) {
   before <- sink.number()
-  # Ahead of the sink: an interrupt between the two would leave one to a connection that is closed, and R without output.
-  on.exit(while (sink.number() > before) sink())
+  # Ahead of the sink: an interrupt between the two would leave one to a connection that is closed, and R without output, as
+  # would a second one here.
+  on.exit(suspendInterrupts(while (sink.number() > before) sink()))
   sink(connection)
   code
 }

@@ -173,10 +173,10 @@ with_own_device <- function(may_draw, path, code) {
   }
   before <- grDevices::dev.list()
   current <- grDevices::dev.cur()
-  on.exit({
+  on.exit(suspendInterrupts({
     for (device in setdiff(grDevices::dev.list(), before)) grDevices::dev.off(device)
     if (current %in% grDevices::dev.list()) grDevices::dev.set(current)
-  })
+  }))
   if (is.null(path)) {
     grDevices::pdf(NULL)
   } else if (isTRUE(capabilities("cairo")[[1]])) {

@@ -74,9 +74,7 @@ tell_other_stream <- function(seed) {
     return(invisible())
   }
   stream <- current_stream()
-  set.seed(seed)
-  as_seeded <- current_stream()
-  restore_stream(stream)
+  as_seeded <- stream_of(seed)
   if (!identical(stream, as_seeded)) {
     rlang::inform(
       c(
@@ -86,6 +84,14 @@ tell_other_stream <- function(seed) {
       class = c("fitledger_message_seed", "fitledger_message")
     )
   }
+}
+
+# The state that a seed sets. The stream stays as it is.
+stream_of <- function(seed) {
+  before <- current_stream()
+  on.exit(suspendInterrupts(restore_stream(before)))
+  set.seed(seed)
+  current_stream()
 }
 
 start_stream <- function(seed) {
@@ -104,7 +110,7 @@ restore_stream <- function(stream) {
 with_stream <- function(stream, code) {
   before <- current_stream()
   if (!identical(before, stream)) {
-    on.exit(restore_stream(before))
+    on.exit(suspendInterrupts(restore_stream(before)))
     restore_stream(stream)
   }
   code

@@ -461,3 +461,31 @@ test_that("R has its output again, whenever an interrupt comes", {
   expect_identical(tryCatch(undisturbed(1), interrupt = function(e) "interrupted"), "interrupted")
   expect_identical(sink.number(), before)
 })
+
+test_that("an interrupt leaves the session as it was, wherever it comes", {
+  skip_on_os("windows")
+  busy <- function(n) for (i in seq_len(n)) identity(i)
+  set.seed(1)
+  before <- list(.Random.seed, getOption("digits"), sink.number(), getwd())
+  # R looks for interrupts at each thousandth evaluation or so.
+  left <- lapply(seq(0, 700, by = 20), function(n) {
+    looked_at <- function() {
+      options(digits = 3)
+      set.seed(2)
+      setwd(tempdir())
+      tools::pskill(Sys.getpid(), tools::SIGINT)
+      busy(n)
+    }
+    code <- quote({
+      undisturbed(looked_at())
+      Sys.sleep(10)
+    })
+    tryCatch(eval(code), interrupt = function(e) NULL)
+    now <- list(.Random.seed, getOption("digits"), sink.number(), getwd())
+    options(digits = before[[2]])
+    setwd(before[[4]])
+    assign(".Random.seed", before[[1]], globalenv())
+    now
+  })
+  expect_identical(unique(left), list(before))
+})

@@ -691,6 +691,44 @@ test_that("the last value of a series counts, also where the clock was set back"
   expect_identical(read_runs(forged)$loss, 1)
 })
 
+test_that("the last value of a series counts, also after another process reported by a clock that is ahead", {
+  skip_without_sha256()
+  file <- local_file()
+  run <- start_run(file)
+  log_metrics(run, loss = 9, step = 1)
+  expect_identical(read_runs(file)$loss, 9)
+  run_apart(c(
+    "library(fitledger)", sprintf("run <- structure(list(file = '%s', run_id = '%s'), class = 'fitledger_run')", file, run$run_id),
+    "log_metrics(run, loss = 8, acc = 0, step = 2)", "log_metrics(run, top = 1)", "cat('done\\n')"
+  ))
+  # As if its clock were an hour ahead.
+  text <- readLines(file)
+  time <- utils::tail(regmatches(text, regexpr("time\"\":\\[[0-9.]+", text)), 1)
+  seconds <- as.numeric(sub(".*\\[", "", time))
+  bytes <- readBin(file, "raw", 1e5)
+  from <- utils::tail(grepRaw("loss", bytes, all = TRUE), 1)
+  ahead <- paste0("time\"\":[", format(floor(seconds) + 3600, digits = 17), ".5")
+  for (i in 1:2) {
+    at <- from - 1 + grepRaw(time, bytes[from:length(bytes)], fixed = TRUE)
+    bytes <- c(bytes[seq_len(at - 1)], charToRaw(ahead), bytes[-seq_len(at + nchar(time) - 1)])
+  }
+  writeBin(resealed(bytes), file)
+  expect_identical(read_runs(file)$loss, 8)
+
+  # By way of the buffer, by a call that writes points, and at the end.
+  log_metrics(run, loss = 1, step = 3)
+  expect_identical(read_runs(file)$loss, 1)
+  log_series(file, run$run_id, data.frame(metric = c("loss", "acc"), step = 4, value = c(2, 3)), new_notes())
+  expect_identical(read_runs(file, columns = c("loss", "acc"))[c("loss", "acc")], data.frame(loss = 2, acc = 3))
+  log_metrics(run, loss = 4, step = 5)
+  end_run(run)
+  expect_identical(read_runs(file)$loss, 4)
+  points <- read_metrics(file, metrics = "loss")
+  expect_identical(points$value, c(9, 8, 1, 2, 4))
+  expect_false(is.unsorted(points$time))
+  expect_identical(verify_ledger(file)$status, "ok")
+})
+
 # Whether a value of a series stands in the file, whatever this process knows.
 stands_there <- function(file, name) {
   any(grepl(paste0("\"\"", name, "\"\":"), readLines(file, warn = FALSE), fixed = TRUE))

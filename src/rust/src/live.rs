@@ -27,9 +27,9 @@ use fitledger_core::platform::per_process::PerProcess;
 use fitledger_core::platform::sys::{self, FileId};
 use fitledger_core::platform::threads;
 use fitledger_core::views::live::{
-    By, Watch, begun, check_new_artifacts, check_open, check_session, is_of_session, resume,
+    By, Watch, begun, check_new_artifacts, check_open, check_session, is_of_session, last_report,
+    resume,
 };
-use fitledger_core::views::runs::Runs;
 use fitledger_core::views::series::Buffer;
 
 use crate::append_request::{AppendRequest, Entropy, Remarks, began_last, with_remarks};
@@ -213,12 +213,13 @@ fn own_sessions(id: &RunId, ledger: &Path) -> Vec<String> {
         .unwrap_or_default()
 }
 
-/// Whether one of them is open. It may take a while to read what came since, in which others go on.
+/// Whether one of them is open, and when something was reported of it last. It may take a while to read what came since,
+/// in which others go on.
 fn check_watched(
     id: &RunId,
     ledger: &Path,
     read_since: ReadSince<'_>,
-) -> Option<fitledger_core::Result<()>> {
+) -> Option<fitledger_core::Result<Option<f64>>> {
     let watch = LIVE.lock().find(id, ledger)?.watch.clone();
     let mut watch = watch.lock().unwrap_or_else(PoisonError::into_inner);
     Some(watch.check_open(read_since))
@@ -296,7 +297,7 @@ fn append_with(
                 if let Some(session) = resume(runs.view(), id.as_str(), by)? {
                     event.context = event.context.text(TAKES, &session);
                 }
-                reported = last_report(runs.view(), &id)?;
+                reported = last_report(runs.view(), id.as_str())?;
                 Ok([(now, event)])
             })?;
             LIVE.lock().begin(id, request, reported, position, &remarks);
@@ -304,13 +305,6 @@ fn append_with(
         }
         // Of a run in a database nothing is held back.
         kind if !request.is_draft() && is_ours(&id, request.path()) => {
-            let mut live = LIVE.lock();
-            let run = live.find(&id, request.path());
-            let reported = run.map(|run| run.report_at(now.seconds()));
-            drop(live);
-            if let Some(metrics) = metrics_since(reported) {
-                event.metrics = metrics;
-            }
             let mut runs = match artifacts.is_empty() {
                 true => None,
                 false => Some(RUNS.lend(request.path().to_owned())?),
@@ -322,6 +316,12 @@ fn append_with(
                     check_new_artifacts(runs.view(), id.as_str(), &artifacts)?;
                 }
                 let buffered = taken.take(read_since)?;
+                let mut live = LIVE.lock();
+                let run = live.find(&id, request.path());
+                let reported = run.map(|run| run.report_at(now.seconds()));
+                if let Some(metrics) = metrics_since(reported) {
+                    event.metrics = metrics;
+                }
                 Ok(buffered.into_iter().chain([(now, event)]))
             });
             let written = match &outcome {
@@ -342,7 +342,7 @@ fn append_with(
                     check_session(runs.view(), id.as_str(), &sessions)?;
                 }
                 check_new_artifacts(runs.view(), id.as_str(), &artifacts)?;
-                if let Some(metrics) = metrics_since(last_report(runs.view(), &id)?) {
+                if let Some(metrics) = metrics_since(last_report(runs.view(), id.as_str())?) {
                     event.metrics = metrics;
                 }
                 Ok([(now, event)])
@@ -350,11 +350,6 @@ fn append_with(
             written.map(|(_, remarks)| remarks)
         }
     }
-}
-
-fn last_report(runs: &Runs, id: &RunId) -> fitledger_core::Result<Option<f64>> {
-    let run = begun(runs, id.as_str())?.row;
-    Ok(runs.last_report(run)?)
 }
 
 /// Values that were taken from a run's buffer, until it is known whether they are in the ledger.
@@ -403,13 +398,18 @@ impl Taken {
             run_id: self.id.to_string(),
             how: "has finished",
         };
-        check_watched(&self.id, &self.ledger, read_since).ok_or_else(has_ended)??;
+        let reported =
+            check_watched(&self.id, &self.ledger, read_since).ok_or_else(has_ended)??;
         let mut live = LIVE.lock();
         let run = live.find(&self.id, &self.ledger).ok_or_else(has_ended)?;
+        // Others report to it, too, by clocks of theirs.
+        let reported = reported.unwrap_or(f64::NEG_INFINITY);
+        run.report_at(reported);
         if run.buffer.due().is_none() {
             return Ok(None);
         }
         self.values = std::mem::take(&mut run.buffer);
+        self.values.not_before(reported);
         let event = Event {
             run_id: Some(self.id.clone()),
             metrics: self.values.cell(),

@@ -1,5 +1,5 @@
 //! Invariant: whether a run is open is the same by what was appended since it was known to be open, and by all rows,
-//! but for one that somebody has resumed since: that is theirs.
+//! but for one that somebody has resumed since: that is theirs. So is when something was reported of it last.
 
 use std::fs;
 use std::path::PathBuf;
@@ -13,7 +13,7 @@ use fitledger_core::format::time::Timestamp;
 use fitledger_core::format::value::Value;
 use fitledger_core::ledger::Position;
 use fitledger_core::views::fold::Fold;
-use fitledger_core::views::live::{Watch, check_open};
+use fitledger_core::views::live::{Watch, check_open, last_report};
 use fitledger_core::views::runs::{Part, Runs};
 use fitledger_core::views::verify::verify;
 
@@ -24,7 +24,7 @@ mod random;
 
 #[test]
 fn what_came_since_tells_as_much_as_all_rows() {
-    let (mut open_still, mut ended) = (0, 0);
+    let (mut open_still, mut ended, mut reported) = (0, 0, 0);
     let another = path("live-another");
     drop(fs::remove_file(&another));
     write(&another, &mut Dice(100), 5);
@@ -33,7 +33,7 @@ fn what_came_since_tells_as_much_as_all_rows() {
         drop(fs::remove_file(&path));
         write(&path, &mut Dice(seed), 2);
         let ledger = open(&path).read().unwrap();
-        let mut was_open: Vec<(Position, String)> = Vec::new();
+        let mut was_open: Vec<(Position, String, Option<f64>)> = Vec::new();
         let mut runs = Runs::default();
         let mut rows = ledger.rows();
         while let Some(row) = rows.next() {
@@ -43,20 +43,34 @@ fn what_came_since_tells_as_much_as_all_rows() {
                 let position = rows.position();
                 let is_open = |id: &&str| check_open(&runs, id).is_ok();
                 let ids = runs.iter().map(|run| run.id());
-                was_open.extend(ids.filter(is_open).map(|id| (position, id.to_owned())));
+                was_open.extend(ids.filter(is_open).map(|id| {
+                    let reported = last_report(&runs, id).unwrap();
+                    (position, id.to_owned(), reported)
+                }));
             }
         }
         let read_since = |position: &Position| open(&path).read_since(position);
-        for (position, id) in &was_open {
+        for (position, id, before) in &was_open {
             let expected = check_open(&runs, id).map_err(|e| e.to_string());
             let mut watch = Watch::new(id.clone(), *position);
-            let found = watch.check_open(&read_since).map_err(|e| e.to_string());
+            let since = watch.check_open(&read_since);
+            // What is reported after both counts as the last.
+            if let Ok(since) = since {
+                let latest = last_report(&runs, id).unwrap();
+                assert!(
+                    *before >= latest || since >= latest,
+                    "{id} after {position:?}"
+                );
+                reported += usize::from(since > *before);
+            }
+            let found = since.map(drop).map_err(|e| e.to_string());
             let is_theirs = |why: &String| why.contains("was taken over");
             if !found.as_ref().is_err_and(is_theirs) {
                 assert_eq!(found, expected, "{id} after {position:?}");
             }
             // It stays so.
-            let again = watch.check_open(&read_since).map_err(|e| e.to_string());
+            let again = watch.check_open(&read_since).map(drop);
+            let again = again.map_err(|e| e.to_string());
             assert_eq!(again, found);
             match expected {
                 Ok(()) => open_still += 1,
@@ -64,7 +78,7 @@ fn what_came_since_tells_as_much_as_all_rows() {
             }
         }
         // A position that isn't in the file says nothing of it.
-        let (position, id) = was_open.last().unwrap();
+        let (position, id, _) = was_open.last().unwrap();
         let of_another = |position: &Position| open(&another).read_since(position);
         let mut watch = Watch::new(id.clone(), *position);
         watch.check_open(&of_another).unwrap_err();
@@ -72,8 +86,8 @@ fn what_came_since_tells_as_much_as_all_rows() {
     }
     fs::remove_file(&another).unwrap();
     assert!(
-        open_still > 50 && ended > 50,
-        "{open_still} open, {ended} ended"
+        open_still > 50 && ended > 50 && reported > 10,
+        "{open_still} open, {ended} ended, {reported} reported to"
     );
 }
 

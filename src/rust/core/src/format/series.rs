@@ -37,6 +37,15 @@ pub fn last_reported(metric: &Json) -> Option<(Value, Option<f64>)> {
     Some((Value::from_json(&values[last]), time(last)))
 }
 
+/// When the last value of the metrics of a row was reported, in seconds since 1970; `row` is the time of what says none.
+pub fn reported_in(metrics: Cell<'_>, row: Timestamp) -> Option<f64> {
+    // What can't be read here is an error for who reads its values.
+    let metrics = metrics.pairs().unwrap_or_default();
+    let last = metrics.iter().filter_map(|(_, json)| last_reported(json));
+    last.map(|(_, at)| at.unwrap_or(row.seconds()))
+        .max_by(f64::total_cmp)
+}
+
 fn seconds(time: &Json) -> Option<f64> {
     match time {
         Json::Double(seconds) => Some(*seconds),

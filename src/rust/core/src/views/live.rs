@@ -2,6 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::format::event::EventKind;
+use crate::format::series;
 use crate::ledger::{Position, ReadSince};
 use crate::views::runs::{Part, Run, Runs, Status};
 
@@ -10,6 +11,8 @@ use crate::views::runs::{Part, Run, Runs, Status};
 pub struct Watch {
     id: String,
     looked: Position,
+    /// When something was reported of it last in the rows that came since, by whomever, in seconds since 1970.
+    reported: Option<f64>,
     /// How it was found to have ended, or to be another process's.
     ended: Option<&'static str>,
 }
@@ -17,12 +20,18 @@ pub struct Watch {
 impl Watch {
     /// Of a run that was open when the ledger had got to a position.
     pub fn new(id: String, looked: Position) -> Watch {
-        let ended = None;
-        Watch { id, looked, ended }
+        let (reported, ended) = (None, None);
+        Watch {
+            id,
+            looked,
+            reported,
+            ended,
+        }
     }
 
-    /// The error that nothing can be added to the run any more, if somebody else has seen to that.
-    pub fn check_open(&mut self, read_since: ReadSince<'_>) -> Result<()> {
+    /// The error that nothing can be added to the run any more, if somebody else has seen to that; else when something was
+    /// reported of it last since it is watched, in seconds since 1970. What is to count as later must not be reported before.
+    pub fn check_open(&mut self, read_since: ReadSince<'_>) -> Result<Option<f64>> {
         let outcome = match self.ended {
             Some(how) => Err(Error::Ended {
                 run_id: self.id.clone(),
@@ -33,14 +42,17 @@ impl Watch {
         if let Err(Error::Ended { how, .. }) = outcome {
             self.ended = Some(how);
         }
-        outcome
+        outcome.map(|()| self.reported)
     }
 
     fn look(&mut self, read_since: ReadSince<'_>) -> Result<()> {
         let appended = read_since(&self.looked)?;
         if appended.is_whole() {
             // It is another file than it was.
-            return check_open(&Runs::fold(&appended)?, &self.id);
+            let runs = Runs::fold(&appended)?;
+            check_open(&runs, &self.id)?;
+            self.reported = last_report(&runs, &self.id)?;
+            return Ok(());
         }
         let mut rows = appended.rows();
         for row in rows.by_ref() {
@@ -53,6 +65,13 @@ impl Watch {
                 // Whether it counts depends on what came before.
                 EventKind::End => {
                     check_open(&Runs::fold(&read_since(&Position::origin())?)?, &self.id)?;
+                }
+                EventKind::Log => {
+                    let times = series::reported_in(row.metrics, row.time);
+                    self.reported = times
+                        .into_iter()
+                        .chain(self.reported)
+                        .max_by(f64::total_cmp);
                 }
                 _ => {}
             }
@@ -79,6 +98,11 @@ pub fn check_open(runs: &Runs, id: &str) -> Result<()> {
         true => Ok(()),
         false => Err(ended(run)),
     }
+}
+
+/// When a value of a run was reported last, in seconds since 1970.
+pub fn last_report(runs: &Runs, id: &str) -> Result<Option<f64>> {
+    Ok(runs.last_report(begun(runs, id)?.row)?)
 }
 
 /// Whether one of some sessions is the one that a run was begun in, or resumed in last.
