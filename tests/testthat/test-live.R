@@ -729,6 +729,18 @@ test_that("the last value of a series counts, also after another process reporte
   expect_identical(verify_ledger(file)$status, "ok")
 })
 
+test_that("a value that waits to be written is older than what another process has reported meanwhile", {
+  skip_on_os("windows")
+  file <- local_file()
+  for (i in 1:5) {
+    run <- start_run(file)
+    log_metrics(run, loss = 0, step = 1)
+    parallel::mccollect(parallel::mcparallel(log_metrics(run, loss = 1, step = 2)))
+    end_run(run)
+  }
+  expect_identical(read_runs(file)$loss, rep(1, 5))
+})
+
 # Whether a value of a series stands in the file, whatever this process knows.
 stands_there <- function(file, name) {
   any(grepl(paste0("\"\"", name, "\"\":"), readLines(file, warn = FALSE), fixed = TRUE))

@@ -402,20 +402,23 @@ impl Taken {
             check_watched(&self.id, &self.ledger, read_since).ok_or_else(has_ended)??;
         let mut live = LIVE.lock();
         let run = live.find(&self.id, &self.ledger).ok_or_else(has_ended)?;
-        // Others report to it, too, by clocks of theirs.
-        let reported = reported.unwrap_or(f64::NEG_INFINITY);
-        run.report_at(reported);
+        // Others report to it, too. What waits here is older than what they have reported since, unless their clock is ahead:
+        // then it can only be told by its row that it came later.
+        let now = Timestamp::now();
+        let ahead = reported.filter(|&reported| reported > now.seconds());
+        let earliest = ahead.unwrap_or(f64::NEG_INFINITY);
+        run.report_at(earliest);
         if run.buffer.due().is_none() {
             return Ok(None);
         }
         self.values = std::mem::take(&mut run.buffer);
-        self.values.not_before(reported);
+        self.values.not_before(earliest);
         let event = Event {
             run_id: Some(self.id.clone()),
             metrics: self.values.cell(),
             ..Event::new(EventKind::Log)
         };
-        Ok(Some((Timestamp::now(), event)))
+        Ok(Some((now, event)))
     }
 
     fn settle(mut self, written: Written) {
