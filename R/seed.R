@@ -53,7 +53,7 @@ begin_stream <- function(seed = NULL) {
 # A seed is no matter of what comes afterwards.
 end_stream <- function(stream) {
   if (!is.null(stream$seed)) {
-    restore_stream(stream$before)
+    suspendInterrupts(restore_stream(stream$before))
   }
 }
 

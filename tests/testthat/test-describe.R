@@ -455,7 +455,7 @@ test_that("a workflow is described by its fit, its preprocessor and what it pred
 test_that("R has its output again, whenever an interrupt comes", {
   skip_on_cran()
   # One that comes as soon as output goes elsewhere.
-  suppressMessages(trace("sink", exit = quote(if (!missing(file) && !is.null(file)) rlang::interrupt()), print = FALSE, where = baseenv()))
+  suppressMessages(trace("sink", exit = quote(if (inherits(file, "connection")) rlang::interrupt()), print = FALSE, where = baseenv()))
   withr::defer(suppressMessages(untrace("sink", where = baseenv())))
   before <- sink.number()
   expect_identical(tryCatch(undisturbed(1), interrupt = function(e) "interrupted"), "interrupted")
