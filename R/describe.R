@@ -399,20 +399,25 @@ checked_description <- function(described) {
 # Evaluates what others wrote of a fit, of which nobody is to notice more than its value: the random stream, the options
 # and the working directory stay as they were, nothing is signalled or printed, nobody is asked whether to install what
 # is missing, and packages that come out aren't the session's.
+#
+# An interrupt meets the code alone: one between what is put aside and what puts it back would leave the session disturbed.
 undisturbed <- function(code) {
+  suspendInterrupts(with_all_put_back(allowInterrupts(code)))
+}
+
+with_all_put_back <- function(code) {
   stream <- current_stream()
   old <- options()
   folder <- getwd()
   messages <- sink.number("message")
   nowhere <- file(nullfile(), "wb")
-  # Who interrupts twice interrupts this, too, and the session would stay disturbed.
-  on.exit(suspendInterrupts({
+  on.exit({
     try(close(nowhere), silent = TRUE)
     if (!identical(sink.number("message"), messages)) sink(if (messages != 2) getConnection(messages), type = "message")
     if (!is.null(folder) && !identical(getwd(), folder)) try(setwd(folder), silent = TRUE)
     restore_options(old)
     if (!identical(stream, current_stream())) restore_stream(stream)
-  }))
+  })
   sunk(nowhere, brought_out(rlang::with_interactive(suppressMessages(suppressWarnings(code)), FALSE)))
 }
 
