@@ -84,7 +84,7 @@ record_of <- function(file) {
   models$registered <- millis(models$registered)
   models$stages <- lapply(models$stages, sort)
   series <- read_metrics(file)
-  series$time <- round(as.numeric(series$time) * 1000)
+  series$time <- millis(series$time)
   series <- series[order(series$run_id, series$metric), ]
   list(
     records = records, runs = plain_frame(runs[beside]), start = millis(runs$timestamp),

@@ -226,7 +226,7 @@ impl Writer<'_> {
                     );
                     continue;
                 };
-                let time = (point.at * 1000.0).round() as i64;
+                let time = millis_of(point.at);
                 if !seen.insert((point.step, time, in_database(value))) {
                     continue;
                 }
@@ -644,8 +644,14 @@ pub(super) fn file_name(name: &str, entry: &ArtifactEntry) -> String {
     safe.unwrap_or("artifact").to_owned()
 }
 
+/// The millisecond in which something was, for all times alike: what was reported before a run ended stays before its end.
 fn millis(time: Timestamp) -> i64 {
     time.micros().div_euclid(1000)
+}
+
+/// The same of a point's seconds since 1970, which are exact to the microsecond.
+fn millis_of(seconds: f64) -> i64 {
+    ((seconds * 1e6).round() / 1e3).floor() as i64
 }
 
 fn line(lines: &mut String, millis: i64, value: f64, step: i64) {
@@ -722,4 +728,18 @@ fn short_digest(texts: &[&str]) -> String {
     let mut digits = Digest::of(&parts).to_string();
     digits.truncate(32);
     digits
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_before_an_end_stays_before_it() {
+        let around = [-1_001, -1, 0, 1, 1_795_780_300_134_499];
+        for at in around.into_iter().flat_map(|first| first..first + 2_003) {
+            let time = Timestamp::from_micros(at).unwrap();
+            assert_eq!(millis_of(time.seconds()), millis(time), "{at}");
+        }
+    }
 }
