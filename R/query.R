@@ -239,7 +239,9 @@ run_table <- function(file, columns, details, void, best = NULL, call = rlang::c
 }
 
 as_frame <- function(columns, rows = length(columns[[1]])) {
-  structure(columns, row.names = .set_row_names(rows), class = "data.frame")
+  attr(columns, "row.names") <- .set_row_names(rows)
+  class(columns) <- "data.frame"
+  columns
 }
 
 take_rows <- function(frame, rows) {
@@ -260,6 +262,9 @@ columns_of <- function(frame) {
 }
 
 select_columns <- function(table, columns, details, call = rlang::caller_env()) {
+  if (is.null(columns) && !details) {
+    return(table$frame)
+  }
   all <- all_columns(table)
   frame <- columns_of(table$frame)
   if (!is.null(columns)) {

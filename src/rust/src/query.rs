@@ -166,7 +166,21 @@ impl Best {
         let Some(metric) = table::find_metric(runs, &self.metric) else {
             return Ok(Vec::new());
         };
-        let candidates = best::candidates(runs, metric, &self.over)?;
+        // Most often there is nothing to look up.
+        match self.over.is_empty() {
+            true => self.best_of(runs, best::candidates(runs, metric, |_| None)?),
+            false => self.best_of(
+                runs,
+                best::candidates(runs, metric, |row| self.over.get(&row).copied())?,
+            ),
+        }
+    }
+
+    fn best_of(
+        &self,
+        runs: &Runs,
+        candidates: impl Iterator<Item = (usize, f64)>,
+    ) -> Result<Vec<usize>, Failure> {
         let Some(ids) = self.candidates else {
             return Ok(best::best(candidates, self.maximize, self.n));
         };

@@ -1,6 +1,5 @@
 //! What the core says of the contract's ledger is what R says: `tests/testthat/fixtures/contract`.
 
-use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use fitledger_core::ledger;
@@ -32,14 +31,13 @@ fn answers(question: &str) -> Vec<Value> {
 fn the_best_runs_are_those() {
     let runs = runs();
     let mut asked = 0;
-    let none = HashMap::new();
     // Conditions are R's and the page's.
     let without_condition = |answer: &Value| answer.get("where").is_none();
     for answer in answers("best").into_iter().filter(without_condition) {
         let metric = runs.metrics.get(answer["metric"].as_str().unwrap());
         let maximize = answer["maximize"].as_bool().unwrap();
         let n = answer["n"].as_u64().unwrap() as usize;
-        let candidates = best::candidates(&runs, metric.unwrap(), &none).unwrap();
+        let candidates = best::candidates(&runs, metric.unwrap(), |_| None).unwrap();
         let found = best::best(candidates, maximize, n);
         assert_eq!(serde_json::json!(found), answer["rows"], "{answer}");
         asked += 1;

@@ -1,6 +1,5 @@
 //! Invariant: with an index or without one, whatever became of it, the answers are the same.
 
-use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::thread;
@@ -53,7 +52,7 @@ const QUESTIONS: [Question; 8] = [
     |runs| {
         let mut answers = String::new();
         for metric in runs.metrics.iter() {
-            let rows = best(candidates(runs, metric, &HashMap::new())?, true, 3);
+            let rows = best(candidates(runs, metric, |_| None)?, true, 3);
             answers += &table(runs, &rows)?;
         }
         Ok(answers)

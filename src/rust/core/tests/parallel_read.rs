@@ -146,8 +146,7 @@ fn the_best_are_the_first_of_all_sorted() {
                 let all = sorted(&runs, &column.name, maximize);
                 for n in [0, 1, 2, 17, all.len(), usize::MAX] {
                     let expected = &all[..n.min(all.len())];
-                    let none = std::collections::HashMap::new();
-                    let candidates = candidates(&runs, column, &none).unwrap();
+                    let candidates = candidates(&runs, column, |_| None).unwrap();
                     assert_eq!(best(candidates, maximize, n), expected);
                 }
             }

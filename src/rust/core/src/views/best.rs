@@ -1,7 +1,5 @@
 //! Which runs are the best.
 
-use std::collections::HashMap;
-
 use crate::columnar::blocks::{BLOCK, Result};
 use crate::columnar::columns::{Column, Tag};
 use crate::views::runs::{Runs, Status};
@@ -41,29 +39,26 @@ pub fn best(
     found.into_iter().map(|(_, row)| row).collect()
 }
 
-/// The runs that can be the best by a metric, in their order: those that are finished, not void, and have it. What is in
-/// `over` goes before the value that a run ended with.
+/// The runs that can be the best by a metric, in their order: those that are finished, not void, and have it. What `over`
+/// gives for a run goes before the value that it ended with.
 pub fn candidates<'a>(
     runs: &'a Runs,
     metric: &'a Column,
-    over: &'a HashMap<usize, f64>,
+    over: impl Fn(usize) -> Option<f64> + Copy + 'a,
 ) -> Result<impl Iterator<Item = (usize, f64)> + 'a> {
     metric.load_cells()?;
-    // Most often there are none, and nothing is looked up then.
-    let over = (!over.is_empty()).then_some(over);
     let blocks = runs.states()?.enumerate();
     Ok(blocks.flat_map(move |(block, (status, void))| {
         let (tags, bits) = metric.cells(block);
         let cells = tags.iter().zip(bits).zip(status.iter().zip(void));
         cells
             .enumerate()
-            .filter_map(move |(i, ((&tag, &bits), (status, void)))| {
-                if *status != Status::Finished || *void || tag == Tag::Absent {
+            .filter_map(move |(i, ((&tag, &bits), (&status, &void)))| {
+                if status != Status::Finished || void || tag == Tag::Absent {
                     return None;
                 }
                 let row = block * BLOCK + i;
-                let summary = over.and_then(|over| over.get(&row).copied());
-                Some((row, summary.or_else(|| number(tag, bits))?))
+                Some((row, over(row).or_else(|| number(tag, bits))?))
             })
     }))
 }
