@@ -241,7 +241,7 @@ mend_mirror <- function(open, call) {
 # one may have fewer of them.
 check_mirror <- function(ledger, call = rlang::caller_env()) {
   open <- known_ledger(ledger)
-  if (call_native(native_verify, open$path, NULL, call = call)$status != "ok") {
+  if (call_native(native_verify, open$path, NULL, NULL, call = call)$status != "ok") {
     set_mirror_aside(open)
     refresh_mirror(open, call)
   }
@@ -279,7 +279,7 @@ check_behind <- function(open, look, known, call) {
 # Whether the mirror or the database is another than it was.
 settle_difference <- function(open, known, call) {
   there <- file.exists(open$path)
-  if (there && call_native(native_verify, open$path, NULL, call = call)$status != "ok") {
+  if (there && call_native(native_verify, open$path, NULL, NULL, call = call)$status != "ok") {
     set_mirror_aside(open)
     return(refresh_mirror(open, call))
   }
