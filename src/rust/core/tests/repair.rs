@@ -804,7 +804,7 @@ fn a_repair_takes_the_place_of_nothing_that_came_meanwhile() {
                 Ok(())
             })
         });
-        let e = outcome.err().expect("another file has its name");
+        let e = outcome.expect_err("another file has its name");
         assert_eq!(e.class(), "io", "{e}");
         assert_eq!(fs::read(&path).unwrap(), b"theirs");
         assert_eq!(fs::read(others.join("notes")).unwrap(), b"theirs");
