@@ -638,10 +638,13 @@ absolute_path <- function(path) {
 }
 
 # Writes what is buffered, of all runs or of those in a file: who asks sees what this process has reported. What can't be
-# written now stays buffered.
-write_buffered <- function(file = NULL) {
+# written now stays buffered. Only that a time limit has ended the wait is for the caller, who would wait again without one.
+write_buffered <- function(file = NULL, call = rlang::caller_env()) {
   buffered <- native_buffered(file)
   for (i in seq_along(buffered$run_id)) {
-    try(call_native(native_buffer_write, buffered$file[[i]], buffered$run_id[[i]]), silent = TRUE)
+    tryCatch(
+      call_native(native_buffer_write, buffered$file[[i]], buffered$run_id[[i]], call = call),
+      error = function(e) if (is_time_limit(e)) stop(e)
+    )
   }
 }
