@@ -55,6 +55,7 @@ open_ledger <- function(ledger, call = rlang::caller_env()) {
     folder <- mirror_folder(key)
     open$seen_path <- file.path(tools::R_user_dir("fitledger", "data"), "seen", key)
     open$path <- file.path(folder, paste0(gsub("[^A-Za-z0-9_-]", "_", ledger$name), ".mirror.csv"))
+    close_older(open)
   }
   if (is.null(open$began)) {
     if (is.null(look_at(open, 0, call))) {
