@@ -100,10 +100,12 @@ log_call <- function(file, call, metrics = describe_fit, ..., params = NULL, art
   ended <- FALSE
   # Set before the run begins, since an interrupt may come as soon as it is on record.
   on.exit(add = TRUE, {
-    run <- run %||% begun()
-    if (!is.null(run) && !ended) {
-      end_early(run, capture, c(left$how, drawn_from(stream)), about, params, data, redact, notes)
-    }
+    suspendInterrupts({
+      run <- run %||% begun()
+      if (!is.null(run) && !ended) {
+        end_early(run, capture, c(left$how, drawn_from(stream)), about, params, data, redact, notes)
+      }
+    })
     warn_of(notes)
   })
   run <- begin_call(file, override(learner(about), redacted_params(params, redact)), data, seed, tags, about, said)
@@ -433,7 +435,7 @@ begin_call <- function(file, params, data, seed, tags, about, said, call = rlang
 
 # Of a call that gave no value. An interrupt while the arguments are recorded doesn't keep the run from its end.
 end_early <- function(run, capture, how, about, params, data, redact, notes) {
-  on.exit(attempt(finish(run, NULL, how), "The end of the run", notes))
+  on.exit(attempt(finish_surely(run, NULL, how), "The end of the run", notes))
   record_arguments(run, capture, NULL, about, params, data, redact, notes)
 }
 

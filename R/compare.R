@@ -42,6 +42,7 @@ compare_runs <- function(file, run_id, ..., only_different = TRUE) {
   }
   check_flag(only_different, "only_different")
   check_run_ids(file, run_id)
+  write_buffered(file)
   result <- call_native(native_compare, file, run_id, only_different)
   columns <- c(list(kind = result$kind, field = result$field), rlang::set_names(result$cells, run_id))
   structure(as_frame(columns), class = c("fitledger_comparison", "data.frame"))

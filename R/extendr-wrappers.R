@@ -458,7 +458,7 @@ native_promote <- function(request, change, name, version, stage, expect, figure
 #' `list(status, anchored, rows, row, byte, why, problems)`; `checkpoint` is `NULL` or its text.
 #'
 #' @noRd
-native_verify <- function(file, checkpoint) .Call(wrap__native_verify, file, checkpoint)
+native_verify <- function(file, checkpoint, on_progress) .Call(wrap__native_verify, file, checkpoint, on_progress)
 
 #' The text of a checkpoint of the ledger as it is on disk now.
 #'

@@ -72,7 +72,8 @@ log_fit <- function(file, fit, ..., artifact = "model", data = NULL, seed = NULL
     if (is_stream(seed)) attempt(store_stream(file, seed), "The random stream", notes)
   )
   log <- if (is_search) log_searched else log_described
-  log(file, described, artifacts, about, tags, call, data, notes)
+  # An interrupt between two pieces would leave a run that seems to go on.
+  suspendInterrupts(log(file, described, artifacts, about, tags, call, data, notes))
   warn_of(notes, "The fit is there, but not all of it is on record.")
   invisible(fit)
 }

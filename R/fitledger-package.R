@@ -20,7 +20,7 @@
 }
 
 end_all <- function() {
-  write_buffered()
+  tryCatch(write_buffered(), error = function(e) NULL)
   native_stop_writing()
   end_views()
 }

@@ -154,7 +154,7 @@ import_runs <- function(from, file, ..., metrics = NULL, dry_run = FALSE) {
 }
 
 import_ledger <- function(from, file, dry_run, call = rlang::caller_env()) {
-  write_buffered(from)
+  write_buffered(from, call)
   fetch_all(from, call)
   imported <- call_native(
     native_import, append_request(file), from, dry_run, progress_bar("Copying stored files", from, NA),

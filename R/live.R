@@ -101,7 +101,7 @@ end_unheard <- function(begun) {
   run <- begun()
   if (!is.null(run)) {
     notes <- new_notes()
-    end <- function() tryCatch(finish(run, NULL, list(status = "interrupted")), fitledger_error_ended = function(e) NULL)
+    end <- function() tryCatch(finish_surely(run, NULL, list(status = "interrupted")), fitledger_error_ended = function(e) NULL)
     attempt(end(), "The end of the run", notes)
     warn_of(notes, "A run has begun, and who began it was kept from hearing of it.")
   }
@@ -143,6 +143,21 @@ finish <- function(run, metrics, more, sealed = NULL, call = rlang::caller_env()
     sealed = sealed, more = more, call = call
   )
 }
+
+# The same once more where a time limit or an interrupt has met it, since the run would seem to go on as long as its process
+# does. That may have come when the end was on record already. `through`: whether an interrupt is to get through.
+finish_surely <- function(run, metrics, more, through = FALSE) {
+  again <- function() {
+    tryCatch(finish(run, metrics, more), fitledger_error_ended = function(e) if (was_taken_over(e)) stop(e) else run$run_id)
+  }
+  tryCatch(
+    finish(run, metrics, more),
+    interrupt = function(e) if (through) rlang::interrupt() else again(),
+    error = function(e) if (is_time_limit(e)) again() else stop(e)
+  )
+}
+
+was_taken_over <- function(e) grepl("taken over", conditionMessage(e), fixed = TRUE)
 
 #' @export
 print.fitledger_run <- function(x, ...) {
@@ -391,7 +406,7 @@ within_run <- function(run, code, stream = begin_stream()) {
   on.exit(if (!ended) end_within(run, c(left$how, drawn_from(stream))))
   value <- watched(left, within_parent(run, withVisible(code)))
   left$how <- list(status = "finished")
-  end_within(run, c(left$how, drawn_from(stream)))
+  end_within(run, c(left$how, drawn_from(stream)), through = TRUE)
   ended <- TRUE
   if (value$visible) value$value else invisible(value$value)
 }
@@ -447,9 +462,9 @@ note_uncaught <- function(left, e) {
 
 # The code has its value, or an error is on its way, and neither may be lost: that the end couldn't be recorded is a
 # warning. The code may have ended the run itself.
-end_within <- function(run, how) {
-  tryCatch(finish(run, NULL, how), error = function(e) {
-    if (!inherits(e, "fitledger_error_ended") || grepl("taken over", conditionMessage(e), fixed = TRUE)) {
+end_within <- function(run, how, through = FALSE) {
+  tryCatch(finish_surely(run, NULL, how, through), error = function(e) {
+    if (!inherits(e, "fitledger_error_ended") || was_taken_over(e)) {
       warn("end", c("The end of the run is not on record.", x = conditionMessage(e)))
     }
   })
@@ -638,10 +653,13 @@ absolute_path <- function(path) {
 }
 
 # Writes what is buffered, of all runs or of those in a file: who asks sees what this process has reported. What can't be
-# written now stays buffered.
-write_buffered <- function(file = NULL) {
+# written now stays buffered. Only that a time limit has ended the wait is for the caller, who would wait again without one.
+write_buffered <- function(file = NULL, call = rlang::caller_env()) {
   buffered <- native_buffered(file)
   for (i in seq_along(buffered$run_id)) {
-    try(call_native(native_buffer_write, buffered$file[[i]], buffered$run_id[[i]]), silent = TRUE)
+    tryCatch(
+      call_native(native_buffer_write, buffered$file[[i]], buffered$run_id[[i]], call = call),
+      error = function(e) if (is_time_limit(e)) stop(e)
+    )
   }
 }

@@ -55,6 +55,7 @@ open_ledger <- function(ledger, call = rlang::caller_env()) {
     folder <- mirror_folder(key)
     open$seen_path <- file.path(tools::R_user_dir("fitledger", "data"), "seen", key)
     open$path <- file.path(folder, paste0(gsub("[^A-Za-z0-9_-]", "_", ledger$name), ".mirror.csv"))
+    close_older(open)
   }
   if (is.null(open$began)) {
     if (is.null(look_at(open, 0, call))) {
@@ -241,7 +242,7 @@ mend_mirror <- function(open, call) {
 # one may have fewer of them.
 check_mirror <- function(ledger, call = rlang::caller_env()) {
   open <- known_ledger(ledger)
-  if (call_native(native_verify, open$path, NULL, call = call)$status != "ok") {
+  if (call_native(native_verify, open$path, NULL, NULL, call = call)$status != "ok") {
     set_mirror_aside(open)
     refresh_mirror(open, call)
   }
@@ -279,7 +280,7 @@ check_behind <- function(open, look, known, call) {
 # Whether the mirror or the database is another than it was.
 settle_difference <- function(open, known, call) {
   there <- file.exists(open$path)
-  if (there && call_native(native_verify, open$path, NULL, call = call)$status != "ok") {
+  if (there && call_native(native_verify, open$path, NULL, NULL, call = call)$status != "ok") {
     set_mirror_aside(open)
     return(refresh_mirror(open, call))
   }

@@ -19,8 +19,9 @@
 #'
 #' @param connect A function without arguments that connects, such as
 #'   `function() DBI::dbConnect(RPostgres::Postgres(), service = "team")`. It is
-#'   called once in each R process, and again where a connection was lost. Or an
-#'   open connection, which must not be inside a transaction. Where it is lost,
+#'   called once in each R process, and again where a connection was lost. A ledger that
+#'   is made anew within a function has another `connect` each time, and connects each time: make
+#'   it once. Or an open connection, which must not be inside a transaction. Where it is lost,
 #'   another one is opened in the same way, as far as its driver can do that.
 #' @param name Name of the ledger.
 #' @param ... Must be empty: arguments after it are given by name.
@@ -159,6 +160,21 @@ link_of <- function(connect) {
   new.env(parent = emptyenv())
 }
 
+# So many stay open of what is one ledger, each with a connection of its own.
+most_open <- 4
+
+# Who makes the ledger anew in each call of a function has another function that connects each time, which is told from the
+# others by nothing. Those that were used longest ago are left: who has one still may go on with it.
+close_older <- function(open) {
+  is_same <- vapply(opened$ledgers, function(known) known$pid == open$pid && identical(known$path, open$path), NA)
+  older <- utils::tail(opened$ledgers[is_same], -most_open)
+  opened$ledgers <- Filter(function(known) !any(vapply(older, identical, NA, known)), opened$ledgers)
+  for (known in older) {
+    in_use <- vapply(opened$ledgers, function(other) identical(other$link$connection, known$link$connection), NA)
+    if (!any(in_use)) drop_connection(known)
+  }
+}
+
 connection_of <- function(open, call) {
   if (!is.null(open$link$connection)) {
     return(open$link$connection)
@@ -180,7 +196,7 @@ connection_of <- function(open, call) {
   if (is.function(connect)) {
     # Where a role or a database has it otherwise, who comes second would be refused.
     set <- "SET default_transaction_isolation = 'read committed'"
-    try(suppressMessages(DBI::dbExecute(connection, set, immediate = TRUE)), silent = TRUE)
+    try(suppressWarnings(suppressMessages(DBI::dbExecute(connection, set, immediate = TRUE))), silent = TRUE)
   }
   backend <- backend_of(connection)
   if (is.na(backend)) {
@@ -415,7 +431,8 @@ create_schema <- function(open, call) {
     abort("database", paste0("The database has the encoding ", encoding, "; a ledger takes UTF8."), call = call)
   }
   get <- function(...) DBI::dbGetQuery(connection, paste0(...), immediate = TRUE)[[1]]
-  made <- tryCatch(
+  # An interrupt would leave the transaction open, and others waiting for its lock.
+  made <- suspendInterrupts(tryCatch(
     DBI::dbWithTransaction(connection, {
       # Of several who are first, one makes it.
       get("SELECT pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtextextended('fitledger schema ", schema, "', 0))::text")
@@ -424,7 +441,7 @@ create_schema <- function(open, call) {
       }
     }),
     error = identity
-  )
+  ))
   if (inherits(made, "error")) {
     abort(
       "database", paste0("The schema `", schema, "` isn't there, and can't be made."),

@@ -227,7 +227,7 @@ computing <- c(
 # Runs as columns: `frame` with those asked for, `details` likewise, and what
 # `native_read_runs()` says of the others; `metrics` is NULL where nobody knows them.
 run_table <- function(file, columns, details, void, best = NULL, call = rlang::caller_env()) {
-  write_buffered(file)
+  write_buffered(file, call)
   result <- native_read_runs(file, columns, details, void, best)
   if (is_failure(result, "plain_csv")) {
     return(plain_table(file, call))
@@ -362,8 +362,10 @@ evaluate_where <- function(where, columns, rows, table, call) {
   which(rep_len(keep, rows))
 }
 
-# What a condition sees before the variables of who wrote it: columns, and comparisons that know days.
+# What a condition sees before the variables of who wrote it: columns, and comparisons that know days. Names that R has no
+# variables of are none that a condition could name.
 where_mask <- function(columns) {
+  columns <- columns[nzchar(names(columns)) & nchar(names(columns), "bytes") <= longest_variable]
   comparisons <- rlang::new_environment(time_comparisons)
   columns <- Map(guard_mixed, columns, names(columns))
   bottom <- rlang::new_environment(columns, parent = comparisons)
@@ -371,6 +373,9 @@ where_mask <- function(columns) {
   mask$.data <- rlang::as_data_pronoun(bottom)
   mask
 }
+
+# In bytes.
+longest_variable <- 10000
 
 # A time and a day are compared as days, a time and a text as times, both in UTC, in which times are shown, and with a
 # number neither is. R itself compares the numbers, seconds with days, and reads a text in the time zone of the session.

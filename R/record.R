@@ -207,6 +207,6 @@ read_of_runs <- function(native, file, run_id, call = rlang::caller_env()) {
   if (!is.null(run_id)) {
     run_id <- run_ids_of(file, run_id, "run_id", call)
   }
-  write_buffered(file)
+  write_buffered(file, call)
   as_frame(call_native(native, file, run_id, call = call))
 }

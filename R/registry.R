@@ -116,6 +116,7 @@ promote_model <- function(file, name, version, stage = "production", ..., gate =
       call = call
     )
   }
+  write_buffered(file)
   looked <- call_native(native_look, file, "promote", name, version, stage, expect)
   if (is.null(looked)) {
     return(invisible(as.integer(version)))
@@ -466,6 +467,7 @@ find_version <- function(file, model, call = rlang::caller_env()) {
   if (!is_text_string(model)) {
     abort_argument("model", "`\"name@stage\"` or `\"name/version\"`", model, call = call)
   }
+  write_buffered(file, call)
   call_native(native_version, file, model, call = call)
 }
 

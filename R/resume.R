@@ -295,14 +295,17 @@ finish_block <- function(search, results, name = NULL) {
   if (!NROW(described$runs)) {
     return(invisible())
   }
-  runs <- begun_candidates(search)
+  open_candidates(search)
   first <- Find(function(params) !candidate_key(params) %in% search$finished, described$runs$params)
   if (!is.null(name) && !is.null(first)) {
     key <- candidate_key(first)
-    runs[[key]] <- runs[[key]] %||% begin_candidate(search, key, candidate_params(search, first))
-    store_results(runs[[key]], results, name)
+    search$open[[key]] <- search$open[[key]] %||% begin_candidate(search, key, candidate_params(search, first))
+    store_results(search$open[[key]], results, name)
   }
-  unflushed(log_candidates(search, fit_description(runs = described$runs), runs))
+  unflushed({
+    log_candidates(search, fit_description(runs = described$runs))
+    end_candidates(search, "failed")
+  })
 }
 
 # The value of a search with other arguments.

@@ -148,6 +148,7 @@ check_is_search <- function(about, call = rlang::caller_env()) {
 # - `folder`: where processes of this machine agree on who begins a candidate's run
 # - `stream`: the state of R's random stream before the search
 # - `notes`: what could not be recorded
+# - `open`: the runs of candidates that have begun and are to be ended, by the candidates' keys
 #
 # `record_search()` adds what the search was given to say of it:
 #
@@ -168,6 +169,7 @@ new_search <- function(run, experiment) {
   dir.create(search$folder)
   search$stream <- current_stream()
   search$notes <- new_notes()
+  search$open <- list()
   search
 }
 
@@ -431,8 +433,10 @@ candidate_run <- function(report, key, params) {
   }
   path <- file.path(place, "run.rds")
   if (dir.create(place, showWarnings = FALSE)) {
+    # Also where an interrupt comes, and where the others can't be told, for lack of room.
+    begun <- begun_from_now(path_of(report$run$file))
+    on.exit(if (is.null(seen_candidates[[place]])) assign(place, begun(), seen_candidates))
     run <- tryCatch(begin_candidate(report, key, params), error = function(e) NULL)
-    # Also where the others can't be told, for lack of room.
     assign(place, run, seen_candidates)
     unfinished <- paste0(path, ".", Sys.getpid())
     saveRDS(run, unfinished)
@@ -467,39 +471,51 @@ begin_candidate <- function(report, key, params) {
   }
 }
 
-# The runs that were begun since this was asked last, by the keys of their candidates.
-begun_candidates <- function(search) {
+# Takes up the runs of candidates that were begun since this was done last.
+open_candidates <- function(search) {
   places <- dir(search$folder, full.names = TRUE)
   runs <- lapply(places, function(place) {
     seen_candidates[[place]] %||% tryCatch(suppressWarnings(readRDS(file.path(place, "run.rds"))), error = function(e) NULL)
   })
+  search$open <- override(search$open, Filter(Negate(is.null), rlang::set_names(runs, basename(places))))
   rm(list = intersect(places, names(seen_candidates)), envir = seen_candidates)
   unlink(places, recursive = TRUE)
-  Filter(Negate(is.null), rlang::set_names(runs, basename(places)))
 }
 
 # ---- When it has ended ----------------------------------------------------
 
-# Only the last row waits for the disk, and all before it with it.
+# Only the last row waits for the disk, and all before it with it. An interrupt between two pieces would leave runs that seem
+# to go on.
 end_search <- function(search, how, value = NULL) {
-  notes <- search$notes
-  runs <- begun_candidates(search)
-  metrics <- NULL
-  unflushed({
-    described <- if (!is.null(value)) attempt(undisturbed(describe_fit(value)), "What came out of the search", notes)
-    if (is.null(described)) {
-      for (run in runs) attempt(finish(run, NULL, how["status"]), "The end of a candidate", notes)
-    } else {
-      metrics <- described$metrics
-      attempt(log_candidates(search, described, runs), "The candidates", notes)
-      attempt(store_results(search$run, value), "The artifact `results`", notes)
-      if (!is.null(described$runs) && !nrow(described$runs)) {
-        how$status <- "failed"
+  suspendInterrupts({
+    notes <- search$notes
+    open_candidates(search)
+    metrics <- NULL
+    unflushed({
+      described <- if (!is.null(value)) attempt(undisturbed(describe_fit(value)), "What came out of the search", notes)
+      if (is.null(described)) {
+        end_candidates(search, how$status)
+      } else {
+        metrics <- described$metrics
+        attempt(suspendInterrupts(log_candidates(search, described)), "The candidates", notes)
+        # In none of the resamples did these come to an end.
+        end_candidates(search, "failed")
+        attempt(store_results(search$run, value), "The artifact `results`", notes)
+        if (!is.null(described$runs) && !nrow(described$runs)) {
+          how$status <- "failed"
+        }
       }
-    }
+    })
+    attempt(finish_surely(search$run, metrics, how), "The end of the search", notes)
+    unlink(search$folder, recursive = TRUE)
   })
-  attempt(finish(search$run, metrics, how), "The end of the search", notes)
-  unlink(search$folder, recursive = TRUE)
+}
+
+# Those that are open still.
+end_candidates <- function(search, status) {
+  end <- function(run) tryCatch(finish_surely(run, NULL, list(status = status)), fitledger_error_ended = function(e) NULL)
+  for (run in search$open) attempt(end(run), "The end of a candidate", search$notes)
+  search$open <- list()
 }
 
 unflushed <- function(code) {
@@ -508,8 +524,8 @@ unflushed <- function(code) {
   code
 }
 
-# What is there of a search. `begun`: the runs that were begun while it ran, by the keys of their candidates.
-log_candidates <- function(search, described, begun = list()) {
+# What is there of a search.
+log_candidates <- function(search, described) {
   run <- search$run
   path <- path_of(run$file)
   notes <- search$notes
@@ -521,30 +537,37 @@ log_candidates <- function(search, described, begun = list()) {
   for (i in seq_len(NROW(described$runs))) {
     candidate <- lapply(columns_of(described$runs), `[[`, i)
     key <- candidate_key(candidate$params)
-    if (key %in% search$finished) {
-      next
+    if (!key %in% search$finished) {
+      attempt(log_candidate(search, candidate, key), paste("The candidate", i), notes)
     }
-    if (!is.null(search$finished)) {
-      search$finished <- c(search$finished, key)
-    }
-    attempt(log_candidate(search, candidate, key, begun[[key]]), paste("The candidate", i), notes)
-    begun[[key]] <- NULL
   }
-  # In none of the resamples did these come to an end.
-  for (candidate in begun) attempt(finish(candidate, NULL, list(status = "failed")), "The end of a candidate", notes)
   log_notes(path, run$run_id, described$notes, notes)
 }
 
 # A row of `runs` of a description as a run, which may have begun.
-log_candidate <- function(search, candidate, key, run = NULL) {
+log_candidate <- function(search, candidate, key) {
   notes <- search$notes
+  how <- list(status = candidate$status)
+  run <- search$open[[key]]
+  begun <- begun_from_now(path_of(search$run$file))
+  ended <- FALSE
+  # Its end is on record even if the rest can't be.
+  on.exit(suspendInterrupts({
+    run <- run %||% begun()
+    if (!is.null(run) && !ended) attempt(finish_surely(run, NULL, how), "The end of a candidate", notes)
+  }))
   run <- run %||% begin_candidate(search, key, recordable(candidate_params(search, candidate$params), "params", notes))
+  search$open[[key]] <- NULL
+  if (!is.null(search$finished)) {
+    search$finished <- c(search$finished, key)
+  }
   add_series(run, candidate$series, notes)
   tags <- recordable(candidate$tags, "tags", notes)
   if (length(tags)) {
     attempt(log_event_native(path_of(run$file), "log", run$run_id, tags = tags), "The tags of a candidate", notes)
   }
-  finish(run, recordable(candidate$metrics, "metrics", notes), list(status = candidate$status))
+  finish_surely(run, recordable(candidate$metrics, "metrics", notes), how)
+  ended <- TRUE
 }
 
 # Those points of a series that aren't there yet.
@@ -567,8 +590,8 @@ log_searched <- function(file, described, artifacts, about, tags, call, data, no
     return(invisible())
   }
   run <- structure(list(file = file, run_id = run_id), class = "fitledger_run")
-  search <- list2env(list(run = run, experiment = about$experiment, notes = notes), parent = emptyenv())
-  unflushed(attempt(log_candidates(search, described), "The candidates", notes))
+  search <- list2env(list(run = run, experiment = about$experiment, notes = notes, open = list()), parent = emptyenv())
+  unflushed(attempt(suspendInterrupts(log_candidates(search, described)), "The candidates", notes))
   described$notes <- character()
   end_described(file, run_id, described, notes, call, artifacts)
 }

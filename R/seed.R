@@ -100,7 +100,8 @@ start_stream <- function(seed) {
 
 restore_stream <- function(stream) {
   if (is.null(stream)) {
-    rm(".Random.seed", envir = globalenv())
+    # Who had it begun may have removed it, of which R would warn.
+    suppressWarnings(rm(".Random.seed", envir = globalenv()))
   } else {
     assign(".Random.seed", stream, envir = globalenv())
   }

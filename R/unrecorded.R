@@ -12,12 +12,12 @@ note <- function(notes, text) {
   NULL
 }
 
-# An interrupt here only ends the piece of work that it meets. By the restart R leaves code for the console, also on an
-# error that no handler for errors sees.
+# An interrupt here only ends the piece of work that it meets, also where interrupts are suspended between pieces. By the
+# restart R leaves code for the console, also on an error that no handler for errors sees.
 attempt <- function(code, what, notes) {
   withRestarts(
     tryCatch(
-      code,
+      allowInterrupts(code),
       error = function(e) note(notes, paste0(what, ": ", rlang::cnd_message(e, prefix = FALSE))),
       interrupt = function(e) note(notes, paste0(what, ": interrupted."))
     ),
@@ -138,10 +138,11 @@ report_values <- function(run, values, log, elements = named_elements) {
   })
 }
 
-# That the run isn't this one's any more, or that somebody wants to be back, is an error for the code that reports, too.
+# That the run isn't this one's any more, or that somebody wants to be back, is an error for the code that reports, too. A vector
+# that isn't in memory may fail as it is read, by an error of whoever made it.
 unless_recorded <- function(code, failed) {
-  tryCatch(code, fitledger_error = function(e) {
-    if (inherits(e, c("fitledger_error_ended", "fitledger_error_interrupted"))) {
+  tryCatch(code, error = function(e) {
+    if (inherits(e, "fitledger_error_ended") || is_time_limit(e)) {
       stop(e)
     }
     failed(e)

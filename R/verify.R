@@ -72,7 +72,7 @@ verify_ledger <- function(file, checkpoint = NULL) {
     check_mirror(file)
   }
   fetch_all(path)
-  result <- call_native(native_verify, path, checkpoint)
+  result <- call_native(native_verify, path, checkpoint, progress_bar("Verifying", size = NA))
   result$problems <- as_frame(result$problems)
   structure(c(result["status"], file = path, result[-1]), class = "fitledger_verification")
 }

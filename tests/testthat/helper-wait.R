@@ -28,6 +28,33 @@ local_lock <- function(file, env = parent.frame()) {
   free
 }
 
+# What became of a call, and the statuses of the runs of its ledger, where interrupts come as it waits for the lock, so many,
+# and the lock is free after that. The call is a function of the ledger, and of a function that has the lock held.
+interrupted_as_it_waits <- function(call, interrupts) {
+  skip_without_interrupts()
+  file <- local_file(environment())
+  log_run(file, list(), list(a = 1))
+  frame <- environment()
+  free <- NULL
+  waited <- 0
+  # An interrupt within a handler would pass over what is on its way to that.
+  interrupt <- paste("sleep 0.1; kill -INT", Sys.getpid())
+  said <- function(m) {
+    waited <<- waited + 1
+    if (waited <= interrupts) system2("sh", c("-c", shQuote(interrupt)), wait = FALSE) else file.create(free)
+    invokeRestart("muffleMessage")
+  }
+  what <- tryCatch(
+    suppressWarnings(
+      withCallingHandlers(call(file, function() free <<- local_lock(file, frame)), fitledger_message_waiting = said),
+      classes = "fitledger_warning_not_recorded"
+    ),
+    error = function(e) "an error", interrupt = function(e) "an interrupt"
+  )
+  file.create(free)
+  list(what = what, waited = waited, status = read_runs(file, void = TRUE, details = TRUE)$status[-1])
+}
+
 # Newer versions of R leave an interrupt ignored that was so when they began, as in the background of a script.
 skip_without_interrupts <- function() {
   status <- "/proc/self/status"

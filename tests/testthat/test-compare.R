@@ -80,3 +80,22 @@ test_that("the raw events are the file's rows", {
   file <- local_ledger()
   expect_error(read_ledger(file), class = "fitledger_error_not_found")
 })
+
+test_that("what was reported just now is compared, and is what a gate is told", {
+  file <- local_ledger()
+  other <- log_run(file, list(k = 1), list(loss = 9))
+  run <- start_run(file, list(k = 1))
+  log_artifact(run, "model", lm(dist ~ speed, cars))
+  register_model(file, "stopping", run)
+  for (step in 1:3) log_metrics(run, loss = step, step = step)
+  compared <- compare_runs(file, c(other, run$run_id))
+  expect_identical(compared[[run$run_id]][compared$field == "loss"], "3")
+  told <- NULL
+  log_metrics(run, loss = 4, step = 4)
+  promote_model(file, "stopping", 1, gate = function(candidate, current) {
+    told <<- candidate$metrics$loss
+    list(pass = TRUE)
+  })
+  expect_identical(told, 4)
+  end_run(run)
+})

@@ -149,6 +149,29 @@ test_that("a run that was begun as an interrupt came has come to an end", {
   expect_identical(interrupted(function(file) log_call(file, lm(dist ~ speed, cars))), expected)
 })
 
+test_that("an interrupt or a time limit that meets the end of a run leaves none that seems to go on", {
+  skip_unless_file()
+  failing <- function(lock) {
+    lock()
+    stop("no")
+  }
+  of_with <- interrupted_as_it_waits(function(file, lock) with_run(file, list(), function(run) failing(lock)), 1)
+  expect_identical(of_with, list(what = "an error", waited = 2, status = "failed"))
+  # The first one meets what is recorded of the arguments.
+  of_call <- interrupted_as_it_waits(function(file, lock) log_call(file, failing(lock)), 2)
+  expect_identical(of_call, list(what = "an error", waited = 3, status = "failed"))
+  withr::defer(setTimeLimit())
+  limited <- function(run) {
+    setTimeLimit(elapsed = 0.2)
+    "the fit"
+  }
+  of_limit <- interrupted_as_it_waits(function(file, lock) with_run(file, list(), function(run) {
+    lock()
+    limited(run)
+  }), 0)
+  expect_identical(of_limit, list(what = "the fit", waited = 1, status = "finished"))
+})
+
 test_that("what was begun is told from what others begin, and from what was there", {
   file <- local_ledger()
   log_run(file, list(), list(a = 1))

@@ -85,7 +85,9 @@ test_that("a time limit that ends a wait is an error to catch", {
   limited <- function() setTimeLimit(elapsed = 1, transient = TRUE)
   calls <- list(
     quote(log_run(file, list(a = 2), list(m = 2))), quote(end_run(run)), quote(log_note(file, run$run_id, "x")),
-    quote(checkpoint_ledger(file)), quote(repair_ledger(file)), quote(with_run(file, list(), function(run) NULL))
+    quote(checkpoint_ledger(file)), quote(repair_ledger(file)), quote(with_run(file, list(), function(run) NULL)),
+    # What waits to be written is written before the rest is read.
+    quote(read_runs(file))
   )
   for (call in calls) {
     e <- tryCatch(while_waiting(eval(call), limited), error = identity)

@@ -878,6 +878,36 @@ test_that("a call has a connection of its own ledger where others of the same na
   expect_identical(read_runs(ledger_postgres(postgres_connect(), name))$m, c(1, 10, 2, 20, 3, 30))
 })
 
+test_that("a ledger that is made anew in each call leaves no connection for each", {
+  team <- local_postgres()
+  log_run(team, list(), list(m = 0))
+  postgres_role("maker")
+  share_ledger(team, "maker")
+  connections <- function() postgres_sql("SELECT count(*)::int FROM pg_stat_activity WHERE usename = 'maker'")[[1]]
+  made_anew <- function() {
+    connect <- postgres_connect("maker")
+    ledger_postgres(function() connect(), team$name)
+  }
+  run <- start_run(made_anew())
+  for (i in 1:20) {
+    log_run(made_anew(), list(), list(m = i))
+    expect_lte(connections(), 6)
+  }
+  # Who has one still goes on with it.
+  log_metrics(run, loss = 1)
+  end_run(run)
+  expect_identical(read_run(team, run)$status, "finished")
+  expect_identical(sort(read_runs(made_anew())$m), as.numeric(0:20))
+
+  # A connection that somebody uses, too, stays theirs.
+  connection <- postgres_connect("maker")()
+  withr::defer(DBI::dbDisconnect(connection))
+  through <- function(connection) ledger_postgres(function() connection, team$name)
+  for (i in 21:30) log_run(through(connection), list(), list(m = i))
+  expect_identical(suppressWarnings(DBI::dbGetQuery(connection, "SELECT 1 AS one")$one), 1L)
+  expect_identical(sort(read_runs(team)$m), as.numeric(0:30))
+})
+
 test_that("an answer that somebody left open on a connection is no fault of the server's", {
   skip_without_postgres()
   connection <- postgres_connect()()

@@ -364,6 +364,25 @@ test_that("which variable is missing is known in every language", {
   expect_error(read_runs(file, where = french() | secret > 1), class = "fitledger_error_sealed")
 })
 
+test_that("names that no variable of R can have keep no condition from its answer", {
+  file <- local_ledger()
+  long <- strrep("n", 10001)
+  log_run(file, list(k = 1), list(rmse = 1))
+  log_run(file, rlang::set_names(list(2), long), rlang::set_names(list(3), paste0(long, "m")), tags = rlang::set_names(list(4), long))
+  rows <- rows_of(file)
+  of_run <- rows[rows[, "event"] == "run", , drop = FALSE]
+  of_run <- of_run[1, ]
+  of_run[c("seq", "run_id", "params")] <- c(nrow(rows) + 1, "nameless", "{\"\":5}")
+  nameless <- withr::local_tempfile(fileext = ".csv")
+  write_rows(rbind(rows, of_run), nameless)
+  for (ledger in c(file, nameless)) {
+    expect_identical(read_runs(ledger, where = k == 1 & status == "finished")$k, 1)
+    expect_identical(best_run(ledger, "rmse", where = k == 1)$rmse, 1)
+    expect_true(long %in% names(read_runs(ledger, where = is.na(k))))
+  }
+  expect_identical(verify_ledger(nameless)$status, "ok")
+})
+
 test_that("where no run is a candidate there are no rows", {
   empty <- function(...) expect_identical(nrow(best_run(...)), 0L)
   file <- local_file()

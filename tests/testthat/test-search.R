@@ -296,6 +296,54 @@ test_that("a search that begins as an interrupt comes has come to an end", {
   expect_identical(read_runs(file, details = TRUE)$status, c("finished", "interrupted"))
 })
 
+test_that("an interrupt as a search is ended leaves no run that seems to go on", {
+  skip_without_tune()
+  folds <- three_folds()
+  fits <- 0
+  # Two candidates have begun, and the search is interrupted as the lock is held, and then once more.
+  search <- function(file, lock) {
+    count <- function(fit) {
+      fits <<- fits + 1
+      if (fits == 2) {
+        lock()
+        rlang::interrupt()
+      }
+      "a fit"
+    }
+    control <- tune::control_grid(extract = count, parallel_over = "everything", allow_par = FALSE)
+    log_search(file, tune::tune_grid(tree_workflow(), folds, grid = depths(), control = control))
+  }
+  ended <- interrupted_as_it_waits(search, 1)
+  expect_identical(ended$what, "an interrupt")
+  expect_gt(length(ended$status), 1)
+  expect_identical(unique(ended$status), "interrupted")
+})
+
+test_that("what can't be recorded of a block leaves no run of its candidates that seems to go on, and none twice", {
+  skip_without_tune()
+  file <- local_file()
+  folds <- three_folds()
+  objects <- paste0(file, ".objects")
+  fits <- 0
+  # A file takes the place of the folder of stored bytes before the first block has one.
+  break_it <- function(fit) {
+    fits <<- fits + 1
+    if (fits == 1) {
+      file.rename(objects, paste0(objects, "-away"))
+      file.create(objects)
+    }
+    "a fit"
+  }
+  control <- tune::control_grid(extract = break_it, allow_par = FALSE)
+  expect_warning(
+    suppressMessages(log_search(file, tune::tune_grid(tree_workflow(), folds, grid = depths(), control = control), name = "it", resume = TRUE)),
+    "Candidates", class = "fitledger_warning_not_recorded"
+  )
+  runs <- read_runs(file, details = TRUE)
+  expect_identical(runs$status, rep("finished", 4))
+  expect_identical(sort(runs$tree_depth), c(1L, 2L, 4L))
+})
+
 test_that("who is out of a race is not chosen", {
   skip_without_tune("finetune", "lme4")
   file <- local_ledger()

@@ -114,3 +114,17 @@ test_that("what is called .Random.seed and is no state of R's costs no fit", {
   }
   expect_identical(unique(read_runs(file, details = TRUE)$status), "finished")
 })
+
+test_that("a stream that the fit has removed costs no fit where warnings are errors", {
+  file <- local_ledger()
+  fit <- function(...) {
+    rm(".Random.seed", envir = globalenv())
+    "the fit"
+  }
+  withr::local_preserve_seed()
+  withr::local_options(warn = 2)
+  for (call in list(function() with_run(file, list(), fit, seed = 1), function() log_call(file, fit(), seed = 1))) {
+    if (exists(".Random.seed", globalenv(), inherits = FALSE)) rm(".Random.seed", envir = globalenv())
+    expect_identical(call(), "the fit")
+  }
+})

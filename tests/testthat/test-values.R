@@ -6,6 +6,31 @@ comes_back <- function(values) {
   unname(lapply(as.list(read_runs(file))[-(1:2)], function(x) if (is.list(x)) x[[1]] else x))
 }
 
+test_that("what has more elements than a row has room for is refused, before anything is made of it", {
+  file <- local_ledger()
+  # R has it without having its elements.
+  long <- seq_len(1e10)
+  run <- start_run(file)
+  calls <- list(
+    function() log_run(file, list(long = long), list()), function() log_run(file, list(a = list(long)), list()),
+    function() log_run(file, long, list()), function() log_run(file, list(), long), function() log_params(run, long = long),
+    function() log_tags(run, long = long), function() end_run(run, long)
+  )
+  for (call in calls) expect_error(call(), "longer than a row may be", class = "fitledger_error_value")
+  expect_identical(nrow(read_runs(file)), 1L)
+})
+
+test_that("a vector that fails as it is read costs no fit within with_run()", {
+  file <- local_ledger()
+  # There is no memory for its elements, which hashing asks for.
+  long <- seq_len(1e12)
+  kept <- suppressWarnings(with_run(file, list(), function(run) {
+    log_artifact(run, "table", structure(list(long = long), class = "data.frame", row.names = integer()))
+    "the fit"
+  }))
+  expect_identical(kept, "the fit")
+})
+
 test_that("typed missing and empty values come back", {
   values <- list(
     NA, NA_integer_, NA_real_, NA_character_, as.Date(NA), as.difftime(NA_real_, units = "secs"),

@@ -11,6 +11,7 @@ use fitledger_core::format::object::Object;
 use fitledger_core::format::row::MAX_ROW_BYTES;
 use fitledger_core::format::time;
 use fitledger_core::format::value::{Kind, Value};
+use fitledger_core::platform::memory;
 
 use crate::guard::Failure;
 use crate::r::{R, Text};
@@ -32,13 +33,33 @@ pub fn check_fits(value: &Value, arg_path: &str) -> Result<(), Failure> {
     let pair = Object::new().named(arg_path, value);
     let quotes = pair.pairs().iter().filter(|&&byte| byte == b'"').count();
     match pair.pairs().len() + quotes + REST > MAX_ROW_BYTES {
-        true => Err(refuse(
-            arg_path,
-            "it is longer than a row may be, which is 16 MiB",
-            "Store it as an artifact.",
-        )),
+        true => Err(too_long(arg_path)),
         false => Ok(()),
     }
+}
+
+fn too_long(arg_path: &str) -> Failure {
+    refuse(
+        arg_path,
+        "it is longer than a row may be, which is 16 MiB",
+        "Store it as an artifact.",
+    )
+}
+
+/// Looks, before anything is made of the elements of a vector or a list, whether a row could have room for them, and memory
+/// for what they become, which is many times as much.
+fn check_count(x: R, arg_path: &str) -> Result<(), Failure> {
+    /// A digit and a comma.
+    const LEAST_BYTES: usize = 2;
+    /// Of a value with its name.
+    const MOST_BYTES: usize = 256;
+    if x.len() > MAX_ROW_BYTES / LEAST_BYTES {
+        return Err(too_long(arg_path));
+    }
+    if x.len() > 1 {
+        memory::ensure(MOST_BYTES * x.len());
+    }
+    Ok(())
 }
 
 /// A path as the user gave it.
@@ -130,6 +151,7 @@ fn named(x: R, what: &str, vector: AsVector) -> Result<Vec<(String, String, Item
     if x.len() == 0 {
         return Ok(Vec::new());
     }
+    check_count(x, what)?;
     let classes = x.classes();
     let frame = classes.iter().any(|class| class == "data.frame");
     let items: Vec<Item> = match x.ty() {
@@ -270,6 +292,7 @@ pub fn value(x: R, at: &str, depth: usize) -> Result<Value, Failure> {
         }
         SEXPTYPE::VECSXP if x.classes() == ["fitledger_redacted"] => Ok(Value::Redacted),
         SEXPTYPE::LGLSXP | SEXPTYPE::INTSXP | SEXPTYPE::REALSXP | SEXPTYPE::STRSXP => {
+            check_count(x, at)?;
             let vector = Atomic::of(x, at)?;
             let cells = |at: &str| {
                 (0..x.len())
@@ -310,6 +333,7 @@ fn list(x: R, at: &str, depth: usize) -> Result<Value, Failure> {
             instead(x, &classes),
         ));
     }
+    check_count(x, at)?;
     match names(x, at)? {
         Some(names) => names
             .into_iter()

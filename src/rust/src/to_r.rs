@@ -214,7 +214,7 @@ pub fn repeated<'a>(
     let known = strings(texts.map(Some));
     // SAFETY: both vectors are protected; what stands in one can stand in the other.
     unsafe {
-        let vector = Rf_protect(Rf_allocVector(SEXPTYPE::STRSXP, indexes.len() as _));
+        let vector = Rf_protect(allocate(SEXPTYPE::STRSXP, indexes.len()));
         for (i, index) in indexes.enumerate() {
             assert!(index < known.len());
             SET_STRING_ELT(vector, i as _, STRING_ELT(known.get(), index as _));

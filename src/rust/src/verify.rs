@@ -6,6 +6,7 @@ use fitledger_core::views::repair::LeftOut;
 use fitledger_core::views::verify;
 
 use crate::append_request::{AppendRequest, Entropy};
+use crate::artifacts::progress;
 use crate::from_r::path;
 use crate::guard::{Failure, guard};
 use crate::r::{self, R};
@@ -15,14 +16,15 @@ use crate::to_r;
 ///
 /// @noRd
 #[extendr]
-fn native_verify(file: Robj, checkpoint: Robj) -> Robj {
+fn native_verify(file: Robj, checkpoint: Robj, on_progress: Robj) -> Robj {
     guard(|| {
         let path = path(&file)?;
         let checkpoint = match R::of(&checkpoint).string() {
             None => None,
             Some(text) => Some(parse_checkpoint(&text)?),
         };
-        let report = verify::verify(&path, checkpoint.as_ref())?;
+        let mut progress = progress(&on_progress);
+        let report = verify::verify_with(&path, checkpoint.as_ref(), &mut progress)?;
         let number = |x: Option<u64>| x.map_or(Robj::from(Rfloat::na()), |x| Robj::from(x as f64));
         let fault = report.fault.as_ref();
         let problems = &report.problems;

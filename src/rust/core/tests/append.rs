@@ -384,15 +384,19 @@ fn a_row_that_is_too_long_is_refused() {
     assert_eq!(fs::read(&path).unwrap(), before);
 }
 
-/// A local file that says it lies elsewhere.
-struct Elsewhere {
+/// A local file that says it lies elsewhere, and is told where somebody is about to read.
+struct Elsewhere<'a> {
     file: FileStore,
-    network: Network,
+    network: Option<Network>,
+    before_reading: &'a (dyn Fn(u64) + Sync),
 }
 
-impl Store for Elsewhere {
+impl Store for Elsewhere<'_> {
     fn path(&self) -> &Path {
         self.file.path()
+    }
+    fn beside(&self, more: &str) -> io::Result<PathBuf> {
+        self.file.beside(more)
     }
     fn id(&self) -> FileId {
         self.file.id()
@@ -410,6 +414,7 @@ impl Store for Elsewhere {
         self.file.size()
     }
     fn read_at(&self, bytes: &mut [u8], offset: u64) -> io::Result<usize> {
+        (self.before_reading)(offset);
         self.file.read_at(bytes, offset)
     }
     fn append(&mut self, bytes: &[u8]) -> io::Result<usize> {
@@ -431,7 +436,7 @@ impl Store for Elsewhere {
         self.file.discard_if_new()
     }
     fn network(&self) -> io::Result<Option<Network>> {
-        Ok(Some(self.network.clone()))
+        Ok(self.network.clone())
     }
     fn copy_aside(&mut self, path: &Path, part: Range<u64>, more: &[u8]) -> io::Result<()> {
         self.file.copy_aside(path, part, more)
@@ -462,7 +467,8 @@ fn network_file_systems_are_refused_or_warned_of_once() {
         let open = || {
             FileStore::open(&path).map(|file| Elsewhere {
                 file,
-                network: network.clone(),
+                network: Some(network.clone()),
+                before_reading: &|_| {},
             })
         };
         ledger::append(open, &path, memory, &mut how, vec![])
@@ -516,7 +522,8 @@ fn a_birth_that_fails_leaves_a_link_alone() {
     let open = || {
         FileStore::open(&path).map(|file| Elsewhere {
             file,
-            network: Network::Other("CIFS".into()),
+            network: Some(Network::Other("CIFS".into())),
+            before_reading: &|_| {},
         })
     };
     let mut how = Append {
@@ -535,4 +542,51 @@ fn a_birth_that_fails_leaves_a_link_alone() {
     ledger::append(open, &path, &mut Memory::default(), &mut how, vec![]).unwrap_err();
     assert!(fs::symlink_metadata(&path).unwrap().is_symlink());
     assert!(!folder.0.join("elsewhere.csv").exists());
+}
+
+#[test]
+#[cfg(unix)]
+fn a_torn_tail_is_set_aside_beside_the_file_that_is_locked() {
+    let folder = Folder::new("swapped");
+    let path = folder.ledger();
+    log(&path, &mut Memory::default(), 1, &["a"]).unwrap();
+    let torn_at = fs::metadata(&path).unwrap().len();
+    let torn = [fs::read(&path).unwrap().as_slice(), b"4,2026-"].concat();
+    fs::write(&path, &torn).unwrap();
+    let others = folder.0.join("others");
+    fs::create_dir(&others).unwrap();
+    fs::write(others.join("notes"), b"theirs").unwrap();
+    let away = folder.0.join("away.csv");
+    // While the tail is read, which may take long, somebody has the path lead elsewhere.
+    let swap = |offset| {
+        if offset == torn_at && !away.exists() {
+            fs::rename(&path, &away).unwrap();
+            std::os::unix::fs::symlink(others.join("notes"), &path).unwrap();
+        }
+    };
+    let open = || {
+        FileStore::open(&path).map(|file| Elsewhere {
+            file,
+            network: None,
+            before_reading: &swap,
+        })
+    };
+    let mut how = Append {
+        session: Session {
+            version: 1,
+            context: &Object::new(),
+            lockfile: None,
+            code: &[],
+        },
+        sync: true,
+        now: Timestamp::now(),
+        random: &mut |bytes| bytes.fill(1),
+        since: Instant::now(),
+        give_up: &mut || false,
+    };
+    let e = ledger::append(open, &path, &mut Memory::default(), &mut how, vec![]).unwrap_err();
+    assert_eq!(e.class(), "io", "{e}");
+    assert_eq!(fs::read(&away).unwrap(), torn);
+    assert_eq!(fs::read(others.join("notes")).unwrap(), b"theirs");
+    assert_eq!(fs::read_dir(&others).unwrap().count(), 1);
 }

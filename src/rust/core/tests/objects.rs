@@ -21,7 +21,7 @@ use fitledger_core::format::time::Timestamp;
 use fitledger_core::ledger::objects::{Objects, Stored, copy_file, read_file, safe_file_name};
 use fitledger_core::ledger::{self, Append, FileStore, Memory, Session};
 use fitledger_core::platform::sys;
-use fitledger_core::views::verify::{Status, verify};
+use fitledger_core::views::verify::{Status, verify, verify_with};
 
 use wait::{PATIENCE, wait_until};
 
@@ -312,6 +312,16 @@ fn verifying_a_ledger_lists_what_is_wrong_with_its_artifacts() {
             other_size,
         ]
     );
+
+    let mut done = Vec::new();
+    let mut count = |bytes| {
+        done.push(bytes);
+        false
+    };
+    verify_with(&path, None, &mut count).unwrap();
+    assert!(done.len() > 1 && done.is_sorted(), "{done:?}");
+    let stopped = verify_with(&path, None, &mut |_| true);
+    assert!(matches!(stopped, Err(Error::Interrupted)), "{stopped:?}");
 }
 
 #[test]

@@ -3,7 +3,12 @@
 use std::fs;
 use std::path::Path;
 
+use fitledger_core::format::event::{Event, EventKind};
+use fitledger_core::format::id::RunId;
+use fitledger_core::format::object::Object;
+use fitledger_core::format::time::Timestamp;
 use fitledger_core::format::value::Value;
+use fitledger_core::ledger::{self, FileStore, Memory};
 use fitledger_core::views::best::{best, candidates};
 use fitledger_core::views::fold;
 use fitledger_core::views::parallel_read;
@@ -11,7 +16,7 @@ use fitledger_core::views::registry::Registry;
 use fitledger_core::views::runs::{Run, Runs, Status};
 use fitledger_core::views::series::{Point, Points};
 
-use random::{Dice, generic, open, path, words, write};
+use random::{Dice, generic, open, path, with_append, words, write};
 
 mod random;
 
@@ -47,6 +52,47 @@ fn any_ledger_reads_the_same() {
         compare(&path);
         fs::remove_file(&path).unwrap();
     }
+}
+
+/// A name that such a row has first is no column until another row has it.
+#[test]
+fn rows_without_effect_leave_the_order_of_columns_alone() {
+    let path = path("bulk-columns");
+    drop(fs::remove_file(&path));
+    let row = |id: &str, params: &str, metrics: &str, context: &str| {
+        let object = |text: &str| Object::of_pairs(text.as_bytes().to_vec());
+        let event = Event {
+            run_id: RunId::new(id),
+            params: object(params),
+            metrics: object(metrics),
+            context: object(context),
+            ..Event::new(EventKind::Run)
+        };
+        (Timestamp::now(), event)
+    };
+    let events = vec![
+        row("a", r#""k":1"#, r#""m":1"#, ""),
+        // It has begun, which shows only when the rest of the row is read.
+        row("a", r#""late":1"#, r#""later":1"#, r#""tags":{"by":"ann"}"#),
+        row("b", r#""new":1,"late":1"#, r#""newer":1,"later":1"#, ""),
+    ];
+    let written = with_append(
+        &Object::new(),
+        Timestamp::now(),
+        &mut |bytes| bytes.fill(1),
+        |how| {
+            ledger::append(
+                || FileStore::open(&path),
+                &path,
+                &mut Memory::default(),
+                how,
+                events,
+            )
+        },
+    );
+    written.unwrap();
+    compare(&path);
+    fs::remove_file(&path).unwrap();
 }
 
 #[test]

@@ -779,3 +779,44 @@ fn a_link_to_a_ledger_stays_one_and_rights_stay_as_they_were() {
         .find(|path| path.to_string_lossy().contains(".torn-"));
     assert_eq!(mode(&aside.unwrap()), 0o640);
 }
+
+#[test]
+#[cfg(unix)]
+fn a_repair_takes_the_place_of_nothing_that_came_meanwhile() {
+    let folder = Folder::new("swapped");
+    let path = folder.ledger();
+    log_as(&path, "ann", ["a", "b", "c"].map(run).to_vec());
+    damage(&path, &[4]);
+    let damaged = fs::read(&path).unwrap();
+    let (away, others) = (folder.0.join("away.csv"), folder.0.join("others"));
+    fs::create_dir(&others).unwrap();
+    fs::write(others.join("notes"), b"theirs").unwrap();
+    let by_link = || std::os::unix::fs::symlink(others.join("notes"), &path).unwrap();
+    let by_file = || fs::write(&path, b"theirs").unwrap();
+    for come in [&by_link as &dyn Fn(), &by_file] {
+        let context = Object::new();
+        let outcome = with_append(&context, 1, |how| {
+            let open = || FileStore::open_existing(&path);
+            let mut memory = Memory::default();
+            ledger::repair(open, &path, &mut memory, how, |_, _, _| {
+                fs::rename(&path, &away).unwrap();
+                come();
+                Ok(())
+            })
+        });
+        let e = outcome.expect_err("another file has its name");
+        assert_eq!(e.class(), "io", "{e}");
+        assert_eq!(fs::read(&path).unwrap(), b"theirs");
+        assert_eq!(fs::read(others.join("notes")).unwrap(), b"theirs");
+        assert_eq!(fs::read_dir(&others).unwrap().count(), 1);
+        let left = folder
+            .beside()
+            .into_iter()
+            .map(|path| path.display().to_string());
+        let left: Vec<String> = left.filter(|path| path.contains(".repaired-")).collect();
+        assert_eq!(left, [""; 0]);
+        assert_eq!(fs::read(&away).unwrap(), damaged);
+        fs::rename(&away, &path).unwrap();
+    }
+    repaired(&path);
+}

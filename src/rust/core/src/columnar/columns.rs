@@ -373,7 +373,11 @@ impl Columns {
             .is_some_and(|column| column.name.as_bytes() == name)
     }
 
-    pub fn truncate(&mut self, length: usize) -> Result<()> {
+    /// Forgets the rows from one on, and the columns that came with them, from one on.
+    pub fn truncate(&mut self, length: usize, columns: usize) -> Result<()> {
+        for column in self.columns.drain(columns..) {
+            self.by_name.remove(&column.name);
+        }
         let mut columns = self.columns.iter_mut();
         columns.try_for_each(|column| column.truncate(length))
     }

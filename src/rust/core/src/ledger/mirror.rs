@@ -178,8 +178,8 @@ impl Store for DraftStore {
         self.mirror.path()
     }
 
-    fn real_path(&self) -> PathBuf {
-        self.mirror.real_path()
+    fn beside(&self, more: &str) -> io::Result<PathBuf> {
+        self.mirror.beside(more)
     }
 
     fn id(&self) -> FileId {

@@ -109,18 +109,13 @@ fn replace<S: Store, T>(
     let carried = Some(carry(&wreck, &mut draft, how)?);
 
     aside.keep(store)?;
-    let mut repaired = store.real_path().into_os_string();
-    repaired.push(format!(
-        ".repaired-{}",
-        id::short_id(how.random).collect::<String>()
-    ));
-    let repaired = Path::new(&repaired);
-    let written = store.copy_aside(repaired, 0..kept, &draft.bytes);
-    written.map_err(|e| Error::io(repaired, "write", e))?;
-    store.replace_by(repaired).map_err(|e| {
-        drop(std::fs::remove_file(repaired));
-        Error::io(&path, "replace", e)
-    })?;
+    let digits: String = id::short_id(how.random).collect();
+    let repaired = store.beside(&format!(".repaired-{digits}"));
+    let repaired = repaired.map_err(|e| Error::io(&path, "look at", e))?;
+    let written = store.copy_aside(&repaired, 0..kept, &draft.bytes);
+    written.map_err(|e| Error::io(&repaired, "write", e))?;
+    let replaced = store.replace_by(&repaired);
+    replaced.map_err(|e| Error::io(&path, "replace", e))?;
     Ok(Repaired { aside, carried })
 }
 

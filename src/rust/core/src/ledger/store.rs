@@ -1,10 +1,13 @@
 //! Where a ledger's bytes live. Everything that a write does to the outside goes through here.
 
+use std::ffi::OsString;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
+use crate::platform::folder::OpenFolder;
 use crate::platform::sys::{self, FileId, Network};
 
 /// The most bytes that one system call reads or writes.
@@ -13,9 +16,12 @@ pub const PIECE_BYTES: usize = 64 << 20;
 /// The storage of one ledger. The methods are the system calls that a write is made of.
 pub trait Store: Sync {
     fn path(&self) -> &Path;
-    /// Where the file really is, if the path leads there by links. What belongs to it is made beside it.
-    fn real_path(&self) -> PathBuf {
-        self.path().to_owned()
+    /// The path of a file beside the ledger, by what its name has more than the ledger's. What belongs to a ledger is made
+    /// beside the file, where the path leads there by links, too.
+    fn beside(&self, more: &str) -> io::Result<PathBuf> {
+        let mut path = self.path().to_owned().into_os_string();
+        path.push(more);
+        Ok(path.into())
     }
     fn id(&self) -> FileId;
     /// Whether opening the file has made it.
@@ -57,6 +63,38 @@ pub struct FileStore {
     path: PathBuf,
     id: FileId,
     made: bool,
+    /// Looked for when it is needed.
+    place: OnceLock<Place>,
+}
+
+/// Where a file lies: the folder stays the same whatever others put in its place, or in that of the file, meanwhile.
+struct Place {
+    folder: OpenFolder,
+    path: PathBuf,
+    name: OsString,
+}
+
+impl Place {
+    /// Where a path leads, if that is this file.
+    fn of(path: &Path, id: FileId) -> io::Result<Place> {
+        let real = path.canonicalize()?;
+        let name = real.file_name().ok_or(io::ErrorKind::InvalidInput)?;
+        let path = sys::folder_of(&real).to_owned();
+        let place = Place {
+            folder: OpenFolder::enter(&path)?,
+            path,
+            name: name.to_owned(),
+        };
+        place.check(id).map(|()| place)
+    }
+
+    /// That this file has the name still.
+    fn check(&self, id: FileId) -> io::Result<()> {
+        match self.folder.file_id(&self.name)? == id {
+            true => Ok(()),
+            false => Err(io::Error::other("another file has come into its place")),
+        }
+    }
 }
 
 impl FileStore {
@@ -105,11 +143,33 @@ impl FileStore {
             path: path.to_owned(),
             id,
             made: false,
+            place: OnceLock::new(),
         })
     }
 
     fn is_link(&self) -> bool {
         self.path.is_symlink()
+    }
+
+    fn real_path(&self) -> PathBuf {
+        let real = self.path.canonicalize();
+        real.unwrap_or_else(|_| self.path.clone())
+    }
+
+    fn place(&self) -> io::Result<&Place> {
+        match self.place.get() {
+            Some(place) => Ok(place),
+            None => {
+                let place = Place::of(&self.path, self.id)?;
+                Ok(self.place.get_or_init(|| place))
+            }
+        }
+    }
+
+    /// Removes the file. A link that leads to it goes on leading there.
+    pub(super) fn remove(&self) -> io::Result<()> {
+        let place = Place::of(&self.path, self.id)?;
+        place.folder.remove_file(&place.name)
     }
 
     /// Copies a part of the file in pieces.
@@ -140,9 +200,11 @@ impl Store for FileStore {
         &self.path
     }
 
-    fn real_path(&self) -> PathBuf {
-        let real = self.path.canonicalize();
-        real.unwrap_or_else(|_| self.path.clone())
+    fn beside(&self, more: &str) -> io::Result<PathBuf> {
+        let place = self.place()?;
+        let mut name = place.name.clone();
+        name.push(more);
+        Ok(place.path.join(name))
     }
 
     fn id(&self) -> FileId {
@@ -205,7 +267,7 @@ impl Store for FileStore {
     fn discard_if_new(&mut self) -> io::Result<()> {
         if self.made && self.size()? == 0 && self.is_current()? {
             // A link that led nowhere goes on leading nowhere.
-            std::fs::remove_file(self.path.canonicalize()?)?;
+            self.remove()?;
         }
         Ok(())
     }
@@ -223,23 +285,33 @@ impl Store for FileStore {
     }
 
     fn copy_aside(&mut self, path: &Path, part: Range<u64>, more: &[u8]) -> io::Result<()> {
-        let mut file = sys::create_new(path)?;
+        let folder = &self.place()?.folder;
+        let name = path.file_name().unwrap_or_default();
+        let mut file = folder.create(name, false)?;
         let made = (|| {
             // Who may read the ledger may read the copy, and nobody else.
             sys::share_file(&file, &self.file.metadata()?)?;
             self.copy_part(part, &mut file)?;
             file.write_all(more)?;
             file.sync_all()?;
-            self.sync_folder()
+            folder.sync()
         })();
         if made.is_err() {
-            drop(std::fs::remove_file(path));
+            drop(folder.remove_file(name));
         }
         made
     }
 
     fn replace_by(&mut self, path: &Path) -> io::Result<()> {
-        sys::rename_over(path, &self.real_path())?;
-        self.sync_folder()
+        let place = self.place()?;
+        let name = path.file_name().unwrap_or_default();
+        let replaced = place
+            .check(self.id)
+            .and_then(|()| place.folder.rename(name, &place.folder, &place.name));
+        if replaced.is_err() {
+            drop(place.folder.remove_file(name));
+        }
+        replaced?;
+        place.folder.sync()
     }
 }

@@ -21,6 +21,8 @@ pub struct Batch {
     pub names: Column,
     pub experiments: Column,
     pub seeds: Column,
+    /// How many parameters and metrics the runs have that were ended.
+    columns: [usize; 2],
 }
 
 impl Batch {
@@ -49,13 +51,15 @@ impl Batch {
         self.hashes.push(hash(id));
         self.began.push(began);
         self.session.push(session);
+        self.columns = [self.params.len(), self.metrics.len()];
     }
 
-    /// Forgets values of a run that wasn't ended.
+    /// Forgets values of a run that wasn't ended. It may be one without effect, whose names are no columns.
     pub fn drop_unfinished(&mut self) -> Result<()> {
         let length = self.len();
-        self.params.truncate(length)?;
-        self.metrics.truncate(length)?;
+        let [params, metrics] = self.columns;
+        self.params.truncate(length, params)?;
+        self.metrics.truncate(length, metrics)?;
         self.names.truncate(length)?;
         self.experiments.truncate(length)?;
         self.seeds.truncate(length)

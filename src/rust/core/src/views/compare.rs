@@ -122,10 +122,11 @@ fn texts(values: Vec<Option<&Value>>) -> Vec<Option<String>> {
     };
     let texts: Vec<Option<(String, String)>> =
         values.into_iter().map(|value| value.map(both)).collect();
-    let ambiguous = texts.iter().flatten().any(|(words, json)| {
-        let mut others = texts.iter().flatten();
-        others.any(|other| other.0 == *words && other.1 != *json)
-    });
+    let mut known: HashMap<&str, &str> = HashMap::new();
+    let ambiguous = texts
+        .iter()
+        .flatten()
+        .any(|(words, json)| *known.entry(words).or_insert(json) != json);
     texts
         .into_iter()
         .map(|text| text.map(|(words, json)| if ambiguous { json } else { words }))

@@ -7,9 +7,8 @@ use crate::columnar::strings::hash;
 use crate::error::{Error, Result};
 use crate::format::artifact::ArtifactEntry;
 use crate::format::id::Seq;
-use crate::format::json::Malformed;
-use crate::format::row::{RawRow, Row};
-use crate::ledger::objects::Objects;
+use crate::format::row::RawRow;
+use crate::ledger::objects::{Objects, Progress};
 use crate::ledger::{self, CheckedRow, Invalid, Ledger, PlainRun, Tail};
 use crate::views::checkpoint::Checkpoint;
 use crate::views::fold::{Fold, Refusal};
@@ -74,6 +73,15 @@ pub struct Report {
 
 /// Recomputes everything from the raw bytes and changes nothing.
 pub fn verify(path: &Path, checkpoint: Option<&Checkpoint>) -> Result<Report> {
+    verify_with(path, checkpoint, &mut |_| false)
+}
+
+/// The same for who may want to stop while stored bytes are hashed.
+pub fn verify_with(
+    path: &Path,
+    checkpoint: Option<&Checkpoint>,
+    progress: Progress<'_>,
+) -> Result<Report> {
     let (ledger, found) = match ledger::examine(path) {
         Ok(examined) => examined,
         Err(Error::Corrupt {
@@ -118,7 +126,7 @@ pub fn verify(path: &Path, checkpoint: Option<&Checkpoint>) -> Result<Report> {
             byte,
             why,
         }),
-        problems: problems(&whole, &found.invalid)?,
+        problems: problems(&whole, &found.invalid, progress)?,
     })
 }
 
@@ -159,9 +167,9 @@ fn compare(
 }
 
 /// Rows without effect, and stored bytes that are not what their rows say. All rows of the ledger hold.
-fn problems(ledger: &Ledger, invalid: &[Invalid]) -> Result<Vec<Problem>> {
+fn problems(ledger: &Ledger, invalid: &[Invalid], progress: Progress<'_>) -> Result<Vec<Problem>> {
     let mut registry = Registry::default();
-    let mut artifacts = Artifacts::beside(ledger);
+    let mut artifacts = Artifacts::beside(ledger, progress);
     match look(ledger, invalid, &mut registry, &mut artifacts) {
         Err(Error::Newer { what, .. }) => {
             return Ok(vec![Problem {
@@ -211,7 +219,7 @@ fn look(
     ledger: &Ledger,
     invalid: &[Invalid],
     registry: &mut Registry,
-    artifacts: &mut Artifacts,
+    artifacts: &mut Artifacts<'_>,
 ) -> Result<()> {
     let mut session = None;
     for row in ledger::checked_rows(ledger, invalid) {
@@ -223,8 +231,9 @@ fn look(
         let looked = registry.apply(&row);
         looked.map_err(|refusal| refusal.of_row(&row, ledger))?;
         if !registry.run_ids.is_without_effect(row.seq) {
-            let checked = artifacts.check(&row).map_err(Refusal::from);
-            checked.map_err(|refusal| refusal.of_row(&row, ledger))?;
+            let named = stored::of_row(&row).map_err(Refusal::from);
+            let named = named.map_err(|refusal| refusal.of_row(&row, ledger))?;
+            artifacts.check(row.seq, named)?;
         }
     }
     Ok(())
@@ -248,31 +257,44 @@ fn begin<'a>(
 }
 
 /// Looks at the bytes that rows name, at each once.
-struct Artifacts {
+struct Artifacts<'a> {
     objects: Objects,
     seen: HashMap<(String, Option<u64>), Option<&'static str>>,
     problems: Vec<Problem>,
+    progress: Progress<'a>,
+    /// How many bytes were looked at.
+    done: u64,
 }
 
-impl Artifacts {
-    fn beside(ledger: &Ledger) -> Artifacts {
+impl<'a> Artifacts<'a> {
+    fn beside(ledger: &Ledger, progress: Progress<'a>) -> Artifacts<'a> {
         Artifacts {
             objects: Objects::beside(ledger.path()),
             seen: HashMap::new(),
             problems: Vec::new(),
+            progress,
+            done: 0,
         }
     }
 
-    fn check(&mut self, row: &Row<'_>) -> std::result::Result<(), Malformed> {
-        for (what, entry) in stored::of_row(row)? {
+    /// Looks at what a row names.
+    fn check(&mut self, row: Seq, named: Vec<(String, ArtifactEntry)>) -> Result<()> {
+        for (what, entry) in named {
             let Some(sha256) = &entry.sha256 else {
                 continue;
             };
-            let check = || check_object(&self.objects, &entry);
-            let known = self.seen.entry((sha256.clone(), entry.size));
-            if let Some(wrong) = *known.or_insert_with(check) {
+            let key = (sha256.clone(), entry.size);
+            let wrong = match self.seen.get(&key) {
+                Some(known) => *known,
+                None => {
+                    let found = self.check_object(&entry)?;
+                    self.seen.insert(key, found);
+                    found
+                }
+            };
+            if let Some(wrong) = wrong {
                 self.problems.push(Problem {
-                    row: row.seq.0,
+                    row: row.0,
                     kind: "artifact",
                     what: format!("the stored bytes of {what} {wrong}"),
                 });
@@ -280,16 +302,23 @@ impl Artifacts {
         }
         Ok(())
     }
-}
 
-/// What is wrong with the bytes that a row names, if anything.
-fn check_object(objects: &Objects, entry: &ArtifactEntry) -> Option<&'static str> {
-    let Some(digest) = entry.digest() else {
-        return Some("are named by no hash");
-    };
-    match objects.open(&digest, entry.size, &mut |_| false) {
-        Ok(_) => None,
-        Err(Error::Artifact { damage, .. }) => Some(damage.text()),
-        Err(_) => Some("can't be read"),
+    /// What is wrong with the bytes that a row names, if anything.
+    fn check_object(&mut self, entry: &ArtifactEntry) -> Result<Option<&'static str>> {
+        let Some(digest) = entry.digest() else {
+            return Ok(Some("are named by no hash"));
+        };
+        let before = self.done;
+        let (progress, done) = (&mut self.progress, &mut self.done);
+        let mut count = |bytes: u64| {
+            *done = before + bytes;
+            progress(*done)
+        };
+        match self.objects.open(&digest, entry.size, &mut count) {
+            Ok(_) => Ok(None),
+            Err(Error::Interrupted) => Err(Error::Interrupted),
+            Err(Error::Artifact { damage, .. }) => Ok(Some(damage.text())),
+            Err(_) => Ok(Some("can't be read")),
+        }
     }
 }

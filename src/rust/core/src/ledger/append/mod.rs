@@ -169,7 +169,7 @@ pub fn discard_begun(path: &Path, memory: &mut Memory, how: &mut Append<'_>) -> 
         if size < MOST_BYTES && rows <= 2 {
             memory.forget(path);
             // What is stored beside it is there for the next one.
-            std::fs::remove_file(path.canonicalize()?)?;
+            store.remove()?;
         }
         Ok(())
     };

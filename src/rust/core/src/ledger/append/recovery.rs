@@ -69,14 +69,13 @@ impl SetAside {
             hasher.update(&block[..read]);
             at += read as u64;
         }
-        let mut file = store.real_path().into_os_string();
-        file.push(format!(".torn-{offset}-"));
-        file.push(id::short_id(random).collect::<String>());
+        let digits: String = id::short_id(random).collect();
+        let file = store.beside(&format!(".torn-{offset}-{digits}"));
         Ok(SetAside {
             offset,
             length: at - offset,
             sha256: hasher.finish(),
-            file: file.into(),
+            file: file.map_err(|e| Error::io(store.path(), "look at", e))?,
         })
     }
 
