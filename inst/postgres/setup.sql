@@ -96,8 +96,8 @@ CREATE TRIGGER goes_on BEFORE UPDATE ON @schema@.ledgers FOR EACH ROW EXECUTE FU
 --
 -- What an append calls is in plpgsql, whose plans are kept for the session, or in SQL that is taken into its caller, which says
 -- no more of itself than of what it calls (`convert_to()` is no more than STABLE): of other functions in SQL each call is parsed
--- and planned anew, which took more than the append itself. It calls them in expressions: PERFORM makes a query of each call.
--- This and the three after it are called by functions alone that say where names are looked up.
+-- and planned anew, which took more than the append itself. It calls them in expressions: PERFORM makes a query of each. This and the three after it are called by functions alone that
+-- say where names are looked up.
 CREATE FUNCTION @schema@.may(l @schema@.ledgers, to_write boolean) RETURNS boolean LANGUAGE plpgsql STABLE AS $$
 BEGIN
   IF l.owner = session_user THEN
