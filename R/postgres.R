@@ -233,27 +233,20 @@ query_texts <- function(open, fun, ..., call = rlang::caller_env()) {
 }
 
 # Appends rows; the parts of the answer. On a connection of our own it is a statement that is prepared once, and then takes
-# half of what a question costs; what is appended is one value, since each takes RPostgres some time of its own. Another
-# connection may be inside a transaction: the times are equal in the first question of one, but for a prepared statement's.
+# half of what a question costs. Another one may be inside a transaction: the times are equal in the first question of one, but
+# for a prepared statement's.
 ask_append <- function(open, request, seen, decided_on, cells, waits, call, refused = abort_refused) {
   rows <- sprintf("%.0f", c(seen$seq, decided_on))
+  values <- list(open$ledger$name, request, rows[[1]], seen$hash, rows[[2]], cells, waits)
   append <- paste0("CALL \"", open$ledger$schema, "\".append(")
   joined <- if (is.function(open$ledger$connect)) {
-    given <- paste(open$ledger$name, request, rows[[1]], seen$hash, rows[[2]], waits, cells, sep = "\x1d")
-    ask(open, paste0(append, appended_values, ", true, NULL)"), call, list(given), refused)
+    ask(open, paste0(append, "$1, $2, $3, $4, $5, $6, $7, true, NULL)"), call, values, refused)
   } else {
     outside <- "pg_catalog.now() OPERATOR(pg_catalog.=) pg_catalog.statement_timestamp()"
-    values <- list(open$ledger$name, request, rows[[1]], seen$hash, rows[[2]], cells, waits)
     ask(open, paste0(append, call_native(native_sql, values), ", ", outside, ", NULL)"), call, refused = refused)
   }
   strsplit(joined, "\x1f", fixed = TRUE)[[1]]
 }
-
-# The values of an append, of the one that is sent: none of them has a control character, but for what separates cells and rows.
-appended_values <- local({
-  value <- sprintf("pg_catalog.split_part($1, E'\\x1d', %d)", c(1:5, 7:6))
-  paste0(value, c("", "", "::bigint", "", "::bigint", "", "::boolean"), collapse = ", ")
-})
 
 # The same, of rows that may be on record although the question failed: what it took too long for, under a `statement_timeout`, or
 # was cancelled in, may have been the wait for the disk. So it is asked again, without that wait.

@@ -96,7 +96,7 @@ CREATE TRIGGER goes_on BEFORE UPDATE ON @schema@.ledgers FOR EACH ROW EXECUTE FU
 --
 -- What an append calls is in plpgsql, whose plans are kept for the session, or in SQL that is taken into its caller, which says
 -- no more of itself than of what it calls (`convert_to()` is no more than STABLE): of other functions in SQL each call is parsed
--- and planned anew, which took more than the append itself. It calls them in expressions: PERFORM makes a query of each. This and the three after it are called by functions alone that
+-- and planned anew, which took more than the append itself. This and the three after it are called by functions alone that
 -- say where names are looked up.
 CREATE FUNCTION @schema@.may(l @schema@.ledgers, to_write boolean) RETURNS boolean LANGUAGE plpgsql STABLE AS $$
 BEGIN
@@ -190,6 +190,7 @@ END $$;
 -- session says.
 CREATE FUNCTION @schema@.wait_for_disk() RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
+  -- An expression, unlike PERFORM, takes no query.
   was text := set_config('client_min_messages', 'warning', true);
 BEGIN
   IF current_setting('synchronous_commit') <> 'remote_apply' THEN
@@ -200,11 +201,9 @@ END $$;
 -- The same for all that was committed before. A transaction that wrote nothing to the log would not wait.
 CREATE FUNCTION @schema@.flush() RETURNS void LANGUAGE plpgsql
 SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-DECLARE
-  done text;
 BEGIN
-  done := @schema@.wait_for_disk();
-  done := pg_logical_emit_message(true, 'fitledger', '');
+  PERFORM @schema@.wait_for_disk();
+  PERFORM pg_logical_emit_message(true, 'fitledger', '');
 END $$;
 
 -- Rows after one, with their line feeds: up to another, or fewer, so that they take no more than some bytes, if one row doesn't.
@@ -302,14 +301,16 @@ DECLARE
   body text;
   first constant bigint := l.seq + 1;
 BEGIN
-  SELECT
-    (SELECT seq FROM @schema@.rows WHERE ledger = l.ledger AND request = request_),
-    (SELECT @schema@.hash_of(line) FROM @schema@.rows WHERE ledger = l.ledger AND seq = seen_seq)
-    INTO known, seen;
-  IF known IS NOT NULL THEN
+  SELECT seq INTO known FROM @schema@.rows WHERE ledger = l.ledger AND request = request_;
+  IF FOUND THEN
     RETURN ARRAY['ok', known::text, (known + cardinality(rows_) - 1)::text, (
       SELECT @schema@.hash_of(line) FROM @schema@.rows WHERE ledger = l.ledger AND seq = known + cardinality(rows_) - 1
     ), 'pending'];
+  END IF;
+  IF seen_seq = l.seq THEN
+    seen := l.hash;
+  ELSE
+    SELECT @schema@.hash_of(line) INTO seen FROM @schema@.rows WHERE ledger = l.ledger AND seq = seen_seq;
   END IF;
   IF seen IS DISTINCT FROM seen_hash THEN
     RETURN ARRAY['unseen'];
@@ -349,18 +350,17 @@ CREATE FUNCTION @schema@.append_rows(
 SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '2s' AS $$
 DECLARE
   l @schema@.ledgers;
-  done text;
   all_ constant text[] := string_to_array(rows_, E'\x1e');
   -- Under the lock, for which others wait, is only what needs it.
   bodies constant text[] := @schema@.check_rows(all_);
 BEGIN
   SELECT * INTO l FROM @schema@.ledgers x WHERE x.name = name_ AND @schema@.may(x, true) FOR NO KEY UPDATE SKIP LOCKED;
   IF FOUND THEN
-    done := @schema@.wait_for_disk();
+    PERFORM @schema@.wait_for_disk();
     RETURN @schema@.append_to(l, request_, seen_seq, seen_hash, decided_on, all_, bodies, 'settled');
   END IF;
   -- Others are at it: nobody is to wait for the disk under the lock.
-  done := set_config('synchronous_commit', 'off', true);
+  PERFORM set_config('synchronous_commit', 'off', true);
   -- Who waits for it longer than `lock_timeout` tells their user, and comes again. What is locked in the block, a transaction
   -- inside of the other one, is changed in it, too: else it would be locked by two.
   BEGIN
@@ -384,7 +384,6 @@ CREATE PROCEDURE @schema@.append(
 ) LANGUAGE plpgsql AS $$
 DECLARE
   answers pg_catalog.text[];
-  done pg_catalog.text;
 BEGIN
   IF NOT outside THEN
     answer := 'in_transaction';
@@ -393,7 +392,7 @@ BEGIN
   answers := @schema@.append_rows(name_, request_, seen_seq, seen_hash, decided_on, rows_);
   COMMIT;
   IF to_wait AND answers[5] OPERATOR(pg_catalog.=) 'pending' THEN
-    done := @schema@.flush();
+    PERFORM @schema@.flush();
     COMMIT;
     answers[5] := 'settled';
   END IF;
