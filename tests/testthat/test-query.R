@@ -375,7 +375,7 @@ test_that("names that no variable of R can have keep no condition from its answe
   of_run[c("seq", "run_id", "params")] <- c(nrow(rows) + 1, "nameless", "{\"\":5}")
   nameless <- withr::local_tempfile(fileext = ".csv")
   write_rows(rbind(rows, of_run), nameless)
-  for (ledger in c(file, nameless)) {
+  for (ledger in list(file, nameless)) {
     expect_identical(read_runs(ledger, where = k == 1 & status == "finished")$k, 1)
     expect_identical(best_run(ledger, "rmse", where = k == 1)$rmse, 1)
     expect_true(long %in% names(read_runs(ledger, where = is.na(k))))
