@@ -446,24 +446,33 @@ impl Store for Elsewhere<'_> {
     }
 }
 
+/// Begins a ledger, or recovers it, and appends no event.
+fn append_nothing<S: Store>(
+    open: impl FnMut() -> io::Result<S>,
+    path: &Path,
+    memory: &mut Memory,
+) -> fitledger_core::Result<()> {
+    let mut how = Append {
+        session: Session {
+            version: 1,
+            context: &Object::new(),
+            lockfile: None,
+            code: &[],
+        },
+        sync: true,
+        now: Timestamp::now(),
+        random: &mut |bytes| bytes.fill(1),
+        since: Instant::now(),
+        give_up: &mut || false,
+    };
+    ledger::append(open, path, memory, &mut how, vec![]).map(drop)
+}
+
 #[test]
 fn network_file_systems_are_refused_or_warned_of_once() {
     let folder = Folder::new("network");
     let path = folder.ledger();
     let append = |memory: &mut Memory, network: Network| {
-        let mut how = Append {
-            session: Session {
-                version: 1,
-                context: &Object::new(),
-                lockfile: None,
-                code: &[],
-            },
-            sync: true,
-            now: Timestamp::now(),
-            random: &mut |bytes| bytes.fill(1),
-            since: Instant::now(),
-            give_up: &mut || false,
-        };
         let open = || {
             FileStore::open(&path).map(|file| Elsewhere {
                 file,
@@ -471,7 +480,7 @@ fn network_file_systems_are_refused_or_warned_of_once() {
                 before_reading: &|_| {},
             })
         };
-        ledger::append(open, &path, memory, &mut how, vec![])
+        append_nothing(open, &path, memory)
     };
     let mut memory = Memory::default();
     let e = append(&mut memory, Network::Other("CIFS".into())).unwrap_err();
@@ -526,20 +535,7 @@ fn a_birth_that_fails_leaves_a_link_alone() {
             before_reading: &|_| {},
         })
     };
-    let mut how = Append {
-        session: Session {
-            version: 1,
-            context: &Object::new(),
-            lockfile: None,
-            code: &[],
-        },
-        sync: true,
-        now: Timestamp::now(),
-        random: &mut |bytes| bytes.fill(1),
-        since: Instant::now(),
-        give_up: &mut || false,
-    };
-    ledger::append(open, &path, &mut Memory::default(), &mut how, vec![]).unwrap_err();
+    append_nothing(open, &path, &mut Memory::default()).unwrap_err();
     assert!(fs::symlink_metadata(&path).unwrap().is_symlink());
     assert!(!folder.0.join("elsewhere.csv").exists());
 }
@@ -571,20 +567,7 @@ fn a_torn_tail_is_set_aside_beside_the_file_that_is_locked() {
             before_reading: &swap,
         })
     };
-    let mut how = Append {
-        session: Session {
-            version: 1,
-            context: &Object::new(),
-            lockfile: None,
-            code: &[],
-        },
-        sync: true,
-        now: Timestamp::now(),
-        random: &mut |bytes| bytes.fill(1),
-        since: Instant::now(),
-        give_up: &mut || false,
-    };
-    let e = ledger::append(open, &path, &mut Memory::default(), &mut how, vec![]).unwrap_err();
+    let e = append_nothing(open, &path, &mut Memory::default()).unwrap_err();
     assert_eq!(e.class(), "io", "{e}");
     assert_eq!(fs::read(&away).unwrap(), torn);
     assert_eq!(fs::read(others.join("notes")).unwrap(), b"theirs");
