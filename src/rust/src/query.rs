@@ -7,13 +7,13 @@ use std::path::Path;
 
 use extendr_api::prelude::*;
 use extendr_ffi::SEXPTYPE;
-use fitledger_core::columnar::columns::Column;
+use fitledger_core::columnar::columns::{Column, number};
 use fitledger_core::format::row::RawRow;
 use fitledger_core::format::time::Timestamp;
 use fitledger_core::format::value::Value;
 use fitledger_core::ledger::{self, RowRead};
 use fitledger_core::platform::{memory, sys};
-use fitledger_core::views::best;
+use fitledger_core::views::best::{self, Wanted};
 use fitledger_core::views::compare::{Field, compare};
 use fitledger_core::views::details::{self, Beside, Content, Detail};
 use fitledger_core::views::export;
@@ -113,21 +113,17 @@ fn native_read_runs(file: Robj, wanted: Robj, details: Robj, void: Robj, best: R
             ),
             names = to_r::strings(names.iter().map(|(name, _)| Some(name.as_str()))),
             metrics = named_texts(own_names, metrics),
-            count = (runs.len() - if void { 0 } else { runs.count_void()? }) as f64,
+            count = (runs.len() - if void { 0 } else { runs.count_void() }) as f64,
             sealed = to_r::strings(sealed.iter().map(|name| Some(name.as_str())))
         )
         .into())
     })
 }
 
-/// Which runs are the best.
+/// Which runs are the best, by a metric of one of its names.
 struct Best {
     metric: String,
-    maximize: bool,
-    n: usize,
-    candidates: Option<R>,
-    /// What stands for the series of runs, by their rows.
-    over: HashMap<usize, f64>,
+    wanted: Wanted,
 }
 
 impl Best {
@@ -143,12 +139,12 @@ impl Best {
         };
         // A series has the metric's own name, whichever column it was asked for by.
         let over = over.zip(table::find_metric(runs, &metric));
-        Ok(Best {
+        let wanted = Wanted {
             maximize: list.element(1).is_true(),
             n: count(list.element(2)).ok_or_else(broken)?,
-            candidates: match list.element(3).ty() {
+            chosen: match list.element(3).ty() {
                 SEXPTYPE::NILSXP => None,
-                SEXPTYPE::STRSXP => Some(list.element(3)),
+                SEXPTYPE::STRSXP => Some(chosen(runs, list.element(3))?),
                 _ => return Err(broken()),
             },
             over: match over {
@@ -158,55 +154,42 @@ impl Best {
                 }
                 None => HashMap::new(),
             },
-            metric,
-        })
+        };
+        Ok(Best { metric, wanted })
     }
 
     fn among(&self, runs: &Runs) -> Result<Vec<usize>, Failure> {
-        let Some(metric) = table::find_metric(runs, &self.metric) else {
-            return Ok(Vec::new());
-        };
-        // Most often there is nothing to look up.
-        match self.over.is_empty() {
-            true => self.best_of(runs, best::candidates(runs, metric, |_| None)?),
-            false => self.best_of(
-                runs,
-                best::candidates(runs, metric, |row| self.over.get(&row).copied())?,
-            ),
+        match table::find_metric(runs, &self.metric) {
+            Some(metric) => Ok(best::best_runs(runs, metric, &self.wanted)?),
+            None => Ok(Vec::new()),
         }
-    }
-
-    fn best_of(
-        &self,
-        runs: &Runs,
-        candidates: impl Iterator<Item = (usize, f64)>,
-    ) -> Result<Vec<usize>, Failure> {
-        let Some(ids) = self.candidates else {
-            return Ok(best::best(candidates, self.maximize, self.n));
-        };
-        let mut is_chosen = vec![false; runs.len()];
-        for i in 0..ids.len() {
-            if let Text::Is(id) = ids.borrowed_text(i) {
-                if let Some(row) = runs.run_ids.find(&id)? {
-                    is_chosen[row] = true;
-                }
-            }
-        }
-        let candidates = candidates.filter(|(row, _)| is_chosen[*row]);
-        Ok(best::best(candidates, self.maximize, self.n))
     }
 
     /// The metric, and the values by which some runs were compared, unless these are its own.
     fn shown<'a>(&self, runs: &'a Runs, rows: &[usize]) -> Option<(&'a Column, Column)> {
-        let metric = table::find_metric(runs, &self.metric).filter(|_| !self.over.is_empty())?;
+        let over = Some(&self.wanted.over).filter(|over| !over.is_empty())?;
+        let metric = table::find_metric(runs, &self.metric)?;
         let mut shown = Column::new(&metric.name);
         for &row in rows {
-            let own = || best::number(metric.tag(row), metric.bits(row));
-            let value = self.over.get(&row).copied().or_else(own)?;
+            let own = || number(metric.tag(row), metric.bits(row));
+            let value = over.get(&row).copied().or_else(own)?;
             shown.set(row, Value::Double(value)).ok()?;
         }
         Some((metric, shown))
     }
+}
+
+/// Of each row whether its run is among those with some ids.
+fn chosen(runs: &Runs, ids: R) -> Result<Vec<bool>, Failure> {
+    let mut chosen = vec![false; runs.len()];
+    for i in 0..ids.len() {
+        if let Text::Is(id) = ids.borrowed_text(i) {
+            if let Some(row) = runs.run_ids.find(&id)? {
+                chosen[row] = true;
+            }
+        }
+    }
+    Ok(chosen)
 }
 
 fn count(n: R) -> Option<usize> {
@@ -227,8 +210,7 @@ fn native_best_of(numbers: Robj, maximize: Robj, n: Robj) -> Robj {
             return Err(Failure::argument("numbers"));
         }
         let n = count(R::of(&n)).ok_or_else(|| Failure::argument("n"))?;
-        let candidates = numbers.doubles().iter().copied().enumerate();
-        let rows = best::best(candidates, R::of(&maximize).is_true(), n);
+        let rows = best::best(numbers.doubles(), R::of(&maximize).is_true(), n);
         Ok(to_r::doubles(rows.iter().map(|&row| row as f64 + 1.0)))
     })
 }

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use fitledger_core::ledger;
-use fitledger_core::views::best;
+use fitledger_core::views::best::{Wanted, best_runs};
 use fitledger_core::views::details::{Content, beside};
 use fitledger_core::views::runs::Runs;
 use fitledger_core::views::table::{self, Role};
@@ -35,10 +35,12 @@ fn the_best_runs_are_those() {
     let without_condition = |answer: &Value| answer.get("where").is_none();
     for answer in answers("best").into_iter().filter(without_condition) {
         let metric = runs.metrics.get(answer["metric"].as_str().unwrap());
-        let maximize = answer["maximize"].as_bool().unwrap();
-        let n = answer["n"].as_u64().unwrap() as usize;
-        let candidates = best::candidates(&runs, metric.unwrap(), |_| None).unwrap();
-        let found = best::best(candidates, maximize, n);
+        let wanted = Wanted {
+            maximize: answer["maximize"].as_bool().unwrap(),
+            n: answer["n"].as_u64().unwrap() as usize,
+            ..Wanted::default()
+        };
+        let found = best_runs(&runs, metric.unwrap(), &wanted).unwrap();
         assert_eq!(serde_json::json!(found), answer["rows"], "{answer}");
         asked += 1;
     }

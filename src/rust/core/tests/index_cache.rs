@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use fitledger_core::error::Error;
 use fitledger_core::format::digest::Digest;
-use fitledger_core::views::best::{best, candidates};
+use fitledger_core::views::best::{Wanted, best_runs};
 use fitledger_core::views::compare::compare;
 use fitledger_core::views::export;
 use fitledger_core::views::index_cache::IndexCache;
@@ -50,9 +50,14 @@ type Question = fn(&Runs) -> Result<String, Error>;
 const QUESTIONS: [Question; 8] = [
     words,
     |runs| {
+        let wanted = Wanted {
+            maximize: true,
+            n: 3,
+            ..Wanted::default()
+        };
         let mut answers = String::new();
         for metric in runs.metrics.iter() {
-            let rows = best(candidates(runs, metric, |_| None)?, true, 3);
+            let rows = best_runs(runs, metric, &wanted)?;
             answers += &table(runs, &rows)?;
         }
         Ok(answers)

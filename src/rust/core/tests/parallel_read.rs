@@ -1,15 +1,17 @@
 //! Invariant: reading runs by blocks gives what folding the events one by one gives, on any ledger.
 
+use std::collections::HashMap;
 use std::fs;
 use std::path::Path;
 
+use fitledger_core::columnar::blocks::BLOCK;
 use fitledger_core::format::event::{Event, EventKind};
 use fitledger_core::format::id::RunId;
 use fitledger_core::format::object::Object;
 use fitledger_core::format::time::Timestamp;
 use fitledger_core::format::value::Value;
 use fitledger_core::ledger::{self, FileStore, Memory};
-use fitledger_core::views::best::{best, candidates};
+use fitledger_core::views::best::{Wanted, best_runs};
 use fitledger_core::views::fold;
 use fitledger_core::views::parallel_read;
 use fitledger_core::views::registry::Registry;
@@ -92,6 +94,104 @@ fn rows_without_effect_leave_the_order_of_columns_alone() {
     );
     written.unwrap();
     compare(&path);
+    fs::remove_file(&path).unwrap();
+}
+
+/// The best of runs in several blocks are found without a look at most of them; they are the same as by a look at all.
+#[test]
+fn the_best_of_many_runs_are_the_first_of_all_sorted() {
+    let path = path("best-of-many");
+    let len = 3 * BLOCK as u64 + 100;
+    // They grow, fall, and repeat; some are none.
+    let number = |i: u64, dice: &mut Dice| match dice.roll(20) {
+        0 => r#"{"$double":"Inf"}"#.to_owned(),
+        1 => r#"{"$double":"NaN"}"#.to_owned(),
+        2 => r#""no number""#.to_owned(),
+        3..12 => format!("{i}.5"),
+        12..15 => format!("-{i}.25"),
+        _ => format!("{}", i % 7),
+    };
+    let now = Timestamp::now();
+    for seed in 0..4 {
+        drop(fs::remove_file(&path));
+        let mut dice = Dice(seed);
+        let mut events: Vec<(Timestamp, Event)> = Vec::new();
+        for i in 0..len {
+            let m = number(i, &mut dice);
+            let k = if i < len / 2 {
+                String::new()
+            } else {
+                format!(r#","k":{i}"#)
+            };
+            let event = Event {
+                run_id: RunId::new(&format!("run-{i}")),
+                metrics: Object::of_pairs(format!(r#""m":{m}{k}"#).into_bytes()),
+                ..Event::new(EventKind::Run)
+            };
+            events.push((now, event));
+        }
+        for i in (0..len).filter(|i| i % 1000 < 5 || i % BLOCK as u64 == 0) {
+            let event = Event {
+                run_id: RunId::new(&format!("run-{i}")),
+                context: Object::of_pairs(br#""void":true,"reason":"x""#.to_vec()),
+                ..Event::new(EventKind::Void)
+            };
+            events.push((now, event));
+        }
+        let written = with_append(&Object::new(), now, &mut |bytes| bytes.fill(1), |how| {
+            ledger::append(
+                || FileStore::open(&path),
+                &path,
+                &mut Memory::default(),
+                how,
+                events,
+            )
+        });
+        written.unwrap();
+        let runs: Runs = parallel_read::read(&open(&path)).unwrap().into_view();
+        assert_eq!(runs.len() as u64, len);
+        let void = runs.iter().filter(|run| run.is_void()).count();
+        assert_eq!(runs.count_void(), void);
+        for column in runs.metrics.iter() {
+            for maximize in [false, true] {
+                let all = sorted(&runs, &column.name, maximize);
+                for n in [0, 1, 2, 1000, BLOCK, all.len(), usize::MAX] {
+                    let wanted = Wanted {
+                        maximize,
+                        n,
+                        ..Wanted::default()
+                    };
+                    let expected = &all[..n.min(all.len())];
+                    assert_eq!(best_runs(&runs, column, &wanted).unwrap(), expected);
+
+                    let chosen = (0..runs.len()).map(|row| row % 3 == 1);
+                    let wanted = Wanted {
+                        chosen: Some(chosen.collect()),
+                        ..wanted
+                    };
+                    let expected = all.iter().copied().filter(|row| row % 3 == 1);
+                    let expected: Vec<usize> = expected.take(n).collect();
+                    assert_eq!(best_runs(&runs, column, &wanted).unwrap(), expected);
+                }
+            }
+        }
+        // What stands for a series is beyond what is known of the column itself.
+        let column = runs.metrics.get("k").unwrap();
+        let over = HashMap::from([(5, 1e12), (2 * BLOCK + 7, -1e12), (BLOCK, 1e13)]);
+        for maximize in [false, true] {
+            let expected = match maximize {
+                false => vec![2 * BLOCK + 7],
+                true => vec![3 * BLOCK + 99],
+            };
+            let wanted = Wanted {
+                maximize,
+                n: 1,
+                over: over.clone(),
+                chosen: None,
+            };
+            assert_eq!(best_runs(&runs, column, &wanted).unwrap(), expected);
+        }
+    }
     fs::remove_file(&path).unwrap();
 }
 
@@ -192,8 +292,12 @@ fn the_best_are_the_first_of_all_sorted() {
                 let all = sorted(&runs, &column.name, maximize);
                 for n in [0, 1, 2, 17, all.len(), usize::MAX] {
                     let expected = &all[..n.min(all.len())];
-                    let candidates = candidates(&runs, column, |_| None).unwrap();
-                    assert_eq!(best(candidates, maximize, n), expected);
+                    let wanted = Wanted {
+                        maximize,
+                        n,
+                        ..Wanted::default()
+                    };
+                    assert_eq!(best_runs(&runs, column, &wanted).unwrap(), expected);
                 }
             }
         }

@@ -335,6 +335,11 @@ impl<T: Fixed> Blocks<T> {
         }
     }
 
+    /// The values of a block, which are brought into memory; none of one that isn't there.
+    pub fn load_block(&self, block: usize) -> Result<&[T]> {
+        self.blocks.get(block).map_or(Ok(&[]), Block::load)
+    }
+
     pub fn set(&mut self, index: usize, value: T) -> Result<()> {
         self.blocks[index / BLOCK].values_mut()?[index % BLOCK] = value;
         Ok(())
@@ -418,7 +423,7 @@ impl<T: Fixed> Blocks<T> {
         for row in rows {
             let block = row / BLOCK;
             if last.replace(block) != Some(block) {
-                self.blocks.get(block).map_or(Ok(&[][..]), Block::load)?;
+                self.load_block(block)?;
             }
         }
         Ok(())

@@ -77,6 +77,51 @@ impl Fixed for Tag {
     }
 }
 
+/// The number that a cell is.
+pub fn number(tag: Tag, bits: u64) -> Option<f64> {
+    match tag {
+        Tag::Double => Some(f64::from_bits(bits)),
+        Tag::Int => Some(f64::from(bits as i32)),
+        _ => None,
+    }
+}
+
+/// Between which numbers all of a block are, NaN aside. They may be further apart than they need be: what was replaced or
+/// forgotten counts, and so do the neighbours of what was taken over from another column.
+#[derive(Debug, Clone, Copy)]
+pub struct Bounds {
+    pub least: f64,
+    pub most: f64,
+}
+
+impl Bounds {
+    /// Those of no number.
+    const NONE: Bounds = Bounds {
+        least: f64::INFINITY,
+        most: f64::NEG_INFINITY,
+    };
+
+    fn include(&mut self, other: Bounds) {
+        // Of a number and NaN these are the number.
+        self.least = self.least.min(other.least);
+        self.most = self.most.max(other.most);
+    }
+}
+
+impl Indexed for Bounds {
+    fn write(&self, to: &mut Writer<'_>) -> std::io::Result<()> {
+        self.least.to_bits().write(to)?;
+        self.most.to_bits().write(to)
+    }
+
+    fn read(from: &mut Reader) -> Option<Bounds> {
+        Some(Bounds {
+            least: f64::from_bits(u64::read(from)?),
+            most: f64::from_bits(u64::read(from)?),
+        })
+    }
+}
+
 /// One column. A row that was never set is absent.
 #[derive(Debug, Default)]
 pub struct Column {
@@ -85,6 +130,8 @@ pub struct Column {
     sorts: u64,
     tags: Blocks<Tag>,
     bits: Blocks<u64>,
+    /// Those of the numbers of each block, up to the last one that has any.
+    bounds: Vec<Bounds>,
     /// The texts, each once; the bits of a cell that is one are its index here.
     pub texts: StringTable,
     /// The JSON of values of other sorts.
@@ -96,6 +143,7 @@ indexed!(Column {
     sorts,
     tags,
     bits,
+    bounds,
     texts,
     others,
 });
@@ -139,6 +187,10 @@ impl Column {
     /// Sets a cell whose value the bits are.
     pub fn put(&mut self, row: usize, tag: Tag, bits: u64) -> Result<()> {
         self.sorts |= 1 << tag as u8;
+        if let Some(number) = number(tag, bits) {
+            let (least, most) = (number, number);
+            self.widen(row / BLOCK, Bounds { least, most });
+        }
         if row < self.tags.len() {
             self.tags.set(row, tag)?;
             return self.bits.set(row, bits);
@@ -167,6 +219,13 @@ impl Column {
         for tags in other.tags.slices(rows.clone()) {
             self.tags.extend(tags)?;
         }
+        for block in rows.start / BLOCK..rows.end.div_ceil(BLOCK) {
+            if let Some(bounds) = other.bounds(block) {
+                let first = to + (block * BLOCK).saturating_sub(rows.start);
+                let last = to + ((block + 1) * BLOCK).min(rows.end) - 1 - rows.start;
+                (first / BLOCK..=last / BLOCK).for_each(|block| self.widen(block, bounds));
+            }
+        }
         let cells = || {
             other
                 .tags
@@ -191,8 +250,22 @@ impl Column {
         Ok(())
     }
 
+    fn widen(&mut self, block: usize, by: Bounds) {
+        if self.bounds.len() <= block {
+            self.bounds.resize(block + 1, Bounds::NONE);
+        }
+        self.bounds[block].include(by);
+    }
+
+    /// Between which numbers those of a block are, if it has any.
+    pub fn bounds(&self, block: usize) -> Option<Bounds> {
+        let bounds = self.bounds.get(block).copied();
+        bounds.filter(|bounds| bounds.least <= bounds.most)
+    }
+
     /// Forgets the cells from a row on.
     pub fn truncate(&mut self, length: usize) -> Result<()> {
+        self.bounds.truncate(length.div_ceil(BLOCK));
         self.tags.truncate(length)?;
         self.bits.truncate(length)
     }
@@ -258,11 +331,9 @@ impl Column {
         self.tags.size() + self.bits.size() + self.texts.size() + self.others.size()
     }
 
-    /// The cells of a block; those that follow were never set.
-    pub fn cells(&self, block: usize) -> (&[Tag], &[u64]) {
-        let rows = block * BLOCK..(block + 1) * BLOCK;
-        let mut cells = self.tags.slices(rows.clone()).zip(self.bits.slices(rows));
-        cells.next().unwrap_or_default()
+    /// The cells of a block, which are brought into memory; those that follow were never set.
+    pub fn load_block(&self, block: usize) -> Result<(&[Tag], &[u64])> {
+        Ok((self.tags.load_block(block)?, self.bits.load_block(block)?))
     }
 
     /// Brings all cells into memory, but not what the bits of a text or another sort stand for.
@@ -476,5 +547,67 @@ mod tests {
         }
         assert_eq!(copy.get(1), Some(Value::Str("first".into())));
         assert_eq!(column.get(1000), None);
+    }
+
+    fn numbers(column: &Column, block: usize) -> impl Iterator<Item = f64> {
+        let (tags, bits) = column.load_block(block).unwrap();
+        let numbers = tags.iter().zip(bits);
+        numbers.filter_map(|(&tag, &bits)| number(tag, bits).filter(|number| !number.is_nan()))
+    }
+
+    #[test]
+    fn the_numbers_of_a_block_are_within_its_bounds() {
+        let value = |i: usize| match i % 5 {
+            0 => Value::Double(f64::NAN),
+            1 => Value::Int(-(i as i32)),
+            2 => Value::Str("x".into()),
+            _ => Value::Double(i as f64),
+        };
+        let column = |rows: std::ops::Range<usize>| {
+            let mut column = Column::default();
+            for row in rows {
+                column.set(row, value(row)).unwrap();
+            }
+            column
+        };
+        let within = |column: &Column| {
+            for block in 0..5 {
+                for number in numbers(column, block) {
+                    let bounds = column.bounds(block).unwrap();
+                    assert!(bounds.least <= number && number <= bounds.most);
+                }
+            }
+        };
+        let mut whole = column(3..2 * BLOCK + 5);
+        within(&whole);
+        // As close as can be.
+        let (least, most) = (
+            whole.bounds(1).unwrap().least,
+            whole.bounds(1).unwrap().most,
+        );
+        assert_eq!(numbers(&whole, 1).fold(f64::INFINITY, f64::min), least);
+        assert_eq!(numbers(&whole, 1).fold(f64::NEG_INFINITY, f64::max), most);
+
+        whole.set(BLOCK + 1, Value::Double(-1e9)).unwrap();
+        assert_eq!(whole.bounds(1).unwrap().least, -1e9);
+        within(&whole);
+        let starts = [0, 1, 7, BLOCK - 1, BLOCK, BLOCK + 1, 2 * BLOCK + 4];
+        for start in starts {
+            for end in starts.into_iter().filter(|&end| end > start) {
+                for to in starts {
+                    let mut copy = column(0..to);
+                    copy.append(to, &whole, start..end).unwrap();
+                    within(&copy);
+                }
+            }
+        }
+        whole.truncate(BLOCK).unwrap();
+        within(&whole);
+        assert!(whole.bounds(1).is_none());
+
+        let mut none = Column::default();
+        none.set(0, Value::Double(f64::NAN)).unwrap();
+        none.set(1, Value::Null).unwrap();
+        assert!(none.bounds(0).is_none());
     }
 }

@@ -94,20 +94,26 @@ impl StringTable {
         pages + self.ends.size() + self.table.size()
     }
 
-    fn end(&self, index: usize) -> (usize, usize) {
-        let end = self.ends.get(index).expect("a text's index");
-        ((end >> 32) as usize, end as u32 as usize)
+    /// The page where a text is, and where in it the text ends.
+    fn load_end(&self, index: usize) -> Result<(usize, usize)> {
+        let end = self.ends.load_at(index)?.expect("a text's index");
+        Ok(((end >> 32) as usize, end as u32 as usize))
     }
 
-    fn bytes(&self, index: usize) -> &[u8] {
-        let (page, end) = self.end(index);
-        let before = index.checked_sub(1).map(|before| self.end(before));
-        let start = before.filter(|before| before.0 == page);
-        &self.pages[page].values()[start.map_or(0, |before| before.1)..end]
+    /// The bytes of a text, which are brought into memory.
+    fn load_bytes(&self, index: usize) -> Result<&[u8]> {
+        let (page, end) = self.load_end(index)?;
+        let start = match index.checked_sub(1) {
+            Some(before) => Some(self.load_end(before)?).filter(|before| before.0 == page),
+            None => None,
+        };
+        Ok(&self.pages[page].load()?[start.map_or(0, |before| before.1)..end])
     }
 
     pub fn get(&self, index: usize) -> &str {
-        std::str::from_utf8(self.bytes(index)).expect("only texts were added")
+        let bytes = self.load_bytes(index);
+        let bytes = bytes.expect("what is read was loaded before");
+        std::str::from_utf8(bytes).expect("only texts were added")
     }
 
     pub fn iter(&self) -> impl ExactSizeIterator<Item = &str> {
@@ -116,11 +122,7 @@ impl StringTable {
 
     /// Brings the text at an index into memory.
     pub fn load_at(&self, index: usize) -> Result<()> {
-        if let Some(before) = index.checked_sub(1) {
-            self.ends.load_at(before)?;
-        }
-        let end = self.ends.load_at(index)?.expect("a text's index");
-        self.pages[(end >> 32) as usize].load().map(drop)
+        self.load_bytes(index).map(drop)
     }
 
     /// Brings all texts into memory.
@@ -150,11 +152,8 @@ impl StringTable {
                 return Ok(Slot::Free(slot));
             }
             let index = entry as u32 as usize - 1;
-            if entry >> 32 == hash >> 32 {
-                self.load_at(index)?;
-                if self.bytes(index) == text {
-                    return Ok(Slot::Of(index));
-                }
+            if entry >> 32 == hash >> 32 && self.load_bytes(index)? == text {
+                return Ok(Slot::Of(index));
             }
             slot = (slot + 1) & mask;
         }

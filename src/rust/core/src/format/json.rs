@@ -260,6 +260,16 @@ fn is_shortest(x: f64, bytes: &[u8]) -> bool {
     /// So many bytes hold 19 digits, as many as 64 bits do.
     const MOST_BYTES: usize = 20;
     const FRACTION_BITS: u32 = f64::MANTISSA_DIGITS - 1;
+    /// Those of ten.
+    const POWERS: [u64; MOST_BYTES] = {
+        let mut powers = [1; MOST_BYTES];
+        let mut i = 1;
+        while i < MOST_BYTES {
+            powers[i] = 10 * powers[i - 1];
+            i += 1;
+        }
+        powers
+    };
     let digits = bytes.strip_prefix(b"-").unwrap_or(bytes);
     let is_signed = digits.len() < bytes.len();
     // Of these none is written with an exponent, and what is computed below takes less than 128 bits.
@@ -269,20 +279,20 @@ fn is_shortest(x: f64, bytes: &[u8]) -> bool {
     {
         return false;
     }
-    let Some(point) = memchr::memchr(b'.', digits) else {
+    let (mut written, mut point) = (0_u64, None);
+    for (i, byte) in digits.iter().enumerate() {
+        match byte.wrapping_sub(b'0') {
+            digit @ 0..=9 => written = 10 * written + u64::from(digit),
+            _ if *byte == b'.' && point.is_none() => point = Some(i),
+            _ => return false,
+        }
+    }
+    let Some(whole) = point else {
         return false;
     };
-    let (whole, decimals) = (&digits[..point], &digits[point + 1..]);
-    if whole.is_empty() || decimals.is_empty() || whole.len() > 1 && whole[0] == b'0' {
+    let decimals = digits.len() - whole - 1;
+    if whole == 0 || decimals == 0 || whole > 1 && digits[0] == b'0' {
         return false;
-    }
-    let mut written = 0_u64;
-    for byte in whole.iter().chain(decimals) {
-        let digit = byte.wrapping_sub(b'0');
-        if digit > 9 {
-            return false;
-        }
-        written = 10 * written + u64::from(digit);
     }
     // The double is `mantissa / 2^shift`. A power of two is nearer to the double below it than to the one above.
     let fraction = x.to_bits() & ((1 << FRACTION_BITS) - 1);
@@ -292,11 +302,11 @@ fn is_shortest(x: f64, bytes: &[u8]) -> bool {
         return false;
     }
     // All in units of `1 / (2^(shift + 1) 10^decimals)`, in which half of the way to the next double is `half`.
-    let half = u128::from(10_u64.pow(decimals.len() as u32));
+    let half = u128::from(POWERS[decimals]);
     let double = u128::from(2 * (fraction | 1 << FRACTION_BITS)) * half;
     let unit = 1_u128 << (shift + 1);
-    let off = double.abs_diff(u128::from(written) * unit);
-    let shorter = u128::from(written / 10) * 10 * unit;
+    let off = double.abs_diff(u128::from(written) << (shift + 1));
+    let shorter = u128::from(written / 10 * 10) << (shift + 1);
     off < half
         && off < unit / 2
         && double.abs_diff(shorter) > half

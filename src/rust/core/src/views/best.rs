@@ -1,74 +1,138 @@
 //! Which runs are the best.
 
+use std::cmp::Ordering;
+use std::collections::{BinaryHeap, HashMap};
+
 use crate::columnar::blocks::{BLOCK, Result};
-use crate::columnar::columns::{Column, Tag};
+use crate::columnar::columns::{Column, Tag, number};
+use crate::platform::memory;
 use crate::views::runs::{Runs, Status};
 
-/// The best of some candidates, each a row and a number: the best one first, and of equals the first one.
-pub fn best(
-    candidates: impl Iterator<Item = (usize, f64)>,
-    maximize: bool,
-    n: usize,
-) -> Vec<usize> {
-    /// So many more than are wanted are kept before the worst of them are dropped.
-    const SPARE: usize = 1000;
-    let sign = if maximize { -1.0 } else { 1.0 };
-    let better = |a: &(f64, usize), b: &(f64, usize)| {
-        let order = a.0.partial_cmp(&b.0).expect("no NaN");
-        order.then(a.1.cmp(&b.1))
+/// How many of the best are wanted, and of which.
+#[derive(Debug, Default)]
+pub struct Wanted {
+    pub n: usize,
+    pub maximize: bool,
+    /// By their rows, what goes before the value that the metric of some runs ended with.
+    pub over: HashMap<usize, f64>,
+    /// Of each row whether its run is asked about; without it all are.
+    pub chosen: Option<Vec<bool>>,
+}
+
+/// The rows of the runs that are the best by a metric: the best one first, and of equals the first one. Those that can be
+/// are finished, not void, and have the metric.
+///
+/// Blocks of runs that can't be better than enough others are not brought into memory.
+pub fn best_runs(runs: &Runs, metric: &Column, wanted: &Wanted) -> Result<Vec<usize>> {
+    let Wanted { over, chosen, .. } = wanted;
+    let is_chosen = |row: usize| chosen.as_ref().is_none_or(|chosen| chosen[row]);
+    let mut ranking = Ranking::new(wanted.maximize, wanted.n.min(runs.len()));
+    // What the best run of a block would be at best.
+    let at_best = |block: usize| {
+        let number = match (over.is_empty(), wanted.maximize) {
+            (false, _) => f64::NEG_INFINITY,
+            (true, false) => metric.bounds(block)?.least,
+            (true, true) => -metric.bounds(block)?.most,
+        };
+        let row = block * BLOCK;
+        Some(Entry { number, row })
     };
-    let mut found: Vec<(f64, usize)> = Vec::new();
-    // Once there are enough, what comes later must be better than the worst of them.
-    let mut worst = f64::INFINITY;
-    let mut is_full = false;
-    candidates.for_each(|(row, number)| {
-        let number = sign * number;
-        if number.is_nan() || is_full && number >= worst {
+    let blocks = 0..runs.len().div_ceil(BLOCK);
+    let mut blocks: Vec<Entry> = blocks.filter_map(at_best).collect();
+    blocks.sort_unstable();
+    for block in blocks {
+        if !ranking.wants(&block) {
+            break;
+        }
+        let first = block.row;
+        let (tags, bits) = metric.load_block(first / BLOCK)?;
+        let (status, void) = runs.load_states(first / BLOCK)?;
+        let cells = tags.iter().zip(bits).zip(status.iter().zip(void));
+        for (row, ((&tag, &bits), (&status, &void))) in (first..).zip(cells) {
+            if status != Status::Finished || void || tag == Tag::Absent || !is_chosen(row) {
+                continue;
+            }
+            let over = over.get(&row).copied();
+            if let Some(number) = over.or_else(|| number(tag, bits)) {
+                ranking.offer(row, number);
+            }
+        }
+    }
+    Ok(ranking.into_rows())
+}
+
+/// The places of the best of some numbers, in the same order.
+pub fn best(numbers: &[f64], maximize: bool, n: usize) -> Vec<usize> {
+    let mut ranking = Ranking::new(maximize, n.min(numbers.len()));
+    for (place, &number) in numbers.iter().enumerate() {
+        ranking.offer(place, number);
+    }
+    ranking.into_rows()
+}
+
+/// The best `n` of what was offered.
+struct Ranking {
+    /// What makes smaller numbers the better ones.
+    sign: f64,
+    n: usize,
+    /// The worst of them on top.
+    kept: BinaryHeap<Entry>,
+}
+
+/// A row and its number, of which smaller is better.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Entry {
+    number: f64,
+    row: usize,
+}
+
+impl Eq for Entry {}
+
+impl PartialOrd for Entry {
+    fn partial_cmp(&self, other: &Entry) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Entry {
+    fn cmp(&self, other: &Entry) -> Ordering {
+        let order = self.number.partial_cmp(&other.number);
+        order.expect("no NaN").then(self.row.cmp(&other.row))
+    }
+}
+
+impl Ranking {
+    fn new(maximize: bool, n: usize) -> Ranking {
+        memory::ensure(2 * n * size_of::<Entry>());
+        Ranking {
+            sign: if maximize { -1.0 } else { 1.0 },
+            n,
+            kept: BinaryHeap::with_capacity(n),
+        }
+    }
+
+    /// Whether a row, or the best of those that begin with it, would be among them.
+    fn wants(&self, entry: &Entry) -> bool {
+        self.kept.len() < self.n || self.kept.peek().is_some_and(|worst| entry < worst)
+    }
+
+    fn offer(&mut self, row: usize, number: f64) {
+        let entry = Entry {
+            number: self.sign * number,
+            row,
+        };
+        if number.is_nan() || !self.wants(&entry) {
             return;
         }
-        found.push((number, row));
-        if n > 0 && found.len() >= n.saturating_mul(2).saturating_add(SPARE) {
-            found.select_nth_unstable_by(n - 1, better);
-            found.truncate(n);
-            worst = found[n - 1].0;
-            is_full = true;
+        if self.kept.len() == self.n {
+            self.kept.pop();
         }
-    });
-    found.sort_unstable_by(better);
-    found.truncate(n);
-    found.into_iter().map(|(_, row)| row).collect()
-}
+        self.kept.push(entry);
+    }
 
-/// The runs that can be the best by a metric, in their order: those that are finished, not void, and have it. What `over`
-/// gives for a run goes before the value that it ended with.
-pub fn candidates<'a>(
-    runs: &'a Runs,
-    metric: &'a Column,
-    over: impl Fn(usize) -> Option<f64> + Copy + 'a,
-) -> Result<impl Iterator<Item = (usize, f64)> + 'a> {
-    metric.load_cells()?;
-    let blocks = runs.states()?.enumerate();
-    Ok(blocks.flat_map(move |(block, (status, void))| {
-        let (tags, bits) = metric.cells(block);
-        let cells = tags.iter().zip(bits).zip(status.iter().zip(void));
-        cells
-            .enumerate()
-            .filter_map(move |(i, ((&tag, &bits), (&status, &void)))| {
-                if status != Status::Finished || void || tag == Tag::Absent {
-                    return None;
-                }
-                let row = block * BLOCK + i;
-                Some((row, over(row).or_else(|| number(tag, bits))?))
-            })
-    }))
-}
-
-/// The number that a metric ended with.
-pub fn number(tag: Tag, bits: u64) -> Option<f64> {
-    match tag {
-        Tag::Double => Some(f64::from_bits(bits)),
-        Tag::Int => Some(f64::from(bits as i32)),
-        _ => None,
+    fn into_rows(self) -> Vec<usize> {
+        let entries = self.kept.into_sorted_vec();
+        entries.into_iter().map(|entry| entry.row).collect()
     }
 }
 
@@ -110,7 +174,7 @@ mod tests {
                     false => numbers[a].partial_cmp(&numbers[b]).unwrap(),
                 });
                 rows.truncate(n);
-                assert_eq!(best(numbers.iter().copied().enumerate(), maximize, n), rows);
+                assert_eq!(best(&numbers, maximize, n), rows);
             }
         }
     }

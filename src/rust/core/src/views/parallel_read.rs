@@ -368,8 +368,9 @@ impl Sink for Cells<'_> {
 
 /// A number in its one encoding. With a point or an exponent it is a double, and so is what no integer of R's holds.
 fn number(text: &[u8], max: i64) -> Option<(Tag, u64)> {
+    let is_double = text.iter().any(|byte| matches!(byte, b'.' | b'e' | b'E'));
     let text = std::str::from_utf8(text).ok()?;
-    if text.contains(['.', 'e', 'E']) {
+    if is_double {
         let x: f64 = text.parse().ok()?;
         let holds = x.is_finite() && json::is_double(x, text.as_bytes());
         return holds.then(|| (Tag::Double, x.to_bits()));

@@ -72,6 +72,8 @@ pub struct Runs {
     began: Blocks<Timestamp>,
     status: Blocks<Status>,
     void: Blocks<bool>,
+    /// How many of them are.
+    void_count: u64,
     /// The number of the session in which each began or was resumed.
     session: Blocks<u32>,
     /// The number of the one in which it last said something, if that may be another.
@@ -106,6 +108,7 @@ indexed!(Runs {
     began,
     status,
     void,
+    void_count,
     session,
     last_session,
     several_sessions,
@@ -663,20 +666,13 @@ impl Runs {
     }
 
     /// How many runs are void.
-    pub fn count_void(&self) -> Result<usize> {
-        self.void.load()?;
-        // So many as a byte can count: of bytes the processor adds many at a time.
-        let of_few = |few: &[bool]| usize::from(few.iter().map(|&void| u8::from(void)).sum::<u8>());
-        let few = self.void.slices(0..self.len());
-        Ok(few.flat_map(|voids| voids.chunks(255)).map(of_few).sum())
+    pub fn count_void(&self) -> usize {
+        self.void_count as usize
     }
 
-    /// The status of the runs and whether they are void, block by block.
-    pub fn states(&self) -> Result<impl Iterator<Item = (&[Status], &[bool])>> {
-        self.status.load()?;
-        self.void.load()?;
-        let all = 0..self.len();
-        Ok(self.status.slices(all.clone()).zip(self.void.slices(all)))
+    /// The status of the runs of a block and whether they are void, which are brought into memory.
+    pub fn load_states(&self, block: usize) -> Result<(&[Status], &[bool])> {
+        Ok((self.status.load_block(block)?, self.void.load_block(block)?))
     }
 
     /// The sessions, in the order in which rows first name them.
@@ -953,6 +949,8 @@ impl Fold for Runs {
             }
             EventKind::Void => {
                 let is_void = context.void.unwrap_or(true);
+                let was_void = self.void.load_at(run)?.unwrap_or(false);
+                self.void_count = self.void_count + u64::from(is_void) - u64::from(was_void);
                 self.void.set(run, is_void)?;
                 let text = context.reason.clone().unwrap_or_default();
                 let reason = self.note(row, &context, text)?;
