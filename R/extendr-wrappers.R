@@ -172,10 +172,11 @@ native_buffered <- function(file) .Call(wrap__native_buffered, file)
 #' @noRd
 native_stop_writing <- function() .Call(wrap__native_stop_writing)
 
-#' Notes in which process the package was loaded.
+#' Notes in which process the package was loaded, and sees to its standard streams, whose numbers connections to databases
+#' must not get either.
 #'
 #' @noRd
-native_note_process <- function() .Call(wrap__native_note_process)
+native_prepare_process <- function() .Call(wrap__native_prepare_process)
 
 #' Whether a run may be given an artifact of this name: `NULL`, or a failure. For who has its bytes still to store; what
 #' counts is how it is when the row is written.

@@ -8,7 +8,7 @@
 "_PACKAGE"
 
 .onLoad <- function(libname, pkgname) {
-  native_note_process()
+  native_prepare_process()
   reg.finalizer(views, function(...) end_all(), onexit = TRUE)
   checking <- nzchar(Sys.getenv("_R_CHECK_PACKAGE_NAME_"))
   # R warns of a home that isn't there; without one there is no index.

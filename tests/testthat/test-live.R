@@ -1042,3 +1042,28 @@ test_that("a ledger that got the file number of a removed one doesn't get its li
   expect_identical(native_buffered(file)$run_id, character())
   expect_true(run$run_id %in% native_buffered(NULL)$run_id)
 })
+
+test_that("what a process without standard streams prints is in no ledger", {
+  skip_on_os("windows")
+  file <- local_file()
+  script <- withr::local_tempfile(fileext = ".R")
+  # While a thread writes what was buffered the script goes on.
+  writeLines(c(
+    paste0(".libPaths(", deparse1(.libPaths()), ")"),
+    "library(fitledger)",
+    paste0("run <- start_run(", deparse1(file), ", list())"),
+    "began <- Sys.time()",
+    "step <- 0",
+    "while (Sys.time() - began < 1.5 || step < 1000) {",
+    "  step <- step + 1",
+    "  log_metrics(run, loss = 1, step = step)",
+    "  cat('epoch', step, '\\n')",
+    "  Sys.sleep(0.0005)",
+    "}",
+    "end_run(run)"
+  ), script)
+  begin <- paste(shQuote(file.path(R.home("bin"), "exec", "R")), "--vanilla --no-echo -f", shQuote(script))
+  expect_identical(system2("sh", c("-c", shQuote(paste(begin, "<&- >&- 2>&-")))), 0L)
+  expect_identical(verify_ledger(file)$status, "ok")
+  expect_identical(read_runs(file, details = TRUE)$status, "finished")
+})

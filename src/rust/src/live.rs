@@ -746,13 +746,16 @@ fn native_stop_writing() -> Robj {
     })
 }
 
-/// Notes in which process the package was loaded.
+/// Notes in which process the package was loaded, and sees to its standard streams, whose numbers connections to databases
+/// must not get either.
 ///
 /// @noRd
 #[extendr]
-fn native_note_process() -> Robj {
+fn native_prepare_process() -> Robj {
     guard(|| {
         HOME.store(std::process::id(), Ordering::Relaxed);
+        // Where this fails a ledger is opened with an error.
+        drop(sys::occupy_standard_streams());
         Ok(Robj::from(()))
     })
 }
@@ -789,7 +792,7 @@ extendr_module! {
     fn native_log_points;
     fn native_buffered;
     fn native_stop_writing;
-    fn native_note_process;
+    fn native_prepare_process;
     fn native_check_new_artifact;
     fn native_began_in;
 }

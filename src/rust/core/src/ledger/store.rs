@@ -100,6 +100,7 @@ impl Place {
 impl FileStore {
     /// Opens the file for appending and creates it if need be.
     pub fn open(path: &Path) -> io::Result<FileStore> {
+        sys::occupy_standard_streams()?;
         let mut options = OpenOptions::new();
         let options = sys::never_block(options.read(true).append(true));
         match options.open(path) {
@@ -116,6 +117,7 @@ impl FileStore {
 
     /// Opens a file that is there for appending.
     pub fn open_existing(path: &Path) -> io::Result<FileStore> {
+        sys::occupy_standard_streams()?;
         let mut options = OpenOptions::new();
         FileStore::of(
             sys::never_block(options.read(true).append(true)).open(path)?,

@@ -128,6 +128,33 @@ mod imp {
         options.custom_flags(libc::O_NONBLOCK)
     }
 
+    /// Who is begun without standard streams, as some daemons and queues begin their jobs, gives the number of one to what
+    /// is opened next, and prints into it. So they are opened first, to lead nowhere.
+    pub fn occupy_standard_streams() -> io::Result<()> {
+        for stream in 0..3 {
+            // SAFETY: asks about a number that may be no descriptor; the name ends in a NUL. What is opened has the lowest free
+            // number, which is that of the stream, and stays open.
+            let opened = unsafe {
+                libc::fcntl(stream, libc::F_GETFD) != -1
+                    || libc::open(c"/dev/null".as_ptr(), libc::O_RDWR) != -1
+            };
+            if !opened {
+                return Err(io::Error::last_os_error());
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether there is a process, seen or not.
+    pub(super) fn has_pid(pid: i64) -> bool {
+        let Ok(pid) = libc::pid_t::try_from(pid) else {
+            return false;
+        };
+        // SAFETY: sends nothing.
+        let answered = unsafe { libc::kill(pid, 0) == 0 };
+        answered || io::Error::last_os_error().raw_os_error() != Some(libc::ESRCH)
+    }
+
     /// The file itself, not what a link leads to; a FIFO doesn't hang us.
     pub fn no_follow(options: &mut OpenOptions) -> &mut OpenOptions {
         options.custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_NOCTTY)
@@ -618,6 +645,14 @@ mod imp {
         File::create_new(path)
     }
 
+    pub fn occupy_standard_streams() -> io::Result<()> {
+        Ok(())
+    }
+
+    pub(super) fn has_pid(_pid: i64) -> bool {
+        true
+    }
+
     pub fn random(bytes: &mut [u8]) -> io::Result<()> {
         const SYSTEM_PREFERRED: u32 = 2;
         for part in bytes.chunks_mut(1 << 20) {
@@ -737,32 +772,50 @@ pub struct Process {
     pub started: Option<i64>,
 }
 
+/// The namespace of time that Linux boots with.
+const TIME_OF_THE_MACHINE: &str = "time:[4026531834]";
+
 /// This process.
 pub fn process() -> Process {
     let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok();
     let pids = std::fs::read_link("/proc/self/ns/pid").ok();
+    // Another count of time than the machine's shifts when each process began: nothing can be told of those beyond it.
+    let time = std::fs::read_link("/proc/self/ns/time");
+    let is_shifted = time.is_ok_and(|time| time != Path::new(TIME_OF_THE_MACHINE));
     Process {
-        boot: boot.map(|id| id.trim().to_owned()),
+        boot: boot.map(|id| id.trim().to_owned()).filter(|_| !is_shifted),
         pids: pids.map(|link| link.to_string_lossy().into_owned()),
-        started: started("self").ok().flatten(),
+        started: match started("self") {
+            Ok(Began::At(ticks)) => Some(ticks),
+            _ => None,
+        },
     }
 }
 
-/// When a process began; `None` if there is none. That nobody could look is an error.
-fn started(process: &str) -> io::Result<Option<i64>> {
+/// When a process began.
+enum Began {
+    /// In clock ticks since the boot.
+    At(i64),
+    /// It has ended, and nobody has asked yet how.
+    Dead,
+    /// There is none, or none for us to see.
+    NotSeen,
+}
+
+/// That nobody could look is an error.
+fn started(process: &str) -> io::Result<Began> {
     let stat = match std::fs::read_to_string(format!("/proc/{process}/stat")) {
         Ok(stat) => stat,
-        Err(e) if is_no_process(&e) => return Ok(None),
+        Err(e) if is_no_process(&e) => return Ok(Began::NotSeen),
         Err(e) => return Err(e),
     };
     // The second field is the program's name in parentheses and may hold anything.
     let fields = stat.rsplit_once(')').map(|(_, after_name)| after_name);
     let mut fields = fields.unwrap_or_default().split_whitespace();
-    // A dead process that nobody has reaped yet is gone, too.
     match fields.next() {
-        Some("Z" | "X") => Ok(None),
+        Some("Z" | "X") => Ok(Began::Dead),
         _ => match fields.nth(18).and_then(|ticks| ticks.parse().ok()) {
-            Some(ticks) => Ok(Some(ticks)),
+            Some(ticks) => Ok(Began::At(ticks)),
             None => Err(io::ErrorKind::InvalidData.into()),
         },
     }
@@ -783,7 +836,13 @@ pub fn is_gone(boot: &str, pids: &str, pid: i64, started_at: i64) -> bool {
     let ours = process();
     ours.boot.as_deref() == Some(boot)
         && ours.pids.as_deref() == Some(pids)
-        && started(&pid.to_string()).is_ok_and(|began| began != Some(started_at))
+        && match started(&pid.to_string()) {
+            Ok(Began::At(ticks)) => ticks != started_at,
+            Ok(Began::Dead) => true,
+            // Those of other users may be hidden.
+            Ok(Began::NotSeen) => !imp::has_pid(pid),
+            Err(_) => false,
+        }
 }
 
 #[cfg(test)]
@@ -839,14 +898,21 @@ mod tests {
         assert!(!is_gone(&boot, "pid:[1]", pid, started - 1));
         let mut child = std::process::Command::new("true").spawn().unwrap();
         let pid = i64::from(child.id());
-        let began = super::started(&child.id().to_string()).unwrap();
+        let began = match super::started(&child.id().to_string()).unwrap() {
+            Began::At(ticks) => ticks,
+            _ => 0,
+        };
         // Dead, not reaped.
         let begun = std::time::Instant::now();
-        while !is_gone(&boot, &pids, pid, began.unwrap_or_default()) {
+        while !is_gone(&boot, &pids, pid, began) {
             assert!(begun.elapsed().as_secs() < 300, "it is never gone");
             std::thread::sleep(std::time::Duration::from_millis(1));
         }
+        assert!(imp::has_pid(pid));
         child.wait().unwrap();
         assert!(is_gone(&boot, &pids, pid, started));
+        assert!(!imp::has_pid(pid));
+        // Somebody else's, unless root tests.
+        assert!(imp::has_pid(1));
     }
 }
