@@ -322,10 +322,12 @@ answer_view <- function(req, config) {
 followed_runs <- function(file, config) {
   last <- config$last
   look <- c(file.size(file), file.mtime(file))
-  if (!identical(look, last$look) || Sys.time() - last$time > ask_again) {
+  now <- as.numeric(Sys.time())
+  # The clock may have been set back.
+  if (!identical(look, last$look) || abs(now - last$time) > ask_again) {
     last$runs <- chosen_runs(file, config$where)
     last$look <- look
-    last$time <- Sys.time()
+    last$time <- now
   }
   last$runs
 }

@@ -762,3 +762,24 @@ test_that("the server ends when the package is unloaded", {
   ))
   expect_match(unlist(said), "done", all = FALSE)
 })
+
+test_that("a live page asks its condition again as time goes by", {
+  file <- local_file()
+  log_run(file, list(a = 1), list(m = 1))
+  asked <- 0
+  where <- rlang::quo({
+    asked <<- asked + 1
+    a > 0
+  })
+  config <- list(where = where, last = new.env())
+  followed_runs(file, config)
+  followed_runs(file, config)
+  expect_identical(asked, 1)
+  # In seconds; backwards, too, as a clock is set back.
+  for (ago in c(6, 61, 299, 3700, 4 * 3600, 100 * 86400, -3600)) {
+    before <- asked
+    config$last$time <- config$last$time - ago
+    followed_runs(file, config)
+    expect_identical(asked, before + 1)
+  }
+})
