@@ -217,6 +217,6 @@ enumerate <- function(names, most = 5) {
   more <- length(names) - most
   paste0(
     paste0("`", utils::head(names, most), "`", collapse = ", "),
-    if (more > 0) paste0(" and ", more, " more")
+    if (more > 0) paste0(" and ", number_text(more), " more")
   )
 }

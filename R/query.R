@@ -314,7 +314,12 @@ metric_column <- function(table, metric, call = rlang::caller_env()) {
 }
 
 filter_table <- function(table, where, call = rlang::caller_env()) {
-  keep <- evaluate_where(where, all_columns(table), nrow(table$frame), table, call)
+  columns <- all_columns(table)
+  tags <- table$detail_names["tags"]
+  if (tags %in% names(columns)) {
+    columns[[tags]] <- tags_by_name(columns[[tags]], table$details)
+  }
+  keep <- evaluate_where(where, columns, nrow(table$frame), table, call)
   table$frame <- take_rows(table$frame, keep)
   table$details <- take_rows(table$details, keep)
   table
@@ -493,9 +498,7 @@ variables_of <- function(expr) {
 # A list column has no order and no equality that would be right for all its
 # values, so comparing it is refused rather than answered wrongly.
 guard_mixed <- function(column, name) {
-  if (name == "tags" && is.list(column)) {
-    structure(column, class = "fitledger_tags")
-  } else if (is.list(column) && !is.object(column)) {
+  if (is.list(column) && !is.object(column)) {
     structure(column, class = "fitledger_mixed", name = name)
   } else {
     column
@@ -510,16 +513,23 @@ refuse_mixed <- function(x) {
   )
 }
 
-# `tags$by` in a condition is the value of a tag in each run.
+# The tags of each run, as a condition sees them: `tags$by` is the column of that tag.
+tags_by_name <- function(tags, details) {
+  columns <- columns_of(details)
+  columns <- columns[startsWith(names(columns), "tags.")]
+  names(columns) <- substring(names(columns), nchar("tags.") + 1)
+  structure(tags, class = "fitledger_tags", columns = columns)
+}
+
 #' @export
 `$.fitledger_tags` <- function(x, name) {
-  values <- lapply(unclass(x), function(tags) tags[[name]] %||% NA)
-  types <- vapply(values, function(value) typeof(value)[!identical(value, NA)][1], character(1))
-  if (all(lengths(values) == 1) && length(unique(types[!is.na(types)])) <= 1) {
-    do.call(c, values)
-  } else {
-    guard_mixed(values, paste0("tags$", name))
-  }
+  column <- attr(x, "columns")[[name]]
+  if (is.null(column)) rep(NA, length(x)) else guard_mixed(column, paste0("tags$", name))
+}
+
+#' @export
+`[[.fitledger_tags` <- function(x, i, ...) {
+  if (is.character(i)) `$.fitledger_tags`(x, i) else NextMethod()
 }
 
 #' @export

@@ -579,3 +579,32 @@ test_that("the mean of a series with an infinite point is R's", {
   expect_identical(best$loss, sort(means))
   expect_identical(best$run_id, read_runs(file)$run_id[order(means, na.last = NA)])
 })
+
+test_that("a tag in a condition is the column of that tag", {
+  skip_if_not_installed("bit64")
+  file <- local_file()
+  # The first run has none of them, and a parameter takes the name of a column.
+  log_run(file, list(a = 1), list(m = 1))
+  tags <- function(day, n) {
+    list(
+      day = as.Date(day), at = as.POSIXct(paste(day, "12:00"), tz = "UTC"), n = bit64::as.integer64(n),
+      took = as.difftime(n, units = "secs"), x = if (n > 5) 7.5 else 5L, mixed = if (n > 5) "b" else 1
+    )
+  }
+  log_run(file, list(a = 2, tags.day = 5), list(m = 2), tags = tags("2026-01-01", 5))
+  log_run(file, list(a = 3), list(m = 3), tags = tags("2026-07-01", 7))
+  rows <- function(where) read_runs(file, where = !!where)$a
+  for (condition in expression(
+    tags$day > "2026-06-01", tags$day == "2026-07-01", tags$day > as.Date("2026-06-01"), tags$at > "2026-06-01",
+    tags$n == 7, tags$n > 5, tags$took > as.difftime(6, units = "secs"), tags$x > 6, tags[["x"]] > 6,
+    tags$x == 7.5 & lengths(tags) == 6
+  )) {
+    expect_identical(rows(condition), 3)
+  }
+  expect_identical(rows(quote(is.na(tags$day))), 1)
+  expect_identical(rows(quote(is.na(tags$nobody_has_it))), c(1, 2, 3))
+  expect_identical(rows(quote(lengths(tags) == 0)), 1)
+  expect_error(rows(quote(tags$mixed == "b")), class = "fitledger_error_where")
+  expect_identical(best_run(file, "m", where = tags$day < "2026-06-01")$a, 2)
+  expect_identical(read_runs(file, where = tags$n == 7, columns = "tags.n")$tags.n, bit64::as.integer64(7))
+})

@@ -57,10 +57,18 @@ fn native_read_runs(file: Robj, wanted: Robj, details: Robj, void: Robj, best: R
             true => beside.iter().collect(),
             false => {
                 let named = texts(R::of(&details))?;
-                let is_named = |column: &&Beside<'_>| {
+                let is_named = |column: &Beside<'_>| {
                     named.contains(&column.name) || named.contains(&column.label)
                 };
-                beside.iter().filter(is_named).collect()
+                // Whoever asks for all tags may look at any.
+                let is_tags = |column: &Beside<'_>| matches!(column.content, Content::Tags);
+                let all_tags = beside
+                    .iter()
+                    .any(|column| is_tags(column) && is_named(column));
+                let is_wanted = |column: &&Beside<'_>| {
+                    is_named(column) || all_tags && matches!(column.content, Content::Tag(_))
+                };
+                beside.iter().filter(is_wanted).collect()
             }
         };
         let best = match R::of(&best).is_null() {
