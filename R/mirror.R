@@ -191,10 +191,11 @@ refresh_mirror <- function(open, call = rlang::caller_env()) {
 fetch_rows <- function(open, path, head, up_to, call) {
   while (head$seq < up_to) {
     rows <- query(open, "read_rows", open$ledger$name, head$seq, up_to, 2^23, bytes = TRUE, call = call)
-    if (!is.raw(rows)) {
+    came <- if (is.raw(rows)) call_native(native_mirror_extend, path, rows, call = call)
+    if (is.null(came) || came$seq <= head$seq) {
       abort_forked(open, head$seq + 1, "The database doesn't have it.", call)
     }
-    head <- call_native(native_mirror_extend, path, rows, call = call)
+    head <- came
   }
   head
 }

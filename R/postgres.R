@@ -525,7 +525,8 @@ fetch_object <- function(open, sha256, call) {
     tryCatch(
       for (part in seq_len(as.integer(uploads[[2 * i]])) - 1) {
         bytes <- query(open, "get_part", as.numeric(uploads[[2 * i - 1]]), part, bytes = TRUE, call = call)
-        if (is.raw(bytes)) writeBin(bytes, file)
+        if (!is.raw(bytes)) break
+        writeBin(bytes, file)
       },
       finally = close(file)
     )
