@@ -32,12 +32,12 @@ repositories <- function() {
 # so that all up to the last `@` counts as one, unless the host comes before any colon.
 without_credentials <- function(url) {
   url <- trimws(as_utf8(url))
-  scheme <- regmatches(url, regexpr("^[A-Za-z][A-Za-z0-9+.-]*:/{2,}", url))
+  scheme <- regmatches(url, regexpr("^([A-Za-z][A-Za-z0-9+.-]*::)?[A-Za-z][A-Za-z0-9+.-]*:/+", url))
   if (!length(scheme)) {
     # As ssh has it, `user@host:path`; anything else is no address.
     return(sub("^[^/]*@(?=[^/@:]+:)", "", url, perl = TRUE))
   }
-  rest <- sub("[?#;].*", "", substring(url, nchar(scheme) + 1))
+  rest <- sub("[?#;&].*", "", substring(url, nchar(scheme) + 1))
   if (!grepl("^[^/@:]*(/|$)", rest)) {
     rest <- sub("^.*@", "", rest)
   }
@@ -47,15 +47,28 @@ without_credentials <- function(url) {
   paste0(scheme, paste(parts, collapse = "/"), if (endsWith(rest, "/")) "/")
 }
 
-# What the hosts of code and packages give out; else a long mixture of digits and both cases,
-# which hashes of commits aren't.
+# What the hosts of code and packages give out: known by how it begins, a UUID, many hexadecimal digits, or letters and digits
+# that change from one sort to another more often than words and years do. A snapshot of a repository has a number first.
 is_token <- function(parts) {
-  grepl("^(gh[a-z]_|github_pat_|glpat-|xox[a-z]-|sk-|AKIA|eyJ)", parts) |
-    nchar(parts) >= 24 & grepl("[0-9]", parts) & grepl("[a-z]", parts) & grepl("[A-Z]", parts) & !grepl("[^A-Za-z0-9_=-]", parts)
+  is_known <- grepl("^(gh[a-z]_|github_pat_|glpat-|xox[a-z]-|sk-|npm_|pypi-|hf_|AKIA|eyJ)", parts)
+  is_hex <- grepl("^([0-9a-f]{20,}|[0-9A-F]{20,}|[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12})$", parts)
+  pieces <- regmatches(parts, gregexpr("[A-Za-z0-9]{12,}", parts))
+  is_mixed <- vapply(pieces, function(pieces) any(grepl("[0-9]", pieces) & changes(pieces) >= nchar(pieces) / 4), logical(1))
+  is_mixed <- is_mixed & !grepl("^[0-9]+[+]", parts)
+  is_known | is_hex | is_mixed | nchar(parts) >= 24 & grepl("[0-9]", parts) & grepl("[a-z]", parts) & grepl("[A-Z]", parts) &
+    !grepl("[^A-Za-z0-9_=-]", parts)
+}
+
+# How often a capital, a small letter or a digit follows on one of another sort; not where a word begins with a capital.
+changes <- function(texts) {
+  lengths(regmatches(texts, gregexpr("(?<=[a-z])(?=[A-Z0-9])|(?<=[A-Z])(?=[0-9])|(?<=[0-9])(?=[A-Za-z])", texts, perl = TRUE)))
 }
 
 names_a_secret <- function(parts) {
-  grepl("^[_-]*(access|api|auth)?[_-]*(token|key|auth|secret|password|bearer)s?[_-]*$", parts, ignore.case = TRUE)
+  grepl(
+    "^[_-]*((access|api|auth|private)?[_-]*(token|key|auth|secret|password|bearer)s?|priv|oauth2?|basic)[_-]*$", parts,
+    ignore.case = TRUE
+  )
 }
 
 # What renv needs to find a package again; NULL for those that come with R.

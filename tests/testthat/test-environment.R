@@ -197,9 +197,25 @@ test_that("addresses are recorded without what may be a secret", {
     "https://host/__token__/S3CR/cran" = "https://host/__token__/redacted/cran",
     "https://host/api_key/S3CR" = "https://host/api_key/redacted",
     "https://host/ghp_SECRET/cran" = "https://host/redacted/cran",
-    "https://host/aB3dE6gH9jK2mN5pQ8rS1tU4/cran" = "https://host/redacted/cran"
+    "https://host/aB3dE6gH9jK2mN5pQ8rS1tU4/cran" = "https://host/redacted/cran",
+    "https://dl.host/Xk3vQ9mZ7bT2sLwE/acme/cran/" = "https://dl.host/redacted/acme/cran/",
+    "https://host/basic/acme/cran/" = "https://host/basic/redacted/cran/",
+    "https://host/3f0c1c1e-9d3b-4c59-9f0e-0a4f7c2b6d11/cran" = "https://host/redacted/cran",
+    "https://host/priv/1fd49a4e5b5c/acme" = "https://host/priv/redacted/acme",
+    "https://host/1fd49a4e5b5c8f8e8e0b3d1fd49a4e5b5c8f8e8e0b3d1234/x" = "https://host/redacted/x",
+    "https://host/npm_abc/src" = "https://host/redacted/src",
+    "https://host/cran&token=SECRET" = "https://host/cran",
+    "https:/user:pass@host/cran" = "https:/host/cran",
+    "git::https://user:pass@host/x" = "git::https://host/x"
   )
   for (url in names(kept)) {
     expect_identical(without_credentials(url), kept[[url]], label = url)
+  }
+  for (part in c(
+    "CRAN-2023-Q4-approved", "Bioconductor_3_18", "MyCompanyTeamRepo2024", "CRAN2023Q4Approved", "x86_64-pc-linux-gnu",
+    "cran-validated-2024q1", "datascience2024team7", "4245+MTo0MjQ1LDI6NDUyNjIxNTtEQTM3RjEzMA", "__linux__"
+  )) {
+    url <- paste0("https://host/", part, "/latest")
+    expect_identical(without_credentials(url), url)
   }
 })
