@@ -28,8 +28,8 @@ context_words <- c(context_groups, "code")
 #'   track makes a work tree dirty and is no part of the difference. Git is asked
 #'   at most every 10 seconds, and less often where it is slow. What it can't say
 #'   within a second each is absent, as it is where the repository's own
-#'   configuration names filters, which would be run. Nothing that a repository
-#'   names is run. The ledger and the files beside it don't count. In CI also the
+#'   configuration names filters, which would be run, or something that one of your
+#'   filters may run, as git-lfs does. Nothing that a repository names is run. The ledger and the files beside it don't count. In CI also the
 #'   commit and the run's number as CI names them.
 #' - `packages`: R's version, the loaded packages with theirs (but for those that only
 #'   [describe_fit()] has loaded), and the kinds of random number generators; and a

@@ -225,31 +225,47 @@ impl Repository {
         })
     }
 
-    /// Whether the repository's own configuration names filters, or may: git would run them on
-    /// changed files, and who unpacks somebody's archive has not agreed to run what is in it.
-    fn brings_filters(&self) -> bool {
-        let configs = [
+    /// Whether the repository's own configuration names what would be run on changed files, or may: filters of git's, or
+    /// something for a filter that the user has set up, as git-lfs has extensions. Who unpacks somebody's archive has not
+    /// agreed to run what is in it.
+    fn may_name_programs(&self, limit: Duration) -> bool {
+        let mut says_more = false;
+        for path in [
             self.common_dir.join("config"),
             self.git_dir.join("config.worktree"),
-        ];
-        configs.iter().any(|path| match read(path) {
-            Some(text) => {
-                let text = text.to_ascii_lowercase();
-                text.contains("[filter") || text.contains("[include")
+        ] {
+            match read(&path).as_deref().map(worst_section) {
+                Some(Section::Harmless) => {}
+                Some(Section::OfOthers) => says_more = true,
+                Some(Section::Runs) => return true,
+                None if std::fs::symlink_metadata(&path).is_err() => {}
+                None => return true,
             }
-            None => std::fs::symlink_metadata(path).is_ok(),
-        })
+        }
+        says_more && self.has_filters(limit)
+    }
+
+    /// Whether any configuration that git reads names filters, or git doesn't say.
+    fn has_filters(&self, limit: Duration) -> bool {
+        let asked = self.git().args(["config", "--list", "--name-only"]).spawn();
+        let names = asked.ok().and_then(|child| {
+            whole_answer(child, limit, |output| {
+                let mut names = String::new();
+                output.read_to_string(&mut names).map(|_| names)
+            })
+        });
+        names.is_none_or(|names| names.lines().any(|name| name.starts_with("filter.")))
     }
 
     /// Git, asked of the files of the work tree but for ledgers. It runs nothing that the repository
-    /// could name: where there are filters it isn't asked at all, and hooks, a file system monitor,
+    /// could name: where that may be in its configuration it isn't asked at all, and hooks, a file system monitor,
     /// a look into submodules, and fetching what is missing are turned off. Nor does it write, take
     /// a lock, or look at another work tree than the one around us.
     ///
     /// It is told which repository to look at, so that it reads no other configuration than the one that we
     /// looked at. Since git trusts whoever tells it, it is asked before whether it trusts that repository.
     fn ask(&self, question: &[&str], ignored: &[PathBuf], limit: Duration) -> Option<Child> {
-        if self.brings_filters() || !self.is_gits_choice(limit) {
+        if self.may_name_programs(limit) || !self.is_gits_choice(limit) {
             return None;
         }
         let mut git = self.git();
@@ -355,6 +371,61 @@ impl Repository {
             .map(|ending| OsString::from(format!(":(top,exclude,glob){pattern}{ending}")))
             .to_vec()
     }
+}
+
+/// What a section of a configuration may have git run as it looks for changed files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Section {
+    /// Nothing that isn't turned off.
+    Harmless,
+    /// What programs beside git make of it.
+    OfOthers,
+    /// Filters, or what another file says.
+    Runs,
+}
+
+/// The sections that git itself reads, but for filters and inclusions, and those of tools that are no filters.
+const HARMLESS_SECTIONS: &str = " advice alias am apply attr blame branch browser bundle checkout clean clone color column commit \
+    commitgraph completion core credential diff difftool extensions fastimport feature fetch format fsck gc gitflow gitcvs gitweb gpg \
+    grep gui guitool help http i18n imap index init instaweb interactive log lsrefs mailinfo mailmap maintenance man merge mergetool \
+    notes pack pager pretty promisor protocol pull push rebase receive reftable remote remotes repack rerere revert safe sendemail \
+    sequencer showbranch sparse splitindex ssh stash status submodule svn svn-remote tag tar trailer transfer uploadarchive uploadpack \
+    url user versionsort web worktree ";
+
+/// The worst of all sections. What only looks like the beginning of one counts, too.
+fn worst_section(config: &str) -> Section {
+    let config = config.to_ascii_lowercase();
+    let sections = config.split('[').skip(1).map(|section| {
+        let end = section.find(|c: char| !(c.is_ascii_alphanumeric() || c == '-'));
+        let name = &section[..end.unwrap_or(section.len())];
+        if name.starts_with("filter") || name.starts_with("include") {
+            Section::Runs
+        } else if HARMLESS_SECTIONS.contains(&format!(" {name} ")) || is_plain_lfs(section) {
+            Section::Harmless
+        } else {
+            Section::OfOthers
+        }
+    });
+    sections.max().unwrap_or(Section::Harmless)
+}
+
+/// What git-lfs itself writes into the configuration of a repository. Its extensions are programs, and where it stores what
+/// it reads can be anywhere.
+fn is_plain_lfs(section: &str) -> bool {
+    let Some((header, body)) = section.split_once(']') else {
+        return false;
+    };
+    let is_of_server = header.starts_with("lfs \"http") && !header.contains('\\');
+    let known: &[&str] = match header {
+        "lfs" => &["repositoryformatversion"],
+        _ if is_of_server => &["access", "locksverify"],
+        _ => return false,
+    };
+    let keys = body
+        .lines()
+        .map(|line| line.split('=').next().unwrap_or_default().trim());
+    keys.filter(|key| !key.is_empty())
+        .all(|key| known.contains(&key))
 }
 
 /// The text of a regular file; a pipe doesn't hang us.
@@ -514,6 +585,42 @@ mod tests {
     impl Drop for Folder {
         fn drop(&mut self) {
             drop(std::fs::remove_dir_all(&self.0));
+        }
+    }
+
+    #[test]
+    fn what_a_configuration_may_run_is_told_by_its_sections() {
+        for (config, worst) in [
+            ("", Section::Harmless),
+            (
+                "[core]\n\tbare = false\n[branch \"main\"]\n\tremote = origin\n",
+                Section::Harmless,
+            ),
+            (
+                "[lfs]\n\trepositoryformatversion = 0\n[lfs \"https://host/x.git/info/lfs\"]\n\taccess = basic\n",
+                Section::Harmless,
+            ),
+            ("[filter \"x\"]\n\tclean = x\n", Section::Runs),
+            (
+                "[core] bare = false\n[core] [FILTER.x]\n\tclean = x\n",
+                Section::Runs,
+            ),
+            ("[includeIf \"gitdir:/\"]\n\tpath = x\n", Section::Runs),
+            ("[lfs \"extension.x\"]\n\tclean = x\n", Section::OfOthers),
+            ("[lfs.extension.x]\n\tclean = x\n", Section::OfOthers),
+            ("[lfs \"e\\xtension.x\"]\n\tclean = x\n", Section::OfOthers),
+            ("[lfs \"http\\s://x\"]\n\taccess = x\n", Section::OfOthers),
+            ("[lfs]\n\tstorage = /home/ann\n", Section::OfOthers),
+            ("[lfs] storage = /home/ann\n", Section::OfOthers),
+            (
+                "[lfs]\n\trepositoryformatversion = \\\n[lfs \"extension.x\"]\nclean = x\n",
+                Section::OfOthers,
+            ),
+            ("[annex]\n\tfreezecontent-command = x\n", Section::OfOthers),
+            ("[core \"", Section::Harmless),
+            ("[", Section::OfOthers),
+        ] {
+            assert_eq!(worst_section(config), worst, "{config}");
         }
     }
 
