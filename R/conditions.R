@@ -20,7 +20,7 @@
 #' | `fitledger_error_artifact` | an artifact's bytes are missing or are not those that were recorded, or can't be unpacked | `path` |
 #' | `fitledger_error_unstorable` | a link, a pipe, a device, or a file that can't be read or changed meanwhile can't be an artifact or part of one | `path` |
 #' | `fitledger_error_memory` | there is too little memory for what was asked | `path` |
-#' | `fitledger_error_ended` | the run has ended: nothing was added to it | |
+#' | `fitledger_error_ended` | the run has ended: nothing was added to it | `how`: `"finished"`, `"failed"`, `"interrupted"` or `"taken_over"` |
 #' | `fitledger_error_running` | the run belongs to another process, as far as can be told | |
 #' | `fitledger_error_search` | a search differs from the one that it would take up | `differs`, `run_id` |
 #' | `fitledger_error_conflict` | somebody else was faster, or what was asked for isn't so any more | `path` |

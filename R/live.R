@@ -157,7 +157,7 @@ finish_surely <- function(run, metrics, more, through = FALSE) {
   )
 }
 
-was_taken_over <- function(e) grepl("taken over", conditionMessage(e), fixed = TRUE)
+was_taken_over <- function(e) identical(e$how, "taken_over")
 
 #' @export
 print.fitledger_run <- function(x, ...) {

@@ -37,7 +37,7 @@ signal_failure <- function(result, call = rlang::caller_env()) {
   if (result$class == "unknown" && result$what == "run") {
     result <- look_for_run(result)
   }
-  fields <- unclass(result)[intersect(names(result), c("path", "row", "byte", "arg", "name"))]
+  fields <- unclass(result)[intersect(names(result), c("path", "row", "byte", "arg", "name", "how"))]
   hint <- result$hint
   if (result$class == "not_found") {
     check_there(result$path, call)

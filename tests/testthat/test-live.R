@@ -587,7 +587,8 @@ test_that("what failed can be resumed, and a running run is taken over only by w
   run <- start_run(file, list(a = 1))
   log_metrics(run, m = 1)
   end_run(run, status = "failed")
-  expect_error(log_metrics(run, m = 2), "failed", class = "fitledger_error_ended")
+  error <- expect_error(log_metrics(run, m = 2), "failed", class = "fitledger_error_ended")
+  expect_identical(error$how, "failed")
   run <- start_run(file, resume = run)
   log_metrics(run, m = 3)
   # The same process goes on with its own run.
@@ -886,6 +887,7 @@ test_that("who was taken over is told", {
   log_metrics(run, m = 1)
   run_apart(c("library(fitledger)", sprintf("run <- start_run(%s, resume = '%s', take_over = TRUE)", code_of(file), run$run_id), "cat('done\n')"))
   error <- expect_error(log_metrics(run, m = 2), "was taken over by another process", class = "fitledger_error_ended")
+  expect_identical(error$how, "taken_over")
   expect_error(end_run(run), class = "fitledger_error_ended")
   expect_identical(read_runs(file)$m, 1)
   # Who took it has ended by now: it is lost, as the first is not.

@@ -59,6 +59,7 @@ impl From<Error> for Failure {
                 .with("name", Field::Text(name))
                 .with("known", Field::Texts(known)),
             Error::Forked { row, .. } => failure.with("row", Field::Number(row)),
+            Error::Ended { how, .. } => failure.with("how", Field::Text(how.name().into())),
             _ => failure,
         }
     }

@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 use extendr_api::prelude::*;
 use extendr_ffi::SEXPTYPE;
 use fitledger_core::Error;
+use fitledger_core::error::Ending;
 use fitledger_core::format::event::{Event, EventKind};
 use fitledger_core::format::id::RunId;
 use fitledger_core::format::json::MAX_INT;
@@ -396,7 +397,7 @@ impl Taken {
         // An event of R's may have ended it while we waited for the lock.
         let has_ended = || Error::Ended {
             run_id: self.id.to_string(),
-            how: "has finished",
+            how: Ending::Finished,
         };
         let reported =
             check_watched(&self.id, &self.ledger, read_since).ok_or_else(has_ended)??;

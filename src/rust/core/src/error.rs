@@ -70,7 +70,7 @@ pub enum Error {
         hint: &'static str,
     },
     /// Nothing can be added to the run any more.
-    Ended { run_id: String, how: &'static str },
+    Ended { run_id: String, how: Ending },
     /// The ledger doesn't hold a run that began there.
     RunGone { run_id: String },
     /// The run belongs to another process, as far as anybody can tell.
@@ -89,6 +89,28 @@ pub enum Error {
     Remains { path: PathBuf, source: io::Error },
     /// The rows are in the file, but the system did not confirm that they are on disk.
     DurabilityUnknown { path: PathBuf, source: io::Error },
+}
+
+/// Why nothing can be added to a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    Finished,
+    Failed,
+    Interrupted,
+    /// It goes on, elsewhere.
+    TakenOver,
+}
+
+impl Ending {
+    /// As a condition's field says it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Ending::Finished => "finished",
+            Ending::Failed => "failed",
+            Ending::Interrupted => "interrupted",
+            Ending::TakenOver => "taken_over",
+        }
+    }
 }
 
 /// What is wrong with a row that doesn't hold, and what made it so where that shows.
@@ -304,13 +326,20 @@ impl Error {
                 "Keep the ledger on a local disk. If only one machine writes to it, `options(fitledger.network = \"allow\")` goes on."
             }
             Error::Argument { hint, .. } | Error::Unknown { hint, .. } => hint,
-            Error::Ended { how, .. } if how.starts_with("was taken over") => {
+            Error::Ended {
+                how: Ending::TakenOver,
+                ..
+            } => {
                 "Nothing was written: what this process reports of the run no longer counts. If the other process is gone, `start_run(resume = , take_over = TRUE)` takes the run back."
             }
-            Error::Ended { how, .. } if *how != "has finished" => {
-                "Nothing was written. `start_run(resume = )` takes it up again."
-            }
-            Error::Ended { .. } => {
+            Error::Ended {
+                how: Ending::Failed | Ending::Interrupted,
+                ..
+            } => "Nothing was written. `start_run(resume = )` takes it up again.",
+            Error::Ended {
+                how: Ending::Finished,
+                ..
+            } => {
                 "Nothing was written: what came out of a finished run stays. Log a new run; tags and notes can be added with `tag_run()` and `log_note()`."
             }
             Error::Running { .. } => {
@@ -465,7 +494,15 @@ impl fmt::Display for Error {
             Error::Argument { why, .. } => write!(f, "{why}."),
             Error::Unknown { what, name, .. } => write!(f, "There is no {what} `{name}`."),
             Error::Conflict { what, .. } => write!(f, "{what}."),
-            Error::Ended { run_id, how } => write!(f, "The run `{run_id}` {how}."),
+            Error::Ended { run_id, how } => {
+                let has_ended = match how {
+                    Ending::Finished => "has finished",
+                    Ending::Failed => "has failed",
+                    Ending::Interrupted => "was interrupted",
+                    Ending::TakenOver => "was taken over by another process",
+                };
+                write!(f, "The run `{run_id}` {has_ended}.")
+            }
             Error::RunGone { run_id } => {
                 write!(f, "The run `{run_id}` is not in the ledger any more.")
             }

@@ -1,6 +1,6 @@
 //! What may still be recorded of a run that has begun.
 
-use crate::error::{Error, Result};
+use crate::error::{Ending, Error, Result};
 use crate::format::event::EventKind;
 use crate::format::series;
 use crate::ledger::{Position, ReadSince};
@@ -14,7 +14,7 @@ pub struct Watch {
     /// When something was reported of it last in the rows that came since, by whomever, in seconds since 1970.
     reported: Option<f64>,
     /// How it was found to have ended, or to be another process's.
-    ended: Option<&'static str>,
+    ended: Option<Ending>,
 }
 
 impl Watch {
@@ -167,7 +167,7 @@ pub fn resume(runs: &Runs, id: &str, by: By) -> Result<Option<String>> {
 fn taken_over(id: &str) -> Error {
     Error::Ended {
         run_id: id.to_owned(),
-        how: "was taken over by another process",
+        how: Ending::TakenOver,
     }
 }
 
@@ -175,9 +175,9 @@ fn ended(run: Run<'_>) -> Error {
     Error::Ended {
         run_id: run.id().to_owned(),
         how: match run.status() {
-            Status::Failed => "has failed",
-            Status::Interrupted => "was interrupted",
-            Status::Finished | Status::Running => "has finished",
+            Status::Failed => Ending::Failed,
+            Status::Interrupted => Ending::Interrupted,
+            Status::Finished | Status::Running => Ending::Finished,
         },
     }
 }
