@@ -48,7 +48,8 @@
 #' @param sealed As `metrics`, for metrics that are sealed: see [reveal_run()].
 #' @param redact Names of arguments that are recorded as redacted: neither their
 #'   values nor their code. So is what the function itself worked out for an argument that
-#'   wasn't given, since it may be made of them.
+#'   wasn't given, since it may be made of them, and what an error of the call says, for
+#'   this run and those around it.
 #' @returns The value of the call, visibly or not as without us.
 #' @section Errors:
 #' Those of the call itself. Before it runs, `fitledger_error_argument` for what
@@ -98,6 +99,9 @@ log_call <- function(file, call, metrics = describe_fit, ..., params = NULL, art
   begun <- begun_from_now(file)
   run <- NULL
   ended <- FALSE
+  others <- redacting$calls
+  on.exit(redacting$calls <- others, add = TRUE)
+  redacting$calls <- others + (length(redact) > 0)
   # Set before the run begins, since an interrupt may come as soon as it is on record.
   on.exit(add = TRUE, {
     suspendInterrupts({
@@ -409,16 +413,39 @@ redacted_params <- function(params, redact) {
   params
 }
 
-# What an error says may be what is redacted, and so may its calls.
-describe_failure <- function(e, calls, redact) {
-  if (length(redact)) {
-    calls <- lapply(calls, function(call) call(head_name(call[[1]]) %||% "<redacted>"))
-    condition <- describe_condition(simpleCondition("<redacted>"), calls)
-    condition$class <- intersect(class(e), c("simpleError", "rlang_error", "error", "condition"))
-  } else {
-    condition <- describe_condition(e, calls)
+# Of all that goes on in this process: how many calls with redacted arguments are being evaluated, and what errors said that
+# went through one.
+redacting <- new.env(parent = emptyenv())
+redacting$calls <- 0
+redacting$said <- character()
+
+# What an error says may be what is redacted, and so may its calls: for a run around a call that redacts, and for one within
+# it, too, and where the error is thrown on, in other words or its own.
+describe_failure <- function(e, calls, redact = NULL) {
+  message <- message_of(e)
+  was_said <- vapply(redacting$said, grepl, NA, x = message, fixed = TRUE)
+  if (!length(redact) && redacting$calls == 0 && !any(was_said)) {
+    shows <- vapply(calls, has_redacting_call, NA)
+    return(describe_condition(e, replace(calls, shows, lapply(calls[shows], name_alone))))
   }
+  # A few letters are in many messages, and say little.
+  if (nchar(message, "bytes") >= 4) {
+    redacting$said <- utils::tail(union(redacting$said, message), 100)
+  }
+  condition <- describe_condition(simpleCondition("<redacted>"), lapply(calls, name_alone))
+  condition$class <- intersect(class(e), c("simpleError", "rlang_error", "error", "condition"))
   condition
+}
+
+name_alone <- function(call) call(head_name(call[[1]]) %||% "<redacted>")
+
+# Whether code has a `log_call()` with redacted arguments in it, which stand there.
+has_redacting_call <- function(expr) {
+  if (!is.call(expr)) {
+    return(FALSE)
+  }
+  is_log_call <- identical(head_name(expr[[1]]), "log_call") || identical(expr[[1]], log_call)
+  is_log_call && "redact" %in% names(expr) || any(vapply(as.list(expr), has_redacting_call, NA))
 }
 
 # ---- On record ------------------------------------------------------------

@@ -425,7 +425,7 @@ note_jump <- function(left) {
 
 # Evaluates the code of a run, and notes how it is left. `describe`: what is recorded of an error with the calls that led
 # to it.
-watched <- function(left, code, describe = describe_condition) {
+watched <- function(left, code, describe = describe_failure) {
   described <- function(e, calls) tryCatch(describe(e, calls), error = function(e) NULL)
   tryCatch(
     withCallingHandlers(

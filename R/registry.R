@@ -154,7 +154,7 @@ ask_gate <- function(gate, file, looked, refuse, call = rlang::caller_env()) {
     if (is_time_limit(e)) {
       stop(e)
     }
-    condition <- describe_condition(e, list())[c("class", "message")]
+    condition <- describe_failure(e, list())[c("class", "message")]
     refuse(list(record = list(gate = list(pass = FALSE, error = condition))))
     schema <- if (inherits(e, "fitledger_error_signature")) {
       "If the columns are meant to be others now, promote with `gate = NULL, why = \"...\"`."

@@ -630,6 +630,42 @@ test_that("redaction reaches what is handed on, what is made of it, and what err
   expect_error(log_call(file, fails(1, 2), redact = "token", artifact = "m"), class = "fitledger_error_argument")
 })
 
+test_that("redaction reaches the runs around a call, within it, and what throws its error on", {
+  file <- local_file()
+  fetch <- function(query, key) stop("401 for key ", key)
+  fails <- function() log_call(file, fetch("q", key = "s3cr3t-token"), redact = "key")
+  asking <- function(key) {
+    with_run(file, list(), function(run) stop("no ", key))
+  }
+  suppressed <- function(code) code
+  for (code in list(
+    quote(with_run(file, list(), function(run) fails())),
+    quote(with_run(file, list(), function(run) suppressed(log_call(file, fetch("q", key = "s3cr3t-token"), redact = "key")))),
+    quote(with(start_run(file, list()), fails())),
+    quote(log_call(file, fails())),
+    quote(with_run(file, list(), function(run) tryCatch(fails(), error = function(e) stop(e)))),
+    quote(with_run(file, list(), function(run) tryCatch(fails(), error = function(e) stop("failed: ", conditionMessage(e))))),
+    quote(with_run(file, list(), function(run) tryCatch(fails(), error = function(e) rlang::abort("failed", parent = e)))),
+    quote(with_run(file, list(), function(run) {
+      lapply(1, function(i) {
+        try(fitledger::log_call(file, fetch("q", key = "s3cr3t-token"), redact = "key"), silent = TRUE)
+        stop("another")
+      })
+    })),
+    quote(log_call(file, asking("s3cr3t-token"), redact = "key"))
+  )) {
+    expect_error(eval(code))
+  }
+  expect_no_match(readLines(file), "s3cr3t", fixed = TRUE)
+  runs <- read_runs(file, details = TRUE)
+  expect_true(all(runs$status == "failed"))
+  expect_identical(sum(runs$error == "another"), 1L)
+
+  # Once none of them is evaluated, errors are recorded as they are.
+  expect_error(with_run(file, list(), function(run) stop("of its own")))
+  expect_match(utils::tail(read_runs(file, details = TRUE)$error, 1), "of its own")
+})
+
 test_that("redaction reaches what the function makes of it in arguments that nobody gave", {
   file <- local_file()
   chain <- function(token, auth = paste("Bearer", token), header = c(Authorization = auth)) header
