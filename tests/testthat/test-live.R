@@ -1069,3 +1069,25 @@ test_that("what a process without standard streams prints is in no ledger", {
   expect_identical(verify_ledger(file)$status, "ok")
   expect_identical(read_runs(file, details = TRUE)$status, "finished")
 })
+
+test_that("a run of a process that this one can't tell from others is not lost", {
+  namespaces <- list(pids = c("--pid", "--fork"), time = c("--time", "--boottime", "100000", "--fork"))
+  works <- function(options) {
+    nzchar(Sys.which("unshare")) && system2("unshare", c(options, "true"), stdout = FALSE, stderr = FALSE) == 0
+  }
+  namespaces <- Filter(works, namespaces)
+  skip_if(!length(namespaces), "No namespaces can be made here")
+  file <- local_file()
+  run <- start_run(file, list())
+  ask <- paste0(
+    ".libPaths(", deparse1(.libPaths()), "); library(fitledger); own <- start_run(", deparse1(file), ", list()); ",
+    "stopifnot(read_runs(", deparse1(file), ", details = TRUE)$status == 'running'); end_run(own); void_run(", deparse1(file), ", own$run_id, 'asked')"
+  )
+  script <- withr::local_tempfile(fileext = ".R", lines = ask)
+  for (options in namespaces) {
+    # Of /proc it sees what this process does.
+    rscript <- c(file.path(R.home("bin"), "Rscript"), "--vanilla", script)
+    expect_identical(system2("unshare", c(options, shQuote(rscript)), stdout = FALSE, stderr = FALSE), 0L)
+  }
+  end_run(run)
+})

@@ -34,6 +34,8 @@ pub struct Watch {
     folder: PathBuf,
     repository: Option<Repository>,
     state: State,
+    /// Where the commit that is checked out stands, in the folder of the refs.
+    refs: Vec<PathBuf>,
     stamps: Vec<Option<Stamp>>,
     /// How often git was asked about changed files.
     asked: u32,
@@ -55,12 +57,22 @@ struct Repository {
     common_dir: PathBuf,
 }
 
+/// What is checked out.
+#[derive(Debug, Default)]
+struct Head {
+    commit: Option<String>,
+    branch: Option<String>,
+    /// The files that say so, beside HEAD itself.
+    refs: Vec<PathBuf>,
+}
+
 impl Watch {
     pub fn new(folder: &Path) -> Watch {
         Watch {
             folder: folder.to_owned(),
             repository: Repository::find(folder),
             state: State::default(),
+            refs: Vec::new(),
             stamps: Vec::new(),
             asked: 0,
             due: None,
@@ -101,10 +113,11 @@ impl Watch {
             self.due = None;
         }
         let before = self.state.clone();
-        let stamps = repository.stamps(self.state.branch.as_deref());
-        if stamps != self.stamps || self.version == 0 {
-            (self.state.commit, self.state.branch) = repository.head();
-            self.stamps = repository.stamps(self.state.branch.as_deref());
+        if self.version == 0 || repository.stamps(&self.refs) != self.stamps {
+            let head = repository.head();
+            (self.state.commit, self.state.branch) = (head.commit, head.branch);
+            self.refs = head.refs;
+            self.stamps = repository.stamps(&self.refs);
             self.due = None;
         }
         let is_settled = self.is_held && self.state.dirty.is_some();
@@ -185,36 +198,66 @@ impl Repository {
         })
     }
 
-    fn stamps(&self, branch: Option<&str>) -> Vec<Option<Stamp>> {
+    fn stamps(&self, refs: &[PathBuf]) -> Vec<Option<Stamp>> {
         let mut stamps = vec![
             stamp(&self.git_dir.join("HEAD")),
             stamp(&self.common_dir.join("packed-refs")),
         ];
-        stamps.extend(branch.map(|name| stamp(&self.common_dir.join("refs/heads").join(name))));
+        stamps.extend(refs.iter().map(|path| stamp(&self.common_dir.join(path))));
         stamps
     }
 
-    /// The commit and the branch; neither where HEAD can't be read.
-    fn head(&self) -> (Option<String>, Option<String>) {
-        let Some(head) = read(&self.git_dir.join("HEAD")) else {
-            return (None, None);
-        };
-        let head = head.trim();
-        let Some(reference) = head.strip_prefix("ref:").map(str::trim) else {
-            return (commit(head), None);
-        };
-        let inside = Path::new(reference)
-            .components()
-            .all(|part| matches!(part, Component::Normal(_)));
-        if !inside || !reference.starts_with("refs/") {
-            return (None, None);
+    fn head(&self) -> Head {
+        if self.common_dir.join("reftable").is_dir() {
+            return self.head_of_tables();
         }
-        let branch = reference.strip_prefix("refs/heads/").map(str::to_owned);
-        let loose = read(&self.common_dir.join(reference));
-        let found = loose
-            .and_then(|text| commit(text.trim()))
-            .or_else(|| self.packed(reference));
-        (found, branch)
+        let mut head = Head::default();
+        let Some(text) = read(&self.git_dir.join("HEAD")) else {
+            return head;
+        };
+        let mut text = text.trim().to_owned();
+        // A branch may be but another name of one. Git follows no more of them than so many.
+        for _ in 0..5 {
+            let Some(reference) = text.strip_prefix("ref:").map(str::trim) else {
+                head.commit = commit(&text);
+                break;
+            };
+            let inside = Path::new(reference)
+                .components()
+                .all(|part| matches!(part, Component::Normal(_)));
+            if !inside || !reference.starts_with("refs/") {
+                break;
+            }
+            if head.refs.is_empty() {
+                head.branch = reference.strip_prefix("refs/heads/").map(str::to_owned);
+            }
+            head.refs.push(PathBuf::from(reference));
+            let loose = read(&self.common_dir.join(reference)).map(|text| text.trim().to_owned());
+            let is_known = |text: &String| text.starts_with("ref:") || commit(text).is_some();
+            match loose.filter(is_known).or_else(|| self.packed(reference)) {
+                Some(found) => text = found,
+                None => break,
+            }
+        }
+        head
+    }
+
+    /// Refs in tables, which git itself has to read. One that can't says nothing.
+    fn head_of_tables(&self) -> Head {
+        let ask = |question: &[&str]| {
+            let asked = self.git().args(question).spawn().ok()?;
+            let answer = whole_answer(asked, DIRTY_LIMIT, read_text)?;
+            Some(without_line_ends(&answer).to_owned())
+        };
+        let reference = ask(&["symbolic-ref", "--quiet", "HEAD"]);
+        let branch = reference
+            .as_deref()
+            .and_then(|name| name.strip_prefix("refs/heads/"));
+        Head {
+            commit: ask(&["rev-parse", "--verify", "--quiet", "HEAD"]).and_then(|id| commit(&id)),
+            branch: branch.map(str::to_owned),
+            refs: vec!["reftable/tables.list".into()],
+        }
     }
 
     fn packed(&self, reference: &str) -> Option<String> {
@@ -248,12 +291,9 @@ impl Repository {
     /// Whether any configuration that git reads names filters, or git doesn't say.
     fn has_filters(&self, limit: Duration) -> bool {
         let asked = self.git().args(["config", "--list", "--name-only"]).spawn();
-        let names = asked.ok().and_then(|child| {
-            whole_answer(child, limit, |output| {
-                let mut names = String::new();
-                output.read_to_string(&mut names).map(|_| names)
-            })
-        });
+        let names = asked
+            .ok()
+            .and_then(|child| whole_answer(child, limit, read_text));
         names.is_none_or(|names| names.lines().any(|name| name.starts_with("filter.")))
     }
 
@@ -281,12 +321,9 @@ impl Repository {
     /// Whether git, left to itself, takes the same repository, and one of an owner whom it trusts.
     fn is_gits_choice(&self, limit: Duration) -> bool {
         let asked = self.git().args(["rev-parse", "--absolute-git-dir"]).spawn();
-        let path = asked.ok().and_then(|child| {
-            whole_answer(child, limit, |output| {
-                let mut path = String::new();
-                output.read_to_string(&mut path).map(|_| path)
-            })
-        });
+        let path = asked
+            .ok()
+            .and_then(|child| whole_answer(child, limit, read_text));
         let theirs = path.and_then(|path| Path::new(without_line_ends(&path)).canonicalize().ok());
         theirs.is_some_and(|theirs| self.git_dir.canonicalize().is_ok_and(|ours| ours == theirs))
     }
@@ -480,6 +517,11 @@ fn says_anything(mut child: Child, limit: Duration) -> Option<bool> {
     drop(child.kill());
     drop(child.wait());
     answer
+}
+
+fn read_text(output: &mut ChildStdout) -> io::Result<String> {
+    let mut text = String::new();
+    output.read_to_string(&mut text).map(|_| text)
 }
 
 /// What is made of all that a command prints which succeeds in time.
@@ -680,11 +722,47 @@ mod tests {
 
         folder.git(&["pack-refs", "--all"]);
         let packed = Watch::new(&folder.0);
-        assert_eq!(packed.repository.unwrap().head().0, watch.state().commit);
+        assert_eq!(
+            packed.repository.unwrap().head().commit,
+            watch.state().commit
+        );
+
+        // Another name of a branch.
+        folder.git(&["symbolic-ref", "refs/heads/other", "refs/heads/main"]);
+        folder.git(&["symbolic-ref", "HEAD", "refs/heads/other"]);
+        watch.look(&ledger, now);
+        assert_eq!(watch.state().branch.as_deref(), Some("other"));
+        let before = watch.state().commit.clone();
+        assert!(before.is_some());
+        std::fs::write(folder.0.join("a.R"), "3").unwrap();
+        folder.git(&["commit", "-q", "-a", "-m", "three"]);
+        watch.look(&ledger, now);
+        assert!(watch.state().commit.is_some());
+        assert_ne!(watch.state().commit, before);
 
         folder.git(&["checkout", "-q", "--detach"]);
         watch.look(&ledger, now);
         assert_eq!(watch.state().branch, None);
+    }
+
+    /// As git lays them out; the git that is here may not read them, and then nothing is known.
+    #[test]
+    fn what_stands_for_a_head_beside_tables_of_refs_is_no_branch() {
+        let (folder, _) = committed("tables");
+        let git = folder.0.join(".git");
+        std::fs::create_dir(git.join("reftable")).unwrap();
+        std::fs::write(git.join("reftable/tables.list"), "").unwrap();
+        std::fs::write(git.join("HEAD"), "ref: refs/heads/.invalid\n").unwrap();
+        folder.git(&["config", "core.repositoryformatversion", "1"]);
+        let config = git.join("config");
+        let old = std::fs::read_to_string(&config).unwrap();
+        std::fs::write(&config, old + "[extensions]\n\trefStorage = reftable\n").unwrap();
+        let mut watch = Watch::new(&folder.0);
+        watch.look(&folder.0.join("log.csv"), Instant::now());
+        assert_eq!(
+            (&watch.state().commit, &watch.state().branch),
+            (&None, &None)
+        );
     }
 
     #[test]

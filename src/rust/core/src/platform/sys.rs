@@ -779,11 +779,14 @@ const TIME_OF_THE_MACHINE: &str = "time:[4026531834]";
 pub fn process() -> Process {
     let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok();
     let pids = std::fs::read_link("/proc/self/ns/pid").ok();
-    // Another count of time than the machine's shifts when each process began: nothing can be told of those beyond it.
+    // Nothing can be told of others where the pids in /proc are not those of this process, or where another count of time than
+    // the machine's shifts when each began.
+    let ours = std::fs::read_link("/proc/self");
     let time = std::fs::read_link("/proc/self/ns/time");
-    let is_shifted = time.is_ok_and(|time| time != Path::new(TIME_OF_THE_MACHINE));
+    let is_shown = ours.is_ok_and(|pid| pid == Path::new(&std::process::id().to_string()))
+        && time.map_or(true, |time| time == Path::new(TIME_OF_THE_MACHINE));
     Process {
-        boot: boot.map(|id| id.trim().to_owned()).filter(|_| !is_shifted),
+        boot: boot.map(|id| id.trim().to_owned()).filter(|_| is_shown),
         pids: pids.map(|link| link.to_string_lossy().into_owned()),
         started: match started("self") {
             Ok(Began::At(ticks)) => Some(ticks),
