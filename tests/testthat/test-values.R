@@ -297,3 +297,19 @@ test_that("ten thousand random values come back bit for bit, with the same bytes
   expect_identical(rows[[2]], rows[[1]])
   expect_identical(rows[[3]], rows[[1]])
 })
+
+test_that("columns of what can't be a value are refused, whatever the rows", {
+  file <- local_file()
+  odd <- list(
+    complex = complex(real = 1:3), raw = as.raw(1:3), expression = expression(a, b, c), calls = as.call(list(quote(f), 1, 2)),
+    pairs = pairlist(a = 1, b = 2, c = 3)
+  )
+  for (x in odd) {
+    frame <- structure(list(a = 1:3, x = x), class = "data.frame", row.names = 1:3)
+    expect_error(log_runs(file, frame, c("a", "x"), NULL), "x", class = "fitledger_error")
+    expect_error(log_runs(file, frame, "a", NULL, tags = list(k = I("x"))), class = "fitledger_error")
+    expect_error(log_runs(file, frame, "a", "x"), class = "fitledger_error")
+  }
+  expect_error(log_runs(file, data.frame(x = complex(real = 1:3)), "x", NULL), "complex", class = "fitledger_error_value")
+  expect_false(file.exists(file))
+})

@@ -434,15 +434,15 @@ impl Atomic {
                 unit: seconds_in_unit(x, at)?,
             }),
             (SEXPTYPE::REALSXP, Some("integer64")) => plain(Kind::Integer64),
-            (_, Some(_)) => Err(refuse(
+            (SEXPTYPE::LGLSXP, None) => plain(Kind::Logical),
+            (SEXPTYPE::INTSXP, None) => plain(Kind::Integer),
+            (SEXPTYPE::REALSXP, None) => plain(Kind::Double),
+            (SEXPTYPE::STRSXP, None) => plain(Kind::Character),
+            _ => Err(refuse(
                 at,
                 format!("it is {}", describe(x, &classes)),
                 instead(x, &classes),
             )),
-            (SEXPTYPE::LGLSXP, None) => plain(Kind::Logical),
-            (SEXPTYPE::INTSXP, None) => plain(Kind::Integer),
-            (SEXPTYPE::REALSXP, None) => plain(Kind::Double),
-            _ => plain(Kind::Character),
         }?;
         const KNOWN: [&str; 5] = ["names", "class", "levels", "units", "tzone"];
         if x.has_attributes() {
