@@ -86,7 +86,8 @@ without_places <- function(x, depth = 3) {
 # Code, or the defaults and the body of a function.
 code_without_places <- function(code, env, depth) {
   named <- if (depth > 0) named_by_user(code, env)
-  list(if (is.list(code)) lapply(code, deparse) else deparse(code), lapply(named, without_places, depth - 1))
+  text <- with_plain_numbers(if (is.list(code)) lapply(code, deparse) else deparse(code))
+  list(text, lapply(named, without_places, depth - 1))
 }
 
 # What code names in environments of the user's, that is up to the global one: packages have their versions. Names of its own
@@ -243,15 +244,15 @@ run_in_blocks <- function(search, plan) {
   search$unfinished <- as.list(rlang::set_names(children$run_id, children$keys)[!is_finished])
   search$measured <- if (!all(is_finished)) point_keys(read_metrics(run$file, children$run_id[!is_finished]))
   if ("search" %in% read_artifacts(run$file, run)$artifact) {
-    rlang::inform(
-      paste0("Taking up the search ", run$run_id, ": ", counted(length(search$finished), "candidate"), " done."),
-      class = c("fitledger_message_resumed", "fitledger_message")
+    inform(
+      "resumed",
+      paste0("Taking up the search ", run$run_id, ": ", counted(length(search$finished), "candidate"), " done.")
     )
   } else {
     log_artifact(run, "search", plan$facts)
   }
   if (!is.null(plan$message)) {
-    rlang::inform(plan$message, class = c("fitledger_message_blocks", "fitledger_message"))
+    inform("blocks", plan$message)
   }
   stored <- if (length(children$run_id)) read_artifacts(run$file, children$run_id)
   results <- list()
@@ -281,9 +282,9 @@ block_on_record <- function(file, run_id, name) {
   if (inherits(results, c("tune_results", "workflow_set"))) {
     return(results)
   }
-  rlang::inform(
-    printable_lines(c(paste0("The results `", name, "` of the run ", run_id, " can't be read, so that its candidates are fitted again."), x = why)),
-    class = c("fitledger_message_again", "fitledger_message")
+  inform(
+    "again",
+    c(paste0("The results `", name, "` of the run ", run_id, " can't be read, so that its candidates are fitted again."), x = why)
   )
   NULL
 }

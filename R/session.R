@@ -77,6 +77,12 @@ context_words <- c(context_groups, "code")
 #' options(old)
 NULL
 
+# NULL where it is gone, or has a name that is no text in the session's encoding: then nothing is recorded of it.
+working_folder <- function() {
+  folder <- getwd()
+  if (isTRUE(validEnc(folder))) folder
+}
+
 # The session and the number of its version, which grows with each change.
 current_session <- function(file, call = rlang::caller_env(3)) {
   option <- getOption("fitledger.context", context_groups)
@@ -87,7 +93,7 @@ current_session <- function(file, call = rlang::caller_env(3)) {
   }
   records <- session_memory$chosen$records
   in_folder <- records$git || records$script
-  folder <- if (in_folder) getwd()
+  folder <- if (in_folder) working_folder()
   script <- if (records$script || records$git) current_script()
   # R has read the script that it was started with, and mostly what that needs, by the time that somebody
   # changes it.

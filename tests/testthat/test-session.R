@@ -371,3 +371,20 @@ test_that("an interrupt anywhere while the session is looked at leaves nothing h
     }
   }
 })
+
+test_that("a working folder whose name is no text keeps no run from being logged", {
+  skip_on_os(c("windows", "mac"))
+  skip_if(!l10n_info()[["UTF-8"]], "Any name is text in this locale")
+  file <- local_file()
+  base <- withr::local_tempdir()
+  # R itself can't name it.
+  folder <- paste0("$(printf '", base, "/bad\\377dir')")
+  link <- file.path(base, "link")
+  system2("sh", c("-c", shQuote(paste0("mkdir \"", folder, "\" && ln -s \"", folder, "\" ", shQuote(link)))))
+  skip_if(!dir.exists(link), "Such a folder can't be made here")
+  withr::local_dir(link)
+  log_run(file, list(), list(m = 1))
+  expect_identical(log_call(file, identity(2)), 2)
+  expect_identical(with_run(file, list(), function(run) 3), 3)
+  expect_identical(read_runs(file, details = TRUE)$status, rep("finished", 3))
+})
