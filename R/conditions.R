@@ -84,6 +84,15 @@ warn <- function(class, message, call = NULL) {
   )
 }
 
+# What is only said, of whatever kind, or of none that a script would tell from others.
+inform <- function(class, message, ...) {
+  rlang::inform(
+    printable_lines(message),
+    class = c(if (!is.null(class)) paste0("fitledger_message_", class), "fitledger_message"),
+    ...
+  )
+}
+
 # Text of anybody's making for a line of print or a picture. A terminal takes control characters for commands.
 without_controls <- function(text) {
   gsub("[[:cntrl:]]+", " ", as_utf8(text))

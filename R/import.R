@@ -166,9 +166,10 @@ import_ledger <- function(from, file, dry_run, call = rlang::caller_env()) {
     paste0("row ", number_text(left_out$row), ", ", left_out$event, run, ": ", left_out$why)
   }
   # An interrupt that came while rows were written waits until it is said which.
-  suspendInterrupts(rlang::inform(
-    printable_lines(c(import_line(imported, from, dry_run), left_out_lines(left_out, dry_run, "row", of_row))),
-    class = c("fitledger_message_imported", "fitledger_message"), left_out = left_out
+  suspendInterrupts(inform(
+    "imported",
+    c(import_line(imported, from, dry_run), left_out_lines(left_out, dry_run, "row", of_row)),
+    left_out = left_out
   ))
   imported$run_ids
 }

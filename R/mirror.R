@@ -133,9 +133,8 @@ look_at <- function(open, seq, call) {
   look$seq <- as.numeric(look$seq)
   if (nzchar(look$unsafe) && is.null(open$told)) {
     open$told <- TRUE
-    rlang::inform(
-      paste0("The database's server runs with ", look$unsafe, ": a power cut may lose what it has acknowledged."),
-      class = "fitledger_message"
+    inform(
+      NULL, paste0("The database's server runs with ", look$unsafe, ": a power cut may lose what it has acknowledged.")
     )
   }
   look
@@ -217,9 +216,8 @@ set_mirror_aside <- function(open) {
   if (!suppressWarnings(file.rename(open$path, aside))) {
     abort("io", paste0("The mirror '", open$path, "' is damaged, and can't be moved aside."), "Remove it: it is fetched anew.", path = open$path)
   }
-  rlang::inform(
-    paste0("The mirror of the ledger `", open$ledger$name, "` on this machine was damaged, and is fetched anew."),
-    class = "fitledger_message"
+  inform(
+    NULL, paste0("The mirror of the ledger `", open$ledger$name, "` on this machine was damaged, and is fetched anew.")
   )
 }
 
@@ -453,10 +451,7 @@ or_null <- function(code) {
 }
 
 tell_waiting <- function(open) {
-  rlang::inform(
-    paste0("Waiting for others to finish writing to the ledger `", open$ledger$name, "`."),
-    class = c("fitledger_message_waiting", "fitledger_message")
-  )
+  inform("waiting", paste0("Waiting for others to finish writing to the ledger `", open$ledger$name, "`."))
   TRUE
 }
 

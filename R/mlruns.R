@@ -62,7 +62,7 @@ say_imported <- function(result, from, dry_run) {
   } else {
     rlang::set_names(paste("Imported", what), if (length(came)) "v" else "i")
   }
-  say_left_out(head, result, "fitledger_message_imported")
+  say_left_out(head, result, "imported")
 }
 
 # A message, and the first few of each kind that was left out.
@@ -75,13 +75,14 @@ say_left_out <- function(head, result, class, most = 3) {
     names(names), " (", vapply(lengths(names), count_text, ""), "): ", shown,
     ifelse(more > 0, paste0("; and ", vapply(more, count_text, ""), " more"), "")
   )
-  rlang::inform(
-    printable_lines(c(
+  inform(
+    class,
+    c(
       head,
       if (nrow(left_out)) c(x = "Left out, or not as it was there:", rlang::set_names(said, rep("*", length(said)))),
       if (any(more > 0)) c(i = "All of it is in the field `left_out` of this message.")
-    )),
-    class = c(class, "fitledger_message"), left_out = left_out
+    ),
+    left_out = left_out
   )
 }
 
@@ -124,6 +125,6 @@ export_mlruns <- function(file, to, run_ids, columns, call = rlang::caller_env()
   fetch_all(file, call)
   result <- call_native(native_export_mlruns, file, to, run_ids, progress_bar("Copying", to, NA), call = call)
   if (length(result$left_out$name)) {
-    say_left_out(c(v = paste0("Exported to '", to, "'.")), result, "fitledger_message_exported")
+    say_left_out(c(v = paste0("Exported to '", to, "'.")), result, "exported")
   }
 }

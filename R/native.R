@@ -85,16 +85,13 @@ signal_notice <- function(result) {
     return(result)
   }
   attr(result, "notice") <- NULL
-  rlang::inform(notice, class = "fitledger_message")
+  inform(NULL, notice)
   result
 }
 
 # The compiled code waits two seconds for a ledger's lock and then gives R the word.
 wait_while_busy <- function(busy, native, ...) {
-  rlang::inform(
-    paste0("Waiting for another process to finish writing to '", busy$path, "'."),
-    class = c("fitledger_message_waiting", "fitledger_message")
-  )
+  inform("waiting", paste0("Waiting for another process to finish writing to '", busy$path, "'."))
   repeat {
     result <- native(...)
     if (!is_failure(result, "busy")) {

@@ -171,7 +171,8 @@ say_dragged <- function(parts, x, bytes, name) {
   sizes <- sort(sizes, decreasing = TRUE)
   things <- paste0("`", names(sizes), "`", ifelse(sizes > 1e5, paste0(" (", vapply(sizes, size_text, ""), ")"), ""))
   more <- length(things) - 5
-  rlang::inform(
+  inform(
+    "dragged",
     c(
       paste0(
         "The artifact `", name, "` takes ", size_text(bytes), ", ", number_text(round(bytes / own)),
@@ -179,8 +180,7 @@ say_dragged <- function(parts, x, bytes, name) {
         parts$dragged[[1]]$place, "`, with ", paste(utils::head(things, 5), collapse = ", "), if (more > 0) paste(" and", more, "more"), "."
       ),
       i = "Whoever has the ledger's folder can read all of that. Make the object in a function that holds nothing else, or set the environment of its formula to `globalenv()`."
-    ),
-    class = c("fitledger_message_dragged", "fitledger_message")
+    )
   )
 }
 

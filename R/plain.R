@@ -132,9 +132,10 @@ say_plain_imported <- function(imported, from, dry_run) {
   runs <- paste0(counted(length(imported$run_ids), "new run"), " from '", basename(from), "'.")
   head <- if (dry_run) c(i = paste("Would import", runs, "Nothing was written.")) else c(i = paste("Imported", runs))
   of_line <- function(runs) paste0("line ", number_text(runs$row), ", run ", runs$run_id, ": ", runs$why)
-  rlang::inform(
-    printable_lines(c(head, left_out_lines(left_out, dry_run, "run", of_line))),
-    class = c("fitledger_message_imported", "fitledger_message"), left_out = left_out
+  inform(
+    "imported",
+    c(head, left_out_lines(left_out, dry_run, "run", of_line)),
+    left_out = left_out
   )
 }
 

@@ -190,12 +190,12 @@ tell_direction <- function(file, table, metric) {
   # An import may have brought the run without its parent.
   larger <- if (!is.null(parent)) tryCatch(read_run(file, parent)$params$maximize, fitledger_error_unknown = function(e) NULL)
   if (metric %in% larger) {
-    rlang::inform(
+    inform(
+      "direction",
       c(
         paste0("This is the smallest `", metric, "`, and the search recorded that larger is better."),
         i = "Give `maximize = TRUE`; or `FALSE`, and nothing is said."
-      ),
-      class = c("fitledger_message_direction", "fitledger_message")
+      )
     )
   }
 }

@@ -320,12 +320,12 @@ check_frozen <- function(data, models) {
     } else {
       "The frozen data are no data frame"
     }
-    rlang::inform(
+    inform(
+      "unchecked",
       c(
         paste0(sub("^t", "T", why), ", so `gate_better()` could not check whether the frozen data fit."),
         i = "`register_model(signature = )` takes a few rows of what the model predicts from."
-      ),
-      class = c("fitledger_message_unchecked", "fitledger_message")
+      )
     )
   }
 }
@@ -348,7 +348,7 @@ gate_metric <- function(metric, maximize, call = rlang::caller_env()) {
     rmse = function(truth, predicted) sqrt(mean((truth - predicted)^2)),
     mae = function(truth, predicted) mean(abs(truth - predicted)),
     rsq = function(truth, predicted) 1 - sum((truth - predicted)^2) / sum((truth - mean(truth))^2),
-    accuracy = function(truth, predicted) mean(as.character(truth) == as.character(predicted))
+    accuracy = function(truth, predicted) mean(is_same_class(truth, predicted))
   )
   if (is.function(metric)) {
     return(list(name = "metric", of = metric, maximize = isTRUE(maximize)))
@@ -357,6 +357,21 @@ gate_metric <- function(metric, maximize, call = rlang::caller_env()) {
     abort_argument("metric", paste("a function, or", or(names(known))), metric, call = call)
   }
   list(name = metric, of = known[[metric]], maximize = maximize %||% metric %in% c("rsq", "accuracy"))
+}
+
+# Whether classes are the same, whatever says them: numbers, texts or factors.
+is_same_class <- function(truth, predicted) {
+  is_number <- function(x) is.numeric(x) && !is.object(x)
+  if (is_number(truth) && is_number(predicted)) {
+    return(truth == predicted)
+  }
+  label <- function(x) {
+    if (is_number(x)) {
+      x <- with_plain_numbers(format(x, scientific = FALSE, digits = 15, trim = TRUE, drop0trailing = TRUE))
+    }
+    as.character(x)
+  }
+  label(truth) == label(predicted)
 }
 
 plain_predictions <- function(model, data) {
@@ -567,11 +582,8 @@ check_signature <- function(signature, data, what = "The new data don't fit the 
   }))
   if (length(wrong)) {
     more <- length(wrong) - most_faults
-    shown <- c(utils::head(wrong, most_faults), if (more > 0) paste("And", more, if (more > 1) "columns more." else "column more."))
-    rlang::abort(
-      c(what, rlang::set_names(shown, rep("x", length(shown)))),
-      class = c("fitledger_error_signature", "fitledger_error"), call = call
-    )
+    shown <- c(utils::head(wrong, most_faults), if (more > 0) paste("And", number_text(more), if (more > 1) "columns more." else "column more."))
+    abort("signature", c(what, rlang::set_names(shown, rep("x", length(shown)))), call = call)
   }
 }
 

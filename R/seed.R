@@ -76,12 +76,12 @@ tell_other_stream <- function(seed) {
   stream <- current_stream()
   as_seeded <- stream_of(seed)
   if (!identical(stream, as_seeded)) {
-    rlang::inform(
+    inform(
+      "seed",
       c(
         paste0("The seed ", seed, " is on record, but R's random stream isn't as `set.seed(", seed, ")` leaves it."),
         i = "Set it just before `start_run()`; `with_run(seed = )` sets it by itself."
-      ),
-      class = c("fitledger_message_seed", "fitledger_message")
+      )
     )
   }
 }

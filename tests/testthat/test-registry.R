@@ -705,3 +705,27 @@ test_that("a model predicts in a session that has loaded nothing for it", {
   said <- system2(file.path(R.home("bin"), "Rscript"), c("--vanilla", shQuote(script)), stdout = TRUE, stderr = TRUE)
   expect_true("predictions: 3" %in% said, info = said)
 })
+
+test_that("a gate counts classes as the same whatever says them", {
+  for (options in list(list(), list(scipen = -5), list(scipen = 100, OutDec = ","))) {
+    withr::local_options(options)
+    codes <- c(100000L, 200000L, 3L)
+    for (truth in list(codes, as.numeric(codes), factor(codes, levels = codes), c("100000", "200000", "3"))) {
+      for (predicted in list(codes, as.numeric(codes), factor(codes, levels = codes), c("100000", "200000", "3"))) {
+        expect_true(all(is_same_class(truth, predicted)))
+        expect_identical(is_same_class(truth, predicted[c(1, 1, 1)]), c(TRUE, FALSE, FALSE))
+      }
+    }
+    expect_identical(is_same_class(c(0.1, 2.5), c("0.1", "2.5")), c(TRUE, TRUE))
+  }
+})
+
+test_that("what a stored signature says is no command to a terminal", {
+  file <- local_file()
+  hostile <- "x\033]0;title\a"
+  id <- log_run(file, list(), list(m = 1), artifacts = list(model = lm(dist ~ speed, cars)))
+  register_model(file, "m", last_run_id(file), signature = stats::setNames(data.frame(1, 2), c(hostile, "ok")))
+  promote_model(file, "m", 1)
+  error <- expect_error(predict(read_model(file, "m@production", check = TRUE), data.frame(ok = 1)), class = "fitledger_error_signature")
+  expect_no_match(conditionMessage(error), "[\001-\010\013-\037]")
+})
