@@ -1,5 +1,5 @@
-# others.R WHAT FOLDER: files that others may have put there. Says `case text` after each, and `column text` for each
-# fault it sees.
+# others.R WHAT FOLDER: files that others may have put there, and processes that others began. Says `case text` after each,
+# `column text` for each fault it sees, and `skip text` where the means are missing.
 library(fitledger)
 
 args <- commandArgs(TRUE)
@@ -276,4 +276,74 @@ planted <- function() {
   }
 }
 
-switch(args[[1]], indexes = indexes(), exports = exports(), rewritten = rewritten(), planted = planted())
+# ---- Processes that can't be seen, or counted -----------------------------
+
+# Whoever can't tell whether the process of a live run is there says that it runs, and takes it from nobody unasked.
+unseen <- function() {
+  file <- file.path(folder, "log.csv")
+  run <- start_run(file, list(a = 1))
+  Sys.chmod(c(folder, file), c("777", "666"), FALSE)
+  rscript <- shQuote(file.path(R.home("bin"), "Rscript"))
+  ways <- c(
+    "pids of its own, the /proc of others" = "unshare --pid --fork",
+    "time of its own" = "unshare --time --boottime 100000 --fork",
+    "another user, and processes hidden" = paste(
+      "unshare --mount sh -c 'mount -t proc -o hidepid=2 proc /proc &&",
+      "exec env HOME=/ setpriv --reuid=65534 --regid=65534 --clear-groups \"$@\"' sh"
+    )
+  )
+  code <- sprintf(
+    "library(fitledger); cat(read_runs('%s', details = TRUE)$status, tryCatch(class(start_run('%s', resume = '%s')), error = class)[[1]])",
+    file, file, run$run_id
+  )
+  for (what in names(ways)) {
+    ask <- function(code) suppressWarnings(system2("sh", c("-c", shQuote(paste(ways[[what]], rscript, "--vanilla -e", shQuote(code)))), stdout = TRUE, stderr = FALSE))
+    if (!identical(ask("library(fitledger); cat('there')"), "there")) {
+      say("skip", what, "is not to be had here")
+      next
+    }
+    answer <- ask(code)
+    if (!identical(answer, "running fitledger_error_running")) say("wrong", what, "says", answer)
+    say("case", what)
+  }
+  log_metrics(run, m = 1)
+  end_run(run)
+}
+
+# ---- Standard streams that aren't there -----------------------------------
+
+# What R prints while a thread of ours writes is in no file of ours.
+streams <- function() {
+  file <- file.path(folder, "log.csv")
+  script <- file.path(folder, "script.R")
+  writeLines(c(
+    paste0(".libPaths(", deparse1(.libPaths()), ")"),
+    "library(fitledger)",
+    sprintf("run <- start_run('%s')", file),
+    "for (step in 1:1000) {",
+    "  log_metrics(run, loss = 1, step = step)",
+    "  cat('epoch', step, '\\n')",
+    "  message('epoch ', step)",
+    "  Sys.sleep(0.0005)",
+    "}",
+    "end_run(run)"
+  ), script)
+  begin <- paste(shQuote(file.path(R.home("bin"), "exec", "R")), "--vanilla --no-echo -f", shQuote(script))
+  here <- c("</dev/null", ">/dev/null", "2>/dev/null")
+  gone <- c("<&-", ">&-", "2>&-")
+  for (i in 0:7) {
+    is_gone <- bitwAnd(i, c(1, 2, 4)) != 0
+    what <- paste(ifelse(is_gone, gone, here), collapse = " ")
+    unlink(file)
+    status <- system2("sh", c("-c", shQuote(paste("exec timeout 300", begin, what))))
+    if (status == 124) say("hangs", what)
+    if (verify_ledger(file)$status != "ok") say("wrong", what, "leaves", verify_ledger(file)$status)
+    # Where messages go nowhere R itself may end.
+    if (status == 0 && nrow(read_metrics(file)) != 1000) say("lost", what, "has", nrow(read_metrics(file)), "steps")
+    say("case", what)
+  }
+}
+
+switch(args[[1]],
+  indexes = indexes(), exports = exports(), rewritten = rewritten(), planted = planted(), unseen = unseen(), streams = streams()
+)
