@@ -147,6 +147,20 @@ fn fold(text: &mut String, empty: usize) {
     }
 }
 
+/// The end of a line with which a text begins, as it counts in what is folded, and what comes after it.
+fn line_break(text: &str) -> Option<(char, &str)> {
+    let mut chars = text.chars();
+    match chars.next()? {
+        '\r' => Some((
+            '\n',
+            chars.as_str().strip_prefix('\n').unwrap_or(chars.as_str()),
+        )),
+        '\n' | '\u{85}' => Some(('\n', chars.as_str())),
+        c @ ('\u{2028}' | '\u{2029}') => Some((c, chars.as_str())),
+        _ => None,
+    }
+}
+
 /// A scalar in quotes, which begins a text, and what comes after it.
 fn quoted(text: &str) -> Option<(String, &str)> {
     let mark = text.chars().next()?;
@@ -155,6 +169,24 @@ fn quoted(text: &str) -> Option<(String, &str)> {
     let mut kept = 0;
     let mut rest = &text[1..];
     loop {
+        if let Some((first, after)) = line_break(rest) {
+            let line = out[kept..].trim_end_matches([' ', '\t']).len();
+            out.truncate(kept + line);
+            let mut more = String::new();
+            rest = after.trim_start_matches([' ', '\t']);
+            while let Some((next, after)) = line_break(rest) {
+                more.push(next);
+                rest = after.trim_start_matches([' ', '\t']);
+            }
+            match first {
+                '\n' if more.is_empty() => out.push(' '),
+                '\n' => {}
+                other => out.push(other),
+            }
+            out.push_str(&more);
+            kept = out.len();
+            continue;
+        }
         let c = rest.chars().next()?;
         let after = &rest[c.len_utf8()..];
         match c {
@@ -165,15 +197,6 @@ fn quoted(text: &str) -> Option<(String, &str)> {
             _ if c == mark => return Some((out, after)),
             '\\' if mark == '"' => {
                 rest = escaped(after, &mut out)?;
-                kept = out.len();
-            }
-            '\r' if after.starts_with('\n') => rest = after,
-            '\n' => {
-                let line = out[kept..].trim_end_matches([' ', '\t']).len();
-                out.truncate(kept + line);
-                rest = after.trim_start_matches([' ', '\t', '\r', '\n']);
-                let blank = &after[..after.len() - rest.len()];
-                fold(&mut out, blank.matches('\n').count());
                 kept = out.len();
             }
             c => {
@@ -301,6 +324,7 @@ mod tests {
             "  \\ goes on\\x21  \n",
             "  here\"\n",
             "'quoted: key': x\n",
+            "separated: 'a \u{2028}  b\u{2029}\n\n  c\u{85}  d'\n",
             "status: 3\n",
             "tags:\n",
             "- a\n",
@@ -330,6 +354,7 @@ mod tests {
                 "tab\t, quote \" and \u{2713} \u{1f98a}:  goes on! here",
             ),
             ("quoted: key", "x"),
+            ("separated", "a\u{2028}b\u{2029}\n\nc d"),
             ("status", "3"),
             ("tags.mlflow.data.context", "training"),
             ("tags.split", "1"),
