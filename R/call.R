@@ -99,9 +99,14 @@ log_call <- function(file, call, metrics = describe_fit, ..., params = NULL, art
   begun <- begun_from_now(file)
   run <- NULL
   ended <- FALSE
-  others <- redacting$calls
-  on.exit(redacting$calls <- others, add = TRUE)
-  redacting$calls <- others + (length(redact) > 0)
+  if (length(redact)) {
+    around <- redacting$calls
+    on.exit(add = TRUE, {
+      redacting$calls <- around
+      if (identical(left$how$status, "failed")) note_redacted(left$said)
+    })
+    redacting$calls <- around + 1
+  }
   # Set before the run begins, since an interrupt may come as soon as it is on record.
   on.exit(add = TRUE, {
     suspendInterrupts({
@@ -120,6 +125,7 @@ log_call <- function(file, call, metrics = describe_fit, ..., params = NULL, art
       if (is.null(capture$frame)) {
         as_typed(capture)
       }
+      left$said <- message_of(e)
       describe_failure(e, calls, redact)
     }
   )
@@ -413,8 +419,8 @@ redacted_params <- function(params, redact) {
   params
 }
 
-# Of all that goes on in this process: how many calls with redacted arguments are being evaluated, and what errors said that
-# went through one.
+# How many calls with redacted arguments are being evaluated in this process, and what the errors said with which some have
+# ended.
 redacting <- new.env(parent = emptyenv())
 redacting$calls <- 0
 redacting$said <- character()
@@ -422,19 +428,21 @@ redacting$said <- character()
 # What an error says may be what is redacted, and so may its calls: for a run around a call that redacts, and for one within
 # it, too, and where the error is thrown on, in other words or its own.
 describe_failure <- function(e, calls, redact = NULL) {
-  message <- message_of(e)
-  was_said <- vapply(redacting$said, grepl, NA, x = message, fixed = TRUE)
+  was_said <- vapply(redacting$said, grepl, NA, x = message_of(e), fixed = TRUE)
   if (!length(redact) && redacting$calls == 0 && !any(was_said)) {
     shows <- vapply(calls, has_redacting_call, NA)
     return(describe_condition(e, replace(calls, shows, lapply(calls[shows], name_alone))))
   }
-  # A few letters are in many messages, and say little.
-  if (nchar(message, "bytes") >= 4) {
-    redacting$said <- utils::tail(union(redacting$said, message), 100)
-  }
   condition <- describe_condition(simpleCondition("<redacted>"), lapply(calls, name_alone))
   condition$class <- intersect(class(e), c("simpleError", "rlang_error", "error", "condition"))
   condition
+}
+
+# A few letters are in many messages, and say little.
+note_redacted <- function(message) {
+  if (nchar(message, "bytes") >= 4) {
+    redacting$said <- utils::tail(union(redacting$said, message), 100)
+  }
 }
 
 name_alone <- function(call) call(head_name(call[[1]]) %||% "<redacted>")
