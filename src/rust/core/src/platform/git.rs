@@ -34,7 +34,7 @@ pub struct Watch {
     folder: PathBuf,
     repository: Option<Repository>,
     state: State,
-    /// Where the commit that is checked out stands, in the folder of the refs.
+    /// Where the commit that is checked out stands: in the folder of the refs, unless a path says otherwise.
     refs: Vec<PathBuf>,
     stamps: Vec<Option<Stamp>>,
     /// How often git was asked about changed files.
@@ -256,7 +256,10 @@ impl Repository {
         Head {
             commit: ask(&["rev-parse", "--verify", "--quiet", "HEAD"]).and_then(|id| commit(&id)),
             branch: branch.map(str::to_owned),
-            refs: vec!["reftable/tables.list".into()],
+            // A linked work tree has tables of its own, too.
+            refs: [&self.common_dir, &self.git_dir]
+                .map(|folder| folder.join("reftable/tables.list"))
+                .to_vec(),
         }
     }
 
