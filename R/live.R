@@ -647,8 +647,14 @@ read_metrics <- function(file, run_id = NULL, metrics = NULL) {
   as_frame(call_native(native_read_series, file, run_id, metrics))
 }
 
-absolute_path <- function(path) {
-  folder <- normalizePath(dirname(path), winslash = "/", mustWork = FALSE)
+absolute_path <- function(path, call = rlang::caller_env()) {
+  folder <- tryCatch(normalizePath(dirname(path), winslash = "/", mustWork = FALSE), error = function(e) {
+    abort(
+      "argument", "The working folder has a name that is no text in this session's encoding.",
+      "Give the ledger's whole path, or work in another folder.",
+      arg = "file", parent = e, call = call
+    )
+  })
   file.path(sub("/$", "", folder), basename(path))
 }
 

@@ -133,9 +133,7 @@ look_at <- function(open, seq, call) {
   look$seq <- as.numeric(look$seq)
   if (nzchar(look$unsafe) && is.null(open$told)) {
     open$told <- TRUE
-    inform(
-      NULL, paste0("The database's server runs with ", look$unsafe, ": a power cut may lose what it has acknowledged.")
-    )
+    inform(NULL, paste0("The database's server runs with ", look$unsafe, ": a power cut may lose what it has acknowledged."))
   }
   look
 }
@@ -216,9 +214,7 @@ set_mirror_aside <- function(open) {
   if (!suppressWarnings(file.rename(open$path, aside))) {
     abort("io", paste0("The mirror '", open$path, "' is damaged, and can't be moved aside."), "Remove it: it is fetched anew.", path = open$path)
   }
-  inform(
-    NULL, paste0("The mirror of the ledger `", open$ledger$name, "` on this machine was damaged, and is fetched anew.")
-  )
+  inform(NULL, paste0("The mirror of the ledger `", open$ledger$name, "` on this machine was damaged, and is fetched anew."))
 }
 
 # Fetches a mirror anew that has less than this process left there, as where somebody emptied the cache; whether it did.

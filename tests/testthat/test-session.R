@@ -387,4 +387,5 @@ test_that("a working folder whose name is no text keeps no run from being logged
   expect_identical(log_call(file, identity(2)), 2)
   expect_identical(with_run(file, list(), function(run) 3), 3)
   expect_identical(read_runs(file, details = TRUE)$status, rep("finished", 3))
+  expect_error(start_run("log.csv", list()), "working folder", class = "fitledger_error_argument")
 })
