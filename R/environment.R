@@ -191,7 +191,7 @@ compare_session <- function(file, run_id) {
       arg = "run_id"
     )
   }
-  call_native(native_git_look, working_folder(), file, FALSE, FALSE)
+  call_native(native_git_look, getwd(), file, FALSE, FALSE)
   git <- call_native(native_git_state)
   packages <- names(then$packages)
   without <- if (is.null(git)) "gone" else "unknown"
@@ -235,7 +235,7 @@ script_row <- function(file, then, git) {
   if (is.null(then$script_sha256) || is.null(then[["script"]])) {
     return(NULL)
   }
-  folders <- c(if (!is.null(git$root)) untranslated(git$root), working_folder(), dirname(file))
+  folders <- c(if (!is.null(git$root)) untranslated(git$root), getwd(), dirname(file))
   places <- file.path(folders, untranslated(then[["script"]]))
   found <- utils::head(places[file.exists(places)], 1)
   now <- if (length(found)) {

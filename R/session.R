@@ -29,8 +29,9 @@ context_words <- c(context_groups, "code")
 #'   at most every 10 seconds, and less often where it is slow. What it can't say
 #'   within a second each is absent, as it is where the repository's own
 #'   configuration names filters, which would be run, or something that one of your
-#'   filters may run, as git-lfs does. Nothing that a repository names is run. The ledger and the files beside it don't count. In CI also the
-#'   commit and the run's number as CI names them.
+#'   filters may run, as git-lfs does. Nothing that a repository names is run. The
+#'   ledger and the files beside it don't count. In CI also the commit and the run's
+#'   number as CI names them.
 #' - `packages`: R's version, the loaded packages with theirs (but for those that only
 #'   [describe_fit()] has loaded), and the kinds of random number generators; and a
 #'   lockfile, stored beside the ledger once for each environment, see [write_lockfile()].
@@ -77,12 +78,6 @@ context_words <- c(context_groups, "code")
 #' options(old)
 NULL
 
-# NULL where it is gone, or has a name that is no text in the session's encoding: then nothing is recorded of it.
-working_folder <- function() {
-  folder <- getwd()
-  if (isTRUE(validEnc(folder))) folder
-}
-
 # The session and the number of its version, which grows with each change.
 current_session <- function(file, call = rlang::caller_env(3)) {
   option <- getOption("fitledger.context", context_groups)
@@ -93,7 +88,7 @@ current_session <- function(file, call = rlang::caller_env(3)) {
   }
   records <- session_memory$chosen$records
   in_folder <- records$git || records$script
-  folder <- if (in_folder) working_folder()
+  folder <- if (in_folder) getwd()
   script <- if (records$script || records$git) current_script()
   # R has read the script that it was started with, and mostly what that needs, by the time that somebody
   # changes it.

@@ -60,11 +60,12 @@ fn native_process() -> Robj {
 fn native_git_look(folder: Robj, file: Robj, diff: Robj, once: Robj) -> Robj {
     guard(|| {
         let mut tree = lock(&WORK_TREE);
-        if R::of(&folder).is_null() {
+        // Of a folder that is gone, or whose name is no text, nothing is known.
+        let Ok(folder) = path(&folder) else {
             *tree = None;
             return Ok(Robj::from(0.0));
-        }
-        let (folder, ledger) = (path(&folder)?, path(&file)?);
+        };
+        let ledger = path(&file)?;
         if tree
             .as_ref()
             .is_none_or(|tree| tree.git().folder() != folder)

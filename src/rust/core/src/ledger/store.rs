@@ -100,7 +100,6 @@ impl Place {
 impl FileStore {
     /// Opens the file for appending and creates it if need be.
     pub fn open(path: &Path) -> io::Result<FileStore> {
-        sys::occupy_standard_streams()?;
         let mut options = OpenOptions::new();
         let options = sys::never_block(options.read(true).append(true));
         match options.open(path) {
@@ -117,7 +116,6 @@ impl FileStore {
 
     /// Opens a file that is there for appending.
     pub fn open_existing(path: &Path) -> io::Result<FileStore> {
-        sys::occupy_standard_streams()?;
         let mut options = OpenOptions::new();
         FileStore::of(
             sys::never_block(options.read(true).append(true)).open(path)?,
@@ -132,6 +130,7 @@ impl FileStore {
     }
 
     pub(super) fn of(file: File, path: &Path) -> io::Result<FileStore> {
+        let file = sys::beyond_standard_streams(file)?;
         let metadata = file.metadata()?;
         if !metadata.is_file() {
             return Err(io::Error::new(

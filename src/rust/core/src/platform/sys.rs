@@ -120,7 +120,7 @@ pub enum Network {
 mod imp {
     use super::*;
     use std::fs::Permissions;
-    use std::os::fd::AsRawFd;
+    use std::os::fd::{AsRawFd, FromRawFd};
     use std::os::unix::fs::{FileExt, FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 
     /// A FIFO without a peer must not hang us.
@@ -139,10 +139,32 @@ mod imp {
                     || libc::open(c"/dev/null".as_ptr(), libc::O_RDWR) != -1
             };
             if !opened {
-                return Err(io::Error::last_os_error());
+                let why = io::Error::last_os_error();
+                // Of what kind that is must not be taken for the ledger's own fault.
+                return Err(io::Error::other(format!(
+                    "a standard stream is closed, and /dev/null can't take its place: {why}"
+                )));
             }
         }
         Ok(())
+    }
+
+    /// A file that was opened, by another number if it has that of a standard stream: one may have been closed since the
+    /// package was loaded.
+    pub fn beyond_standard_streams(file: File) -> io::Result<File> {
+        if file.as_raw_fd() > 2 {
+            return Ok(file);
+        }
+        // SAFETY: the descriptor is open, and the one that is made belongs to nobody else.
+        let moved = unsafe {
+            match libc::fcntl(file.as_raw_fd(), libc::F_DUPFD_CLOEXEC, 3) {
+                -1 => return Err(io::Error::last_os_error()),
+                moved => File::from_raw_fd(moved),
+            }
+        };
+        drop(file);
+        occupy_standard_streams()?;
+        Ok(moved)
     }
 
     /// Whether there is a process, seen or not.
@@ -647,6 +669,10 @@ mod imp {
 
     pub fn occupy_standard_streams() -> io::Result<()> {
         Ok(())
+    }
+
+    pub fn beyond_standard_streams(file: File) -> io::Result<File> {
+        Ok(file)
     }
 
     pub(super) fn has_pid(_pid: i64) -> bool {
