@@ -280,6 +280,8 @@ planted <- function() {
 
 # Whoever can't tell whether the process of a live run is there says that it runs, and takes it from nobody unasked.
 unseen <- function() {
+  # Without its process on record no run would be taken for lost.
+  options(fitledger.context = NULL)
   file <- file.path(folder, "log.csv")
   run <- start_run(file, list(a = 1))
   Sys.chmod(c(folder, file), c("777", "666"), FALSE)
@@ -292,9 +294,11 @@ unseen <- function() {
       "exec env HOME=/ setpriv --reuid=65534 --regid=65534 --clear-groups \"$@\"' sh"
     )
   )
-  code <- sprintf(
-    "library(fitledger); cat(read_runs('%s', details = TRUE)$status, tryCatch(class(start_run('%s', resume = '%s')), error = class)[[1]])",
-    file, file, run$run_id
+  # Of a run that the other began itself, and of this one's.
+  code <- paste(
+    sprintf("library(fitledger); file <- '%s'; own <- start_run(file); status <- read_runs(file, details = TRUE)$status;", file),
+    sprintf("taken <- tryCatch(class(start_run(file, resume = '%s')), error = class)[[1]]; end_run(own);", run$run_id),
+    "cat(unique(status[status != 'finished']), taken)"
   )
   for (what in names(ways)) {
     ask <- function(code) suppressWarnings(system2("sh", c("-c", shQuote(paste(ways[[what]], rscript, "--vanilla -e", shQuote(code)))), stdout = TRUE, stderr = FALSE))
