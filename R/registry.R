@@ -359,19 +359,21 @@ gate_metric <- function(metric, maximize, call = rlang::caller_env()) {
   list(name = metric, of = known[[metric]], maximize = maximize %||% metric %in% c("rsq", "accuracy"))
 }
 
-# Whether classes are the same, whatever says them: numbers, texts or factors.
+# Whether classes are the same, whether numbers, TRUE and FALSE, texts or factors say them. A number has several texts, such as
+# 1e+05 and 100000. What is missing is NA.
 is_same_class <- function(truth, predicted) {
-  is_number <- function(x) is.numeric(x) && !is.object(x)
-  if (is_number(truth) && is_number(predicted)) {
+  is_number <- function(x) (is.numeric(x) || is.logical(x)) && !is.object(x)
+  numbers <- c(is_number(truth), is_number(predicted))
+  if (all(numbers)) {
     return(truth == predicted)
   }
-  label <- function(x) {
-    if (is_number(x)) {
-      x <- with_plain_numbers(format(x, scientific = FALSE, digits = 15, trim = TRUE, drop0trailing = TRUE))
-    }
-    as.character(x)
+  is_same <- with_plain_numbers(as.character(truth) == as.character(predicted))
+  if (!any(numbers)) {
+    return(is_same)
   }
-  label(truth) == label(predicted)
+  number <- if (numbers[[1]]) truth else predicted
+  read <- suppressWarnings(as.numeric(as.character(if (numbers[[1]]) predicted else truth)))
+  ifelse(is.na(read), is_same, is_same | number == read)
 }
 
 plain_predictions <- function(model, data) {

@@ -707,17 +707,35 @@ test_that("a model predicts in a session that has loaded nothing for it", {
 })
 
 test_that("a gate counts classes as the same whatever says them", {
+  codes <- c(100000L, 200000L, 3L)
+  texts <- c("1e+05", "200000", "3.0")
   for (options in list(list(), list(scipen = -5), list(scipen = 100, OutDec = ","))) {
     withr::local_options(options)
-    codes <- c(100000L, 200000L, 3L)
-    for (truth in list(codes, as.numeric(codes), factor(codes, levels = codes), c("100000", "200000", "3"))) {
-      for (predicted in list(codes, as.numeric(codes), factor(codes, levels = codes), c("100000", "200000", "3"))) {
+    ways <- list(codes, as.numeric(codes), factor(codes, levels = codes), c("100000", "200000", "3"))
+    for (truth in ways) {
+      for (predicted in ways) {
         expect_true(all(is_same_class(truth, predicted)))
         expect_identical(is_same_class(truth, predicted[c(1, 1, 1)]), c(TRUE, FALSE, FALSE))
       }
     }
-    expect_identical(is_same_class(c(0.1, 2.5), c("0.1", "2.5")), c(TRUE, TRUE))
+    for (numbers in ways[1:2]) {
+      expect_identical(is_same_class(numbers, texts), c(TRUE, TRUE, TRUE))
+      expect_identical(is_same_class(factor(texts), numbers), c(TRUE, TRUE, TRUE))
+    }
+    # Fractions, of which a text has fewer digits.
+    expect_identical(is_same_class(c(0.1 + 0.2, 2.5), c("0.3", "2.5")), c(TRUE, TRUE))
   }
+  yes <- c(TRUE, FALSE, TRUE)
+  for (said in list(c(1, 0, 1), c(1L, 0L, 1L), c("TRUE", "FALSE", "TRUE"), c("1", "0", "1"), factor(c(TRUE, FALSE, TRUE)), yes)) {
+    expect_identical(is_same_class(yes, said), c(TRUE, TRUE, TRUE))
+    expect_identical(is_same_class(rev(said), !yes), c(FALSE, FALSE, FALSE))
+  }
+  missing <- c(1, NA, 1)
+  for (said in list(c(1, 1, NA), c("1", "NA", NA), factor(c("1", "NA", NA)), c(TRUE, TRUE, NA))) {
+    expect_identical(is_same_class(missing, said), c(TRUE, NA, NA))
+    expect_identical(is_same_class(said, missing), c(TRUE, NA, NA))
+  }
+  expect_identical(is_same_class(c("a", "b"), factor(c("a", "c"))), c(TRUE, FALSE))
 })
 
 test_that("what a stored signature says is no command to a terminal", {
