@@ -32,10 +32,10 @@ repositories <- function() {
 # so that all up to the last `@` counts as one, unless the host comes before any colon.
 without_credentials <- function(url) {
   url <- trimws(as_utf8(url))
-  scheme <- regmatches(url, regexpr("^([A-Za-z][A-Za-z0-9+.-]*::)?[A-Za-z][A-Za-z0-9+.-]*:/+", url))
+  scheme <- regmatches(url, regexpr("^([A-Za-z][A-Za-z0-9+.-]*::)*[A-Za-z][A-Za-z0-9+.-]*:/+", url))
   if (!length(scheme)) {
-    # As ssh has it, `user@host:path`; anything else is no address.
-    return(sub("^[^/]*@(?=[^/@:]+:)", "", url, perl = TRUE))
+    # As ssh has it, `user@host:path`; a mistyped address may have a password before the host; anything else is none.
+    return(sub("^.*[^:@]:[^:@][^@]*@", "", sub("^[^/]*@(?=[^/@:]+:)", "", url, perl = TRUE)))
   }
   rest <- sub("[?#;&].*", "", substring(url, nchar(scheme) + 1))
   if (!grepl("^[^/@:]*(/|$)", rest)) {
@@ -47,16 +47,21 @@ without_credentials <- function(url) {
   paste0(scheme, paste(parts, collapse = "/"), if (endsWith(rest, "/")) "/")
 }
 
-# What the hosts of code and packages give out: known by how it begins, a UUID, many hexadecimal digits, or letters and digits
-# that change from one sort to another more often than words and years do. A snapshot of a repository has a number first.
+# What the hosts of code and packages give out: known by how it begins, a UUID, many hexadecimal digits, but not the 40 or 64 of
+# a commit, or letters and digits that change from one sort to another more often than words and years do. A snapshot of a
+# repository has a number or a day first, and a plus.
 is_token <- function(parts) {
   is_known <- grepl("^(gh[a-z]_|github_pat_|glpat-|xox[a-z]-|sk-|npm_|pypi-|hf_|AKIA|eyJ)", parts)
-  is_hex <- grepl("^([0-9a-f]{20,}|[0-9A-F]{20,}|[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12})$", parts)
+  is_hex <- grepl("^([0-9A-Fa-f]{20,}|[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12})$", parts) & !nchar(parts) %in% c(40, 64)
   pieces <- regmatches(parts, gregexpr("[A-Za-z0-9]{12,}", parts))
-  is_mixed <- vapply(pieces, function(pieces) any(grepl("[0-9]", pieces) & changes(pieces) >= nchar(pieces) / 4), logical(1))
-  is_mixed <- is_mixed & !grepl("^[0-9]+[+]", parts)
-  is_known | is_hex | is_mixed | nchar(parts) >= 24 & grepl("[0-9]", parts) & grepl("[a-z]", parts) & grepl("[A-Z]", parts) &
+  is_random <- function(pieces) {
+    sorts <- grepl("[0-9]", pieces) + grepl("[a-z]", pieces) + grepl("[A-Z]", pieces)
+    any(!grepl("^[0-9a-f]+$", pieces) & (sorts == 3 | sorts == 2 & nchar(pieces) >= 24) & changes(pieces) >= nchar(pieces) / 4)
+  }
+  is_mixed <- vapply(pieces, is_random, logical(1))
+  is_long <- nchar(parts) >= 24 & grepl("[0-9]", parts) & grepl("[a-z]", parts) & grepl("[A-Z]", parts) &
     !grepl("[^A-Za-z0-9_=-]", parts)
+  is_known | is_hex | (is_mixed | is_long) & !grepl("^[0-9-]+[+]", parts)
 }
 
 # How often a capital, a small letter or a digit follows on one of another sort; not where a word begins with a capital.
@@ -100,7 +105,7 @@ describe_package <- function(name, version, path) {
   } else if (!is.null(description$biocViews)) {
     list(Source = "Bioconductor")
   } else if (!is.null(description$Repository)) {
-    list(Source = "Repository", Repository = as_utf8(description$Repository))
+    list(Source = "Repository", Repository = without_credentials(description$Repository))
   } else {
     list(Source = "unknown")
   }
@@ -277,9 +282,11 @@ kept_path <- function(file, entry) {
   tryCatch(call_stored(native_object_path, file, entry), fitledger_error = function(e) NA_character_)
 }
 
+# A row may name anything as a package, a path too.
+is_package_name <- function(name) grepl("^[[:alpha:]][[:alnum:].]*$", name)
+
 version_now <- function(name) {
-  # A row may name anything, a path too.
-  if (!grepl("^[[:alpha:]][[:alnum:].]*$", name)) {
+  if (!is_package_name(name)) {
     return(NA_character_)
   }
   if (isNamespaceLoaded(name)) {

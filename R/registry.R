@@ -149,12 +149,13 @@ rollback_model <- function(file, name, stage = "production", ..., why = NULL) {
 # on record.
 ask_gate <- function(gate, file, looked, refuse, call = rlang::caller_env()) {
   what <- paste0("`", looked$candidate$name, "/", looked$candidate$version, "`")
+  redacted <- redacting$failed
   failed <- function(e) {
     # Who set a limit wants to be back, and the gate has said nothing.
     if (is_time_limit(e)) {
       stop(e)
     }
-    condition <- describe_failure(e, list())[c("class", "message")]
+    condition <- describe_failure(e, list(), redacting$failed > redacted)[c("class", "message")]
     refuse(list(record = list(gate = list(pass = FALSE, error = condition))))
     schema <- if (inherits(e, "fitledger_error_signature")) {
       "If the columns are meant to be others now, promote with `gate = NULL, why = \"...\"`."
@@ -527,7 +528,7 @@ load_predict <- function(model, file, run_id) {
 
 # Whether an installed package has a method, as it was recorded when it was installed: nothing of it is loaded.
 registers <- function(package, generic, classes) {
-  path <- system.file("Meta", "nsInfo.rds", package = package)
+  path <- if (is_package_name(package)) system.file("Meta", "nsInfo.rds", package = package) else ""
   methods <- if (nzchar(path)) tryCatch(readRDS(path)$S3methods, error = function(e) NULL)
   is.matrix(methods) && any(methods[, 1] == generic & methods[, 2] %in% classes)
 }

@@ -167,7 +167,7 @@ host_context <- function() {
 time_zone <- function() {
   set <- Sys.getenv("TZ")
   if (nzchar(set)) {
-    return(set)
+    return(as_utf8(set))
   }
   link <- Sys.readlink("/etc/localtime")
   if (grepl("zoneinfo/", link, fixed = TRUE)) {
@@ -257,6 +257,8 @@ kept_code <- function(records) {
 started_script <- function() {
   if (is.null(session_memory$started)) {
     arguments <- commandArgs(trailingOnly = FALSE)
+    # What is no text in the session's encoding can't be recorded, and R's functions refuse it.
+    arguments <- arguments[validEnc(arguments)]
     until <- match("--args", arguments, nomatch = length(arguments) + 1)
     arguments <- arguments[seq_len(until - 1)]
     script <- sub("^--file=", "", grep("^--file=", arguments, value = TRUE))
@@ -266,7 +268,8 @@ started_script <- function() {
     }
     script <- setdiff(gsub("~+~", " ", script, fixed = TRUE), "-")
     # Whoever changes the working directory later doesn't mean another file.
-    session_memory$started <- normalizePath(as.character(utils::head(script, 1)), winslash = "/", mustWork = FALSE)
+    started <- normalizePath(as.character(utils::head(script, 1)), winslash = "/", mustWork = FALSE)
+    session_memory$started <- started[validEnc(started)]
   }
   if (length(session_memory$started)) session_memory$started
 }
@@ -274,7 +277,7 @@ started_script <- function() {
 sourced_script <- function() {
   for (frame in sys.frames()) {
     file <- frame[["ofile"]]
-    if (is.character(file) && length(file) == 1 && identical(parent.env(frame), asNamespace("base"))) {
+    if (is.character(file) && length(file) == 1 && validEnc(file) && identical(parent.env(frame), asNamespace("base"))) {
       return(file)
     }
   }

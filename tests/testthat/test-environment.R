@@ -206,14 +206,20 @@ test_that("addresses are recorded without what may be a secret", {
     "https://host/npm_abc/src" = "https://host/redacted/src",
     "https://host/cran&token=SECRET" = "https://host/cran",
     "https:/user:pass@host/cran" = "https:/host/cran",
-    "git::https://user:pass@host/x" = "git::https://host/x"
+    "git::https://user:pass@host/x" = "git::https://host/x",
+    "a::b::https://user:pass@host/x" = "a::b::https://host/x",
+    "//user:pass@host/cran" = "host/cran", "https:user:pass@host" = "host", "https//user:pass@host" = "host",
+    "http;//user:pass@host/x" = "host/x", "https:\\\\user:pass@host" = "host", "user:pass@host/cran" = "host/cran",
+    "github::o/r@v1" = "github::o/r@v1",
+    "https://codeload.github.com/o/r/tar.gz/0123456789abcdef0123456789abcdef01234567" =
+      "https://codeload.github.com/o/r/tar.gz/0123456789abcdef0123456789abcdef01234567"
   )
   for (url in names(kept)) {
     expect_identical(without_credentials(url), kept[[url]], label = url)
   }
   for (part in c(
     "CRAN-2023-Q4-approved", "Bioconductor_3_18", "MyCompanyTeamRepo2024", "CRAN2023Q4Approved", "x86_64-pc-linux-gnu",
-    "cran-validated-2024q1", "datascience2024team7", "4245+MTo0MjQ1LDI6NDUyNjIxNTtEQTM3RjEzMA", "__linux__"
+    "cran-validated-2024q1", "datascience2024team7", "x86_64w64mingw32", "cran2024q3v4.1.2linux64", "2021-02-16+Y3JhbixxLDE2Nzg", "4245+MTo0MjQ1LDI6NDUyNjIxNTtEQTM3RjEzMA", "__linux__"
   )) {
     url <- paste0("https://host/", part, "/latest")
     expect_identical(without_credentials(url), url)
