@@ -372,20 +372,23 @@ backend_of <- function(connection) {
   tryCatch(suppressMessages(DBI::dbGetInfo(connection)$pid %||% ask()), error = function(e) NA_integer_)
 }
 
+# Makes a connection that was lost anew. `began`: since when this is tried, also where the same question has ended new ones.
 reconnect <- function(open, began, lost, call) {
+  how <- "is lost each time that this is asked."
   repeat {
+    if (difftime(Sys.time(), began, units = "secs") > longest_outage) {
+      abort(
+        "database", paste("The connection to the database", how),
+        "Whether what was being logged is on record shows in `read_runs()`.",
+        parent = lost, call = call
+      )
+    }
     allowInterrupts(Sys.sleep(0.05))
     connected <- tryCatch(connection_of(open, call), error = identity)
     if (!inherits(connected, "error")) {
       return(invisible())
     }
-    if (difftime(Sys.time(), began, units = "secs") > longest_outage) {
-      abort(
-        "database", "The connection to the database was lost, and can't be made anew.",
-        "Whether what was being logged is on record shows in `read_runs()`.",
-        parent = lost, call = call
-      )
-    }
+    how <- "was lost, and can't be made anew."
   }
 }
 
@@ -523,10 +526,15 @@ fetch_object <- function(open, sha256, call) {
   for (i in seq_len(length(uploads) / 2)) {
     file <- file(temporary, "wb")
     tryCatch(
-      for (part in seq_len(as.integer(uploads[[2 * i]])) - 1) {
-        bytes <- query(open, "get_part", as.numeric(uploads[[2 * i - 1]]), part, bytes = TRUE, call = call)
-        if (!is.raw(bytes)) break
-        writeBin(bytes, file)
+      {
+        part <- 0
+        while (part < as.numeric(uploads[[2 * i]])) {
+          bytes <- query(open, "get_part", as.numeric(uploads[[2 * i - 1]]), part, bytes = TRUE, call = call)
+          # Only of an empty object is a part empty, its first.
+          if (!length(bytes) || !is.raw(bytes)) break
+          writeBin(bytes, file)
+          part <- part + 1
+        }
       },
       finally = close(file)
     )

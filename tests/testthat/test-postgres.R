@@ -876,10 +876,12 @@ test_that("a server that gives none of the rows or parts that it says it has is 
       "CREATE OR REPLACE FUNCTION giving_nothing.", fun, "(", arguments, ") RETURNS bytea LANGUAGE sql SECURITY DEFINER AS $$ ", sql, " $$"
     )
   }
-  give("get_part", "upload_ bigint, part_ int", "SELECT NULL::bytea")
   postgres_sql("ALTER TABLE giving_nothing.uploads DISABLE TRIGGER ALL; UPDATE giving_nothing.uploads SET parts = 2000000000")
-  on_a_new_machine()
-  expect_error(read_artifact(team, id, "a"), class = "fitledger_error")
+  for (nothing in c("NULL", "''")) {
+    give("get_part", "upload_ bigint, part_ int", paste0("SELECT ", nothing, "::bytea"))
+    on_a_new_machine()
+    expect_error(read_artifact(team, id, "a"), class = "fitledger_error")
+  }
 
   first <- "SELECT line || '\\x0a'::bytea FROM giving_nothing.rows ORDER BY seq LIMIT 1"
   for (sql in c("SELECT NULL::bytea", "SELECT ''::bytea", first)) {
@@ -888,6 +890,19 @@ test_that("a server that gives none of the rows or parts that it says it has is 
     error <- expect_error(read_runs(team), "doesn't have it", class = "fitledger_error_forked")
     expect_identical(error$row, if (sql == first) 2 else 1)
   }
+})
+
+test_that("a question that ends each connection is given up", {
+  another_machine()
+  team <- local_postgres(schema = "fatal")
+  log_run(team, list(), list(m = 1))
+  unlink(c(Sys.getenv("R_USER_CACHE_DIR"), Sys.getenv("R_USER_DATA_DIR")), recursive = TRUE)
+  new_session()
+  postgres_sql(
+    "CREATE OR REPLACE FUNCTION fatal.read_rows(name_ text, after bigint, up_to bigint, most_bytes bigint) RETURNS bytea ",
+    "LANGUAGE sql SECURITY DEFINER AS $$ SELECT pg_catalog.pg_terminate_backend(pg_catalog.pg_backend_pid())::text::bytea $$"
+  )
+  expect_error(read_runs(team), "is lost each time", class = "fitledger_error_database")
 })
 
 test_that("a call has a connection of its own ledger where others of the same name are closed", {
