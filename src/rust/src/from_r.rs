@@ -54,7 +54,7 @@ fn check_count(x: R, arg_path: &str) -> Result<(), Failure> {
     /// Of a value with its name.
     const MOST_BYTES: usize = 256;
     /// Fewer have room in what each look asks for beyond its own bytes, and a row of a few is written often.
-    const MANY: usize = 1 << 12;
+    const MANY: usize = 1 << 6;
     if x.len() > MAX_ROW_BYTES / LEAST_BYTES {
         return Err(too_long(arg_path));
     }

@@ -181,7 +181,10 @@ impl Repository {
             Some(path) => git_dir.join(without_line_ends(&path)),
             None => git_dir.clone(),
         };
-        let head = read(&git_dir.join("HEAD"))?;
+        // What a linked work tree has is kept in the repository itself: nobody leads us to one that doesn't know of it.
+        let is_known = git_dir == common_dir
+            || matches!((git_dir.canonicalize(), common_dir.canonicalize()), (Ok(own), Ok(common)) if own.starts_with(&common));
+        let head = read(&git_dir.join("HEAD")).filter(|_| is_known)?;
         let reference = head.strip_prefix("ref:").map(str::trim);
         let leads = reference.map_or_else(
             || commit(head.trim()).is_some(),
@@ -362,7 +365,13 @@ impl Repository {
     }
 
     fn is_dirty(&self, ignored: &[PathBuf]) -> Option<bool> {
-        let question = ["status", "--porcelain", "-z", "--ignore-submodules=dirty"];
+        let question = [
+            "status",
+            "--porcelain",
+            "-z",
+            "--untracked-files=normal",
+            "--ignore-submodules=dirty",
+        ];
         says_anything(self.ask(&question, ignored, DIRTY_LIMIT)?, DIRTY_LIMIT)
     }
 
@@ -746,6 +755,40 @@ mod tests {
         folder.git(&["checkout", "-q", "--detach"]);
         watch.look(&ledger, now);
         assert_eq!(watch.state().branch, None);
+    }
+
+    #[test]
+    fn files_that_are_not_tracked_count_whatever_status_shows() {
+        let (folder, mut watch) = committed("untracked");
+        folder.git(&["config", "status.showUntrackedFiles", "no"]);
+        std::fs::write(folder.0.join("new.R"), "1").unwrap();
+        let mut now = Instant::now();
+        for _ in 0..300 {
+            now += HOUR;
+            watch.look(&folder.0.join("log.csv"), now);
+            if watch.state().dirty.is_some() {
+                break;
+            }
+        }
+        assert_eq!(watch.state().dirty, Some(true));
+    }
+
+    #[test]
+    fn a_repository_that_claims_the_folder_of_another_is_none() {
+        let (private, _) = committed("private");
+        let (folder, _) = committed("claims");
+        let common = private.0.join(".git");
+        std::fs::write(folder.0.join(".git/commondir"), common.to_str().unwrap()).unwrap();
+        assert!(Watch::new(&folder.0).root().is_none());
+
+        // A work tree that the repository knows of.
+        let linked = Folder::new("linked");
+        let path = linked.0.join("tree");
+        private.git(&["worktree", "add", "-q", "--detach", path.to_str().unwrap()]);
+        let mut watch = Watch::new(&path);
+        watch.look(&path.join("log.csv"), Instant::now());
+        assert_eq!(watch.root(), Some(path.as_path()));
+        assert!(watch.state().commit.is_some());
     }
 
     /// As git lays them out; the git that is here may not read them, and then nothing is known.
