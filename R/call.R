@@ -49,7 +49,8 @@
 #' @param redact Names of arguments that are recorded as redacted: neither their
 #'   values nor their code. So is what the function itself worked out for an argument that
 #'   wasn't given, since it may be made of them, and what an error of the call says, for
-#'   this run and those around it.
+#'   this run and those around it. What another process hands back as an error is
+#'   recorded as it says.
 #' @returns The value of the call, visibly or not as without us.
 #' @section Errors:
 #' Those of the call itself. Before it runs, `fitledger_error_argument` for what
@@ -75,6 +76,15 @@ log_call <- function(file, call, metrics = describe_fit, ..., params = NULL, art
     ...,
     known = c("params", "artifact", "data", "seed", "tags", "sealed", "redact", "name", "experiment", "parent")
   )
+  ended <- FALSE
+  if (length(redact)) {
+    around <- redacting$calls
+    on.exit(add = TRUE, {
+      redacting$calls <- around
+      redacting$failed <- redacting$failed + !ended
+    })
+    redacting$calls <- around + 1
+  }
   file <- absolute_path(check_ledger(file, "file", create = TRUE))
   expr <- substitute(call)
   caller <- parent.frame()
@@ -98,15 +108,6 @@ log_call <- function(file, call, metrics = describe_fit, ..., params = NULL, art
   left <- new_leaving()
   begun <- begun_from_now(file)
   run <- NULL
-  ended <- FALSE
-  if (length(redact)) {
-    around <- redacting$calls
-    on.exit(add = TRUE, {
-      redacting$calls <- around
-      if (identical(left$how$status, "failed")) note_redacted(left$said)
-    })
-    redacting$calls <- around + 1
-  }
   # Set before the run begins, since an interrupt may come as soon as it is on record.
   on.exit(add = TRUE, {
     suspendInterrupts({
@@ -121,12 +122,11 @@ log_call <- function(file, call, metrics = describe_fit, ..., params = NULL, art
   result <- watched(
     left,
     rlang::eval_bare(as.call(list(base::withVisible, capture$call)), caller),
-    function(e, calls) {
+    function(e, calls, is_redacted) {
       if (is.null(capture$frame)) {
         as_typed(capture)
       }
-      left$said <- message_of(e)
-      describe_failure(e, calls, redact)
+      describe_failure(e, calls, is_redacted || length(redact) > 0)
     }
   )
   # Who is called away from here on, by an interrupt or a time limit, leaves a call that has come to its end.
@@ -341,7 +341,8 @@ describe_call <- function(expr, fun, redact, caller) {
   } else {
     list("function" = name, body = hash_value(list(with_plain_numbers(deparse(fun)))))
   }
-  c(about, list(code = code_text(redact_call(expr, fun, redact, caller))))
+  code <- if (has_redacting_call(expr)) name_alone(expr) else redact_call(expr, fun, redact, caller)
+  c(about, list(code = code_text(code)))
 }
 
 # The package that was named in the call, else the one that has the function.
@@ -367,7 +368,7 @@ code_text <- function(code) {
 }
 
 as_code <- function(code) {
-  structure(code_text(code), class = "fitledger_code")
+  structure(code_text(if (has_redacting_call(code)) name_alone(code) else code), class = "fitledger_code")
 }
 
 # ---- What must not be on record -------------------------------------------
@@ -419,17 +420,15 @@ redacted_params <- function(params, redact) {
   params
 }
 
-# How many calls with redacted arguments are being evaluated in this process, and what the errors said with which some have
-# ended.
+# How many calls with redacted arguments are being evaluated in this process, and how many have failed.
 redacting <- new.env(parent = emptyenv())
 redacting$calls <- 0
-redacting$said <- character()
+redacting$failed <- 0
 
 # What an error says may be what is redacted, and so may its calls: for a run around a call that redacts, and for one within
-# it, too, and where the error is thrown on, in other words or its own.
-describe_failure <- function(e, calls, redact = NULL) {
-  was_said <- vapply(redacting$said, grepl, NA, x = message_of(e), fixed = TRUE)
-  if (!length(redact) && redacting$calls == 0 && !any(was_said)) {
+# it, too. In what words a failed one's error goes on nobody can tell, so that all that a run's errors say from then on may be.
+describe_failure <- function(e, calls, is_redacted = FALSE) {
+  if (!is_redacted && redacting$calls == 0) {
     shows <- vapply(calls, has_redacting_call, NA)
     return(describe_condition(e, replace(calls, shows, lapply(calls[shows], name_alone))))
   }
@@ -438,22 +437,11 @@ describe_failure <- function(e, calls, redact = NULL) {
   condition
 }
 
-# A few letters are in many messages, and say little.
-note_redacted <- function(message) {
-  if (nchar(message, "bytes") >= 4) {
-    redacting$said <- utils::tail(union(redacting$said, message), 100)
-  }
-}
-
 name_alone <- function(call) call(head_name(call[[1]]) %||% "<redacted>")
 
-# Whether code has a `log_call()` with redacted arguments in it, which stand there.
+# Whether code has a call in it whose arguments are to be redacted: ours, or that of a function which hands them on.
 has_redacting_call <- function(expr) {
-  if (!is.call(expr)) {
-    return(FALSE)
-  }
-  is_log_call <- identical(head_name(expr[[1]]), "log_call") || identical(expr[[1]], log_call)
-  is_log_call && "redact" %in% names(expr) || any(vapply(as.list(expr), has_redacting_call, NA))
+  is.call(expr) && (!is.null(as.list(expr)[["redact"]]) || any(vapply(as.list(expr), has_redacting_call, NA)))
 }
 
 # ---- On record ------------------------------------------------------------

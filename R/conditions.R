@@ -78,10 +78,12 @@ warn <- function(class, message, call = NULL) {
     old <- options(warn = 1)
     on.exit(options(old))
   }
-  rlang::warn(
-    printable_lines(message),
-    class = c(paste0("fitledger_warning_", class), "fitledger_warning"), call = call
-  )
+  text <- printable_lines(message)
+  class <- c(paste0("fitledger_warning_", class), "fitledger_warning")
+  # Where no connection is left in the session, making the warning is an error, and would cost the value.
+  tryCatch(rlang::warn(text, class = class, call = call), error = function(e) {
+    warning(warningCondition(paste(text, collapse = "\n"), class = class, call = call))
+  })
 }
 
 # What is only said, of whatever kind, or of none that a script would tell from others.

@@ -424,9 +424,10 @@ note_jump <- function(left) {
 }
 
 # Evaluates the code of a run, and notes how it is left. `describe`: what is recorded of an error with the calls that led
-# to it.
+# to it, and whether a call with redacted arguments has failed meanwhile.
 watched <- function(left, code, describe = describe_failure) {
-  described <- function(e, calls) tryCatch(describe(e, calls), error = function(e) NULL)
+  failed <- redacting$failed
+  described <- function(e, calls) tryCatch(describe(e, calls, redacting$failed > failed), error = function(e) NULL)
   tryCatch(
     withCallingHandlers(
       code,
@@ -486,7 +487,7 @@ describe_condition <- function(e, calls, most = 20) {
 
 # The message of a condition of anybody's making, whatever that holds.
 message_of <- function(e) {
-  message <- tryCatch(as.character(conditionMessage(e)), error = function(e) character())
+  message <- tryCatch(as_utf8(as.character(conditionMessage(e))), error = function(e) character())
   paste(message, collapse = "\n")
 }
 
@@ -648,14 +649,19 @@ read_metrics <- function(file, run_id = NULL, metrics = NULL) {
 }
 
 absolute_path <- function(path, call = rlang::caller_env()) {
-  folder <- tryCatch(normalizePath(dirname(path), winslash = "/", mustWork = FALSE), error = function(e) {
-    abort(
-      "argument", "The working folder has a name that is no text in this session's encoding.",
-      "Give the ledger's whole path, or work in another folder.",
-      arg = "file", parent = e, call = call
-    )
-  })
-  file.path(sub("/$", "", folder), basename(path))
+  tryCatch(
+    {
+      folder <- normalizePath(dirname(path), winslash = "/", mustWork = FALSE)
+      file.path(sub("/$", "", folder), basename(path))
+    },
+    error = function(e) {
+      abort(
+        "argument", "The working folder has a name that is no text in this session's encoding.",
+        "Give the ledger's whole path, or work in another folder.",
+        arg = "file", parent = e, call = call
+      )
+    }
+  )
 }
 
 # Writes what is buffered, of all runs or of those in a file: who asks sees what this process has reported. What can't be

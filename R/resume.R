@@ -276,7 +276,7 @@ run_in_blocks <- function(search, plan) {
 block_on_record <- function(file, run_id, name) {
   why <- "they are no results of a search."
   results <- tryCatch(read_artifact(file, run_id, name), fitledger_error_artifact = function(e) {
-    why <<- rlang::cnd_message(e)
+    why <<- said_by(e)
     NULL
   })
   if (inherits(results, c("tune_results", "workflow_set"))) {

@@ -12,13 +12,16 @@ note <- function(notes, text) {
   NULL
 }
 
+# What an error says, and its causes, whatever somebody has made of it.
+said_by <- function(e) tryCatch(as_utf8(rlang::cnd_message(e, prefix = FALSE)), error = function(failure) message_of(e))
+
 # An interrupt here only ends the piece of work that it meets, also where interrupts are suspended between pieces. By the
 # restart R leaves code for the console, also on an error that no handler for errors sees.
 attempt <- function(code, what, notes) {
   withRestarts(
     tryCatch(
       allowInterrupts(code),
-      error = function(e) note(notes, paste0(what, ": ", rlang::cnd_message(e, prefix = FALSE))),
+      error = function(e) note(notes, paste0(what, ": ", said_by(e))),
       interrupt = function(e) note(notes, paste0(what, ": interrupted."))
     ),
     abort = function() note(notes, paste0(what, ": it was left without an error."))
@@ -150,5 +153,5 @@ unless_recorded <- function(code, failed) {
 }
 
 note_failure <- function(e, notes) {
-  note(notes, rlang::cnd_message(e, prefix = FALSE))
+  note(notes, said_by(e))
 }

@@ -630,40 +630,99 @@ test_that("redaction reaches what is handed on, what is made of it, and what err
   expect_error(log_call(file, fails(1, 2), redact = "token", artifact = "m"), class = "fitledger_error_argument")
 })
 
-test_that("redaction reaches the runs around a call, within it, and what throws its error on", {
+test_that("redaction reaches the runs around a call, and within it, in whatever words its error goes on", {
   file <- local_file()
   fetch <- function(query, key) stop("401 for key ", key)
   fails <- function() log_call(file, fetch("q", key = "s3cr3t-token"), redact = "key")
+  garbled <- function(key) stop(paste0("\xff", key))
+  bytes <- function() log_call(file, garbled("s3cr3t-token"), redact = "key")
+  unnamed <- function() log_call(file, (function(key) stop(key))("s3cr3t-token"), redact = "key")
   asking <- function(key) {
     with_run(file, list(), function(run) stop("no ", key))
   }
+  own <- function(code, redact) log_call(file, fetch("q", key = "other"), redact = redact, artifact = "m")
   suppressed <- function(code) code
+  in_run <- function(code) with_run(file, list(), function(run) code)
+  caught <- function(on) in_run(tryCatch(fails(), error = on))
+  many <- function() {
+    errors <- lapply(1:120, function(i) tryCatch(log_call(file, fetch(i, paste0("s3cr3t-", i)), redact = "key"), error = identity))
+    stop(errors[[1]])
+  }
   for (code in list(
-    quote(with_run(file, list(), function(run) fails())),
-    quote(with_run(file, list(), function(run) suppressed(log_call(file, fetch("q", key = "s3cr3t-token"), redact = "key")))),
+    quote(in_run(fails())),
+    quote(in_run(bytes())),
+    quote(in_run(unnamed())),
+    quote(in_run(suppressed(log_call(file, fetch("q", key = "s3cr3t-token"), redact = "key")))),
     quote(with(start_run(file, list()), fails())),
     quote(log_call(file, fails())),
-    quote(with_run(file, list(), function(run) tryCatch(fails(), error = function(e) stop(e)))),
-    quote(with_run(file, list(), function(run) tryCatch(fails(), error = function(e) stop("failed: ", conditionMessage(e))))),
-    quote(with_run(file, list(), function(run) tryCatch(fails(), error = function(e) rlang::abort("failed", parent = e)))),
-    quote(with_run(file, list(), function(run) {
-      lapply(1, function(i) {
-        try(fitledger::log_call(file, fetch("q", key = "s3cr3t-token"), redact = "key"), silent = TRUE)
-        stop("another")
-      })
-    })),
+    quote(log_call(file, identity(log_call(file, fetch("q", key = "s3cr3t-token"), redact = "key")))),
+    quote(caught(function(e) stop(e))),
+    quote(caught(function(e) stop("failed: ", conditionMessage(e)))),
+    quote(caught(function(e) stop(gsub("-", "\n", conditionMessage(e))))),
+    quote(caught(function(e) stop(errorCondition("other", class = "s3cr3t-class")))),
+    quote(caught(function(e) rlang::abort("failed", parent = e))),
+    quote(in_run(many())),
+    quote(in_run(own(fetch("q", key = "s3cr3t-token"), redact = "key"))),
     quote(log_call(file, asking("s3cr3t-token"), redact = "key"))
   )) {
     expect_error(eval(code))
   }
+  # The call itself went well.
+  works <- function(key) TRUE
+  expect_error(in_run(lapply(1, function(i) {
+    log_call(file, works(key = "s3cr3t-token"), redact = "key")
+    stop("another")
+  })))
   expect_no_match(readLines(file), "s3cr3t", fixed = TRUE)
   runs <- read_runs(file, details = TRUE)
-  expect_true(all(runs$status == "failed"))
-  expect_identical(sum(runs$error == "another"), 1L)
+  expect_identical(sum(runs$status == "finished"), 1L)
+  expect_match(utils::tail(runs$error[!is.na(runs$error)], 1), "another")
 
   # Once none of them is evaluated, errors are recorded as they are.
-  expect_error(with_run(file, list(), function(run) stop("of its own")))
+  expect_error(in_run(stop("of its own")))
   expect_match(utils::tail(read_runs(file, details = TRUE)$error, 1), "of its own")
+})
+
+test_that("no error that somebody has made up costs a fit", {
+  file <- local_file()
+  made_up <- list(
+    list(message = list(code = 403, text = "refused"), call = NULL), list(message = quote(symbol), call = NULL),
+    list(message = function() 1, call = NULL), list(message = globalenv(), call = NULL), list(message = "\xff", call = NULL)
+  )
+  for (content in made_up) {
+    condition <- structure(content, class = c("http_error", "error", "condition"))
+    expect_warning(fit <- log_call(file, identity(7), metrics = function(x) stop(condition)), class = "fitledger_warning")
+    expect_identical(fit, 7)
+    expect_warning(fit <- log_call(file, identity(8), metrics = NULL, params = function(x) stop(condition)), class = "fitledger_warning")
+    expect_identical(fit, 8)
+    expect_error(with_run(file, list(), function(run) stop(condition)), class = "http_error")
+  }
+  expect_identical(sum(read_runs(file, details = TRUE)$status == "finished"), 2L * length(made_up))
+})
+
+test_that("a session without a connection left keeps its fits", {
+  file <- local_file()
+  log_run(file, list(), list(m = 1))
+  fit <- lm(dist ~ speed, cars)
+  used <- list()
+  withr::defer(lapply(used, close))
+  repeat {
+    more <- tryCatch(rawConnection(raw()), error = function(e) NULL)
+    if (is.null(more)) break
+    used[[length(used) + 1]] <- more
+  }
+  called <- suppressWarnings(log_call(file, lm(dist ~ speed, cars), artifact = "model"))
+  logged <- suppressWarnings(log_fit(file, fit))
+  kept <- suppressWarnings(with_run(file, list(), function(run) {
+    try(log_artifact(run, fit), silent = TRUE)
+    fit
+  }))
+  lapply(used, close)
+  used <- list()
+  expect_identical(coef(called), coef(fit))
+  expect_identical(logged, fit)
+  expect_identical(kept, fit)
+  expect_identical(verify_ledger(file)$status, "ok")
 })
 
 test_that("redaction reaches what the function makes of it in arguments that nobody gave", {
