@@ -24,7 +24,7 @@ repositories <- function() {
   repos[repos == "@CRAN@"] <- "https://cloud.r-project.org"
   names <- rlang::names2(repos)
   names[!nzchar(names)] <- "CRAN"
-  unname(Map(function(name, url) list(Name = name, URL = without_credentials(url)), names, repos))
+  unname(Map(function(name, url) list(Name = without_credentials(name), URL = without_credentials(url)), names, repos))
 }
 
 # A URL's scheme, host and path. What may be a secret goes: user and password, query, fragment
