@@ -649,6 +649,8 @@ read_metrics <- function(file, run_id = NULL, metrics = NULL) {
 }
 
 absolute_path <- function(path, call = rlang::caller_env()) {
+  # What fails as the path is looked for is not for the handler.
+  force(path)
   tryCatch(
     {
       folder <- normalizePath(dirname(path), winslash = "/", mustWork = FALSE)

@@ -1,9 +1,11 @@
 //! What a session records of its environment, as far as R doesn't know it.
 
+use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use extendr_api::prelude::*;
+use extendr_ffi::SEXPTYPE;
 use fitledger_core::ledger::code::{Script, Seen, WorkTree};
 use fitledger_core::platform::sys;
 
@@ -61,7 +63,12 @@ fn native_git_look(folder: Robj, file: Robj, diff: Robj, once: Robj) -> Robj {
     guard(|| {
         let mut tree = lock(&WORK_TREE);
         // Of a folder that is gone, or whose name is no text, nothing is known.
-        let Ok(folder) = path(&folder) else {
+        let folder = match (R::of(&folder).ty(), R::of(&folder).len()) {
+            (SEXPTYPE::NILSXP, _) => None,
+            (SEXPTYPE::STRSXP, 1) => R::of(&folder).string().map(PathBuf::from),
+            _ => return Err(Failure::argument("folder")),
+        };
+        let Some(folder) = folder else {
             *tree = None;
             return Ok(Robj::from(0.0));
         };
