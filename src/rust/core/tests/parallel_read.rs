@@ -38,6 +38,19 @@ fn compare(path: &Path) {
     }
 }
 
+fn append(path: &Path, events: Vec<(Timestamp, Event)>) {
+    let written = with_append(
+        &Object::new(),
+        Timestamp::now(),
+        &mut |bytes| bytes.fill(1),
+        |how| {
+            let open = || FileStore::open(path);
+            ledger::append(open, path, &mut Memory::default(), how, events)
+        },
+    );
+    written.unwrap();
+}
+
 #[test]
 fn any_ledger_reads_the_same() {
     for seed in 0..60 {
@@ -78,21 +91,7 @@ fn rows_without_effect_leave_the_order_of_columns_alone() {
         row("a", r#""late":1"#, r#""later":1"#, r#""tags":{"by":"ann"}"#),
         row("b", r#""new":1,"late":1"#, r#""newer":1,"later":1"#, ""),
     ];
-    let written = with_append(
-        &Object::new(),
-        Timestamp::now(),
-        &mut |bytes| bytes.fill(1),
-        |how| {
-            ledger::append(
-                || FileStore::open(&path),
-                &path,
-                &mut Memory::default(),
-                how,
-                events,
-            )
-        },
-    );
-    written.unwrap();
+    append(&path, events);
     compare(&path);
     fs::remove_file(&path).unwrap();
 }
@@ -138,16 +137,7 @@ fn the_best_of_many_runs_are_the_first_of_all_sorted() {
             };
             events.push((now, event));
         }
-        let written = with_append(&Object::new(), now, &mut |bytes| bytes.fill(1), |how| {
-            ledger::append(
-                || FileStore::open(&path),
-                &path,
-                &mut Memory::default(),
-                how,
-                events,
-            )
-        });
-        written.unwrap();
+        append(&path, events);
         let runs: Runs = parallel_read::read(&open(&path)).unwrap().into_view();
         assert_eq!(runs.len() as u64, len);
         let void = runs.iter().filter(|run| run.is_void()).count();

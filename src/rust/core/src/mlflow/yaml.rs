@@ -128,7 +128,7 @@ fn plain<'a>(line: &str, mut after: &'a str, indent: usize) -> (Scalar, &'a str)
         if line.len() - content.len() <= indent {
             break;
         }
-        fold(&mut text, breaks);
+        fold(&mut text, &"\n".repeat(breaks));
         text.push_str(&uncommented(content));
         breaks = 0;
         after = behind;
@@ -139,12 +139,9 @@ fn plain<'a>(line: &str, mut after: &'a str, indent: usize) -> (Scalar, &'a str)
     }
 }
 
-/// Goes on with a text on another line, after so many that are empty.
-fn fold(text: &mut String, empty: usize) {
-    match empty {
-        0 => text.push(' '),
-        empty => text.extend(std::iter::repeat_n('\n', empty)),
-    }
+/// Goes on with a text on another line, after the ends of lines that are empty.
+fn fold(text: &mut String, empty: &str) {
+    text.push_str(if empty.is_empty() { " " } else { empty });
 }
 
 /// The end of a line with which a text begins, as it counts in what is folded, and what comes after it.
@@ -179,11 +176,12 @@ fn quoted(text: &str) -> Option<(String, &str)> {
                 rest = after.trim_start_matches([' ', '\t']);
             }
             match first {
-                '\n' if more.is_empty() => out.push(' '),
-                '\n' => {}
-                other => out.push(other),
+                '\n' => fold(&mut out, &more),
+                separator => {
+                    out.push(separator);
+                    out.push_str(&more);
+                }
             }
-            out.push_str(&more);
             kept = out.len();
             continue;
         }

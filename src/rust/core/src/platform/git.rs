@@ -182,8 +182,13 @@ impl Repository {
             None => git_dir.clone(),
         };
         // What a linked work tree has is kept in the repository itself: nobody leads us to one that doesn't know of it.
-        let is_known = git_dir == common_dir
-            || matches!((git_dir.canonicalize(), common_dir.canonicalize()), (Ok(own), Ok(common)) if own.starts_with(&common));
+        let is_known = git_dir == common_dir || {
+            let (own, common) = (
+                git_dir.canonicalize().ok()?,
+                common_dir.canonicalize().ok()?,
+            );
+            own.starts_with(common)
+        };
         let head = read(&git_dir.join("HEAD")).filter(|_| is_known)?;
         let reference = head.strip_prefix("ref:").map(str::trim);
         let leads = reference.map_or_else(
