@@ -657,6 +657,9 @@ absolute_path <- function(path, call = rlang::caller_env()) {
       file.path(sub("/$", "", folder), basename(path))
     },
     error = function(e) {
+      if (isTRUE(validEnc(getwd()))) {
+        stop(e)
+      }
       abort(
         "argument", "The working folder has a name that is no text in this session's encoding.",
         "Give the ledger's whole path, or work in another folder.",

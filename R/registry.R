@@ -149,13 +149,13 @@ rollback_model <- function(file, name, stage = "production", ..., why = NULL) {
 # on record.
 ask_gate <- function(gate, file, looked, refuse, call = rlang::caller_env()) {
   what <- paste0("`", looked$candidate$name, "/", looked$candidate$version, "`")
-  redacted <- redacting$failed
+  before <- redacting$failed
   failed <- function(e) {
     # Who set a limit wants to be back, and the gate has said nothing.
     if (is_time_limit(e)) {
       stop(e)
     }
-    condition <- describe_failure(e, list(), redacting$failed > redacted)[c("class", "message")]
+    condition <- describe_failure(e, list(), redacting$failed > before)[c("class", "message")]
     refuse(list(record = list(gate = list(pass = FALSE, error = condition))))
     schema <- if (inherits(e, "fitledger_error_signature")) {
       "If the columns are meant to be others now, promote with `gate = NULL, why = \"...\"`."
