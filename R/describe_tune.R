@@ -152,7 +152,7 @@ candidates_of <- function(results, each, workflow_id) {
   series <- lapply(of_config, function(rows) {
     as_frame(list(metric = each$.metric[rows], step = as.numeric(each$.step[rows]), value = as.numeric(each$.estimate[rows])), length(rows))
   })
-  metrics <- lapply(split(seq_along(of_mean), factor(of_mean, configs)), function(rows) candidate_metrics(as_frame(lapply(columns_of(means), `[`, rows))))
+  metrics <- lapply(split(seq_along(of_mean), factor(of_mean, configs)), function(rows) candidate_metrics(take_rows(means, rows)))
   # Means of some resamples aren't to be compared with those of all: who was out of the race early was interrupted.
   measured <- means$n[rows]
   early <- inherits(results, "tune_race") & measured < max(measured)

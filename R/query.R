@@ -244,8 +244,9 @@ as_frame <- function(columns, rows = length(columns[[1]])) {
   columns
 }
 
+# `[` is written out: bit64 looks at how its method was called, and gives all elements where lapply() calls it.
 take_rows <- function(frame, rows) {
-  as_frame(lapply(columns_of(frame), `[`, rows), length(rows))
+  as_frame(lapply(columns_of(frame), function(column) column[rows]), length(rows))
 }
 
 # All columns of a table, as a list.

@@ -535,7 +535,7 @@ log_candidates <- function(search, described) {
   }
   add_series(run, described$series, notes)
   for (i in seq_len(NROW(described$runs))) {
-    candidate <- lapply(columns_of(described$runs), `[[`, i)
+    candidate <- lapply(columns_of(described$runs), function(column) column[[i]])
     key <- candidate_key(candidate$params)
     if (!key %in% search$finished) {
       attempt(log_candidate(search, candidate, key), paste("The candidate", i), notes)
