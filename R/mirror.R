@@ -348,8 +348,13 @@ note_seen <- function(open, seen) {
 
 # ---- Appending --------------------------------------------------------------
 
-# So often is decided anew, where others write of the same run or model meanwhile.
+# Where others write of the same run or model meanwhile, is decided anew: at least so often, and for so many seconds. Each time
+# one of those who are at it gets through, but on a busy machine one may be outrun by many.
 most_conflicts <- 20
+longest_race <- 60
+
+# Seconds of waiting for others of which nothing is said.
+untold_wait <- 2
 
 # So many rows of others may have come before the mirror is refreshed: a decision rests on those that it has, and the
 # database looks through the others. Who logs what rests on no other row needn't read what others log.
@@ -365,13 +370,19 @@ send_draft <- function(result, native, ..., call) {
   if (is.null(open$head)) {
     open <- open_ledger(open$ledger, call)
   }
-  for (try in seq_len(most_conflicts)) {
+  began <- Sys.time()
+  conflicts <- 0
+  told <- FALSE
+  while (conflicts < most_conflicts || difftime(Sys.time(), began, units = "secs") < longest_race) {
     draft <- attr(result, "draft", exact = TRUE)
     attr(result, "draft") <- NULL
     # Of what is imported, bytes that couldn't be had are left out, and named.
     if (is.null(draft) || append_rows(open, draft, call, may_lack = is.list(result) && !is.null(result$left_out))) {
       return(result)
     }
+    conflicts <- conflicts + 1
+    told <- told || (difftime(Sys.time(), began, units = "secs") > untold_wait && tell_waiting(open))
+    step_back(conflicts)
     refresh_mirror(open, call)
     result <- native(...)
     if (inherits(result, "fitledger_failure")) {
@@ -382,6 +393,13 @@ send_draft <- function(result, native, ..., call) {
     "conflict", "Others write of the same runs or models without a pause.", "Nothing was written. Try again.",
     path = open$path, call = call
   )
+}
+
+# A pause before the next try, of up to a second, the longer the more often somebody was outrun, so that those who are at it
+# don't all decide at once. How long, the clock's microseconds say: R's random numbers are the user's.
+step_back <- function(conflicts) {
+  longest <- min(1, 0.001 * 2^conflicts)
+  Sys.sleep(longest * (as.numeric(Sys.time()) * 1e6) %% 1000 / 1000)
 }
 
 # Appends rows; FALSE if they would have been decided otherwise by now. An interrupt waits until it is known what became of

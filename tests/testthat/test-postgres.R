@@ -395,6 +395,27 @@ test_that("a connection that is lost is made anew, and nothing is appended twice
   expect_identical(read_runs(team)$m, c(1, 2, 3, 4, 5))
 })
 
+test_that("who is outrun time and again is told to wait, and comes through", {
+  team <- local_postgres()
+  id <- log_run(team, list(), list(m = 1))
+  # A server on which somebody else is faster 21 times.
+  postgres_sql("CREATE SEQUENCE fitledger.outrun")
+  postgres_sql("ALTER FUNCTION fitledger.append_rows RENAME TO append_at_last")
+  postgres_sql(
+    "CREATE FUNCTION fitledger.append_rows(text, text, bigint, text, bigint, text) RETURNS text[] LANGUAGE sql SECURITY DEFINER
+     AS $$ SELECT CASE WHEN nextval('fitledger.outrun') < 22 THEN ARRAY['conflict']
+       ELSE fitledger.append_at_last($1, $2, $3, $4, $5, $6) END $$"
+  )
+  withr::defer({
+    postgres_sql("DROP FUNCTION fitledger.append_rows")
+    postgres_sql("ALTER FUNCTION fitledger.append_at_last RENAME TO append_rows")
+    postgres_sql("DROP SEQUENCE fitledger.outrun")
+  })
+  expect_message(tag_run(team, id, mine = TRUE), "Waiting for others", class = "fitledger_message_waiting")
+  expect_identical(read_runs(team, columns = "tags.mine")$tags.mine, TRUE)
+  expect_equal(as.numeric(postgres_sql("SELECT last_value FROM fitledger.outrun")[[1]]), 22)
+})
+
 test_that("a connection that comes lost is an error, and the next one is used", {
   team <- local_postgres()
   log_run(team, list(), list(m = 1))
