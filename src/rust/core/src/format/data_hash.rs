@@ -52,6 +52,8 @@ pub enum Attribute {
     TimeZone = b'Z',
     /// Of a time difference.
     Units = b'U',
+    /// Of a vector of an S4 class, beside what is covered above: a list in the order of their names.
+    Slots = b'S',
 }
 
 /// Hashes a data set while it is walked through.

@@ -24,6 +24,7 @@ use crate::error::{Damage, Error, Result};
 use crate::format::digest::{Digest, Hasher};
 use crate::format::id::{self, Random};
 use crate::platform::folder::{Kind, OpenFolder};
+use crate::platform::rights::Rights;
 use crate::platform::{memory, sys};
 
 /// Is told how many bytes are done and says whether to give up.
@@ -151,7 +152,7 @@ impl Objects {
         let is_new = made(&self.root, fs::create_dir(&self.root))?;
         let root = opened(&self.root, OpenFolder::enter(&self.root))?;
         if is_new {
-            if let Ok(ledger) = fs::metadata(&self.ledger) {
+            if let Ok(ledger) = Rights::at(&self.ledger) {
                 share(&root, &ledger, true, &|name| {
                     is_temporary(name) || name.len() == 2
                 });
@@ -170,7 +171,7 @@ impl Objects {
         let Sink { hasher, size, .. } = sink;
         let digest = hasher.finish();
         self.check_place(&root)?;
-        let rights = root.metadata();
+        let rights = root.rights();
         let rights = rights.map_err(|e| Error::io(&self.root, "look at", e))?;
         let path = self.folder_of(&digest);
         let name = path.file_name().unwrap_or_default();
@@ -258,7 +259,7 @@ impl Objects {
         two: &OpenFolder,
         digest: &Digest,
         size: u64,
-        rights: &fs::Metadata,
+        rights: &Rights,
         progress: Progress<'_>,
     ) -> Result<()> {
         let path = self.path(digest);
@@ -519,7 +520,7 @@ fn write_copy(to: &Path, read: &mut dyn FnMut(Keep<'_>) -> Result<()>) -> Result
 
 /// Gives a folder that holds nothing but what belongs there the rights of another or of a file: one that somebody put
 /// into its place is left as it is. Where the system has no rights to give nothing is lost.
-fn share(folder: &OpenFolder, like: &fs::Metadata, is_new: bool, belongs: &dyn Fn(&OsStr) -> bool) {
+fn share(folder: &OpenFolder, like: &Rights, is_new: bool, belongs: &dyn Fn(&OsStr) -> bool) {
     let is_ours = folder
         .names()
         .is_ok_and(|names| names.iter().all(|name| belongs(name)));
@@ -622,8 +623,8 @@ impl<'f> Temporary<'f> {
     }
 
     /// Puts the bytes on disk and takes the right to write to them away from everybody.
-    fn seal(&mut self, rights: &fs::Metadata) -> Result<()> {
-        let sealed = sys::seal(&self.file, rights).and_then(|()| self.file.sync_all());
+    fn seal(&mut self, rights: &Rights) -> Result<()> {
+        let sealed = rights.seal(&self.file).and_then(|()| self.file.sync_all());
         sealed.map_err(|e| Error::io(&self.path(), "sync", e))
     }
 

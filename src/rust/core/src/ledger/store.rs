@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use crate::platform::folder::OpenFolder;
+use crate::platform::rights::Rights;
 use crate::platform::sys::{self, FileId, Network};
 
 /// The most bytes that one system call reads or writes.
@@ -291,7 +292,7 @@ impl Store for FileStore {
         let mut file = folder.create(name, false)?;
         let made = (|| {
             // Who may read the ledger may read the copy, and nobody else.
-            sys::share_file(&file, &self.file.metadata()?)?;
+            Rights::of(&self.file)?.share_file(&file)?;
             self.copy_part(part, &mut file)?;
             file.write_all(more)?;
             file.sync_all()?;

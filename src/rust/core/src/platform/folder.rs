@@ -2,10 +2,11 @@
 //! folder on the way by a link leads us elsewhere.
 
 use std::ffi::{OsStr, OsString};
-use std::fs::{File, Metadata};
+use std::fs::File;
 use std::io;
 use std::path::Path;
 
+use crate::platform::rights::Rights;
 use crate::platform::sys::FileId;
 
 /// What a name in a folder means.
@@ -38,8 +39,8 @@ impl OpenFolder {
         OpenFolder::enter(path).and_then(same).unwrap_or(false)
     }
 
-    pub fn metadata(&self) -> io::Result<Metadata> {
-        imp::metadata(&self.0)
+    pub fn rights(&self) -> io::Result<Rights> {
+        imp::rights(&self.0)
     }
 
     /// The names in it, in no order.
@@ -161,8 +162,8 @@ impl OpenFolder {
     }
 
     /// Gives it the rights of another folder, or of a file, if it is this user's.
-    pub fn share(&self, like: &Metadata, is_new: bool) -> io::Result<()> {
-        imp::share(&self.0, like, is_new)
+    pub fn share(&self, rights: &Rights, is_new: bool) -> io::Result<()> {
+        imp::share(&self.0, rights, is_new)
     }
 }
 
@@ -183,7 +184,7 @@ pub fn is_refusal(e: &io::Error) -> bool {
 #[cfg(unix)]
 mod imp {
     use std::ffi::{CStr, CString, OsStr, OsString};
-    use std::fs::{File, Metadata, OpenOptions, Permissions};
+    use std::fs::{File, OpenOptions, Permissions};
     use std::io;
     use std::mem::MaybeUninit;
     use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd};
@@ -193,6 +194,7 @@ mod imp {
 
     use super::Kind;
     use crate::platform::memory;
+    use crate::platform::rights::Rights;
     use crate::platform::sys::{self, FileId};
 
     pub type Handle = File;
@@ -259,12 +261,12 @@ mod imp {
         sys::file_id(folder, &folder.metadata()?)
     }
 
-    pub fn metadata(folder: &Handle) -> io::Result<Metadata> {
-        folder.metadata()
+    pub fn rights(folder: &Handle) -> io::Result<Rights> {
+        Rights::of(folder)
     }
 
-    pub fn share(folder: &Handle, like: &Metadata, is_new: bool) -> io::Result<()> {
-        sys::share_folder(folder, like, is_new)
+    pub fn share(folder: &Handle, rights: &Rights, is_new: bool) -> io::Result<()> {
+        rights.share_folder(folder, is_new)
     }
 
     pub fn sync(folder: &Handle) -> io::Result<()> {
@@ -484,11 +486,12 @@ mod imp {
 #[cfg(windows)]
 mod imp {
     use std::ffi::{OsStr, OsString};
-    use std::fs::{self, File, Metadata};
+    use std::fs::{self, File};
     use std::io;
     use std::path::{Path, PathBuf};
 
     use super::Kind;
+    use crate::platform::rights::Rights;
     use crate::platform::sys::{self, FileId};
 
     /// Who may replace a folder here may do so while it is open, too.
@@ -561,8 +564,8 @@ mod imp {
         fs::canonicalize(folder)
     }
 
-    pub fn metadata(folder: &Handle) -> io::Result<Metadata> {
-        fs::symlink_metadata(folder)
+    pub fn rights(folder: &Handle) -> io::Result<Rights> {
+        fs::symlink_metadata(folder).map(Rights::of_metadata)
     }
 
     /// The names of a file share its attributes: the second one could be removed only if the first
@@ -580,7 +583,7 @@ mod imp {
     }
 
     /// What is in a folder has the access that the folder gives.
-    pub fn share(_folder: &Handle, _like: &Metadata, _is_new: bool) -> io::Result<()> {
+    pub fn share(_folder: &Handle, _rights: &Rights, _is_new: bool) -> io::Result<()> {
         Ok(())
     }
 

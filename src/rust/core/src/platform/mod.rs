@@ -4,5 +4,6 @@ pub mod folder;
 pub mod git;
 pub mod memory;
 pub mod per_process;
+pub mod rights;
 pub mod sys;
 pub mod threads;

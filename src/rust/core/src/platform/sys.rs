@@ -119,9 +119,8 @@ pub enum Network {
 #[cfg(unix)]
 mod imp {
     use super::*;
-    use std::fs::Permissions;
     use std::os::fd::{AsRawFd, FromRawFd};
-    use std::os::unix::fs::{FileExt, FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+    use std::os::unix::fs::{FileExt, FileTypeExt, MetadataExt, OpenOptionsExt};
 
     /// A FIFO without a peer must not hang us.
     pub fn never_block(options: &mut OpenOptions) -> &mut OpenOptions {
@@ -314,52 +313,6 @@ mod imp {
     #[cfg(not(any(target_os = "linux", target_os = "macos")))]
     pub fn network(_file: &File, _path: &Path) -> io::Result<Option<Network>> {
         Ok(None)
-    }
-
-    /// Opens a folder of ours to those who may read, or write, a file or another folder, whatever
-    /// this process's umask. A new one gets their rights, one that was there keeps those that it has, too.
-    pub fn share_folder(folder: &File, like: &Metadata, is_new: bool) -> io::Result<()> {
-        let mut rights = like.mode() & 0o777;
-        if !like.is_dir() {
-            rights = rights & 0o666 | (rights & 0o444) >> 2;
-        }
-        if !is_new {
-            rights |= folder.metadata()?.mode() & 0o777;
-        }
-        share(folder, like, rights)
-    }
-
-    /// Takes the right to write to a file away from everybody; those who may read the folder may
-    /// read it, whatever this process's umask.
-    pub fn seal(file: &File, folder: &Metadata) -> io::Result<()> {
-        share(file, folder, folder.mode() & 0o444)
-    }
-
-    /// Opens a file of ours to those who may read, or write, another, and to nobody else.
-    pub fn share_file(file: &File, like: &Metadata) -> io::Result<()> {
-        share(file, like, like.mode() & 0o777)
-    }
-
-    /// Gives a file or folder of ours the group of another and these rights. Where it can't have
-    /// the group, its own has no more rights than everybody.
-    fn share(ours: &File, group_of: &Metadata, rights: u32) -> io::Result<()> {
-        let now = ours.metadata()?;
-        // SAFETY: asks for a number.
-        if now.uid() != unsafe { libc::geteuid() } {
-            return Ok(());
-        }
-        let others = (now.gid() != group_of.gid()).then(|| group_of.gid());
-        let regrouped = others.map(|group| std::os::unix::fs::fchown(ours, None, Some(group)));
-        let rights = match regrouped {
-            Some(Err(_)) => rights & !0o070 | (rights & 0o007) << 3,
-            _ => rights,
-        };
-        // A folder may hand its group on to what is made in it.
-        let mode = now.mode() & 0o7000 | rights;
-        match regrouped.is_none() && mode == now.mode() & 0o7777 {
-            true => Ok(()),
-            false => ours.set_permissions(Permissions::from_mode(mode)),
-        }
     }
 
     /// Makes a folder that is nobody else's business, unless it is there.
@@ -640,17 +593,6 @@ mod imp {
     /// NTFS journals names by itself.
     pub fn sync_folder(_folder: &Path) -> io::Result<()> {
         Ok(())
-    }
-
-    pub fn share_file(_file: &File, _like: &Metadata) -> io::Result<()> {
-        Ok(())
-    }
-
-    /// Takes the right to write to a file away from everybody.
-    pub fn seal(file: &File, _folder: &Metadata) -> io::Result<()> {
-        let mut permissions = file.metadata()?.permissions();
-        permissions.set_readonly(true);
-        file.set_permissions(permissions)
     }
 
     /// A folder of the user's, with the access that its parent gives.
