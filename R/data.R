@@ -7,8 +7,8 @@
 #' [log_run()] and its like record for `data`.
 #'
 #' Covered are types, values, names, factor levels, dimensions and their names,
-#' row names other than `1, 2, 3 …`, the time zone of date-times and the units of
-#' time differences. Other attributes and classes aren't. As for [identical()],
+#' row names other than `1, 2, 3 …`, the time zone of date-times, the units of
+#' time differences and the slots of S4 classes. Other attributes and classes aren't. As for [identical()],
 #' `0` and `-0` are one, all `NaN`s are one, and `NA` is another. Columns in another
 #' order are other data.
 #'
@@ -36,9 +36,10 @@
 #'
 #' An attribute is a letter and a value: `N` names, `F` levels of a factor, `D`
 #' dimensions, `M` their names, `R` row names (as text), `Z` the time zone of a
-#' `POSIXct` unless it is `""`, `U` the units of a `difftime`. A sparse matrix of
-#' the package Matrix counts as the list of its class and its slots but `factors`,
-#' in the order of their names.
+#' `POSIXct` unless it is `""`, `U` the units of a `difftime`, `S` the list of the slots
+#' of a vector whose class is an S4 class, such as the months of lubridate's periods, in
+#' the order of their names. A sparse matrix of the package Matrix counts as the list of
+#' its class and its slots but `factors`, in the order of their names.
 #'
 #' @param x A vector, factor, matrix, data frame, a list of them, a sparse matrix of
 #'   the package Matrix, or the path of a file, a single string (to hash a string

@@ -34,6 +34,11 @@ encode_data <- function(x) {
     v = unlist(lapply(unclass(x), encode_data))
   )
   attribute <- function(letter, value) if (!is.null(value)) c(charToRaw(letter), encode_data(value))
+  slots <- function(x) {
+    slots <- attributes(x)
+    slots <- slots[sort(setdiff(names(slots), c("class", "names", "dim", "dimnames")), method = "radix")]
+    if (length(slots)) slots
+  }
   rows <- if (is.data.frame(x)) as.character(attr(x, "row.names"))
   zone <- attr(x, "tzone")[1]
   c(
@@ -45,6 +50,7 @@ encode_data <- function(x) {
     if (!identical(rows, as.character(seq_along(rows)))) attribute("R", rows),
     if (inherits(x, "POSIXct") && !is.null(zone) && nzchar(zone)) attribute("Z", zone),
     if (inherits(x, "difftime")) attribute("U", attr(x, "units")),
+    if (isS4(x)) attribute("S", slots(x)),
     charToRaw(";")
   )
 }

@@ -9,6 +9,26 @@ test_that("the hash is that of the documented encoding", {
   expect_identical(hash_data(long), hash_by_hand(long))
 })
 
+test_that("the slots of an S4 class are data", {
+  here <- environment()
+  methods::setClass("months_and_seconds", contains = "numeric", slots = c(month = "numeric", unit = "list"), where = here)
+  methods::setClass("seconds", contains = "numeric", where = here)
+  withr::defer(for (class in c("months_and_seconds", "seconds")) methods::removeClass(class, where = here))
+  period <- function(seconds, month, unit = list()) methods::new("months_and_seconds", seconds, month = month, unit = unit)
+  values <- list(
+    period(0, 1), period(0, 2), period(1, 1), period(c(a = 0), 1), period(0, 1, list(period(0, 1))), period(0, 1, list(period(0, 2)))
+  )
+  values <- c(values, lapply(values, function(value) list(value)))
+  hashes <- vapply(values, hash_data, "")
+  expect_identical(hashes, vapply(values, hash_by_hand, ""))
+  expect_identical(anyDuplicated(hashes), 0L)
+  expect_identical(hash_data(methods::new("seconds", c(1, 2))), hash_data(c(1, 2)))
+  expect_error(hash_data(list(period(0, 1, list(quote(x))))), 'its part `[[1]][["unit"]][[1]]` is not data', fixed = TRUE)
+  nested <- period(0, 1)
+  for (i in 1:1000) nested <- period(0, 1, list(nested))
+  expect_error(hash_data(nested), "nested too deep", class = "fitledger_error_value")
+})
+
 test_that("the hashes never change", {
   fixed <- read.csv(test_path("fixtures", "hashes.csv"))
   found <- vapply(data_kinds(), hash_data, "")

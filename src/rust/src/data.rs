@@ -74,18 +74,18 @@ impl Walk {
             Type::Complex => pieces(x.complex_parts(), |piece| out.complex(piece)),
             Type::Raw => pieces(x.bytes(), |piece| out.raw(piece)),
             Type::Character => self.texts(x),
-            Type::List if self.path.len() == MAX_DEPTH => {
-                Err(self.refuse("nested too deep", "Hash its parts."))
-            }
-            Type::List => {
-                for i in 0..x.len() {
-                    self.path.push((x, i));
-                    self.value(x.element(i))?;
-                    self.path.pop();
-                }
-                Ok(())
-            }
+            Type::List => (0..x.len()).try_for_each(|i| self.part(x, i)),
         }
+    }
+
+    fn part(&mut self, list: R, i: usize) -> Result<(), Failure> {
+        if self.path.len() == MAX_DEPTH {
+            return Err(self.refuse("nested too deep", "Hash its parts."));
+        }
+        self.path.push((list, i));
+        self.value(list.element(i))?;
+        self.path.pop();
+        Ok(())
     }
 
     fn texts(&mut self, x: R) -> Result<(), Failure> {
@@ -134,6 +134,34 @@ impl Walk {
                     .text_value(texts.iter().map(|text| Some(text.as_str())));
             }
         }
+        if x.is_s4() { self.slots(x) } else { Ok(()) }
+    }
+
+    /// A period of months and seconds, say, is the vector of its seconds, with its months in a slot.
+    fn slots(&mut self, x: R) -> Result<(), Failure> {
+        let Some(attributes) = x.attributes() else {
+            return Ok(());
+        };
+        let attributes = R::of(&attributes);
+        let named = |i| match attributes.names().map(|names| names.text(i)) {
+            Some(Text::Is(name)) => Some((name, i)),
+            _ => None,
+        };
+        let mut slots: Vec<(String, usize)> = (0..attributes.len()).filter_map(named).collect();
+        slots.retain(|(name, _)| !["class", "names", "dim", "dimnames"].contains(&name.as_str()));
+        if slots.is_empty() {
+            return Ok(());
+        }
+        slots.sort();
+        self.hasher.attribute(Attribute::Slots);
+        self.hasher.begin(Type::List, slots.len());
+        for (_, i) in &slots {
+            self.part(attributes, *i)?;
+        }
+        self.hasher.attribute(Attribute::Names);
+        self.hasher
+            .text_value(slots.iter().map(|(name, _)| Some(name.as_str())));
+        self.hasher.end();
         Ok(())
     }
 
