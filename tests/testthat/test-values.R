@@ -17,6 +17,14 @@ test_that("what has more elements than a row has room for is refused, before any
     function() log_tags(run, long = long), function() end_run(run, long)
   )
   for (call in calls) expect_error(call(), "longer than a row may be", class = "fitledger_error_value")
+  # A list that R has once, and that stands in many places.
+  doubled <- list(1)
+  for (i in 1:24) doubled <- list(doubled, doubled)
+  expect_error(log_run(file, list(a = doubled), list()), "longer than a row may be", class = "fitledger_error_value")
+  # Deeper than is looked.
+  deep <- list()
+  for (i in 1:1e5) deep <- list(deep)
+  expect_error(log_run(file, list(a = deep), list()), "levels deep", class = "fitledger_error_value")
   expect_identical(nrow(read_runs(file)), 1L)
 })
 

@@ -170,7 +170,7 @@ impl AppendRequest {
         }
         let file = list
             .element(0)
-            .string()
+            .path()
             .ok_or_else(|| Failure::argument("file"))?;
         let text = |x: R| match (x.ty(), x.len()) {
             (SEXPTYPE::STRSXP, 1) => match x.borrowed_text(0) {
@@ -184,7 +184,7 @@ impl AppendRequest {
             return Err(Failure::argument("version"));
         }
         Ok(AppendRequest {
-            path: PathBuf::from(file),
+            path: file,
             version: version.doubles()[0] as u64,
             context: text(list.element(2))
                 .and_then(|context| Object::from_text(context.as_bytes()))

@@ -14,7 +14,7 @@ use fitledger_core::views::runs::Part;
 use crate::append_request::{AppendRequest, Entropy};
 use crate::from_r::path;
 use crate::guard::{Failure, guard};
-use crate::r::{self, R};
+use crate::r::{self, R, path_text};
 use crate::to_r;
 use crate::view_cache::{RUNS, guard_views};
 
@@ -186,7 +186,7 @@ fn native_object_path(file: Robj, sha256: Robj, size: Robj, on_progress: Robj) -
         let (digest, size) = named(&sha256, &size)?;
         let objects = Objects::beside(&path(&file)?);
         let object = objects.open(&digest, size, &mut progress(&on_progress))?;
-        Ok(Robj::from(object.path.to_string_lossy().as_ref()))
+        Ok(Robj::from(path_text(&object.path)))
     })
 }
 

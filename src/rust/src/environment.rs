@@ -1,6 +1,5 @@
 //! What a session records of its environment, as far as R doesn't know it.
 
-use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
@@ -11,7 +10,7 @@ use fitledger_core::platform::sys;
 
 use crate::from_r::{self, path};
 use crate::guard::{Failure, guard};
-use crate::r::R;
+use crate::r::{R, path_text};
 use crate::to_r;
 
 static WORK_TREE: Mutex<Option<WorkTree>> = Mutex::new(None);
@@ -65,7 +64,7 @@ fn native_git_look(folder: Robj, file: Robj, diff: Robj, once: Robj) -> Robj {
         // Of a folder that is gone, or whose name is no text, nothing is known.
         let folder = match (R::of(&folder).ty(), R::of(&folder).len()) {
             (SEXPTYPE::NILSXP, _) => None,
-            (SEXPTYPE::STRSXP, 1) => R::of(&folder).string().map(PathBuf::from),
+            (SEXPTYPE::STRSXP, 1) => R::of(&folder).path(),
             _ => return Err(Failure::argument("folder")),
         };
         let Some(folder) = folder else {
@@ -98,14 +97,14 @@ fn native_git_state() -> Robj {
     guard(|| {
         // Nothing of R's runs while the lock is held.
         let seen = lock(&WORK_TREE).as_ref().and_then(|tree| {
-            let root = tree.git().root()?.display().to_string();
+            let root = tree.git().root()?.to_owned();
             Some((root, tree.git().state().clone(), sha256(tree.diff())))
         });
         let Some((root, state, diff)) = seen else {
             return Ok(Robj::from(()));
         };
         Ok(list!(
-            root = root,
+            root = path_text(&root),
             commit = or_null(state.commit),
             branch = or_null(state.branch),
             dirty = or_null(state.dirty),

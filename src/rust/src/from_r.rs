@@ -46,6 +46,21 @@ fn too_long(arg_path: &str) -> Failure {
     )
 }
 
+/// How many elements a vector has, or a list and what is in it so many levels deep. Once there are more than `most`, it ends.
+/// A list that R has in memory once is counted in each place where it stands.
+fn count_elements(x: R, levels: usize, most: usize) -> usize {
+    let mut count = x.len();
+    if x.ty() == SEXPTYPE::VECSXP && levels > 0 {
+        for i in 0..x.len() {
+            if count > most {
+                break;
+            }
+            count += count_elements(x.element(i), levels - 1, most - count);
+        }
+    }
+    count
+}
+
 /// Looks, before anything is made of the elements of a vector or a list, whether a row could have room for them, and memory
 /// for what they become, which is many times as much.
 fn check_count(x: R, arg_path: &str) -> Result<(), Failure> {
@@ -55,20 +70,20 @@ fn check_count(x: R, arg_path: &str) -> Result<(), Failure> {
     const MOST_BYTES: usize = 256;
     /// Fewer have room in what each look asks for beyond its own bytes, and a row of a few is written often.
     const MANY: usize = 1 << 6;
-    if x.len() > MAX_ROW_BYTES / LEAST_BYTES {
+    const MOST: usize = MAX_ROW_BYTES / LEAST_BYTES;
+    let count = count_elements(x, MAX_DEPTH, MOST);
+    if count > MOST {
         return Err(too_long(arg_path));
     }
-    if x.len() >= MANY {
-        memory::ensure(MOST_BYTES * x.len());
+    if count >= MANY {
+        memory::ensure(MOST_BYTES * count);
     }
     Ok(())
 }
 
 /// A path as the user gave it.
 pub fn path(file: &Robj) -> Result<PathBuf, Failure> {
-    let text = R::of(file).string();
-    text.map(PathBuf::from)
-        .ok_or_else(|| Failure::argument("file"))
+    R::of(file).path().ok_or_else(|| Failure::argument("file"))
 }
 
 /// The name and value of each parameter (or tag): of a named list, a named vector or a data frame
@@ -327,7 +342,7 @@ pub fn value(x: R, at: &str, depth: usize) -> Result<Value, Failure> {
 
 fn list(x: R, at: &str, depth: usize) -> Result<Value, Failure> {
     let classes = x.classes();
-    let strange = x.attributes().into_iter().find(|name| name != "names");
+    let strange = x.attribute_names().into_iter().find(|name| name != "names");
     if !classes.is_empty() || x.has_dim() || strange.is_some() {
         return Err(refuse(
             at,
@@ -449,7 +464,7 @@ impl Atomic {
         const KNOWN: [&str; 5] = ["names", "class", "levels", "units", "tzone"];
         if x.has_attributes() {
             if let Some(odd) = x
-                .attributes()
+                .attribute_names()
                 .iter()
                 .find(|name| !KNOWN.contains(&name.as_str()))
             {
@@ -689,7 +704,7 @@ fn seconds_in_unit(x: R, at: &str) -> Result<f64, Failure> {
 
 /// Whether an S4 object that is a vector has more numbers beside it.
 fn has_numbers_in_slots(x: R) -> bool {
-    x.attributes().into_iter().any(|name| {
+    x.attribute_names().into_iter().any(|name| {
         let slot = CString::new(name.as_str()).ok();
         let slot = slot.and_then(|slot| x.named_attribute(&slot));
         !["names", "dim", "dimnames"].contains(&name.as_str())

@@ -36,7 +36,7 @@ use fitledger_core::views::series::Buffer;
 use crate::append_request::{AppendRequest, Entropy, Remarks, began_last, with_remarks};
 use crate::from_r;
 use crate::guard::{Failure, guard};
-use crate::r::{R, Text};
+use crate::r::{R, Text, path_text};
 use crate::view_cache::{RUNS, guard_views};
 
 /// So long a thread waits for a ledger's lock before it lets R's calls write …
@@ -611,7 +611,7 @@ fn native_began_in(run_id: Robj) -> Robj {
             return Ok(Robj::from(()));
         };
         begun(RUNS.lend(ledger.clone())?.view(), id.as_str())?;
-        Ok(Robj::from(ledger.display().to_string()))
+        Ok(Robj::from(path_text(&ledger)))
     })
 }
 
@@ -713,16 +713,17 @@ fn native_buffered(file: Robj) -> Robj {
             false => Some(from_r::path(&file)?),
         };
         let is_meant = |run: &LiveRun| ledger.as_ref().is_none_or(|ledger| run.is_at(ledger));
-        let buffered: Vec<(String, String)> = {
+        let buffered: Vec<(String, PathBuf)> = {
             let live = LIVE.lock();
             let buffered = live.iter().filter(|(_, run)| run.buffer.due().is_some());
             buffered
                 .filter(|(_, run)| is_meant(run))
-                .map(|(id, run)| (id.to_string(), run.request.path().display().to_string()))
+                .map(|(id, run)| (id.to_string(), run.request.path().to_owned()))
                 .collect()
         };
         // Nothing of R's runs while the lock is held.
-        let (ids, files): (Vec<String>, Vec<String>) = buffered.into_iter().unzip();
+        let (ids, files): (Vec<String>, Vec<PathBuf>) = buffered.into_iter().unzip();
+        let files: Vec<String> = files.iter().map(|file| path_text(file)).collect();
         Ok(list!(run_id = ids, file = files).into())
     })
 }

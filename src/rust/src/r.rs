@@ -161,6 +161,22 @@ impl R {
         }
     }
 
+    /// A single path, with the bytes by which R's own functions know the file: text that isn't marked has them, other text has
+    /// them in the encoding of the session. What that can't hold is known by its bytes in UTF-8, see `untranslated()`.
+    pub fn path(self) -> Option<PathBuf> {
+        let text = self.string()?;
+        if text.is_ascii() || !cfg!(unix) {
+            return Some(PathBuf::from(text));
+        }
+        // SAFETY: a single text is an element of a live character vector.
+        let element = unsafe { STRING_ELT(self.0, 0) };
+        let bytes = match unsafe { Rf_getCharCE(element) } {
+            NATIVE => Some(bytes_of(element).to_vec()),
+            _ => iconv(R::of(&Robj::from(text.as_str())), "UTF-8", ""),
+        };
+        Some(path_from(bytes.unwrap_or_else(|| text.into_bytes())))
+    }
+
     /// The first element of a character vector, unless it is missing or empty.
     pub fn first_text(self) -> Option<String> {
         if self.ty() != SEXPTYPE::STRSXP || self.len() == 0 {
@@ -243,7 +259,7 @@ impl R {
     /// quickly whether a single value is identical to a bare copy.
     pub fn has_attributes(self) -> bool {
         if self.len() != 1 {
-            return !self.attributes().is_empty();
+            return self.attributes().is_some();
         }
         // SAFETY: the copy has the type and the length of the original, and lives for two calls.
         unsafe {
@@ -260,10 +276,13 @@ impl R {
         }
     }
 
-    /// The names of all attributes.
-    pub fn attributes(self) -> Vec<String> {
-        let call = base_call(c"attributes", self, &[]);
-        let Some(attributes) = call else {
+    /// All attributes, a list with names.
+    pub fn attributes(self) -> Option<Robj> {
+        base_call(c"attributes", self, &[]).filter(|attributes| !R::of(attributes).is_null())
+    }
+
+    pub fn attribute_names(self) -> Vec<String> {
+        let Some(attributes) = self.attributes() else {
             return Vec::new();
         };
         let names = R::of(&attributes).names();
@@ -310,60 +329,106 @@ fn slice<T>(pointer: *const T, len: usize) -> &'static [T] {
     unsafe { std::slice::from_raw_parts(pointer, len) }
 }
 
+// R's `cetype_t`.
+const NATIVE: i32 = 0;
+const UTF8: i32 = 1;
+const LATIN1: i32 = 2;
+const BYTES: i32 = 3;
+
+fn bytes_of(element: SEXP) -> &'static [u8] {
+    // SAFETY: `element` is an element of a live character vector.
+    unsafe { slice(R_CHAR(element).cast::<u8>(), LENGTH(element) as usize) }
+}
+
 fn text(element: SEXP) -> Text<Cow<'static, str>> {
-    // R's `cetype_t`.
-    const UTF8: i32 = 1;
-    const LATIN1: i32 = 2;
-    const BYTES: i32 = 3;
     // SAFETY: `element` is an element of a live character vector.
     if unsafe { element == R_NaString } {
         return Text::Na;
     }
-    let (bytes, encoding) = unsafe {
-        (
-            slice(R_CHAR(element).cast::<u8>(), LENGTH(element) as usize),
-            Rf_getCharCE(element),
-        )
-    };
+    let bytes = bytes_of(element);
     let valid = std::str::from_utf8(bytes).ok().map(Cow::Borrowed);
-    match encoding {
+    match unsafe { Rf_getCharCE(element) } {
         BYTES if !bytes.is_ascii() => Text::Invalid,
         UTF8 => valid.map_or(Text::Invalid, Text::Is),
-        LATIN1 => converted(element, |vector| base_call(c"enc2utf8", vector, &[])),
+        LATIN1 => {
+            let vector = vector_of(element);
+            text_from(only_bytes(base_call(c"enc2utf8", R::of(&vector), &[])))
+        }
         // Unmarked text is in the session's encoding, and in the C locale in none: then what is
         // valid as UTF-8 is that.
         _ => match valid {
             Some(text) => Text::Is(text),
-            None => converted(element, |vector| {
-                let (session, utf8) = (Robj::from(""), Robj::from("UTF-8"));
-                base_call(c"iconv", vector, &[R::of(&session), R::of(&utf8)])
-            }),
+            None => text_from(iconv(R::of(&vector_of(element)), "", "UTF-8")),
         },
     }
 }
 
-/// What R makes of an element: it knows what it means by latin1, and which encoding a session has, on each platform.
-fn converted(element: SEXP, convert: impl FnOnce(R) -> Option<Robj>) -> Text<Cow<'static, str>> {
+fn text_from(bytes: Option<Vec<u8>>) -> Text<Cow<'static, str>> {
+    let text = bytes.and_then(|bytes| String::from_utf8(bytes).ok());
+    text.map_or(Text::Invalid, |text| Text::Is(Cow::Owned(text)))
+}
+
+fn vector_of(element: SEXP) -> Robj {
     // SAFETY: the new vector is protected until it is an `Robj`.
-    let vector = unsafe {
+    unsafe {
         let vector = Rf_protect(extendr_ffi::Rf_allocVector(SEXPTYPE::STRSXP, 1));
         extendr_ffi::SET_STRING_ELT(vector, 0, element);
         let kept = Robj::from_sexp(vector);
         Rf_unprotect(1);
         kept
-    };
-    let Some(converted) = convert(R::of(&vector)) else {
-        return Text::Invalid;
-    };
-    // SAFETY: `converted` is a character vector of length 1.
-    if unsafe { STRING_ELT(R::of(&converted).0, 0) == R_NaString } {
-        return Text::Invalid;
     }
-    // SAFETY: `converted` is a character vector of length 1.
-    let bytes = unsafe { std::ffi::CStr::from_ptr(R_CHAR(STRING_ELT(R::of(&converted).0, 0))) };
-    bytes
-        .to_str()
-        .map_or(Text::Invalid, |text| Text::Is(Cow::Owned(text.to_owned())))
+}
+
+/// A single text in another encoding, if that can hold it; `""` is the session's. R knows which one that is, on each platform.
+fn iconv(text: R, from: &str, to: &str) -> Option<Vec<u8>> {
+    let (from, to) = (Robj::from(from), Robj::from(to));
+    only_bytes(base_call(c"iconv", text, &[R::of(&from), R::of(&to)]))
+}
+
+/// The bytes of the only element of a character vector, unless it is missing.
+fn only_bytes(vector: Option<Robj>) -> Option<Vec<u8>> {
+    let vector = vector?;
+    // SAFETY: `vector` is a character vector of length 1.
+    let element = unsafe { STRING_ELT(R::of(&vector).0, 0) };
+    let is_missing = unsafe { element == R_NaString };
+    (!is_missing).then(|| bytes_of(element).to_vec())
+}
+
+#[cfg(unix)]
+fn path_from(bytes: Vec<u8>) -> PathBuf {
+    use std::os::unix::ffi::OsStringExt;
+    std::ffi::OsString::from_vec(bytes).into()
+}
+
+#[cfg(not(unix))]
+fn path_from(bytes: Vec<u8>) -> PathBuf {
+    String::from_utf8_lossy(&bytes).into_owned().into()
+}
+
+/// A path as a text for R, which [`R::path()`] reads as the same path. To be called where R may be.
+pub fn path_text(path: &Path) -> String {
+    #[cfg(unix)]
+    if path.to_str().is_none() {
+        use std::os::unix::ffi::OsStrExt;
+        let bytes = path.as_os_str().as_bytes();
+        // SAFETY: the new element is protected while a vector is made of it.
+        let vector = unsafe {
+            let (start, length) = (bytes.as_ptr().cast(), bytes.len() as i32);
+            let element = Rf_protect(extendr_ffi::Rf_mkCharLenCE(
+                start,
+                length,
+                extendr_ffi::cetype_t::CE_NATIVE,
+            ));
+            let vector = vector_of(element);
+            Rf_unprotect(1);
+            vector
+        };
+        let text = iconv(R::of(&vector), "", "UTF-8").and_then(|text| String::from_utf8(text).ok());
+        if let Some(text) = text {
+            return text;
+        }
+    }
+    path.to_string_lossy().into_owned()
 }
 
 /// Calls a function of base R on an object as it is, unevaluated, and further plain arguments.

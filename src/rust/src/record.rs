@@ -12,7 +12,7 @@ use fitledger_core::views::runs::{ALL_PARTS, Note, Part, Run, Runs};
 use crate::from_r::path;
 use crate::guard::Failure;
 use crate::query::texts;
-use crate::r::R;
+use crate::r::{R, path_text};
 use crate::to_r;
 use crate::view_cache::{RUNS, guard_views};
 
@@ -131,7 +131,7 @@ fn native_read_artifacts(file: Robj, run_ids: Robj) -> Robj {
         let paths: Vec<Option<String>> = all
             .iter()
             .map(|(_, _, entry)| match entry.stored {
-                true => Some(objects.path(&entry.digest()?).display().to_string()),
+                true => Some(path_text(&objects.path(&entry.digest()?))),
                 false => entry.file.clone(),
             })
             .collect();

@@ -9,7 +9,7 @@ use crate::append_request::{AppendRequest, Entropy};
 use crate::artifacts::progress;
 use crate::from_r::path;
 use crate::guard::{Failure, guard};
-use crate::r::{self, R};
+use crate::r::{self, R, path_text};
 use crate::to_r;
 
 /// `list(status, anchored, rows, row, byte, why, problems)`; `checkpoint` is `NULL` or its text.
@@ -90,7 +90,7 @@ fn native_repair(request: Robj) -> Robj {
         Ok(list!(
             byte = aside.offset as f64,
             bytes = aside.length as f64,
-            file = aside.file.display().to_string(),
+            file = path_text(&aside.file),
             rows = carried.rows as f64,
             run_ids = to_r::strings(carried.run_ids.iter().map(|id| Some(id.as_str()))),
             left_out = list!(

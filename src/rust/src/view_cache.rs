@@ -97,11 +97,9 @@ fn cache_folder() -> Result<Option<PathBuf>, Failure> {
         (SEXPTYPE::LGLSXP, 1) if R::of(&option).logicals() == [0] => Ok(None),
         (SEXPTYPE::STRSXP, 1) => {
             let expanded = base_call(c"path.expand", R::of(&option), &[]);
-            let folder = expanded.and_then(|folder| R::of(&folder).string());
-            let folder = folder.filter(|folder| !folder.is_empty());
-            folder
-                .map(|folder| Some(folder.into()))
-                .ok_or_else(odd_option)
+            let folder = expanded.and_then(|folder| R::of(&folder).path());
+            let folder = folder.filter(|folder| !folder.as_os_str().is_empty());
+            folder.map(Some).ok_or_else(odd_option)
         }
         _ => Err(odd_option()),
     }
