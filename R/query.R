@@ -372,10 +372,10 @@ evaluate_where <- function(where, columns, rows, table, call) {
 # variables of are none that a condition could name.
 where_mask <- function(columns) {
   columns <- columns[nzchar(names(columns)) & nchar(names(columns), "bytes") <= longest_variable]
-  comparisons <- rlang::new_environment(time_comparisons)
+  operators <- rlang::new_environment(comparisons)
   columns <- Map(guard_mixed, columns, names(columns))
-  bottom <- rlang::new_environment(columns, parent = comparisons)
-  mask <- rlang::new_data_mask(bottom, comparisons)
+  bottom <- rlang::new_environment(columns, parent = operators)
+  mask <- rlang::new_data_mask(bottom, operators)
   mask$.data <- rlang::as_data_pronoun(bottom)
   mask
 }
@@ -383,10 +383,37 @@ where_mask <- function(columns) {
 # In bytes.
 longest_variable <- 10000
 
+# `%in%` finds what `==` does: R's own compares 64-bit integers by their bits, spans of time in whatever unit each is, and, before
+# R 4.3, days with texts as numbers.
+is_element <- function(x, table) {
+  alike <- function(x, other) {
+    if (inherits(x, "difftime") && inherits(other, "difftime")) {
+      as.numeric(x, units = "secs")
+    } else if (is.character(x) && inherits(other, "Date")) {
+      as.Date(x)
+    } else if (inherits(x, "integer64")) {
+      as.character(with_methods(x))
+    } else if (is.numeric(x) && inherits(other, "integer64")) {
+      integer_text(x)
+    } else {
+      x
+    }
+  }
+  match(alike(x, table), alike(table, x), nomatch = 0L) > 0L
+}
+
+# The digits of numbers that are 64-bit integers, and of others a text that no integer has.
+integer_text <- function(x) {
+  is_integer <- is.na(x) | (x == trunc(x) & abs(x) < 2^63)
+  text <- rep("", length(x))
+  text[is_integer] <- as.character(bit64::as.integer64(x[is_integer]))
+  text
+}
+
 # A time and a day are compared as days, a time and a text as times, both in UTC, in which times are shown, and with a
 # number neither is. R itself compares the numbers, seconds with days, and reads a text in the time zone of the session.
-time_comparisons <- lapply(rlang::set_names(c("<", "<=", ">", ">=", "==", "!=", "%in%")), function(operator) {
-  compare <- get(operator, baseenv())
+comparisons <- lapply(rlang::set_names(c("<", "<=", ">", ">=", "==", "!=", "%in%")), function(operator) {
+  compare <- if (operator == "%in%") is_element else get(operator, baseenv())
   alike <- function(x, other) {
     if (inherits(x, "POSIXct") && inherits(other, "Date")) {
       as.Date(x, tz = "UTC")

@@ -527,6 +527,29 @@ test_that("a time isn't compared with a number", {
   expect_identical(n(k %in% 2:3 & k > 1), 1L)
 })
 
+test_that("`%in%` finds what `==` does", {
+  skip_if_not_installed("bit64")
+  file <- local_ledger()
+  big <- bit64::as.integer64("9007199254740993")
+  log_run(file, list(n = bit64::as.integer64(7), took = as.difftime(1, units = "secs"), day = as.Date("2026-11-23")), list(m = 1))
+  log_run(file, list(n = big, took = as.difftime(1, units = "mins"), day = as.Date("2026-11-24")), list(m = 2))
+  log_run(file, list(n = bit64::NA_integer64_, took = as.difftime(2, units = "days"), day = as.Date(NA)), list(m = 3))
+  found <- function(where) read_runs(file, where = {{ where }}, columns = "m")$m
+  expect_identical(found(n %in% 7), 1)
+  expect_identical(found(n %in% c(7.5, 8)), numeric())
+  expect_identical(found(n %in% c(7L, NA)), c(1, 3))
+  expect_identical(found(n %in% big), 2)
+  # The double beside it.
+  expect_identical(found(n %in% 9007199254740992), numeric())
+  expect_identical(found(7 %in% n), c(1, 2, 3))
+  expect_identical(found(n %in% "7"), 1)
+  expect_identical(found(n %in% c(Inf, 2^63, -2^70)), numeric())
+  expect_identical(found(took %in% as.difftime(1, units = "mins")), 2)
+  expect_identical(found(took %in% as.difftime(c(1, 48 * 3600), units = "secs")), c(1, 3))
+  expect_identical(found(day %in% "2026-11-23"), 1)
+  expect_identical(found(day %in% c("2026-11-24", NA)), c(2, 3))
+})
+
 test_that("a text compares with a time as a time in UTC, in whatever time zone one is", {
   withr::local_timezone("America/New_York")
   file <- withr::local_tempfile(fileext = ".csv")
