@@ -99,7 +99,8 @@ register_model <- function(file, name, run_id, artifact = "model", ..., signatur
 promote_model <- function(file, name, version, stage = "production", ..., gate = NULL, expect = NULL,
                           why = NULL) {
   check_no_dots(..., known = c("gate", "expect", "why"))
-  file <- check_ledger(file, "file")
+  # A gate may change the working folder.
+  file <- absolute_path(check_ledger(file, "file"))
   check_name(name, "name")
   version <- check_version(version)
   check_name(stage, "stage")
@@ -262,7 +263,8 @@ gate_better <- function(data, outcome, metric = "rmse", by = 0, ..., maximize = 
   if (length(dim(data)) != 2 || NROW(data) == 0) {
     abort_argument("data", "the rows of a frozen set, a data frame or a matrix", data)
   }
-  truth <- outcome_values(data, outcome)
+  data <- own_copy(data)
+  truth <- with_methods(outcome_values(data, outcome))
   if (!is.numeric(by) || length(by) != 1 || is.na(by) || by < 0) {
     abort_argument("by", "a number from 0 on", by)
   }
@@ -274,11 +276,10 @@ gate_better <- function(data, outcome, metric = "rmse", by = 0, ..., maximize = 
   }
   measure <- gate_metric(metric, maximize)
   predictions <- predict %||% plain_predictions
-  force(data)
   function(candidate, current) {
     check_frozen(data, list(candidate = candidate, current = current))
     value <- function(model) {
-      predicted <- predictions(model$model, data)
+      predicted <- with_methods(predictions(model$model, own_copy(data)))
       if (length(predicted) != length(truth)) {
         stop(
           "`", model$name, "/", model$version, "` gives ", length(predicted), " predictions for ", length(truth),
@@ -296,10 +297,17 @@ gate_better <- function(data, outcome, metric = "rmse", by = 0, ..., maximize = 
     }
     figures <- list(candidate = value(candidate), current = if (!is.null(current)) value(current))
     gain <- if (measure$maximize) figures$candidate - figures$current else figures$current - figures$candidate
+    # Two that are infinite are no gain.
+    passes <- is.null(current) || isTRUE(gain > 0 && gain >= by)
     figures <- drop_null(figures)
     names(figures) <- paste0(names(figures), "_", measure$name)
-    list(pass = is.null(current) || gain > 0 && gain >= by, figures = figures, data = list(frozen = data))
+    list(pass = passes, figures = figures, data = list(frozen = data))
   }
+}
+
+# A method of `predict()` may add columns to a data.table, or sort it, in place: the next model is to see the frozen data.
+own_copy <- function(data) {
+  if (inherits(data, "data.table") && requireNamespace("data.table", quietly = TRUE)) data.table::copy(data) else data
 }
 
 # That the frozen data fit the signatures of both models.
@@ -332,11 +340,12 @@ check_frozen <- function(data, models) {
 }
 
 outcome_values <- function(data, outcome, call = rlang::caller_env()) {
-  if (is_text_string(outcome) && NROW(data) != 1) {
-    if (!outcome %in% colnames(data)) {
-      abort_unknown("column", outcome, as.character(colnames(data)), call = call)
-    }
+  if (is_text_string(outcome) && outcome %in% colnames(data)) {
     return(if (is.data.frame(data)) data[[outcome]] else data[, outcome])
+  }
+  # A text beside one row may be its value.
+  if (is_text_string(outcome) && NROW(data) != 1) {
+    abort_unknown("column", outcome, as.character(colnames(data)), call = call)
   }
   if (!is.atomic(outcome) || length(outcome) != NROW(data)) {
     abort_argument("outcome", "the name of a column of `data`, or a value for each of its rows", outcome, call = call)
@@ -345,10 +354,11 @@ outcome_values <- function(data, outcome, call = rlang::caller_env()) {
 }
 
 gate_metric <- function(metric, maximize, call = rlang::caller_env()) {
+  errors <- function(truth, predicted) as_double(truth) - as_double(predicted)
   known <- list(
-    rmse = function(truth, predicted) sqrt(mean((truth - predicted)^2)),
-    mae = function(truth, predicted) mean(abs(truth - predicted)),
-    rsq = function(truth, predicted) 1 - sum((truth - predicted)^2) / sum((truth - mean(truth))^2),
+    rmse = function(truth, predicted) sqrt(mean(errors(truth, predicted)^2)),
+    mae = function(truth, predicted) mean(abs(errors(truth, predicted))),
+    rsq = function(truth, predicted) 1 - sum(errors(truth, predicted)^2) / sum(errors(truth, mean(as_double(truth)))^2),
     accuracy = function(truth, predicted) mean(is_same_class(truth, predicted))
   )
   if (is.function(metric)) {
@@ -358,6 +368,18 @@ gate_metric <- function(metric, maximize, call = rlang::caller_env()) {
     abort_argument("metric", paste("a function, or", or(names(known))), metric, call = call)
   }
   list(name = metric, of = known[[metric]], maximize = maximize %||% metric %in% c("rsq", "accuracy"))
+}
+
+# 64-bit integers, as somebody may have read them from a file, without whose package R takes their bits for doubles.
+with_methods <- function(x) {
+  if (inherits(x, "integer64")) loadNamespace("bit64")
+  x
+}
+
+# Doubles of what has another arithmetic: 64-bit integers cut off the fraction of what is subtracted from them, time series keep
+# to the times that both have.
+as_double <- function(x) {
+  if (inherits(x, c("integer64", "ts"))) as.numeric(x) else x
 }
 
 # Whether classes are the same, whether numbers, TRUE and FALSE, texts or factors say them. A number has several texts, such as
@@ -492,12 +514,13 @@ find_version <- function(file, model, call = rlang::caller_env()) {
 read_version <- function(file, found, call = rlang::caller_env()) {
   what <- paste0(found$name, "/", found$version)
   if (!is.null(found$unfit)) {
-    rlang::warn(
+    warn(
+      "unfit",
       c(
         paste0("`", what, "` comes from the run ", found$run_id, ", which ", found$unfit, "."),
         i = "`rollback_model()` points a stage back to the version before."
       ),
-      class = c("fitledger_warning_unfit", "fitledger_warning"), call = call
+      call = call
     )
   }
   check_entry(found, what, file, call)

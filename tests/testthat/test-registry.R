@@ -349,6 +349,90 @@ test_that("gate_better() compares by the metric, in its direction", {
   expect_error(quiet_gate(data, "y", by = -1), class = "fitledger_error_argument")
 })
 
+test_that("what is frozen stays so where predictions change it in place", {
+  skip_if_not_installed("data.table")
+  sales <- data.table::data.table(x = c(1, 2, 3), y = c(3, 1, 2))
+  frozen <- hash_data(sales)
+  gate <- quiet_gate(sales, "y", predict = function(model, data) {
+    data.table::set(data, j = "y", value = data$y + model$shift)
+    predicted <- data$y + 0
+    data.table::setorderv(data, "x", -1L)
+    predicted
+  })
+  data.table::setorderv(sales, "y")
+  for (i in 1:2) {
+    verdict <- gate(list(model = list(shift = 1)), list(model = list(shift = 2)))
+    expect_identical(verdict$figures, list(candidate_rmse = 1, current_rmse = 2))
+    expect_identical(hash_data(verdict$data$frozen), frozen)
+  }
+})
+
+test_that("a gate that changes the working folder decides on the ledger that was named", {
+  skip_unless_file()
+  withr::local_dir(withr::local_tempdir())
+  id <- log_run("log.csv", list(), list(m = 1), artifacts = list(model = 1))
+  for (i in 1:2) register_model("log.csv", "m", id)
+  # A copy of the project, where a file of the same name is.
+  dir.create("other")
+  file.copy(c("log.csv", "log.csv.objects"), "other", recursive = TRUE)
+  here <- getwd()
+  moves <- function(pass) {
+    function(candidate, current) {
+      setwd("other")
+      list(pass = pass && candidate$model == 1)
+    }
+  }
+  promote_model("log.csv", "m", 1, gate = moves(TRUE))
+  setwd(here)
+  expect_error(promote_model("log.csv", "m", 2, gate = moves(FALSE)), class = "fitledger_error_refused")
+  setwd(here)
+  expect_identical(stage_history("log.csv", "m")$change, c("promote", "refuse"))
+  expect_identical(nrow(stage_history("other/log.csv", "m")), 0L)
+})
+
+test_that("gates measure 64-bit integers and time series as numbers", {
+  skip_if_not_installed("bit64")
+  truth <- c(10, 20, 30, 40)
+  model <- function(...) list(model = list(...))
+  near <- model(truth + 0.1)
+  far <- model(truth + 0.9)
+  kinds <- list(
+    bit64::as.integer64(truth), stats::ts(truth, start = 2000), stats::ts(as.integer(truth), start = 1990, frequency = 12), as.integer(truth)
+  )
+  for (outcome in kinds) {
+    for (metric in c("rmse", "mae", "rsq")) {
+      gate <- quiet_gate(data.frame(row = 1:4), outcome, metric, predict = function(model, data) model[[1]])
+      expected <- quiet_gate(data.frame(row = 1:4), truth, metric, predict = function(model, data) model[[1]])
+      expect_equal(gate(near, far), expected(near, far))
+      expect_true(gate(near, far)$pass)
+      # The same of what is predicted.
+      expect_false(gate(model(outcome), model(stats::ts(truth, start = 2001)))$pass)
+    }
+  }
+  # Of integers that no double is equal to, too.
+  classes <- bit64::as.integer64(2)^53 + 0:3
+  gate <- quiet_gate(data.frame(row = 1:4), classes, "accuracy", predict = function(model, data) model[[1]])
+  expect_identical(gate(model(classes), NULL)$figures[[1]], 1)
+  expect_identical(gate(model(classes + 1L), NULL)$figures[[1]], 0)
+  # As it is read by a session that has no bit64 yet.
+  path <- withr::local_tempfile()
+  saveRDS(data.frame(y = bit64::as.integer64(truth)), path)
+  script <- withr::local_tempfile(fileext = ".R", lines = c(
+    "library(fitledger)",
+    paste0("gate <- gate_better(readRDS(", deparse1(path), "), 'y', predict = function(model, data) model)"),
+    "cat(suppressMessages(gate(list(model = c(10, 20, 30, 41)), NULL))$figures[[1]])"
+  ))
+  expect_identical(run_script(script), "0.5")
+  # A frozen set of one row has names of columns as well.
+  gate <- quiet_gate(data.frame(row = 1, y = "a"), "y", "accuracy", predict = function(model, data) model[[1]])
+  expect_identical(gate(model("a"), NULL)$figures[[1]], 1)
+  gate <- quiet_gate(data.frame(row = 1), "y", "accuracy", predict = function(model, data) model[[1]])
+  expect_identical(gate(model("y"), NULL)$figures[[1]], 1)
+  # Two that are infinitely far off are equal.
+  gate <- quiet_gate(data.frame(row = 1:4), truth, predict = function(model, data) model[[1]])
+  expect_false(gate(model(truth + Inf), model(truth - Inf))$pass)
+})
+
 test_that("gates take the predictions of common learners", {
   for (package in c("ranger", "rpart", "randomForest", "glmnet")) skip_if_not_installed(package)
   file <- local_ledger()
