@@ -96,6 +96,10 @@ describe_package <- function(name, version, path) {
   if (identical(description$Priority, "base")) {
     return(NULL)
   }
+  # Installed anew since it was loaded: where the loaded one came from is gone.
+  if (!identical(description$Version, version)) {
+    description <- list()
+  }
   remote <- description[grep("^Remote(Type|Host|Username|Repo|Subdir|Ref|Sha|Url)$", names(description))]
   source <- if (length(remote) && !identical(remote$RemoteType, "standard")) {
     types <- c(github = "GitHub", gitlab = "GitLab", bitbucket = "Bitbucket", git2r = "git", xgit = "git")

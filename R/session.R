@@ -267,21 +267,61 @@ started_script <- function() {
       script <- arguments[after_f + 1]
     }
     script <- setdiff(gsub("~+~", " ", script, fixed = TRUE), "-")
-    # Whoever changes the working directory later doesn't mean another file.
-    started <- normalizePath(as.character(utils::head(script, 1)), winslash = "/", mustWork = FALSE)
+    started <- paths_in(session_memory$started_in, as.character(utils::head(script, 1)))
     session_memory$started <- started[validEnc(started)]
   }
   if (length(session_memory$started)) session_memory$started
+}
+
+# The folder in which R was started: the script may be in another one before it loads us. On Unix a shell starts R, and hands on
+# where it is.
+note_started_in <- function() {
+  shell <- if (.Platform$OS.type == "unix") Sys.getenv("PWD") else ""
+  session_memory$started_in <- if (startsWith(shell, "/") && validEnc(shell)) shell else getwd()
+}
+
+# A path as it is meant in each of some folders.
+paths_in <- function(folders, path) {
+  is_whole <- grepl("^(/|~|\\\\|[A-Za-z]:)", path)
+  normalizePath(if (any(is_whole) || is.null(folders)) path else file.path(folders, path), winslash = "/", mustWork = FALSE)
 }
 
 sourced_script <- function() {
   for (frame in sys.frames()) {
     file <- frame[["ofile"]]
     if (is.character(file) && length(file) == 1 && validEnc(file) && identical(parent.env(frame), asNamespace("base"))) {
-      return(file)
+      return(sourced_from(file, frame))
     }
   }
   NULL
+}
+
+# `source(chdir = TRUE)` and `setwd()` leave the folder in which a file is meant, and in others there may be one of its name. So it
+# is the one whose code is being run; NULL where none is any more, or it came from an address, which may have a token in it.
+sourced_from <- function(file, frame) {
+  known <- session_memory$sourced
+  if (identical(known$file, file) && rlang::is_reference(known$code, frame[["exprs"]])) {
+    return(known$path)
+  }
+  paths <- paths_in(Filter(validEnc, c(frame[["owd"]], getwd(), session_memory$started_in)), file)
+  path <- Find(function(path) is_there(path) && is_source_of(path, frame), unique(paths[validEnc(paths)]))
+  session_memory$sourced <- list(file = file, code = frame[["exprs"]], path = path)
+  path
+}
+
+is_source_of <- function(path, frame) {
+  # Of a script in another encoding than the session's the texts are other bytes here.
+  if (isTRUE(frame[["have_encoding"]])) {
+    return(TRUE)
+  }
+  tryCatch(
+    if (isTRUE(frame[["keep.source"]])) {
+      identical(readLines(path, warn = FALSE), frame[["lines"]])
+    } else {
+      identical(parse(path, keep.source = FALSE), frame[["exprs"]])
+    },
+    error = function(e) FALSE
+  )
 }
 
 script_path <- function(script, root) {

@@ -49,6 +49,9 @@ test_that("packages from elsewhere say where they came from", {
   expect_identical(described(biocViews = "x"), list(Source = "Bioconductor"))
   expect_identical(described(), list(Source = "unknown"))
   expect_null(described(Priority = "base"))
+  # What is installed now is of another version than what is loaded.
+  described(RemoteType = "github", RemoteSha = "abc")
+  expect_identical(describe_package("x", "0.9", package), list(Package = "x", Version = "0.9", Source = "unknown"))
 })
 
 test_that("compare_session() says what differs today", {

@@ -321,6 +321,47 @@ test_that("a script that is sourced is recorded by its base name outside a repos
   expect_identical(sessions(file)[[1]]$script, "train.R")
 })
 
+test_that("a script is the one that runs, in whatever folder it works", {
+  skip_on_cran()
+  skip_if_not_installed("jsonlite")
+  folder <- withr::local_tempdir()
+  file <- local_file()
+  # In each folder there are scripts of the same names.
+  log <- c("log_run(Sys.getenv('LEDGER'), list(), list())")
+  scripts <- list(
+    "early.R" = c("library(fitledger)", "setwd('other')", log), "late.R" = c("setwd('other')", "library(fitledger)", log),
+    "moved.R" = c("setwd('other')", log), "sub/inner.R" = c(log, "# here")
+  )
+  for (script in names(scripts)) {
+    for (place in c("", "other/", "sub/", "sub/other/")) {
+      path <- file.path(folder, paste0(place, script))
+      dir.create(dirname(path), FALSE, TRUE)
+      writeLines(c(paste0("place <- '", place, "'"), scripts[[script]]), path)
+    }
+  }
+  in_folder <- function(...) {
+    code <- paste(c("library(fitledger)", ...), collapse = "; ")
+    c("-e", shQuote(code))
+  }
+  calls <- list(
+    list("early.R", "early.R"), list("late.R", "late.R"), list("./early.R", "early.R"), list(file.path(folder, "late.R"), "late.R"),
+    list(in_folder("source('moved.R')"), "moved.R"),
+    list(in_folder("options(keep.source = TRUE)", "source('moved.R', local = new.env())"), "moved.R"),
+    list(in_folder("source('sub/inner.R', chdir = TRUE)"), "sub/inner.R"),
+    list(in_folder("setwd('sub')", "source('inner.R')"), "sub/inner.R"),
+    # Where it was is not known any more.
+    list(in_folder("setwd('sub')", "source('moved.R')"), NULL),
+    list(in_folder("source(paste0('file://', normalizePath('sub/inner.R')))"), NULL)
+  )
+  withr::local_dir(folder)
+  withr::local_envvar(R_LIBS = paste(.libPaths(), collapse = .Platform$path.sep), LEDGER = file)
+  for (call in calls) {
+    output <- system2(file.path(R.home("bin"), "Rscript"), c("--vanilla", call[[1]]), stdout = TRUE, stderr = TRUE)
+    found <- session_of(file, last_run_id(file))
+    expect_identical(found$script_sha256, if (!is.null(call[[2]])) hash_file(call[[2]])$sha256, info = c(call[[1]], output))
+  }
+})
+
 test_that("an interrupt anywhere while the session is looked at leaves nothing half remembered", {
   file <- local_file()
   memory <- as.list(session_memory, all.names = TRUE)
