@@ -19,7 +19,8 @@
 #'   as they were before the call, from variables, rows and columns of these, or code such
 #'   as `reformulate(vars, "y")`; else a formula is as the model keeps it (`$terms`);
 #' - of data frames, matrices, and vectors as long as those have rows (or longer
-#'   than 1000): the hash, as of data, see [hash_data()];
+#'   than 1000): the hash, as of data, see [hash_data()]; of a data frame in a variable,
+#'   which a function may change in place, as data.table's do, as it was before the call;
 #' - of functions, formulas and families: their code.
 #'
 #' The parameter `learner` names the function, as `package::name`, unless the function
@@ -97,7 +98,7 @@ log_call <- function(file, call, metrics = describe_fit, ..., params = NULL, art
   seed <- check_seed(seed)
   data <- data_versions(data)
   fun <- called_function(expr, caller)
-  check_redact(redact, fun)
+  check_redact(redact, fun, names(expr))
   about <- describe_call(expr, fun, redact, caller)
 
   said <- about_run(file, name, experiment, parent, if (!is_stream(seed)) seed)
@@ -165,13 +166,22 @@ check_artifact <- function(artifact, redact, call = rlang::caller_env()) {
   }
 }
 
-check_redact <- function(redact, fun, call = rlang::caller_env()) {
-  if (!is.null(redact) && (!is.character(redact) || anyNA(redact))) {
+# A function that takes any argument may be given one this time or not. But a name that none has, where one that is given is
+# nearly the same, is mistyped, and would leave that one on record.
+check_redact <- function(redact, fun, given, call = rlang::caller_env()) {
+  if (is.null(redact)) {
+    return(invisible())
+  }
+  if (!is.character(redact) || anyNA(redact)) {
     abort_argument("redact", "names of arguments", redact, call = call)
   }
   known <- names(formals(fun))
   unknown <- setdiff(redact, known)
-  if (length(unknown) && !"..." %in% known) {
+  if ("..." %in% known) {
+    known <- Filter(function(name) !any(startsWith(redact, name)), setdiff(given, known))
+    unknown <- Filter(function(name) length(near_names(name, known)), setdiff(unknown, given))
+  }
+  if (length(unknown)) {
     abort_unknown("argument", unknown[[1]], known, call = call)
   }
 }
@@ -468,7 +478,7 @@ record_arguments <- function(run, capture, value, about, params, data, redact, n
   arguments <- attempt(captured_arguments(capture, value), what, notes)
   capture$formula <- arguments[["formula"]]$value
   hidden <- redact_in_method(redact, capture$called, capture$fun)
-  sorted <- attempt(sort_arguments(arguments, hidden, notes), what, notes)
+  sorted <- attempt(sort_arguments(arguments, hidden, capture$tables, notes), what, notes)
   data <- override(sorted$data, data)
   more <- c(
     if (!is.null(capture$method)) list(call = call_on_record(about, capture)),
@@ -536,11 +546,11 @@ values_of <- function(result, fun, what, notes) {
 }
 
 # Arguments as parameters and as data.
-sort_arguments <- function(arguments, redact, notes) {
+sort_arguments <- function(arguments, redact, tables, notes) {
   sorted <- list(params = list(), data = list())
   rows <- unlist(lapply(arguments, function(argument) if (is_table(argument$value)) dim_of(argument$value)[[1]]))
   sort <- function(name) {
-    entry <- sort_argument(arguments[[name]], name, rows, redact, notes)
+    entry <- sort_argument(arguments[[name]], name, rows, redact, tables, notes)
     sorted$params[names(entry$param)] <<- entry$param
     sorted$data[names(entry$data)] <<- entry$data
   }
@@ -548,7 +558,7 @@ sort_arguments <- function(arguments, redact, notes) {
   sorted
 }
 
-sort_argument <- function(argument, name, rows, redact, notes) {
+sort_argument <- function(argument, name, rows, redact, tables, notes) {
   as_param <- function(value) list(param = rlang::set_names(list(value), name))
   value <- argument$value
   if (name %in% reserved_names) {
@@ -567,7 +577,8 @@ sort_argument <- function(argument, name, rows, redact, notes) {
     return(as_param(as_code(value)))
   }
   if (is_data(value, rows)) {
-    version <- attempt(value_version(value, NULL), paste0("The data `", name, "`"), notes)
+    version <- version_before(tables, argument) %||%
+      attempt(value_version(value, NULL), paste0("The data `", name, "`"), notes)
     return(if (is.null(version)) as_param(as_code(argument$code)) else list(data = rlang::set_names(list(version), name)))
   }
   why <- refusal(value, name)

@@ -10,6 +10,7 @@
 #   gives its variables other values
 # - `given`: the names of the arguments that were not missing
 # - `past`: of arguments that may be read past what the function received, what that takes
+# - `tables`: of those of them that are variables with data frames the `code` and the `version` before the call
 # - `formula`: the value of the argument of that name, once the arguments were read
 # - `method`: the name of the S3 or S4 method that ran, if any; then `fun` and the
 #   others are the method's
@@ -32,7 +33,25 @@ capture_call <- function(expr, fun, caller) {
   capture$call <- expr
   # What is wrong with an argument is for the call to say.
   capture$past <- tryCatch(codes_to_read(expr, caller), error = function(e) list())
+  capture$tables <- tables_before(capture$past)
   capture
+}
+
+# Functions that are made for data.tables, and a few others, change a data frame in place: for whoever holds it, before and after
+# the call it is one object.
+tables_before <- function(past) {
+  tables <- lapply(past, function(read) {
+    table <- if (is.symbol(read$code)) read$variables[[as.character(read$code)]]
+    version <- if (is.data.frame(table)) tryCatch(value_version(table, NULL), fitledger_error = function(e) NULL)
+    if (!is.null(version)) list(code = read$code, version = version)
+  })
+  unique(drop_null(tables))
+}
+
+# That of a value that is a data frame; NULL where several are called as it is.
+version_before <- function(tables, argument) {
+  known <- Filter(function(table) is.data.frame(argument$value) && identical(table$code, argument$code), tables)
+  if (length(known) == 1) known[[1]]$version
 }
 
 # From now on the call is what was typed: for `match.call()`, `sys.call()` and whoever

@@ -236,7 +236,7 @@ record_search <- function(search, given) {
       search$tuned <- lapply(workflows, function(workflow) tune::tune_args(workflow)$id)
       objects <- c("", "object", "resamples", "metrics", "control", "preprocessor", "param_info", "verbose")
       plain <- lapply(given[setdiff(names(given), objects)], function(value) list(value = value))
-      sorted <- sort_arguments(plain, NULL, search$notes)
+      sorted <- sort_arguments(plain, NULL, NULL, search$notes)
       data <- c(sorted$data, if (is_rset) list(data = value_version(given$resamples$splits[[1]]$data, NULL)))
       params <- override(if (length(workflows) == 1) drop_tuned(search$params[[1]]), sorted$params)
       log_event_native(

@@ -610,6 +610,35 @@ test_that("an endless recursion has failed, and a jump out of the call is an int
   expect_identical(read_runs(file, details = TRUE)$status, c("failed", "interrupted"))
 })
 
+test_that("of a data frame that a function changes in place the version before the call is recorded", {
+  skip_if_not_installed("data.table")
+  file <- local_ledger()
+  changes <- function(data, more = NULL) {
+    data.table::set(data, j = "x", value = rev(data$x))
+    data.table::setorderv(data, "y")
+    nrow(data)
+  }
+  for (as in list(identity, data.table::as.data.table)) {
+    table <- as(data.frame(x = c(1, 2, 3), y = c(3, 1, 2)))
+    before <- hash_data(table)
+    id <- {
+      log_call(file, changes(table), name = "a")
+      last_run_id(file)
+    }
+    expect_false(hash_data(table) == before)
+    expect_identical(read_run(file, id)$data$data$hash, before)
+    # Also where it fails, and where it came by dots.
+    before <- hash_data(table)
+    hands_on <- function(...) log_call(file, changes(...))
+    expect_error(hands_on(table, stop("not evaluated")), NA)
+    expect_identical(read_run(file, last_run_id(file))$data$data$hash, before)
+    before <- hash_data(table)
+    fails <- function(data) changes(data) + stop("no")
+    expect_error(log_call(file, fails(table)), "no")
+    expect_identical(read_run(file, last_run_id(file))$data$data$hash, before)
+  }
+})
+
 test_that("redaction reaches what is handed on, what is made of it, and what errors say", {
   file <- local_file()
   generic <- function(x, ...) UseMethod("generic")
@@ -627,6 +656,10 @@ test_that("redaction reaches what is handed on, what is made of it, and what err
   expect_error(log_call(file, fails(1, "s3cr3t-token", 3), redact = "token"), "unused argument")
   expect_false(any(grepl("s3cr3t", readLines(file), fixed = TRUE)))
   expect_error(log_call(file, fails(1, 2), redact = "tokn"), "token", class = "fitledger_error_unknown")
+  # A function of any arguments may have one this time or not, but not one of nearly the name.
+  any <- function(...) list(...)
+  expect_error(log_call(file, any(1, token = "s3cr3t-token"), redact = "tokn"), "Did you mean `token`", class = "fitledger_error_unknown")
+  expect_identical(log_call(file, any(1, verbose = TRUE), redact = c("token", "tokens")), list(1, verbose = TRUE))
   expect_error(log_call(file, fails(1, 2), redact = "token", artifact = "m"), class = "fitledger_error_argument")
 })
 
