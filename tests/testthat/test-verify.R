@@ -34,6 +34,25 @@ local_lock <- function(file, env = parent.frame()) {
   wait_until(system2(flock, c("--nonblock", shQuote(file), "true")) != 0, "the lock to be taken")
 }
 
+test_that("beside a ledger with a long name there is room for a damaged tail, and for a repaired copy", {
+  skip_unless_file()
+  skip_on_os("windows")
+  for (letter in c("a", "\u00fc")) {
+    name <- strrep(letter, 240 %/% nchar(letter, "bytes"))
+    file <- file.path(withr::local_tempdir(), paste0(name, ".csv"))
+    log_run(file, list(), list(m = 1))
+    log_run(file, list(), list(m = 2))
+    writeBin(utils::head(bytes(file), -5), file)
+    expect_message(log_run(file, list(), list(m = 3)), "torn-")
+    expect_identical(read_runs(file)$m, c(1, 3))
+    lines <- readLines(file)
+    writeLines(c(lines[1:2], "damaged", lines[-(1:2)]), file)
+    suppressMessages(repair_ledger(file))
+    expect_identical(verify_ledger(file)$status, "ok")
+    expect_true(all(nchar(list.files(dirname(file)), "bytes") <= 255))
+  }
+})
+
 test_that("a ledger that holds is ok, and no more than that without a checkpoint", {
   file <- local_golden()
   expect_snapshot({

@@ -1,6 +1,6 @@
 //! Where a ledger's bytes live. Everything that a write does to the outside goes through here.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::ops::Range;
@@ -14,15 +14,32 @@ use crate::platform::sys::{self, FileId, Network};
 /// The most bytes that one system call reads or writes.
 pub const PIECE_BYTES: usize = 64 << 20;
 
+/// In bytes: what most file systems take.
+const LONGEST_NAME: usize = 255;
+
+/// The name of a file with more at its end; where that would be too long, less of the name.
+fn longer_name(name: &OsStr, more: &str) -> OsString {
+    let mut longer = match name.to_str() {
+        Some(text) => {
+            let room = LONGEST_NAME.saturating_sub(more.len());
+            let fits = |&end: &usize| end <= room && text.is_char_boundary(end);
+            let end = (0..=text.len()).rev().find(fits).unwrap_or(0);
+            OsString::from(&text[..end])
+        }
+        None => name.to_owned(),
+    };
+    longer.push(more);
+    longer
+}
+
 /// The storage of one ledger. The methods are the system calls that a write is made of.
 pub trait Store: Sync {
     fn path(&self) -> &Path;
     /// The path of a file beside the ledger, by what its name has more than the ledger's. What belongs to a ledger is made
     /// beside the file, where the path leads there by links, too.
     fn beside(&self, more: &str) -> io::Result<PathBuf> {
-        let mut path = self.path().to_owned().into_os_string();
-        path.push(more);
-        Ok(path.into())
+        let name = self.path().file_name().unwrap_or_default();
+        Ok(self.path().with_file_name(longer_name(name, more)))
     }
     fn id(&self) -> FileId;
     /// Whether opening the file has made it.
@@ -204,9 +221,7 @@ impl Store for FileStore {
 
     fn beside(&self, more: &str) -> io::Result<PathBuf> {
         let place = self.place()?;
-        let mut name = place.name.clone();
-        name.push(more);
-        Ok(place.path.join(name))
+        Ok(place.path.join(longer_name(&place.name, more)))
     }
 
     fn id(&self) -> FileId {
