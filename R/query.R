@@ -384,30 +384,51 @@ where_mask <- function(columns) {
 longest_variable <- 10000
 
 # `%in%` finds what `==` does: R's own compares 64-bit integers by their bits, spans of time in whatever unit each is, and, before
-# R 4.3, days with texts as numbers.
+# R 4.3, days with texts as numbers. But NA is NA, and nothing else.
 is_element <- function(x, table) {
   alike <- function(x, other) {
     if (inherits(x, "difftime") && inherits(other, "difftime")) {
       as.numeric(x, units = "secs")
-    } else if (is.character(x) && inherits(other, "Date")) {
-      as.Date(x)
-    } else if (inherits(x, "integer64")) {
-      as.character(with_methods(x))
-    } else if (is.numeric(x) && inherits(other, "integer64")) {
+    } else if (inherits(x, "integer64") || inherits(other, "integer64")) {
       integer_text(x)
+    } else if (inherits(x, "Date") && is.character(other) || is.character(x) && inherits(other, "Date")) {
+      day_text(x)
     } else {
       x
     }
   }
+  if (is.factor(x)) x <- as.character(x)
+  if (is.factor(table)) table <- as.character(table)
   match(alike(x, table), alike(table, x), nomatch = 0L) > 0L
 }
 
-# The digits of numbers that are 64-bit integers, and of others a text that no integer has.
+# The digits of what is a 64-bit integer; of other numbers and texts a text that no integer has.
 integer_text <- function(x) {
+  if (inherits(x, "integer64")) {
+    return(as.character(with_methods(x)))
+  }
+  if (is.character(x)) {
+    digits <- as.character(bit64::as.integer64(x))
+    return(ifelse(is.na(digits), x, digits))
+  }
+  if (!is.numeric(x) && !is.logical(x)) {
+    return(x)
+  }
   is_integer <- is.na(x) | (x == trunc(x) & abs(x) < 2^63)
   text <- rep("", length(x))
-  text[is_integer] <- as.character(bit64::as.integer64(x[is_integer]))
+  text[is_integer] <- as.character(bit64::as.integer64(as.numeric(x[is_integer])))
   text
+}
+
+# Days as text, and texts that are days as those; each is read for itself, since as.Date() goes by the first one.
+day_text <- function(x) {
+  if (inherits(x, "Date")) {
+    return(as.character(x))
+  }
+  read <- function(text) as.character(as.Date(text, optional = TRUE))
+  texts <- unique(x)
+  days <- vapply(texts, read, "", USE.NAMES = FALSE)
+  ifelse(is.na(days), texts, days)[match(x, texts)]
 }
 
 # A time and a day are compared as days, a time and a text as times, both in UTC, in which times are shown, and with a

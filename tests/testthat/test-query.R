@@ -548,6 +548,12 @@ test_that("`%in%` finds what `==` does", {
   expect_identical(found(took %in% as.difftime(c(1, 48 * 3600), units = "secs")), c(1, 3))
   expect_identical(found(day %in% "2026-11-23"), 1)
   expect_identical(found(day %in% c("2026-11-24", NA)), c(2, 3))
+  # What is no day is none that is missing.
+  expect_identical(found(day %in% c("2026-11-23", "2026-02-30", "2026/11/24", "no day", "")), c(1, 2))
+  expect_identical(found(day %in% factor("2026-11-23")), 1)
+  expect_identical(found(c("2026-11-24", "x", NA) %in% day), c(1, 3))
+  expect_identical(found(n %in% c("007", "x", "")), 1)
+  expect_identical(found(n %in% c(FALSE, NA)), 3)
 })
 
 test_that("a text compares with a time as a time in UTC, in whatever time zone one is", {
