@@ -305,9 +305,11 @@ gate_better <- function(data, outcome, metric = "rmse", by = 0, ..., maximize = 
   }
 }
 
-# A method of `predict()` may add columns to a data.table, or sort it, in place: the next model is to see the frozen data.
+# A method of `predict()` may change columns in place, as those that are made for data.tables do, also of a data frame: the next
+# model is to see the frozen data. A data.table knows whether it was copied by its own means.
 own_copy <- function(data) {
-  if (inherits(data, "data.table") && requireNamespace("data.table", quietly = TRUE)) data.table::copy(data) else data
+  is_copied <- inherits(data, "data.table") && requireNamespace("data.table", quietly = TRUE)
+  if (is_copied) data.table::copy(data) else rlang::duplicate(data)
 }
 
 # That the frozen data fit the signatures of both models.

@@ -351,19 +351,22 @@ test_that("gate_better() compares by the metric, in its direction", {
 
 test_that("what is frozen stays so where predictions change it in place", {
   skip_if_not_installed("data.table")
-  sales <- data.table::data.table(x = c(1, 2, 3), y = c(3, 1, 2))
-  frozen <- hash_data(sales)
-  gate <- quiet_gate(sales, "y", predict = function(model, data) {
-    data.table::set(data, j = "y", value = data$y + model$shift)
-    predicted <- data$y + 0
-    data.table::setorderv(data, "x", -1L)
-    predicted
-  })
-  data.table::setorderv(sales, "y")
-  for (i in 1:2) {
-    verdict <- gate(list(model = list(shift = 1)), list(model = list(shift = 2)))
-    expect_identical(verdict$figures, list(candidate_rmse = 1, current_rmse = 2))
-    expect_identical(hash_data(verdict$data$frozen), frozen)
+  for (as in list(data.table::as.data.table, identity)) {
+    sales <- as(data.frame(x = c(1, 2, 3), y = c(3, 1, 2)))
+    frozen <- hash_data(sales)
+    gate <- quiet_gate(sales, "y", predict = function(model, data) {
+      data.table::setDT(data)
+      data.table::set(data, j = "y", value = data$y + model$shift)
+      predicted <- data$y + 0
+      data.table::setorderv(data, "x", -1L)
+      predicted
+    })
+    data.table::setorderv(sales, "y")
+    for (i in 1:2) {
+      verdict <- gate(list(model = list(shift = 1)), list(model = list(shift = 2)))
+      expect_identical(verdict$figures, list(candidate_rmse = 1, current_rmse = 2))
+      expect_identical(hash_data(verdict$data$frozen), frozen)
+    }
   }
 })
 
