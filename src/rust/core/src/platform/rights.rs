@@ -121,6 +121,9 @@ mod unix {
             if let Some(Ok(())) = given {
                 return Ok(());
             }
+            if self.list.is_none() {
+                list::remove(ours)?;
+            }
             // A folder may hand its group on to what is made in it.
             let mode = now.mode() & 0o7000 | rights;
             match regrouped.is_none() && mode == now.mode() & 0o7777 {
@@ -280,12 +283,24 @@ mod list {
         }
     }
 
+    /// Takes away what a folder's list for new files may have given.
+    pub fn remove(file: &File) -> io::Result<()> {
+        if of(file).is_none() {
+            return Ok(());
+        }
+        // SAFETY: the file is open.
+        match unsafe { libc::fremovexattr(file.as_raw_fd(), NAME.as_ptr()) } {
+            0 => Ok(()),
+            _ => Err(io::Error::last_os_error()),
+        }
+    }
+
     #[cfg(test)]
     mod tests {
         use super::*;
         use crate::platform::rights::Rights;
         use std::fs;
-        use std::os::unix::fs::MetadataExt;
+        use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
         fn list(entries: &[(u16, u32, u32)]) -> List {
             let entry = |&(tag, id, right)| Entry { tag, id, right };
@@ -360,6 +375,14 @@ mod list {
                 rights.share_folder(&open, true).unwrap();
                 assert_eq!(of(&open).unwrap().mode(), 0o700);
                 assert_eq!(of(&open).unwrap().right(MASK), Some(7));
+                // Of a ledger that has none, whatever the folder hands on.
+                let plain = File::create(folder.join("plain")).unwrap();
+                plain
+                    .set_permissions(fs::Permissions::from_mode(0o640))
+                    .unwrap();
+                Rights::of(&plain).unwrap().share_file(&theirs).unwrap();
+                assert_eq!(of(&theirs), None);
+                assert_eq!(theirs.metadata().unwrap().mode() & 0o777, 0o640);
             }
             fs::remove_dir_all(&folder).unwrap();
         }
@@ -410,5 +433,10 @@ mod list {
     #[cfg(unix)]
     pub fn give(_file: &File, list: &List) -> std::io::Result<()> {
         match *list {}
+    }
+
+    #[cfg(unix)]
+    pub fn remove(_file: &File) -> std::io::Result<()> {
+        Ok(())
     }
 }
