@@ -36,8 +36,8 @@
 #'
 #' An attribute is a letter and a value: `N` names, `F` levels of a factor, `D`
 #' dimensions, `M` their names, `R` row names (as text), `Z` the time zone of a
-#' `POSIXct` unless it is `""`, `U` the units of a `difftime`, `S` the list of the slots
-#' of a vector whose class is an S4 class, such as the months of lubridate's periods, in
+#' `POSIXct` unless it is `""`, `U` the units of a `difftime`, `S` the list of those slots
+#' of a vector of an S4 class that are data, such as the months of lubridate's periods, in
 #' the order of their names. A sparse matrix of the package Matrix counts as the list of
 #' its class and its slots but `factors`, in the order of their names.
 #'

@@ -148,7 +148,10 @@ impl Walk {
             _ => None,
         };
         let mut slots: Vec<(String, usize)> = (0..attributes.len()).filter_map(named).collect();
-        slots.retain(|(name, _)| !["class", "names", "dim", "dimnames"].contains(&name.as_str()));
+        slots.retain(|&(ref name, i)| {
+            !["class", "names", "dim", "dimnames"].contains(&name.as_str())
+                && is_data(attributes.element(i))
+        });
         if slots.is_empty() {
             return Ok(());
         }
@@ -182,6 +185,15 @@ impl Walk {
             ..Failure::default()
         }
     }
+}
+
+/// Whether an object is data, rather than code, or something that is only in this session.
+fn is_data(x: R) -> bool {
+    use SEXPTYPE::{CPLXSXP, INTSXP, LGLSXP, NILSXP, RAWSXP, REALSXP, STRSXP, VECSXP};
+    [
+        NILSXP, LGLSXP, INTSXP, REALSXP, CPLXSXP, STRSXP, RAWSXP, VECSXP,
+    ]
+    .contains(&x.ty())
 }
 
 fn pieces<T>(elements: &[T], mut hash: impl FnMut(&[T])) -> Result<(), Failure> {
