@@ -274,10 +274,11 @@ started_script <- function() {
 }
 
 # The folder in which R was started: the script may be in another one before it loads us. On Unix a shell starts R, and hands on
-# where it is.
+# where it is, perhaps by a link that will lead elsewhere soon.
 note_started_in <- function() {
   shell <- if (.Platform$OS.type == "unix") Sys.getenv("PWD") else ""
-  session_memory$started_in <- if (startsWith(shell, "/") && validEnc(shell)) shell else getwd()
+  is_told <- startsWith(shell, "/") && validEnc(shell)
+  session_memory$started_in <- if (is_told) normalizePath(shell, winslash = "/", mustWork = FALSE) else getwd()
 }
 
 # A path as it is meant in each of some folders.
@@ -310,15 +311,19 @@ sourced_from <- function(file, frame) {
 }
 
 is_source_of <- function(path, frame) {
-  # Of a script in another encoding than the session's the texts are other bytes here.
-  if (isTRUE(frame[["have_encoding"]])) {
-    return(TRUE)
+  # A pipe has been read, and would have nothing more to say.
+  if (!call_native(native_is_regular, path)) {
+    return(FALSE)
   }
   tryCatch(
-    if (isTRUE(frame[["keep.source"]])) {
-      identical(readLines(path, warn = FALSE), frame[["lines"]])
-    } else {
-      identical(parse(path, keep.source = FALSE), frame[["exprs"]])
+    {
+      file <- file(path, "r", encoding = frame[["enc"]] %||% getOption("encoding"))
+      on.exit(close(file))
+      if (isTRUE(frame[["keep.source"]])) {
+        identical(readLines(file, warn = FALSE), frame[["lines"]])
+      } else {
+        identical(parse(file, keep.source = FALSE, encoding = frame[["encoding"]]), frame[["exprs"]])
+      }
     },
     error = function(e) FALSE
   )

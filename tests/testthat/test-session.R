@@ -336,7 +336,7 @@ test_that("a script is the one that runs, in whatever folder it works", {
     for (place in c("", "other/", "sub/", "sub/other/")) {
       path <- file.path(folder, paste0(place, script))
       dir.create(dirname(path), FALSE, TRUE)
-      writeLines(c(paste0("place <- '", place, "'"), scripts[[script]]), path)
+      writeLines(enc2utf8(c(paste0("place <- '\u00fc", place, "'"), scripts[[script]])), path, useBytes = TRUE)
     }
   }
   in_folder <- function(...) {
@@ -347,14 +347,23 @@ test_that("a script is the one that runs, in whatever folder it works", {
     list("early.R", "early.R"), list("late.R", "late.R"), list("./early.R", "early.R"), list(file.path(folder, "late.R"), "late.R"),
     list(in_folder("source('moved.R')"), "moved.R"),
     list(in_folder("options(keep.source = TRUE)", "source('moved.R', local = new.env())"), "moved.R"),
+    list(in_folder("source('moved.R', encoding = 'UTF-8')"), "moved.R"),
+    list(in_folder("source('moved.R', encoding = 'latin1', keep.source = TRUE)"), "moved.R"),
     list(in_folder("source('sub/inner.R', chdir = TRUE)"), "sub/inner.R"),
     list(in_folder("setwd('sub')", "source('inner.R')"), "sub/inner.R"),
     # Where it was is not known any more.
     list(in_folder("setwd('sub')", "source('moved.R')"), NULL),
+    list(in_folder("source('pipe')"), NULL),
     list(in_folder("source(paste0('file://', normalizePath('sub/inner.R')))"), NULL)
   )
   withr::local_dir(folder)
   withr::local_envvar(R_LIBS = paste(.libPaths(), collapse = .Platform$path.sep), LEDGER = file)
+  if (.Platform$OS.type == "unix" && nzchar(Sys.which("mkfifo"))) {
+    system2("mkfifo", "pipe")
+    system("cat early.R > pipe", wait = FALSE)
+  } else {
+    calls <- Filter(function(call) !identical(call, list(in_folder("source('pipe')"), NULL)), calls)
+  }
   for (call in calls) {
     output <- system2(file.path(R.home("bin"), "Rscript"), c("--vanilla", call[[1]]), stdout = TRUE, stderr = TRUE)
     found <- session_of(file, last_run_id(file))
