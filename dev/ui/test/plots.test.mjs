@@ -162,6 +162,18 @@ test("scatter: logarithmic by itself, a place for zero, a line for one parameter
   }, { page: writePage(data) });
 });
 
+test("each plot does with days and times that some runs don't have", { skip }, async () => {
+  const data = madeLedger(50);
+  const column = (name, type, value) => ({ kind: "parameter", name, label: name, type, values: Array.from({ length: 50 }, value) });
+  data.runs.columns.push(column("day", "date", (_, i) => (i % 7 ? 20_000 + i : null)), column("at", "datetime", (_, i) => (i % 5 ? 1.7e12 + i * 1e9 : null)));
+  const page = writePage(data);
+  for (const plot of ["plot=parallel&axes=day&axes=at&axes=rmse", "plot=scatter&x=day&y=rmse", "plot=scatter&x=at&y=rmse", "plot=effects&best=rmse"]) {
+    await use(`#view=plots&${plot}`, async (page) => {
+      await eventually(async () => assert(await page.locator("main svg").count() > 0, plot));
+    }, { page });
+  }
+});
+
 test("parallel coordinates: no axis for what is empty or the same in all runs", { skip }, () => use(`#view=plots&plot=parallel&where=${encodeURIComponent('learner == "mlp" & !is.na(epochs)')}&axes=learner&axes=eta&axes=epochs&axes=dropout&axes=roc_auc`, async (page) => {
   await eventually(async () => assert.deepEqual(await page.locator(".plot .axes .name").evaluateAll((names) => names.map((name) => name.firstChild.data)), ["epochs", "dropout", "roc_auc"]));
   assert.match(await page.locator("main").innerText(), /the same in all runs here or missing: learner, eta/);

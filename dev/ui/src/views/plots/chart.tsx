@@ -79,8 +79,10 @@ export function ofNumbers([low, high]: [number, number], [from, to]: [number, nu
   if (time) {
     const scale = scaleUtc([low * time, high * time], [from, to]).nice();
     const format = scale.tickFormat(room);
+    // What is no time, or too far away for one, has no place.
+    const pixel = (num: number) => (Number.isNaN(new Date(num * time).getTime()) ? NaN : scale(num * time));
     return {
-      pixel: (num) => scale(num * time), value: (pixel) => scale.invert(pixel).getTime() / time, levels: null, rank: identity,
+      pixel, value: (pixel) => scale.invert(pixel).getTime() / time, levels: null, rank: identity,
       ticks: scale.ticks(room).map((date) => ({ at: scale(date), label: format(date) })),
     };
   }
