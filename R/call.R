@@ -98,7 +98,7 @@ log_call <- function(file, call, metrics = describe_fit, ..., params = NULL, art
   seed <- check_seed(seed)
   data <- data_versions(data)
   fun <- called_function(expr, caller)
-  check_redact(redact, fun, names(expr))
+  check_redact(redact, fun, given_in(expr, caller))
   about <- describe_call(expr, fun, redact, caller)
 
   said <- about_run(file, name, experiment, parent, if (!is_stream(seed)) seed)
@@ -166,8 +166,8 @@ check_artifact <- function(artifact, redact, call = rlang::caller_env()) {
   }
 }
 
-# A function that takes any argument may be given one this time or not. But a name that none has, where one that is given is
-# nearly the same, is mistyped, and would leave that one on record.
+# A function that takes any argument may be given one this time or not. But a name that none has, where one is but for a slip of
+# the finger, is mistyped, and would leave that one on record.
 check_redact <- function(redact, fun, given, call = rlang::caller_env()) {
   if (is.null(redact)) {
     return(invisible())
@@ -178,12 +178,26 @@ check_redact <- function(redact, fun, given, call = rlang::caller_env()) {
   known <- names(formals(fun))
   unknown <- setdiff(redact, known)
   if ("..." %in% known) {
-    known <- Filter(function(name) !any(startsWith(redact, name)), setdiff(given, known))
-    unknown <- Filter(function(name) length(near_names(name, known)), setdiff(unknown, given))
+    known <- setdiff(union(known, given), c("", "..."))
+    unknown <- Filter(function(name) any(is_slip(name, known)), setdiff(unknown, given))
   }
   if (length(unknown)) {
     abort_unknown("argument", unknown[[1]], known, call = call)
   }
+}
+
+# The names of arguments that a call gives, those that its caller hands on among them.
+given_in <- function(expr, caller) {
+  handed_on <- any(vapply(as.list(expr), identical, NA, quote(...)))
+  c(names(expr), if (handed_on) eval(quote(...names()), caller))
+}
+
+# Whether names are one but for a letter that is missing, too many or another one, or two that are swapped. Of short names others
+# are so near.
+is_slip <- function(name, known) {
+  letters_of <- function(names) vapply(strsplit(names, ""), function(letters) paste(sort(letters), collapse = ""), "")
+  distance <- drop(utils::adist(name, known))
+  nchar(name) > 3 & (distance == 1 | distance == 2 & letters_of(known) == letters_of(name))
 }
 
 # ---- What is a call -------------------------------------------------------
@@ -577,7 +591,7 @@ sort_argument <- function(argument, name, rows, redact, tables, notes) {
     return(as_param(as_code(value)))
   }
   if (is_data(value, rows)) {
-    version <- version_before(tables, argument) %||%
+    version <- version_before(tables, value) %||%
       attempt(value_version(value, NULL), paste0("The data `", name, "`"), notes)
     return(if (is.null(version)) as_param(as_code(argument$code)) else list(data = rlang::set_names(list(version), name)))
   }

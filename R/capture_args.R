@@ -10,7 +10,7 @@
 #   gives its variables other values
 # - `given`: the names of the arguments that were not missing
 # - `past`: of arguments that may be read past what the function received, what that takes
-# - `tables`: of those of them that are variables with data frames the `code` and the `version` before the call
+# - `tables`: those of them that are variables with data frames, and their versions before the call
 # - `formula`: the value of the argument of that name, once the arguments were read
 # - `method`: the name of the S3 or S4 method that ran, if any; then `fun` and the
 #   others are the method's
@@ -41,17 +41,39 @@ capture_call <- function(expr, fun, caller) {
 # the call it is one object.
 tables_before <- function(past) {
   tables <- lapply(past, function(read) {
-    table <- if (is.symbol(read$code)) read$variables[[as.character(read$code)]]
+    table <- if (is.symbol(read$code)) value_of(as.character(read$code), read)
     version <- if (is.data.frame(table)) tryCatch(value_version(table, NULL), fitledger_error = function(e) NULL)
-    if (!is.null(version)) list(code = read$code, version = version)
+    if (!is.null(version)) list(table = table, version = version)
   })
-  unique(drop_null(tables))
+  drop_null(tables)
 }
 
-# That of a value that is a data frame; NULL where several are called as it is.
-version_before <- function(tables, argument) {
-  known <- Filter(function(table) is.data.frame(argument$value) && identical(table$code, argument$code), tables)
-  if (length(known) == 1) known[[1]]$version
+# The value of a variable; if that is a promise which nobody has evaluated, of the variable that it names, and so on.
+value_of <- function(name, read) {
+  for (step in 1:20) {
+    if (name %in% names(read$variables)) {
+      return(read$variables[[name]])
+    }
+    promise <- read$promises[[name]]
+    if (is.null(promise) || has_injection(list(eval(as.call(list(base::substitute, as.name(name))), promise)))) {
+      return(NULL)
+    }
+    quosure <- eval(as.call(list(rlang::enquo, as.name(name))), promise)
+    code <- rlang::quo_get_expr(quosure)
+    env <- rlang::quo_get_env(quosure)
+    if (identical(env, emptyenv())) {
+      return(code)
+    }
+    if (!is.symbol(code)) {
+      return(NULL)
+    }
+    name <- as.character(code)
+    read <- plain_variables(name, env)
+  }
+}
+
+version_before <- function(tables, value) {
+  Find(function(known) rlang::is_reference(known$table, value), tables)$version
 }
 
 # From now on the call is what was typed: for `match.call()`, `sys.call()` and whoever
@@ -318,15 +340,16 @@ given_argument <- function(name, received) {
     evaluated <- !rlang::env_binding_are_lazy(received, as.character(name))
     return(c(found, if (evaluated) list(value = received[[as.character(name)]])))
   }
-  with_value(found, eval(as.call(list(rlang::enquo, name)), received))
+  with_value(found, eval(as.call(list(rlang::enquo, name)), received), received[[as.character(name)]])
 }
 
 # rlang tells an argument that was evaluated, a quosure without environment, from one that
 # wasn't, also where one promise wraps another, as those of S4 methods do before R 4.6. It
-# would also carry out an injection, which must not happen.
-with_value <- function(argument, quosure) {
+# would also carry out an injection, which must not happen. The value itself is the one that was received, of which rlang has a
+# copy.
+with_value <- function(argument, quosure, value) {
   if (identical(rlang::quo_get_env(quosure), emptyenv())) {
-    argument["value"] <- list(rlang::quo_get_expr(quosure))
+    argument["value"] <- list(value)
   }
   argument
 }
@@ -355,7 +378,8 @@ dot_arguments <- function(received) {
   found <- lapply(unname(codes), argument, given = TRUE)
   quosures <- dots_unevaluated(received)
   if (!is.null(quosures)) {
-    found <- Map(with_value, found, quosures)
+    value_at <- function(i) eval(as.call(list(base::...elt, i)), received)
+    found <- lapply(seq_along(found), function(i) with_value(found[[i]], quosures[[i]], value_at(i)))
   }
   rlang::set_names(found, dot_names(rlang::names2(codes)))
 }

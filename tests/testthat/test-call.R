@@ -633,6 +633,22 @@ test_that("of a data frame that a function changes in place the version before t
     expect_error(hands_on(table, stop("not evaluated")), NA)
     expect_identical(read_run(file, last_run_id(file))$data$data$hash, before)
     before <- hash_data(table)
+    not_yet <- function(d, ...) log_call(file, changes(d, ...))
+    through <- function(x) not_yet(x)
+    through(table)
+    expect_identical(read_run(file, last_run_id(file))$data$data$hash, before)
+    # Another one of the same name is another one.
+    two <- function(data, other) nrow(other)
+    another <- function(...) {
+      table <- data.frame(z = 1)
+      log_call(file, two(table, ...))
+    }
+    another(table)
+    expect_identical(
+      lapply(read_run(file, last_run_id(file))$data, `[[`, "hash"),
+      list(data = hash_data(data.frame(z = 1)), other = hash_data(table))
+    )
+    before <- hash_data(table)
     fails <- function(data) changes(data) + stop("no")
     expect_error(log_call(file, fails(table)), "no")
     expect_identical(read_run(file, last_run_id(file))$data$data$hash, before)
@@ -658,8 +674,16 @@ test_that("redaction reaches what is handed on, what is made of it, and what err
   expect_error(log_call(file, fails(1, 2), redact = "tokn"), "token", class = "fitledger_error_unknown")
   # A function of any arguments may have one this time or not, but not one of nearly the name.
   any <- function(...) list(...)
+  hands_on <- function(...) log_call(file, any(...), redact = "tokn")
+  expect_error(hands_on(1, token = "s3cr3t-token"), "Did you mean `token`", class = "fitledger_error_unknown")
+  either <- function(x, password, ...) x
+  for (call in expression(either(1, password = "s3cr3t"), either(1, "s3cr3t"), either(1, passw = "s3cr3t"))) {
+    for (redact in c("pasword", "passwrod", "password1")) {
+      expect_error(eval(bquote(log_call(file, .(call), redact = .(redact)))), "Did you mean `password`", class = "fitledger_error_unknown")
+    }
+  }
+  expect_identical(log_call(file, any(port = 1, id = 2, x = 3), redact = c("host", "uid", "y", "passphrase")), list(port = 1, id = 2, x = 3))
   expect_error(log_call(file, any(1, token = "s3cr3t-token"), redact = "tokn"), "Did you mean `token`", class = "fitledger_error_unknown")
-  expect_identical(log_call(file, any(1, verbose = TRUE), redact = c("token", "tokens")), list(1, verbose = TRUE))
   expect_error(log_call(file, fails(1, 2), redact = "token", artifact = "m"), class = "fitledger_error_argument")
 })
 
