@@ -288,6 +288,16 @@ native_export_mlruns <- function(file, to, run_ids, on_progress) .Call(wrap__nat
 #' @noRd
 native_write_page <- function(file, plain, remarks, runs, context, page, to) .Call(wrap__native_write_page, file, plain, remarks, runs, context, page, to)
 
+#' Whether a file is a page that was written before; `mark` is the element that takes the data.
+#'
+#' @noRd
+native_is_page <- function(at, mark) .Call(wrap__native_is_page, at, mark)
+
+#' Gives a page that is whole its name, over nothing but an earlier page, whatever came meanwhile.
+#'
+#' @noRd
+native_place_page <- function(unfinished, to, mark) .Call(wrap__native_place_page, unfinished, to, mark)
+
 #' What the page is told, as raw JSON: everything if `since` is `NULL`, else what is new since
 #' that mark; `NULL` if nothing is. The others are as in `native_write_page()`.
 #'

@@ -196,15 +196,7 @@ write_page <- function(file, path, where, context, call = rlang::caller_env()) {
     result[c("message", "path")] <- list(sub(temporary, to, result$message, fixed = TRUE), to)
   }
   signal_failure(result, call)
-  # Over an earlier page alone, whatever came meanwhile.
-  placed <- suppressWarnings(file.link(temporary, to))
-  if (!placed) {
-    check_page(to, call)
-    placed <- suppressWarnings(file.rename(temporary, to))
-  }
-  if (!placed) {
-    abort("io", paste0("Can't write '", to, "'."), "Is something else there, or open?", path = to, call = call)
-  }
+  call_native(native_place_page, temporary, to, page_data[[1]], call = call)
   to
 }
 
@@ -219,23 +211,13 @@ check_page <- function(path, call) {
   if (file.access(folder, 2) != 0) {
     abort("io", paste0("The folder '", folder, "' can't be written to."), path = path, call = call)
   }
-  if (file.exists(path) && !is_page(path)) {
+  if (file.exists(path) && !call_native(native_is_page, path, page_data[[1]])) {
     abort(
       "exists", paste0("'", path, "' exists and is not an earlier page."),
       "Choose another path, or remove the file first.",
       path = path, call = call
     )
   }
-}
-
-# The page itself comes before most of its data.
-is_page <- function(path) {
-  # Reading a pipe would wait for somebody to write.
-  if (!utils::file_test("-f", path) || !call_native(native_is_regular, path)) {
-    return(FALSE)
-  }
-  start <- readBin(path, "raw", 2e6)
-  length(grepRaw(page_data[[1]], start, fixed = TRUE)) > 0
 }
 
 # The runs of a plain CSV in a ledger of their own, for a moment; NULL if the file is none.

@@ -258,6 +258,51 @@ test_that("a page is put where it was asked for, in one step, over an earlier pa
   expect_error(view_runs(file, file.path(folder, "no", "page.html"), open = FALSE), class = "fitledger_error_io")
   expect_error(view_runs(local_file(), open = FALSE), class = "fitledger_error_not_found")
   expect_equal(readLines(mine), "mine")
+  skip_on_os("windows")
+  file.symlink(file.path(folder, "nowhere"), link <- file.path(folder, "link.html"))
+  expect_error(view_runs(file, link, open = FALSE), class = "fitledger_error_exists")
+  expect_equal(basename(Sys.readlink(link)), "nowhere")
+})
+
+test_that("somebody's file that comes into an earlier page's or export's place stays", {
+  skip_on_cran()
+  skip_on_os(c("windows", "mac", "solaris"))
+  skip_unless_file()
+  file <- local_file()
+  log_run(file, list(lambda = 1), list(rmse = 2))
+  folder <- withr::local_tempdir()
+  verbs <- list(function(to) view_runs(file, to, open = FALSE), function(to) export_runs(file, to))
+  for (verb in verbs) {
+    to <- file.path(folder, "to")
+    verb(earlier <- file.path(folder, "earlier"))
+    # Another process puts files of its own and earlier ones of ours in the place, and says which of its own were gone.
+    script <- withr::local_tempfile(lines = c(
+      sprintf("setwd(%s)", deparse1(folder)),
+      "gone <- 0",
+      "for (i in 1:300) {",
+      "  file.copy('earlier', 'ours')",
+      "  file.rename('ours', 'to')",
+      "  Sys.sleep(0.0005 * (i %% 20))",
+      "  writeLines(as.character(i), 'theirs')",
+      "  file.rename('theirs', 'to')",
+      "  Sys.sleep(0.002)",
+      # For a moment ours may stand there, until what it took the place of was looked at.
+      "  is_theirs <- function() identical(tryCatch(readLines('to', n = 1, warn = FALSE), error = identity), as.character(i))",
+      "  waited <- 0",
+      "  while (!is_theirs() && waited < 500) { Sys.sleep(0.01); waited <- waited + 1 }",
+      "  if (waited == 500) gone <- gone + 1",
+      "}",
+      "writeLines(as.character(gone), 'gone')"
+    ))
+    unlink(file.path(folder, "gone"))
+    system2(file.path(R.home("bin"), "Rscript"), c("--vanilla", shQuote(script)), wait = FALSE, stdout = FALSE, stderr = FALSE)
+    wait_until({
+      tryCatch(verb(to), fitledger_error_exists = identity)
+      file.exists(file.path(folder, "gone"))
+    }, "the other process")
+    expect_identical(readLines(file.path(folder, "gone")), "0")
+    unlink(file.path(folder, c("earlier", "to")))
+  }
 })
 
 test_that("arguments are checked, and errors say what to do", {

@@ -18,6 +18,7 @@ mod log;
 mod mirror;
 mod mlflow;
 mod page;
+mod place;
 mod plain;
 mod query;
 mod r;

@@ -1,7 +1,7 @@
 //! The page of a ledger: written to a file, or handed out piece by piece while the ledger grows.
 
-use std::fs::OpenOptions;
-use std::io::{self, BufWriter, Write};
+use std::fs::{File, OpenOptions};
+use std::io::{self, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
@@ -16,6 +16,7 @@ use fitledger_core::views::verify;
 
 use crate::from_r::path;
 use crate::guard::{Failure, guard};
+use crate::place::place;
 use crate::query::texts;
 use crate::r::R;
 use crate::to_r;
@@ -84,6 +85,54 @@ fn native_write_page(
         written.map_err(|e| Failure::io("write", &to, &e))?;
         Ok(Robj::from(()))
     })
+}
+
+/// Whether a file is a page that was written before; `mark` is the element that takes the data.
+///
+/// @noRd
+#[extendr]
+fn native_is_page(at: Robj, mark: Robj) -> Robj {
+    guard(|| {
+        let looked = is_page(&path(&at)?, &mark_of(&mark)?);
+        Ok(Robj::from(looked.unwrap_or(false)))
+    })
+}
+
+/// Gives a page that is whole its name, over nothing but an earlier page, whatever came meanwhile.
+///
+/// @noRd
+#[extendr]
+fn native_place_page(unfinished: Robj, to: Robj, mark: Robj) -> Robj {
+    guard(|| {
+        let (unfinished, to) = (path(&unfinished)?, path(&to)?);
+        let mark = mark_of(&mark)?;
+        place(&unfinished, &to, |path| {
+            Ok((!is_page(path, &mark)?).then_some("not an earlier page"))
+        })?;
+        Ok(Robj::from(()))
+    })
+}
+
+fn mark_of(mark: &Robj) -> Result<String, Failure> {
+    R::of(mark)
+        .string()
+        .ok_or_else(|| Failure::argument("mark"))
+}
+
+/// The page itself comes before most of its data.
+fn is_page(path: &Path, mark: &str) -> io::Result<bool> {
+    const START_BYTES: u64 = 2_000_000;
+    // Reading a pipe would wait for somebody to write.
+    if !path.is_file() {
+        return Ok(false);
+    }
+    let mut start = Vec::new();
+    File::open(path)?
+        .take(START_BYTES)
+        .read_to_end(&mut start)?;
+    Ok(start
+        .windows(mark.len())
+        .any(|part| part == mark.as_bytes()))
 }
 
 fn write_new(to: &Path, before: &str, json: &[u8], after: &str) -> io::Result<()> {
@@ -189,6 +238,8 @@ fn native_is_gone(boot: Robj, pids: Robj, started: Robj, pid: Robj) -> Robj {
 extendr_module! {
     mod page;
     fn native_write_page;
+    fn native_is_page;
+    fn native_place_page;
     fn native_page_data;
     fn native_token;
     fn native_is_gone;

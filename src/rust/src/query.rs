@@ -2,7 +2,6 @@
 
 use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap, HashSet};
-use std::io;
 use std::path::Path;
 
 use extendr_api::prelude::*;
@@ -25,6 +24,7 @@ use crate::append_request::last_run;
 use crate::deferred::DeferredStrings;
 use crate::from_r::path;
 use crate::guard::{Failure, guard};
+use crate::place::place;
 use crate::r::{R, Text};
 use crate::to_r;
 use crate::view_cache::{RUNS, SERIES, guard_views};
@@ -550,26 +550,13 @@ fn native_export_runs(file: Robj, to: Robj, run_ids: Robj, columns: Robj) -> Rob
             Ok(export::write_csv(runs, &rows, &columns, out)?)
         });
         let written = written.map_err(|e| Failure::io("write", &to, &e));
-        let placed = written.and_then(|()| place(&unfinished, &to));
+        let placed = written.and_then(|()| place(&unfinished, &to, export::in_the_way));
         if placed.is_err() {
             drop(std::fs::remove_file(&unfinished));
         }
         placed?;
         Ok(Robj::from(()))
     })
-}
-
-/// Gives a whole export its name, over nothing but an earlier one, whatever came meanwhile.
-fn place(unfinished: &Path, to: &Path) -> Result<(), Failure> {
-    let failed = |e: io::Error| Failure::io("write", to, &e);
-    match sys::rename_new(unfinished, to) {
-        Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
-        renamed => return renamed.map_err(failed),
-    }
-    match export::in_the_way(to).map_err(failed)? {
-        None => std::fs::rename(unfinished, to).map_err(failed),
-        Some(what) => Err(Failure::exists(to, what)),
-    }
 }
 
 extendr_module! {
