@@ -107,6 +107,19 @@ is_private <- function(folder) {
   .Platform$OS.type == "windows" || isTRUE(info$uid[[1]] == info$uid[[2]] && !others_write)
 }
 
+# Who may write to a folder above that of a mirror may have put another folder in its place since it was chosen.
+check_folder <- function(open, call) {
+  folder <- dirname(open$path)
+  dir.create(folder, FALSE, TRUE, "0700")
+  if (dir.exists(folder) && !is_private(folder)) {
+    abort(
+      "io", paste0("Others may write to '", folder, "', where the mirror of the ledger is: it isn't believed."),
+      "Start R anew: if the folder is not yours alone then, the mirror is kept elsewhere.",
+      path = open$path, call = call
+    )
+  }
+}
+
 # Where the ledger is, as `look()` in the database says: NULL if there is none.
 look_at <- function(open, seq, call) {
   look <- query_texts(open, "look", open$ledger$name, seq, call = call)
@@ -150,7 +163,7 @@ check_outside <- function(status, call) {
 
 # Adds the rows to the mirror that have come since, each checked as it arrives.
 refresh_mirror <- function(open, call = rlang::caller_env()) {
-  dir.create(dirname(open$path), FALSE, TRUE, "0700")
+  check_folder(open, call)
   head <- mirror_head(open)
   seen <- read_seen(open)
   look <- look_at(open, head$seq, call)

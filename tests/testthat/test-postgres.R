@@ -395,6 +395,18 @@ test_that("a connection that is lost is made anew, and nothing is appended twice
   expect_identical(read_runs(team)$m, c(1, 2, 3, 4, 5))
 })
 
+test_that("a mirror in a folder to which others may write is not believed", {
+  skip_on_os("windows")
+  team <- local_postgres()
+  log_run(team, list(), list(m = 1))
+  folder <- dirname(file_of(team))
+  withr::defer(Sys.chmod(folder, "0700", FALSE))
+  Sys.chmod(folder, "0777", FALSE)
+  expect_error(read_runs(team), "Others may write to", class = "fitledger_error_io")
+  Sys.chmod(folder, "0700", FALSE)
+  expect_identical(read_runs(team)$m, 1)
+})
+
 test_that("who is outrun time and again is told to wait, and comes through", {
   team <- local_postgres()
   id <- log_run(team, list(), list(m = 1))
