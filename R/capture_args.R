@@ -348,7 +348,9 @@ given_argument <- function(name, received) {
 # would also carry out an injection, which must not happen. The value itself is the one that was received, of which rlang has a
 # copy.
 with_value <- function(argument, quosure, value) {
-  if (identical(rlang::quo_get_env(quosure), emptyenv())) {
+  if (rlang::quo_is_missing(quosure)) {
+    argument["value"] <- list(rlang::missing_arg())
+  } else if (identical(rlang::quo_get_env(quosure), emptyenv())) {
     argument["value"] <- list(value)
   }
   argument
