@@ -47,6 +47,7 @@ test_that("beside a ledger with a long name there is room for a damaged tail, an
     expect_identical(read_runs(file)$m, c(1, 3))
     lines <- readLines(file)
     writeLines(c(lines[1:2], "damaged", lines[-(1:2)]), file)
+    expect_false(verify_ledger(file)$status == "ok")
     suppressMessages(repair_ledger(file))
     expect_identical(verify_ledger(file)$status, "ok")
     expect_true(all(nchar(list.files(dirname(file)), "bytes") <= 255))

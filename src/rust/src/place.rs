@@ -7,8 +7,8 @@ use fitledger_core::platform::sys;
 
 use crate::guard::Failure;
 
-/// Gives a whole file its name, over nothing but what isn't in the way, whatever comes meanwhile. What is in the way is told
-/// of by a path that may have another name by then.
+/// Gives a whole file its name, over nothing but an earlier one, whatever comes meanwhile: where the system can, the two change
+/// names first, and what came out is looked at, which has the name of the unfinished file then.
 pub fn place(
     unfinished: &Path,
     to: &Path,
