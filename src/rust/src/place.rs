@@ -22,6 +22,7 @@ pub fn place(
     if let Some(what) = in_the_way(to).map_err(failed)? {
         return Err(Failure::exists(to, what));
     }
+    let ours = sys::path_id(unfinished).map_err(failed)?;
     // What is looked at now is what is replaced.
     if sys::exchange(unfinished, to).is_err() {
         return std::fs::rename(unfinished, to).map_err(failed);
@@ -31,6 +32,11 @@ pub fn place(
         return std::fs::remove_file(unfinished).map_err(failed);
     }
     sys::exchange(unfinished, to).map_err(failed)?;
+    // Who calls removes what is unfinished: not what somebody put there between the two changes.
+    if !sys::path_id(unfinished).is_ok_and(|there| there == ours) {
+        let kept = sys::unforeseen_name(to, ".kept-").map_err(failed)?;
+        std::fs::rename(unfinished, kept).map_err(failed)?;
+    }
     match looked.map_err(failed)? {
         Some(what) => Err(Failure::exists(to, what)),
         None => Ok(()),
