@@ -6,7 +6,8 @@ use std::path::Path;
 
 use extendr_api::prelude::*;
 use extendr_ffi::SEXPTYPE;
-use fitledger_core::columnar::columns::{Column, number};
+use fitledger_core::columnar::cells::number;
+use fitledger_core::columnar::columns::Column;
 use fitledger_core::format::row::RawRow;
 use fitledger_core::format::time::Timestamp;
 use fitledger_core::format::value::Value;
@@ -83,6 +84,9 @@ fn native_read_runs(file: Robj, wanted: Robj, details: Robj, void: Robj, best: R
         let is_wanted = |name: &str| wanted.as_ref().is_none_or(|wanted| wanted.contains(name));
         let columns = table::columns(runs, void, &rows, is_wanted)?;
         runs.load(&rows, &[])?;
+        // A table has a cell for each run and name, also where the ledger has few: that can be more than the machine has,
+        // of which no single column asks too much.
+        memory::ensure(to_r::size(&columns));
 
         let mut column_names = vec!["run_id".to_owned(), "timestamp".to_owned()];
         let mut vectors = vec![

@@ -5,7 +5,8 @@ use extendr_ffi::{
     INTEGER, LOGICAL, R_NaInt, R_NaReal, R_NaString, RAW, REAL, Rf_allocVector, Rf_mkCharLenCE,
     Rf_protect, Rf_unprotect, SET_STRING_ELT, SEXP, SEXPTYPE, STRING_ELT, cetype_t,
 };
-use fitledger_core::columnar::columns::{self, Tag};
+use fitledger_core::columnar::cells::Tag;
+use fitledger_core::columnar::columns;
 use fitledger_core::format::plain;
 use fitledger_core::format::value::{Kind, Value};
 use fitledger_core::platform::memory;
@@ -49,6 +50,18 @@ pub fn bytes(bytes: &[u8]) -> Robj {
         Rf_unprotect(1);
         kept
     }
+}
+
+/// How many bytes the vectors of some columns take.
+pub fn size(columns: &[Column<'_>]) -> usize {
+    let element = |column: &Column<'_>| match column.ty {
+        Type::Atomic(Kind::Logical | Kind::Integer) => 4,
+        _ => 8,
+    };
+    let sizes = columns
+        .iter()
+        .map(|column| element(column) * column.rows.len());
+    sizes.sum()
 }
 
 /// A column as a vector; a run without the value has NA.

@@ -7,9 +7,15 @@ use std::time::{Duration, SystemTime};
 
 use fitledger_core::error::Error;
 use fitledger_core::format::digest::Digest;
+use fitledger_core::format::event::{Event, EventKind};
+use fitledger_core::format::id::RunId;
+use fitledger_core::format::object::Object;
+use fitledger_core::format::time::Timestamp;
+use fitledger_core::ledger::{self, FileStore, Memory};
 use fitledger_core::views::best::{Wanted, best_runs};
 use fitledger_core::views::compare::compare;
 use fitledger_core::views::export;
+use fitledger_core::views::fold::Fold;
 use fitledger_core::views::index_cache::IndexCache;
 use fitledger_core::views::runs::{ALL_PARTS, Part, Run, Runs};
 use fitledger_core::views::table;
@@ -167,6 +173,52 @@ fn each_question_loads_what_it_reads() {
     }
     fs::remove_file(&path).unwrap();
     fs::remove_dir_all(&cache.folder).unwrap();
+}
+
+#[test]
+fn names_that_few_runs_have_take_little() {
+    // Runs of which each has names of its own: what they take, in memory and in an index.
+    let taken = |count: usize| {
+        let name = format!("cache-own-names-{count}");
+        let (path, cache) = (path(&name), cache(&name));
+        drop(fs::remove_file(&path));
+        let events = (0..count).map(|run| {
+            let own = |i: usize| format!("\"own {run} {i}\":{i}");
+            let own: Vec<String> = (0..4).map(own).collect();
+            let values = Object::of_pairs(own.join(",").into_bytes());
+            let event = Event {
+                run_id: RunId::new(&format!("run-{run}")),
+                params: values.clone(),
+                metrics: values,
+                ..Event::new(EventKind::Run)
+            };
+            (
+                Timestamp::from_micros(1_795_000_000_000_000).unwrap(),
+                event,
+            )
+        });
+        let open_store = || FileStore::open(&path);
+        let mut random = |bytes: &mut [u8]| bytes.fill(1);
+        let now = Timestamp::from_micros(1_795_000_000_000_000).unwrap();
+        let written = random::with_append(&Object::new(), now, &mut random, |how| {
+            ledger::append(open_store, &path, &mut Memory::default(), how, events)
+        });
+        written.unwrap();
+        let by_rows = generic(&path).unwrap();
+        let at_once = cache.read(&open(&path)).unwrap();
+        let index = indexes(&cache).remove(0);
+        let taken = [
+            by_rows.view().size(),
+            at_once.view().size(),
+            fs::metadata(index).unwrap().len() as usize,
+        ];
+        fs::remove_file(&path).unwrap();
+        fs::remove_dir_all(&cache.folder).unwrap();
+        taken
+    };
+    for (few, many) in taken(500).into_iter().zip(taken(2000)) {
+        assert!(many < 6 * few, "{many} is more than four times {few}");
+    }
 }
 
 #[test]

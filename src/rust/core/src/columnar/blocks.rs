@@ -42,7 +42,7 @@ macro_rules! fixed {
     )*};
 }
 
-fixed!(u8, u32, u64, i64);
+fixed!(u8, u16, u32, u64, i64);
 
 impl Fixed for bool {
     const SIZE: usize = 1;
@@ -178,6 +178,12 @@ impl<T> Block<T> {
 }
 
 impl<T: Fixed> Block<T> {
+    /// How many values the file has of it.
+    pub fn stored_len(&self) -> Option<usize> {
+        let size = self.stored.as_ref()?.size;
+        (size % T::SIZE == 0).then_some(size / T::SIZE)
+    }
+
     /// The values, which are brought into memory.
     pub fn load(&self) -> Result<&[T]> {
         match self.values.get() {

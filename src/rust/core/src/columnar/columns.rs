@@ -1,90 +1,14 @@
-//! Values of many runs, one column a parameter or metric: a tag and eight bytes for each.
+//! Values of many runs, one column a parameter or metric.
 
 use std::collections::HashMap;
 
-use crate::columnar::blocks::{BLOCK, Blocks, Fixed, Result};
+use crate::columnar::blocks::{BLOCK, Result};
+use crate::columnar::cells::{Cells, TAGS, Tag, number};
 use crate::columnar::index_file::indexed;
 use crate::columnar::index_file::{Indexed, Reader, Writer};
 use crate::columnar::strings::StringTable;
 use crate::format::json::Json;
 use crate::format::value::{KINDS, Kind, Value};
-
-/// What the eight bytes of a cell mean.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(u8)]
-pub enum Tag {
-    /// The run has no such value.
-    Absent,
-    Null,
-    Redacted,
-    Bool,
-    Int,
-    Double,
-    /// The index of a text.
-    Text,
-    /// The number of a kind.
-    Na,
-    Integer64,
-    Date,
-    Datetime,
-    Difftime,
-    /// The index of a value of any other sort.
-    Other,
-}
-
-impl Tag {
-    /// The kind of a single atomic value that the tag alone tells.
-    fn kind(self) -> Option<Kind> {
-        Some(match self {
-            Tag::Bool => Kind::Logical,
-            Tag::Int => Kind::Integer,
-            Tag::Double => Kind::Double,
-            Tag::Text => Kind::Character,
-            Tag::Integer64 => Kind::Integer64,
-            Tag::Date => Kind::Date,
-            Tag::Datetime => Kind::Datetime,
-            Tag::Difftime => Kind::Difftime,
-            _ => return None,
-        })
-    }
-}
-
-const TAGS: [Tag; 13] = [
-    Tag::Absent,
-    Tag::Null,
-    Tag::Redacted,
-    Tag::Bool,
-    Tag::Int,
-    Tag::Double,
-    Tag::Text,
-    Tag::Na,
-    Tag::Integer64,
-    Tag::Date,
-    Tag::Datetime,
-    Tag::Difftime,
-    Tag::Other,
-];
-
-impl Fixed for Tag {
-    const SIZE: usize = 1;
-
-    fn encode(self, out: &mut Vec<u8>) {
-        out.push(self as u8);
-    }
-
-    fn decode(bytes: &[u8]) -> Option<Tag> {
-        TAGS.get(usize::from(*bytes.first()?)).copied()
-    }
-}
-
-/// The number that a cell is.
-pub fn number(tag: Tag, bits: u64) -> Option<f64> {
-    match tag {
-        Tag::Double => Some(f64::from_bits(bits)),
-        Tag::Int => Some(f64::from(bits as i32)),
-        _ => None,
-    }
-}
 
 /// Between which numbers all of a block are, NaN aside. They may be further apart than they need be: what was replaced or
 /// forgotten counts, and so do the neighbours of what was taken over from another column.
@@ -128,8 +52,7 @@ pub struct Column {
     pub name: String,
     /// Which tags there are or were, a bit each.
     sorts: u64,
-    tags: Blocks<Tag>,
-    bits: Blocks<u64>,
+    cells: Cells,
     /// Those of the numbers of each block, up to the last one that has any.
     bounds: Vec<Bounds>,
     /// The texts, each once; the bits of a cell that is one are its index here.
@@ -141,8 +64,7 @@ pub struct Column {
 indexed!(Column {
     name,
     sorts,
-    tags,
-    bits,
+    cells,
     bounds,
     texts,
     others,
@@ -191,34 +113,20 @@ impl Column {
             let (least, most) = (number, number);
             self.widen(row / BLOCK, Bounds { least, most });
         }
-        if row < self.tags.len() {
-            self.tags.set(row, tag)?;
-            return self.bits.set(row, bits);
-        }
-        if row > self.tags.len() {
-            self.tags.resize(row, Tag::Absent)?;
-            self.bits.resize(row, 0)?;
-        }
-        self.tags.push(tag)?;
-        self.bits.push(bits)
+        self.cells.put(row, tag, bits)
     }
 
-    /// Takes over the cells of another column, all in memory, from row `to` on.
+    /// Takes over the cells of another column, all in memory, from row `to` on, where none is yet.
     pub fn append(
         &mut self,
         to: usize,
         other: &Column,
         rows: std::ops::Range<usize>,
     ) -> Result<()> {
-        if !other.is_present(&rows) {
+        if !other.cells.is_present(&rows) {
             return Ok(());
         }
         self.sorts |= other.sorts;
-        self.tags.resize(to, Tag::Absent)?;
-        self.bits.resize(to, 0)?;
-        for tags in other.tags.slices(rows.clone()) {
-            self.tags.extend(tags)?;
-        }
         for block in rows.start / BLOCK..rows.end.div_ceil(BLOCK) {
             if let Some(bounds) = other.bounds(block) {
                 let first = to + (block * BLOCK).saturating_sub(rows.start);
@@ -226,28 +134,19 @@ impl Column {
                 (first / BLOCK..=last / BLOCK).for_each(|block| self.widen(block, bounds));
             }
         }
-        let cells = || {
-            other
-                .tags
-                .slices(rows.clone())
-                .zip(other.bits.slices(rows.clone()))
-        };
         if !other.has(Tag::Text) && !other.has(Tag::Other) {
-            return cells().try_for_each(|(_, bits)| self.bits.extend(bits));
+            return self.cells.append(to, &other.cells, rows, |_, bits| bits);
         }
         let texts = other.texts.iter().map(|text| self.texts.add(text));
         let texts = texts.collect::<Result<Vec<usize>>>()?;
         let others = other.others.iter().map(|json| self.others.add(json));
         let others = others.collect::<Result<Vec<usize>>>()?;
-        for (tags, bits) in cells() {
-            let bits = tags.iter().zip(bits).map(|(tag, &bits)| match tag {
-                Tag::Text => texts[bits as usize] as u64,
-                Tag::Other => others[bits as usize] as u64,
-                _ => bits,
-            });
-            self.bits.extend(&bits.collect::<Vec<u64>>())?;
-        }
-        Ok(())
+        let bits = |tag, bits| match tag {
+            Tag::Text => texts[bits as usize] as u64,
+            Tag::Other => others[bits as usize] as u64,
+            _ => bits,
+        };
+        self.cells.append(to, &other.cells, rows, bits)
     }
 
     fn widen(&mut self, block: usize, by: Bounds) {
@@ -266,14 +165,7 @@ impl Column {
     /// Forgets the cells from a row on.
     pub fn truncate(&mut self, length: usize) -> Result<()> {
         self.bounds.truncate(length.div_ceil(BLOCK));
-        self.tags.truncate(length)?;
-        self.bits.truncate(length)
-    }
-
-    /// Whether any of some rows has a value.
-    fn is_present(&self, rows: &std::ops::Range<usize>) -> bool {
-        let mut tags = self.tags.slices(rows.clone()).flatten();
-        tags.any(|&tag| tag != Tag::Absent)
+        self.cells.truncate(length)
     }
 
     /// Whether a cell has a tag, or had it once.
@@ -282,16 +174,17 @@ impl Column {
     }
 
     pub fn tag(&self, row: usize) -> Tag {
-        self.tags.get(row).unwrap_or(Tag::Absent)
+        self.cells.tag(row)
     }
 
     pub fn bits(&self, row: usize) -> u64 {
-        self.bits.get(row).unwrap_or_default()
+        self.cells.bits(row)
     }
 
     /// The same of a cell that is brought into memory.
     pub fn load_bits(&self, row: usize) -> Result<u64> {
-        Ok(self.bits.load_at(row)?.unwrap_or_default())
+        self.cells.load_rows(&[row])?;
+        Ok(self.cells.bits(row))
     }
 
     /// A value that is neither a single atomic one nor missing.
@@ -328,35 +221,34 @@ impl Column {
 
     /// About how many bytes of memory it takes.
     pub fn size(&self) -> usize {
-        self.tags.size() + self.bits.size() + self.texts.size() + self.others.size()
+        let own = size_of::<Column>() + self.name.len();
+        own + self.cells.size() + self.texts.size() + self.others.size()
     }
 
-    /// The cells of a block, which are brought into memory; those that follow were never set.
-    pub fn load_block(&self, block: usize) -> Result<(&[Tag], &[u64])> {
-        Ok((self.tags.load_block(block)?, self.bits.load_block(block)?))
+    /// Shows the cells of a block, which are brought into memory, one after the other: the row, the tag, the bits.
+    pub fn load_block(&self, block: usize, show: impl FnMut(usize, Tag, u64)) -> Result<()> {
+        self.cells.load_block(block, show)
     }
 
     /// Brings all cells into memory, but not what the bits of a text or another sort stand for.
     pub fn load_cells(&self) -> Result<()> {
-        self.tags.load()?;
-        self.bits.load()
+        self.cells.load()
     }
 
     /// Brings into memory what the values of some rows are.
     pub fn load(&self, rows: &[usize]) -> Result<()> {
-        self.tags.load_rows(rows)?;
-        self.bits.load_rows(rows)?;
+        self.cells.load_rows(rows)?;
         self.load_table(Tag::Text, &self.texts, rows)?;
         self.load_table(Tag::Other, &self.others, rows)
     }
 
     /// Brings into memory of what kinds the values of some rows are.
     pub fn load_kinds(&self, rows: &[usize]) -> Result<()> {
-        self.tags.load_rows(rows)?;
+        self.cells.load_tags(rows)?;
         if self.has(Tag::Na) || self.has(Tag::Other) {
             let told_by_bits = |row: &&usize| matches!(self.tag(**row), Tag::Na | Tag::Other);
             for &row in rows.iter().filter(told_by_bits) {
-                self.bits.load_at(row)?;
+                self.load_bits(row)?;
             }
             self.load_table(Tag::Other, &self.others, rows)?;
         }
@@ -501,7 +393,7 @@ impl Columns {
         rows: std::ops::Range<usize>,
     ) -> Result<()> {
         for column in &other.columns {
-            if column.is_present(&rows) {
+            if column.cells.is_present(&rows) {
                 let index = self.find_or_add(&column.name);
                 self.columns[index].append(to, column, rows.clone())?;
             }
@@ -550,9 +442,10 @@ mod tests {
     }
 
     fn numbers(column: &Column, block: usize) -> impl Iterator<Item = f64> {
-        let (tags, bits) = column.load_block(block).unwrap();
-        let numbers = tags.iter().zip(bits);
-        numbers.filter_map(|(&tag, &bits)| number(tag, bits).filter(|number| !number.is_nan()))
+        let mut numbers = Vec::new();
+        let show = |_, tag, bits| numbers.extend(number(tag, bits));
+        column.load_block(block, show).unwrap();
+        numbers.into_iter().filter(|number| !number.is_nan())
     }
 
     #[test]

@@ -12,7 +12,7 @@ use crate::columnar::blocks::{AsJson, BLOCK, Block, Blocks, Fixed, LazyJson, Sou
 use crate::format::digest::Digest;
 use crate::platform::{memory, sys};
 
-const MAGIC: &[u8; 24] = b"fitledger index, form 7\n";
+const MAGIC: &[u8; 24] = b"fitledger index, form 8\n";
 /// At the end: where the directory begins, its digest, the magic bytes again.
 const TRAILER: usize = 8 + 32 + MAGIC.len();
 

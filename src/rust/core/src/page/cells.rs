@@ -2,7 +2,8 @@
 
 use std::collections::HashMap;
 
-use crate::columnar::columns::{self, Tag};
+use crate::columnar::cells::Tag;
+use crate::columnar::columns;
 use crate::columnar::strings::StringTable;
 use crate::format::json::{self, Json};
 use crate::format::time::{self, Timestamp};

@@ -4,7 +4,8 @@ use std::cmp::Ordering;
 use std::collections::{BinaryHeap, HashMap};
 
 use crate::columnar::blocks::{BLOCK, Result};
-use crate::columnar::columns::{Column, Tag, number};
+use crate::columnar::cells::number;
+use crate::columnar::columns::Column;
 use crate::platform::memory;
 use crate::views::runs::{Runs, Status};
 
@@ -45,18 +46,17 @@ pub fn best_runs(runs: &Runs, metric: &Column, wanted: &Wanted) -> Result<Vec<us
             break;
         }
         let first = block.row;
-        let (tags, bits) = metric.load_block(first / BLOCK)?;
         let (status, void) = runs.load_states(first / BLOCK)?;
-        let cells = tags.iter().zip(bits).zip(status.iter().zip(void));
-        for (row, ((&tag, &bits), (&status, &void))) in (first..).zip(cells) {
-            if status != Status::Finished || void || tag == Tag::Absent || !is_chosen(row) {
-                continue;
+        metric.load_block(first / BLOCK, |row, tag, bits| {
+            let place = row - first;
+            if status[place] != Status::Finished || void[place] || !is_chosen(row) {
+                return;
             }
             let over = over.get(&row).copied();
             if let Some(number) = over.or_else(|| number(tag, bits)) {
                 ranking.offer(row, number);
             }
-        }
+        })?;
     }
     Ok(ranking.into_rows())
 }

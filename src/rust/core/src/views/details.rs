@@ -1,6 +1,7 @@
 //! What is on record of a run beside parameters and metrics, as columns.
 
-use crate::columnar::columns::{Column, Tag};
+use crate::columnar::cells::Tag;
+use crate::columnar::columns::Column;
 use crate::format::run_context::Condition;
 use crate::format::session_context::SessionContext;
 use crate::format::value::{Kind, Value};

@@ -9,7 +9,8 @@ use std::fs::File;
 use std::io;
 use std::ops::Range;
 
-use crate::columnar::columns::{Columns, Tag};
+use crate::columnar::cells::Tag;
+use crate::columnar::columns::Columns;
 use crate::error::Result;
 use crate::format::chain::{self, Head};
 use crate::format::digest::{Digest, HEX_LEN};

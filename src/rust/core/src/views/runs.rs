@@ -4,7 +4,8 @@ use std::collections::HashMap;
 use std::hash::Hash;
 
 use crate::columnar::blocks::{AsJson, Blocks, Fixed, LazyJson, Result};
-use crate::columnar::columns::{Column, Columns, Tag};
+use crate::columnar::cells::Tag;
+use crate::columnar::columns::{Column, Columns};
 use crate::columnar::index_file::indexed;
 use crate::error;
 use crate::format::artifact::ArtifactEntry;

@@ -3,7 +3,8 @@
 use std::collections::HashSet;
 
 use crate::columnar::blocks::{BLOCK, Result};
-use crate::columnar::columns::{self, Tag};
+use crate::columnar::cells::Tag;
+use crate::columnar::columns;
 use crate::format::value::{Kind, Value};
 use crate::platform::{sys, threads};
 use crate::views::runs::Runs;

@@ -73,6 +73,11 @@ fn object(dice: &mut Dice, values: &[&'static str]) -> Object {
         let key = KEYS[(start + i) % KEYS.len()];
         pairs.push(format!("\"{key}\":{}", dice.pick(values)));
     }
+    // Names that few runs have.
+    if dice.roll(25) == 0 {
+        let key = dice.roll(6);
+        pairs.push(format!("\"rare {key}\":{}", dice.pick(values)));
+    }
     Object::of_pairs(pairs.join(",").into_bytes())
 }
 
