@@ -3,7 +3,8 @@
 use std::fs::{File, Metadata, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
+use std::thread;
+use std::time::{Duration, SystemTime};
 
 use crate::error::{Error, OTHER_FILE, Result, RowDamage};
 use crate::format::first_line::{self, Columns, Likeness};
@@ -12,6 +13,10 @@ use crate::platform::{memory, sys};
 
 /// So many bytes show whether a file begins as a ledger does.
 pub(super) const START_BYTES: u64 = 4096;
+
+/// Between looks at a file that may be in the middle of a write; together some 60 milliseconds, on which a process that is
+/// writing gets a turn on a busy machine, too.
+const LONGEST_PAUSE: Duration = Duration::from_millis(32);
 
 /// A ledger's file that is open to be read, without a lock. It stays the same file whatever takes its name.
 #[derive(Debug)]
@@ -71,6 +76,20 @@ impl LedgerFile {
             size: metadata.len(),
             modified: metadata.modified().ok(),
         })
+    }
+
+    /// What it looks like after it once looked like `known`. While a write is under way the system may show the write's time
+    /// before its bytes, as if the same bytes had been written anew: so it is looked at again until such a write has got on.
+    pub fn stamp_since(&self, known: FileStamp) -> Result<FileStamp> {
+        let mut pause = Duration::from_millis(1);
+        loop {
+            let now = self.stamp()?;
+            if known.may_have_grown(now) || now.size < known.size || pause > LONGEST_PAUSE {
+                return Ok(now);
+            }
+            thread::sleep(pause);
+            pause *= 2;
+        }
     }
 
     /// Reads until the buffer is full or the file ends.
@@ -183,4 +202,46 @@ pub(super) fn read_range(
     let read = read(&mut bytes)?;
     bytes.truncate(read);
     Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write;
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    #[test]
+    fn a_file_that_only_grows_is_seen_to() {
+        let path = std::env::temp_dir().join(format!("fitledger-grows-{}", std::process::id()));
+        let mut writer = File::create(&path).unwrap();
+        let file = LedgerFile::open(&path).unwrap();
+        let is_done = AtomicBool::new(false);
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                while !is_done.load(Ordering::Relaxed) {
+                    writer.write_all(&[b'x'; 16]).unwrap();
+                }
+            });
+            let mut known = file.stamp().unwrap();
+            for _ in 0..100_000 {
+                let now = file.stamp_since(known).unwrap();
+                let has_grown = known.may_have_grown(now);
+                is_done.fetch_or(!has_grown, Ordering::Relaxed);
+                assert!(has_grown, "{known:?}, then {now:?}");
+                known = now;
+            }
+            is_done.store(true, Ordering::Relaxed);
+        });
+        // The same bytes again are another matter.
+        let known = file.stamp().unwrap();
+        let later = known.modified.unwrap() + Duration::from_secs(1);
+        File::options()
+            .write(true)
+            .open(&path)
+            .unwrap()
+            .set_modified(later)
+            .unwrap();
+        assert!(!known.may_have_grown(file.stamp_since(known).unwrap()));
+        std::fs::remove_file(&path).unwrap();
+    }
 }

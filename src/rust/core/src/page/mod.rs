@@ -142,7 +142,10 @@ impl Page {
     /// Takes over what is new; everything, where the file is another one by now.
     pub fn catch_up(&mut self, path: &Path) -> Result<()> {
         let file = LedgerFile::open(path)?;
-        let now = file.stamp()?;
+        let now = match self.stamp {
+            Some(known) => file.stamp_since(known)?,
+            None => file.stamp()?,
+        };
         if self.stamp.is_some_and(|known| !known.may_have_grown(now)) {
             self.begin_anew();
         }

@@ -50,7 +50,10 @@ impl<F: Fold, E: From<Error>> ViewCache<F, E> {
             let index = views.iter().position(|(known, _)| *known == path);
             index.map(|index| views.remove(index).1)
         };
-        let stamp = file.stamp()?;
+        let stamp = match &known {
+            Some(known) => file.stamp_since(known.stamp)?,
+            None => file.stamp()?,
+        };
         let folded = match known.filter(|known| known.stamp.may_have_grown(stamp)) {
             None => (self.read)(file)?,
             Some(View { mut folded, .. }) => {
