@@ -88,6 +88,16 @@ package_record <- function(name) {
   known$record
 }
 
+# When the packages that are loaded by now were installed, by their folders.
+note_installed <- function() {
+  paths <- lapply(setdiff(loadedNamespaces(), "base"), getNamespaceInfo, "path")
+  session_memory$installed <- lapply(rlang::set_names(paths, as.character(paths)), installed_at)
+}
+
+installed_at <- function(path) {
+  file.mtime(file.path(path, "Meta", "package.rds"))
+}
+
 describe_package <- function(name, version, path) {
   description <- tryCatch(
     as.list(readRDS(file.path(path, "Meta", "package.rds"))$DESCRIPTION),
@@ -97,7 +107,8 @@ describe_package <- function(name, version, path) {
     return(NULL)
   }
   # Installed anew since it was loaded: where the loaded one came from is gone.
-  if (!identical(description$Version, version)) {
+  known <- session_memory$installed[[path]]
+  if (!identical(description$Version, version) || !is.null(known) && !identical(known, installed_at(path))) {
     description <- list()
   }
   remote <- description[grep("^Remote(Type|Host|Username|Repo|Subdir|Ref|Sha|Url)$", names(description))]

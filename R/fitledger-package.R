@@ -10,6 +10,7 @@
 .onLoad <- function(libname, pkgname) {
   native_prepare_process()
   note_started_in()
+  note_installed()
   reg.finalizer(views, function(...) end_all(), onexit = TRUE)
   checking <- nzchar(Sys.getenv("_R_CHECK_PACKAGE_NAME_"))
   # R warns of a home that isn't there; without one there is no index.

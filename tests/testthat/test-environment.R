@@ -54,6 +54,38 @@ test_that("packages from elsewhere say where they came from", {
   expect_identical(describe_package("x", "0.9", package), list(Package = "x", Version = "0.9", Source = "unknown"))
 })
 
+test_that("a package that was installed anew while it is loaded isn't said to come from where the new one does", {
+  skip_on_cran()
+  folder <- withr::local_tempdir()
+  source <- file.path(folder, "somepkg")
+  dir.create(source)
+  said <- c("Package: somepkg", "Version: 1.0", "Title: X", "Description: X.", "License: GPL-3", "Author: A", "Maintainer: A <a@example.org>",
+    "RemoteType: github", "RemoteSha: %s")
+  writeLines(sprintf(paste(said, collapse = "\n"), "loaded"), file.path(source, "DESCRIPTION"))
+  file.create(file.path(source, "NAMESPACE"))
+  library <- withr::local_tempdir()
+  install <- sprintf("R CMD INSTALL --library=%s %s", shQuote(library), shQuote(source))
+  lines <- run_apart(c(
+    sprintf("folder <- %s", deparse1(source)),
+    sprintf("install <- function() system(%s, ignore.stdout = TRUE, ignore.stderr = TRUE)", deparse1(install)),
+    "source_on_record <- function() {",
+    "  file <- tempfile(fileext = '.csv')",
+    "  id <- fitledger::log_run(file, list(), list())",
+    "  record <- jsonlite::fromJSON(fitledger::write_lockfile(file, id, tempfile()))$Packages$somepkg",
+    "  c(record$Source, record$RemoteSha)",
+    "}",
+    "stopifnot(install() == 0)",
+    sprintf("invisible(loadNamespace('somepkg', %s))", deparse1(library)),
+    "Sys.sleep(1.1)",
+    "invisible(loadNamespace('fitledger'))",
+    "description <- file.path(folder, 'DESCRIPTION')",
+    "writeLines(sub('loaded', 'new', readLines(description)), description)",
+    "stopifnot(install() == 0)",
+    "print(source_on_record())", "cat('done\n')"
+  ))[[1]]
+  expect_identical(lines, c('[1] "unknown"', "done"))
+})
+
 test_that("compare_session() says what differs today", {
   # Where git isn't installed, nobody knows of a work tree.
   withr::local_options(fitledger.context = c("user", "host", "packages"))
