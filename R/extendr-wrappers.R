@@ -141,8 +141,8 @@ native_import <- function(request, from, dry_run, on_progress) .Call(wrap__nativ
 #' @noRd
 native_trace <- function(file, kind, id, partial, down) .Call(wrap__native_trace, file, kind, id, partial, down)
 
-#' Buffers the values of a step: 0, or 1 when they have to be written now. Where nothing was buffered 2, since the run is no
-#' live run of this process or one of a ledger in a database, or 3, since the step is none.
+#' Buffers the values of a step, which the thread will write: 0. Where nothing was buffered 1, since the call itself has to write
+#' them, or 2, since the step is none.
 #'
 #' @noRd
 native_buffer_push <- function(run, metrics, step) .Call(wrap__native_buffer_push, run, metrics, step)

@@ -212,13 +212,11 @@ log_values <- function(run, values, step, call = rlang::caller_env()) {
   if (is.null(step)) {
     return(log_event_native(path_of(run$file), "log", run$run_id, NULL, values, call = call))
   }
-  # 0: buffered, 1: to be written now, 2: nothing of the run is buffered in this process, 3: the step is none.
-  due <- call_native(native_buffer_push, run, values, step, call = call)
-  if (due == 1) {
-    call_native(native_buffer_write, run$file, run$run_id, call = call)
-  } else if (due == 2) {
+  # 0: buffered, 1: not, and so to be written now, 2: the step is none.
+  outcome <- call_native(native_buffer_push, run, values, step, call = call)
+  if (outcome == 1) {
     call_native(native_log_step, append_request(path_of(run$file)), run$run_id, values, step, call = call)
-  } else if (due == 3) {
+  } else if (outcome == 2) {
     refuse_step(step, call)
   }
 }

@@ -85,6 +85,39 @@ test_that("a failed write holds the values back for the next", {
   expect_equal(read_metrics(file)$value, 1)
 })
 
+test_that("of a step that failed no value follows later, and of the steps before it all do", {
+  skip_on_os("windows")
+  file <- local_file()
+  away <- local_file()
+  run <- start_run(file)
+  file.rename(file, away)
+  kept <- 0
+  report <- function(...) tryCatch(log_metrics(run, ...), fitledger_error_not_found = function(e) "failed")
+  # Until the thread has seen that it can't write.
+  wait_until(
+    {
+      is_kept <- !identical(report(loss = kept + 1, step = kept + 1), "failed")
+      kept <- kept + is_kept
+      !is_kept
+    },
+    "a step to fail"
+  )
+  expect_identical(report(loss = -1, step = -1), "failed")
+  file.rename(away, file)
+  log_metrics(run, loss = 0, step = 0)
+  # One more than is buffered.
+  away_again <- local_file()
+  file.rename(file, away_again)
+  many <- rlang::set_names(as.list(1:1000), paste0("m", 1:1000))
+  is_kept <- !identical(report(many, step = 1), "failed")
+  expect_identical(report(loss = -2, step = -2), "failed")
+  file.rename(away_again, file)
+  end_run(run)
+  points <- read_metrics(file)
+  expect_identical(points$value[points$metric == "loss"], c(seq_len(kept), 0))
+  expect_identical(sum(points$metric != "loss"), if (is_kept) 1000L else 0L)
+})
+
 test_that("with_run() ends the run and gives the function's value", {
   file <- local_ledger()
   value <- with_run(file, list(a = 1), function(run) {

@@ -525,48 +525,37 @@ fn native_check_new_artifact(file: Robj, run_id: Robj, name: Robj) -> Robj {
     })
 }
 
-/// Buffers the values of a step: 0, or 1 when they have to be written now. Where nothing was buffered 2, since the run is no
-/// live run of this process or one of a ledger in a database, or 3, since the step is none.
+/// Buffers the values of a step, which the thread will write: 0. Where nothing was buffered 1, since the call itself has to write
+/// them, or 2, since the step is none.
 ///
 /// @noRd
 #[extendr]
 fn native_buffer_push(run: Robj, metrics: Robj, step: Robj) -> Robj {
     guard(|| {
-        const ELSEWHERE: i32 = 2;
-        const NO_STEP: i32 = 3;
+        const KEPT: i32 = 0;
+        const TO_WRITE: i32 = 1;
+        const NO_STEP: i32 = 2;
         let Some(step) = whole(R::of(&step)) else {
             return Ok(Robj::from(NO_STEP));
         };
         let run = R::of(&run);
         let file = run.named("file").ok_or_else(|| Failure::argument("file"))?;
         let Some(ledger) = file.borrowed_string() else {
-            return Ok(Robj::from(ELSEWHERE));
+            // It is in a database.
+            return Ok(Robj::from(TO_WRITE));
         };
         let id = run.named("run_id").and_then(R::borrowed_string);
         let id = id.and_then(|id| RunId::new(&id));
         let id = id.ok_or_else(|| Failure::argument("run_id"))?;
         let metrics = from_r::metrics(R::of(&metrics), "metrics")?;
         let (now, at) = (Instant::now(), Timestamp::now().seconds());
-        Ok(Robj::from(
-            match push(Path::new(&*ledger), &id, metrics, step, at, now) {
-                Pushed::Kept => 0,
-                Pushed::Due => 1,
-                Pushed::Elsewhere => ELSEWHERE,
-            },
-        ))
+        let is_kept = push(Path::new(&*ledger), &id, metrics, step, at, now);
+        Ok(Robj::from(if is_kept { KEPT } else { TO_WRITE }))
     })
 }
 
-/// What became of values that were reported.
-enum Pushed {
-    /// The thread will write them.
-    Kept,
-    /// They are buffered, and a call of R's has to write them now.
-    Due,
-    /// The run is no live run of this process.
-    Elsewhere,
-}
-
+/// Buffers values, if the run is one of this process's and its thread can be relied upon to write them. What has to be written
+/// at once isn't buffered: should that fail, the call has failed, and its values aren't to follow later.
 fn push(
     ledger: &Path,
     id: &RunId,
@@ -574,21 +563,22 @@ fn push(
     step: i64,
     at: f64,
     now: Instant,
-) -> Pushed {
+) -> bool {
     let mut live = LIVE.lock();
-    let Some(run) = live.find(id, ledger) else {
-        return Pushed::Elsewhere;
+    let ready = live.find(id, ledger);
+    let ready = ready.filter(|run| !run.is_refused && !run.buffer.is_full());
+    let Some(ledger) = ready.map(|run| run.request.path().to_owned()) else {
+        return false;
     };
+    if !live.has_writer(&ledger) {
+        return false;
+    }
+    let run = live.find(id, &ledger).expect("it was there");
     let at = run.report_at(at);
     for (name, value) in metrics {
         run.buffer.push(&name, step, value, at, now);
     }
-    let is_due = run.buffer.is_full() || run.is_refused;
-    let ledger = run.request.path().to_owned();
-    match live.has_writer(&ledger) && !is_due {
-        true => Pushed::Kept,
-        false => Pushed::Due,
-    }
+    true
 }
 
 /// The ledger of a run that this process began, which another one doesn't know: `NULL` where there is none, or the
