@@ -668,12 +668,14 @@ absolute_path <- function(path, call = rlang::caller_env()) {
 }
 
 # Writes what is buffered, of all runs or of those in a file: who asks sees what this process has reported. What can't be
-# written now stays buffered. Only that a time limit has ended the wait is for the caller, who would wait again without one.
+# written now stays buffered, and what never can be, since another process has ended the run, is said. Only that a time limit has
+# ended the wait is for the caller, who would wait again without one.
 write_buffered <- function(file = NULL, call = rlang::caller_env()) {
   buffered <- native_buffered(file)
   for (i in seq_along(buffered$run_id)) {
     tryCatch(
       call_native(native_buffer_write, buffered$file[[i]], buffered$run_id[[i]], call = call),
+      fitledger_error_ended = function(e) warn("not_recorded", conditionMessage(e), call),
       error = function(e) if (is_time_limit(e)) stop(e)
     )
   }

@@ -939,6 +939,21 @@ test_that("what can't be written any more, since the run was taken over, isn't k
   expect_false(run$run_id %in% native_buffered(NULL)$run_id)
 })
 
+test_that("values that waited to be written while another process ended the run are said to be lost", {
+  file <- local_file()
+  end_elsewhere <- function(run) {
+    take <- sprintf("run <- start_run(%s, resume = '%s', take_over = TRUE)", code_of(file), run$run_id)
+    run_apart(c("library(fitledger)", take, "end_run(run)", "cat('done\n')"))
+    for (step in 1:2) log_metrics(run, loss = step, step = step)
+  }
+  end_elsewhere(start_run(file))
+  expect_warning(read_runs(file), "taken over.* 2 values that .* can't be recorded", class = "fitledger_warning_not_recorded")
+  expect_no_warning(read_runs(file))
+  run <- start_run(file)
+  end_elsewhere(run)
+  expect_error(log_params(run, a = 1), "2 values", class = "fitledger_error_ended")
+})
+
 test_that("an error after the run was ended says nothing of its end, which is on record", {
   file <- local_ledger()
   withr::local_options(warn = 2)

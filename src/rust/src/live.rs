@@ -325,13 +325,11 @@ fn append_with(
                 }
                 Ok(buffered.into_iter().chain([(now, event)]))
             });
-            let written = match &outcome {
-                Ok(_) if kind == EventKind::End => Written::Last,
-                Ok(_) => Written::Yes,
-                Err(failure) => Written::of_class(failure.class),
+            let written = match kind {
+                EventKind::End => Written::Last,
+                _ => Written::Yes,
             };
-            taken.settle(written);
-            outcome.map(|(_, remarks)| remarks)
+            outcome_of(taken, outcome, written).map(|(_, remarks)| remarks)
         }
         _ => {
             let mut runs = RUNS.lend(request.path().to_owned())?;
@@ -422,7 +420,9 @@ impl Taken {
         Ok(Some((now, event)))
     }
 
-    fn settle(mut self, written: Written) {
+    /// How many values that waited are gone for good.
+    fn settle(mut self, written: Written) -> usize {
+        let mut gone = 0;
         if !matches!(written, Written::Not) {
             self.values = Buffer::default();
         }
@@ -435,10 +435,35 @@ impl Taken {
             }
             Written::Never => {
                 if let Some(run) = LIVE.lock().find(&self.id, &self.ledger) {
-                    run.buffer = Buffer::default();
+                    gone = std::mem::take(&mut run.buffer).len();
                 }
             }
             Written::Last => drop(LIVE.lock().remove(&self.id, &self.ledger)),
+        }
+        gone
+    }
+}
+
+/// The outcome of a call that was to write what a run's buffer has, too, and what becomes of that where it did.
+fn outcome_of<T>(
+    taken: Taken,
+    outcome: Result<T, Failure>,
+    written: Written,
+) -> Result<T, Failure> {
+    match outcome {
+        Ok(it) => {
+            taken.settle(written);
+            Ok(it)
+        }
+        Err(mut failure) => {
+            let gone = taken.settle(Written::of_class(failure.class));
+            if gone > 0 {
+                let values = if gone == 1 { "value" } else { "values" };
+                failure.message += &format!(
+                    " {gone} {values} that this process reported before, and that waited to be written, can't be recorded any more."
+                );
+            }
+            Err(failure)
         }
     }
 }
@@ -682,12 +707,7 @@ fn native_buffer_write(file: Robj, run_id: Robj) -> Robj {
         let mut taken = Taken::of(&id, &ledger);
         let outcome =
             request.append_decided(&mut Entropy::new(), |read_since| taken.take(read_since));
-        let written = match &outcome {
-            Ok(_) => Written::Yes,
-            Err(failure) => Written::of_class(failure.class),
-        };
-        taken.settle(written);
-        let (_, remarks) = outcome?;
+        let (_, remarks) = outcome_of(taken, outcome, Written::Yes)?;
         Ok(with_remarks(Robj::from(true), remarks))
     })
 }

@@ -66,6 +66,15 @@ impl Buffer {
         times.for_each(|at| *at = at.max(earliest));
     }
 
+    /// How many values there are.
+    pub fn len(&self) -> usize {
+        self.values
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.values == 0
+    }
+
     /// Whether there is no room for more.
     pub fn is_full(&self) -> bool {
         self.values >= MAX_BUFFERED_VALUES
