@@ -14,7 +14,8 @@
 #' whatever becomes of other ledgers (longer only where somebody else keeps this one locked):
 #' then not even its death loses them. What can't be written is said by the next call. Any
 #' other process, a forked child say, writes each at once. Whatever ends the run, or R,
-#' writes what is held back.
+#' writes what is held back. Only where another process ends the run in that moment the
+#' values are lost: the next question to the ledger says how many.
 #'
 #' If another process ends the run or takes it over, whoever reports of it from then on
 #' gets the error `fitledger_error_ended`.
