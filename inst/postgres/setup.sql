@@ -342,7 +342,7 @@ END $$;
 -- what becomes of models, a model or the end of a run.
 --
 -- `ok, first, last, hash, settled`; else why nothing was appended: `conflict`, `unseen`, `forbidden`, `unknown`;
--- `locked` where others hold the lock for long. `pending` in the place of `settled` where others were at
+-- `locked` where others hold the lock for long. `pending` in the place of `settled` where others are at
 -- it, or the request was known: then the rows may not be on disk yet.
 CREATE FUNCTION @schema@.append_rows(
   name_ text, request_ text, seen_seq bigint, seen_hash text, decided_on bigint, rows_ text
@@ -355,12 +355,16 @@ DECLARE
   bodies constant text[] := @schema@.check_rows(all_);
 BEGIN
   SELECT * INTO l FROM @schema@.ledgers x WHERE x.name = name_ AND @schema@.may(x, true) FOR NO KEY UPDATE SKIP LOCKED;
-  IF FOUND THEN
+  -- Nobody has come since the client has looked: most likely it is alone, and one transaction is cheaper than two.
+  IF l.seq = seen_seq THEN
     PERFORM @schema@.wait_for_disk();
     RETURN @schema@.append_to(l, request_, seen_seq, seen_hash, decided_on, all_, bodies, 'settled');
   END IF;
   -- Others are at it: nobody is to wait for the disk under the lock.
   PERFORM set_config('synchronous_commit', 'off', true);
+  IF l.seq IS NOT NULL THEN
+    RETURN @schema@.append_to(l, request_, seen_seq, seen_hash, decided_on, all_, bodies, 'pending');
+  END IF;
   -- Who waits for it longer than `lock_timeout` tells their user, and comes again. What is locked in the block, a transaction
   -- inside of the other one, is changed in it, too: else it would be locked by two.
   BEGIN
