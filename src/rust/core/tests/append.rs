@@ -323,6 +323,23 @@ fn who_gave_up_and_tries_again_goes_on_waiting() {
     assert_eq!(e.class(), "rows_gone");
 }
 
+#[cfg(unix)]
+#[test]
+fn the_last_run_of_a_ledger_is_the_last_by_whichever_path() {
+    let folder = Folder::new("paths");
+    let path = folder.ledger();
+    let by_link = folder.0.join("link.csv");
+    std::os::unix::fs::symlink(&path, &by_link).unwrap();
+    let mut memory = Memory::default();
+    let order = [&path, &by_link, &path, &by_link, &by_link, &path];
+    for (run, written_to) in ["a", "b", "c", "d", "e", "f"].into_iter().zip(order) {
+        log(written_to, &mut memory, 1, &[run]).unwrap();
+        for asked in [&path, &by_link] {
+            assert_eq!(memory.last_run(asked).unwrap().as_str(), run);
+        }
+    }
+}
+
 #[test]
 fn ledgers_are_lent_side_by_side() {
     let folder = Folder::new("lent");

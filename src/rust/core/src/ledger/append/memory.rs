@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
-use crate::format::id::RunId;
+use crate::format::id::{RunId, Seq};
 use crate::ledger::read::Position;
 use crate::ledger::store::Store;
 use crate::platform::sys::{self, FileId, Network};
@@ -37,14 +37,14 @@ pub(in crate::ledger) struct Known {
     /// The one that this process wrote last. Its row is one of those that were looked through, and stands as long as they do.
     pub session: Option<WrittenSession>,
     pub folder_synced: bool,
-    /// The run that this process began last.
-    pub last_run: Option<RunId>,
+    /// The run that this process began last, after the number of the last row that the call wrote.
+    pub last_run: Option<(Seq, RunId)>,
 }
 
 /// What a draft makes known, if it is appended.
 struct Drafted {
     session: Option<WrittenSession>,
-    last_run: Option<RunId>,
+    last_run: Option<(Seq, RunId)>,
 }
 
 #[derive(Clone)]
@@ -168,32 +168,24 @@ impl Memory {
         }
     }
 
-    /// The run that this process began last in a ledger.
+    /// The run that this process began last in a ledger, by whichever path it was written to. Of a file that is gone another
+    /// one may have the id.
     pub fn last_run(&self, path: &Path) -> Option<&RunId> {
-        self.of_path(path)?.last_run.as_ref()
+        let file = sys::path_id(path).ok()?;
+        let means_it = |path: &Path| sys::path_id(path).is_ok_and(|id| id == file);
+        let known = self.known.iter().filter(|(_, known)| known.file == file);
+        let begun = known.filter_map(|(key, known)| Some((key, known.last_run.as_ref()?)));
+        let begun = begun.filter(|(key, _)| means_it(&key.0));
+        let last = begun.max_by_key(|(_, (written, _))| *written);
+        last.map(|(_, (_, run))| run)
     }
 
     /// The ledger in which this process began a run last, if it is this one.
     pub fn began_last(&self, run: &RunId) -> Option<&Path> {
+        let is_last = |known: &Known| known.last_run.as_ref().is_some_and(|(_, last)| last == run);
         let mut all = self.known.iter();
-        let found = all.find(|(_, known)| known.last_run.as_ref() == Some(run));
+        let found = all.find(|(_, known)| is_last(known));
         found.map(|(key, _)| key.0.as_path())
-    }
-
-    /// What is known of the file that a path means, by whichever path it was written to. Of a file that is gone another
-    /// one may have the id.
-    fn of_path(&self, path: &Path) -> Option<&Known> {
-        let file = sys::path_id(path).ok()?;
-        let by_path = self
-            .known
-            .get(&Memory::key(path))
-            .filter(|known| known.file == file);
-        by_path.or_else(|| {
-            let means_it = |path: &Path| sys::path_id(path).is_ok_and(|id| id == file);
-            let mut all = self.known.iter();
-            let found = all.find(|(key, known)| known.file == file && means_it(&key.0));
-            found.map(|(_, known)| known)
-        })
     }
 
     /// What a forked child knows of what its parent did: all but what is of another process.

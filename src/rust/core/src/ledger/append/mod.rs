@@ -249,13 +249,13 @@ fn write_rows<S: Store, T>(
     if session.fresh.is_some() {
         known.session = session.fresh;
     }
-    if drafted.begun.is_some() {
-        known.last_run = drafted.begun;
-    }
     let end = Position {
         end: rows.end(),
         head: rows.head,
     };
+    if let Some(run) = drafted.begun {
+        known.last_run = Some((end.head.seq, run));
+    }
     known.looked = Some(end);
     let aside = room.torn.as_ref().map(|torn| {
         format!(
