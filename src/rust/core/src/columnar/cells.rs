@@ -340,8 +340,8 @@ impl Indexed for CellBlock {
     }
 }
 
-/// Whether so few of some rows have a cell that it is worth to say which ones do. In between are ways back and forth so far
-/// apart that few cells don't go them often.
+/// Whether so few of some rows have a cell that it is worth to say which ones do. Between this and [`is_many`] a block stays as
+/// it is, so that it isn't made anew with every few cells that come.
 fn is_few(cells: usize, rows: usize) -> bool {
     rows > 16 * (cells + 1)
 }
