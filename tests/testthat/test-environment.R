@@ -64,7 +64,7 @@ test_that("a package that was installed anew while it is loaded isn't said to co
   writeLines(sprintf(paste(said, collapse = "\n"), "loaded"), file.path(source, "DESCRIPTION"))
   file.create(file.path(source, "NAMESPACE"))
   library <- withr::local_tempdir()
-  install <- sprintf("R CMD INSTALL --library=%s %s", shQuote(library), shQuote(source))
+  install <- sprintf("%s CMD INSTALL --library=%s %s", shQuote(file.path(R.home("bin"), "R")), shQuote(library), shQuote(source))
   lines <- run_apart(c(
     sprintf("folder <- %s", deparse1(source)),
     sprintf("install <- function() system(%s, ignore.stdout = TRUE, ignore.stderr = TRUE)", deparse1(install)),
