@@ -193,6 +193,10 @@ connection_of <- function(open, call) {
   if (!inherits(connection, "PqConnection")) {
     abort_argument("connect", "a function that gives a connection of RPostgres, or one", connection, call = call)
   }
+  if (is.function(connect) && was_cut(connection)) {
+    opened$cut <- c(opened$cut, list(connection))
+    abort("database", "The connection to the database was lost.", "Try again.", call = call)
+  }
   if (is.function(connect)) {
     # Where a role or a database has it otherwise, who comes second would be refused.
     set <- "SET default_transaction_isolation = 'read committed'"
@@ -204,6 +208,12 @@ connection_of <- function(open, call) {
   }
   open$link$backend <- backend
   open$link$connection <- connection
+}
+
+# Whether a new connection was lost in the last question of its making, for the database's types, whose error RPostgres keeps to
+# itself. A further question to it may end R, and so may its end: it stays referenced, in `opened$cut`.
+was_cut <- function(connection) {
+  methods::.hasSlot(connection, "typnames") && !NROW(connection@typnames)
 }
 
 # A connection whose state isn't known any more.

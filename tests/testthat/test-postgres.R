@@ -26,6 +26,27 @@ test_that("a ledger in a database is plain data and says what it is", {
   expect_error(log_run(ledger_postgres(function() 1, "a"), list(), list()), class = "fitledger_error_argument")
 })
 
+test_that("a connection that was lost in its making is made anew, and asked nothing", {
+  skip_without_postgres()
+  connects <- 0
+  to_server <- postgres_connect()
+  # As RPostgres gives it: its question for the types failed.
+  connect <- function() {
+    connects <<- connects + 1
+    connection <- to_server()
+    if (connects %in% c(1, 3)) connection@typnames <- connection@typnames[0, ]
+    connection
+  }
+  ledger <- ledger_postgres(connect, basename(tempfile("ledger-")))
+  expect_error(log_run(ledger, list(), list(m = 1)), "was lost", class = "fitledger_error_database")
+  log_run(ledger, list(), list(m = 2))
+  # The server ends it: the first new one is lost, too.
+  postgres_sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid = ", known_ledger(ledger)$link$backend)
+  log_run(ledger, list(), list(m = 3))
+  expect_identical(connects, 4)
+  expect_identical(read_runs(ledger)$m, c(2, 3))
+})
+
 test_that("arguments that aren't what they should be are refused", {
   connect <- function() NULL
   expect_error(ledger_postgres(), class = "fitledger_error_argument")
