@@ -193,16 +193,15 @@ connection_of <- function(open, call) {
   if (!inherits(connection, "PqConnection")) {
     abort_argument("connect", "a function that gives a connection of RPostgres, or one", connection, call = call)
   }
-  if (is.function(connect) && was_cut(connection)) {
+  is_cut <- is.function(connect) && was_cut(connection)
+  if (is_cut) {
     opened$cut <- c(opened$cut, list(connection))
-    abort("database", "The connection to the database was lost.", "Try again.", call = call)
-  }
-  if (is.function(connect)) {
+  } else if (is.function(connect)) {
     # Where a role or a database has it otherwise, who comes second would be refused.
     set <- "SET default_transaction_isolation = 'read committed'"
     try(suppressWarnings(suppressMessages(DBI::dbExecute(connection, set, immediate = TRUE))), silent = TRUE)
   }
-  backend <- backend_of(connection)
+  backend <- if (is_cut) NA else backend_of(connection)
   if (is.na(backend)) {
     abort("database", "The connection to the database was lost.", "Try again.", call = call)
   }

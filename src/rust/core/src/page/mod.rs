@@ -142,10 +142,7 @@ impl Page {
     /// Takes over what is new; everything, where the file is another one by now.
     pub fn catch_up(&mut self, path: &Path) -> Result<()> {
         let file = LedgerFile::open(path)?;
-        let now = match self.stamp {
-            Some(known) => file.stamp_since(known)?,
-            None => file.stamp()?,
-        };
+        let now = file.stamp_since(self.stamp)?;
         if self.stamp.is_some_and(|known| !known.may_have_grown(now)) {
             self.begin_anew();
         }

@@ -50,10 +50,7 @@ impl<F: Fold, E: From<Error>> ViewCache<F, E> {
             let index = views.iter().position(|(known, _)| *known == path);
             index.map(|index| views.remove(index).1)
         };
-        let stamp = match &known {
-            Some(known) => file.stamp_since(known.stamp)?,
-            None => file.stamp()?,
-        };
+        let stamp = file.stamp_since(known.as_ref().map(|known| known.stamp))?;
         let folded = match known.filter(|known| known.stamp.may_have_grown(stamp)) {
             None => (self.read)(file)?,
             Some(View { mut folded, .. }) => {
